@@ -1,0 +1,65 @@
+//! What every error of fleet offers beyond its text: how to mend it, and the exit status it asks for.
+//!
+//! Errors stay typed in the module that raises them; this floor only names what they share, so that
+//! the command line can print and exit without knowing any of them. Nothing here prints.
+
+/// The process exit status that a fault asks for. The numbers are part of the command-line contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ExitClass {
+    /// The work failed.
+    Failed = 1,
+    /// Wrong usage, wrong configuration, an unknown host or checkpoint.
+    Usage = 2,
+    /// Some hosts or parts failed, others did not.
+    Partial = 3,
+    /// The guard refused.
+    Refused = 4,
+    /// No connection, no authentication, or a host key that is not trusted.
+    Unreachable = 5,
+    /// Stored content does not match its digest.
+    Mismatch = 6,
+    /// Another run holds the lock.
+    Locked = 7,
+    /// The newest checkpoint is older than it may be.
+    Stale = 8,
+    /// The operator interrupted the run.
+    Interrupted = 130,
+}
+
+impl ExitClass {
+    /// The number handed to the operating system.
+    #[must_use]
+    pub fn code(self) -> u8 {
+        self as u8
+    }
+}
+
+/// An error that knows how it is mended.
+///
+/// `Display` says what happened, `source()` says why, [`hint`](Fault::hint) says how to mend it.
+pub trait Fault: std::error::Error + Send + Sync + 'static {
+    /// Full sentences that tell the operator what to do, with a command where there is one.
+    fn hint(&self) -> Option<String> {
+        None
+    }
+
+    /// The exit status when this fault ends the command.
+    fn exit_class(&self) -> ExitClass {
+        ExitClass::Failed
+    }
+}
+
+/// The texts of `error` and everything beneath it, outermost first, each once.
+#[must_use]
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> Vec<String> {
+    let mut texts = vec![error.to_string()];
+    let mut below = error.source();
+    while let Some(cause) = below {
+        let text = cause.to_string();
+        if texts.last() != Some(&text) {
+            texts.push(text);
+        }
+        below = cause.source();
+    }
+    texts
+}

@@ -1,0 +1,135 @@
+//! Hosts, profiles and defaults.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::Source;
+use crate::name::{HostName, ProfileName};
+
+/// A whole inventory file, checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inventory {
+    /// The file it was read from, as messages name it.
+    pub file: PathBuf,
+    /// Where checkpoints are kept, relative to the file's folder; none: the user's data directory.
+    pub store: Option<PathBuf>,
+    /// What hosts take that do not say it themselves.
+    pub defaults: Defaults,
+    /// Reusable sets of sources, by name.
+    pub profiles: BTreeMap<ProfileName, Profile>,
+    /// The hosts, in the file's order.
+    pub hosts: Vec<Host>,
+}
+
+impl Inventory {
+    /// The host of that name.
+    #[must_use]
+    pub fn host(&self, name: &HostName) -> Option<&Host> {
+        self.hosts.iter().find(|host| host.name == *name)
+    }
+}
+
+/// A line of the inventory file, counted from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Place {
+    /// Line.
+    pub line: u32,
+    /// Column, in characters.
+    pub column: u32,
+}
+
+/// Whether a host may be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Access {
+    /// Never.
+    #[default]
+    ReadOnly,
+    /// By a permit of the guard.
+    Writable,
+}
+
+/// How long fleet waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// For the connection, and for each step of authentication.
+    pub connect_timeout: Duration,
+    /// For the next byte on a connection.
+    pub stall_timeout: Duration,
+}
+
+/// What hosts take that do not say it themselves. Access and env are not among it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Defaults {
+    /// Account to log in to.
+    pub user: Option<String>,
+    /// Port of the SSH server.
+    pub port: Option<u16>,
+    /// Identity files.
+    pub identity: Vec<PathBuf>,
+    /// A host to go through.
+    pub jump: Option<String>,
+}
+
+/// A named, reusable set of sources.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Profile {
+    /// In the file's order.
+    pub sources: Vec<Source>,
+}
+
+/// A machine of the inventory, with defaults and profiles applied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Host {
+    /// Its name.
+    pub name: HostName,
+    /// Where its entry begins.
+    pub place: Place,
+    /// `env`, and where it is said; none: counts as prod.
+    pub env: Option<(String, Place)>,
+    /// `access`, and where it is said; none: read-only.
+    pub access: Option<(Access, Place)>,
+    /// Free words, and where each is said.
+    pub tags: Vec<(String, Place)>,
+    /// Where it is; none: OpenSSH's configuration tells.
+    pub address: Option<String>,
+    /// Port of the SSH server; none: OpenSSH's configuration tells.
+    pub port: Option<u16>,
+    /// Account to log in to; none: OpenSSH's configuration tells.
+    pub user: Option<String>,
+    /// Identity files, `~` expanded by nobody yet; empty: OpenSSH's configuration tells.
+    pub identity: Vec<PathBuf>,
+    /// A host of this inventory, or what `ssh -J` would take.
+    pub jump: Option<String>,
+    /// The profiles it uses.
+    pub profiles: Vec<ProfileName>,
+    /// Everything that is captured of it: those of its profiles, then its own.
+    pub sources: Vec<Source>,
+    /// How long to wait for it.
+    pub limits: Limits,
+    /// When to take checkpoints, as cron writes it.
+    pub schedule: Option<String>,
+    /// Which checkpoints to keep.
+    pub keep: Keep,
+    /// Older than this, the newest checkpoint is stale.
+    pub max_age: Option<Duration>,
+}
+
+/// How many checkpoints to keep, by age; none of a kind: 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Keep {
+    /// The newest.
+    pub last: u32,
+    /// All that are younger.
+    pub within: Option<Duration>,
+    /// One an hour.
+    pub hourly: u32,
+    /// One a day.
+    pub daily: u32,
+    /// One a week.
+    pub weekly: u32,
+    /// One a month.
+    pub monthly: u32,
+    /// One a year.
+    pub yearly: u32,
+}

@@ -1,0 +1,274 @@
+//! A sealed checkpoint and its parts.
+
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+
+use super::FileTime;
+use crate::digest::Sha256;
+use crate::name::{CheckpointId, RemotePath, SourceName, Stamp};
+
+/// The sealed, immutable record of all sources of one host at one moment. Its entries are read
+/// part by part from the store, for a part may have millions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// Its full name.
+    pub id: CheckpointId,
+    /// When the work began, by the workstation's clock.
+    pub started: Timestamp,
+    /// When everything had arrived.
+    pub finished: Timestamp,
+    /// Why it was taken.
+    pub trigger: Trigger,
+    /// What the operator said about it; may be empty.
+    pub description: String,
+    /// Which machine it really was.
+    pub host: HostFacts,
+    /// One for each source that was asked for, in the inventory's order.
+    pub parts: Vec<Part>,
+    /// Every pack that an entry of this checkpoint lies in.
+    pub packs: Vec<Pack>,
+    /// What concerns the whole host rather than one part.
+    pub warnings: Vec<String>,
+    /// File content that crossed the wire for it, uncompressed.
+    pub fetched_bytes: u64,
+    /// What it added to the store.
+    pub stored_bytes: u64,
+}
+
+impl Checkpoint {
+    /// Complete, warned or partial: the worst of its parts.
+    #[must_use]
+    pub fn state(&self) -> State {
+        let mut state = if self.warnings.is_empty() {
+            State::Complete
+        } else {
+            State::Warned
+        };
+        for part in &self.parts {
+            match part.state {
+                PartState::Failed => return State::Partial,
+                PartState::Warned => state = State::Warned,
+                PartState::Complete | PartState::Absent => {}
+            }
+        }
+        state
+    }
+
+    /// Files and bytes of all parts together.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        self.parts
+            .iter()
+            .fold(Totals::default(), |sum, part| Totals {
+                files: sum.files + part.totals.files,
+                bytes: sum.bytes + part.totals.bytes,
+            })
+    }
+}
+
+/// Why a checkpoint was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trigger {
+    /// Somebody typed it.
+    Manual,
+    /// The schedule.
+    Scheduled,
+    /// The host came up.
+    Boot,
+    /// A restore, before its first write.
+    PreRestore,
+    /// A step of a playbook.
+    Playbook,
+    /// Taken over from another system.
+    Import,
+}
+
+impl Trigger {
+    /// The word for it in records, JSON and tables.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Manual => "manual",
+            Self::Scheduled => "scheduled",
+            Self::Boot => "boot",
+            Self::PreRestore => "pre-restore",
+            Self::Playbook => "playbook",
+            Self::Import => "import",
+        }
+    }
+}
+
+/// How a checkpoint came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Everything that was asked for is there.
+    Complete,
+    /// Everything is there, with warnings.
+    Warned,
+    /// A part failed: it never counts as fresh.
+    Partial,
+}
+
+impl State {
+    /// The word for it in records, JSON and tables.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::Warned => "warned",
+            Self::Partial => "partial",
+        }
+    }
+}
+
+/// Which machine a checkpoint was taken of.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct HostFacts {
+    /// `env` of the inventory at that time.
+    pub env: String,
+    /// Whether the inventory called it protected at that time.
+    pub protected: bool,
+    /// Address and port that were connected to, as `address:port`.
+    pub address: String,
+    /// Account that was logged in to.
+    pub user: String,
+    /// Fingerprint of the host key it proved, `SHA256:…`.
+    pub host_key: String,
+    /// Text of `/etc/machine-id`; empty where there is none.
+    pub machine_id: String,
+    /// `PRETTY_NAME` of `/etc/os-release`, else what `uname -sr` says; empty if unknown.
+    pub os: String,
+    /// What `uname -r` says.
+    pub kernel: String,
+    /// What the host calls itself.
+    pub hostname: String,
+}
+
+/// One source's outcome inside a checkpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// The source's name in the inventory.
+    pub name: SourceName,
+    /// The source's kind: `directory`, `files`, `postgres`, `command` or `http`.
+    pub kind: String,
+    /// How it came out.
+    pub state: PartState,
+    /// The roots that were there and captured.
+    pub roots: Vec<RemotePath>,
+    /// The patterns that were left out, as the inventory had them.
+    pub exclude: Vec<String>,
+    /// Regular files and their bytes.
+    pub totals: Totals,
+    /// Entries of every kind.
+    pub entries: u64,
+    /// Content that crossed the wire for it, uncompressed.
+    pub fetched_bytes: u64,
+    /// When the scan began, by the host's clock; none where it cannot tell.
+    pub scanned_at: Option<FileTime>,
+    /// What the operator should know: unstable, vanished or skipped entries.
+    pub warnings: Vec<String>,
+    /// Why it failed, if it did.
+    pub failure: Option<PartFailure>,
+}
+
+/// Why a part failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartFailure {
+    /// What happened and why.
+    pub message: String,
+    /// How to mend it.
+    pub hint: Option<String>,
+}
+
+/// How a part came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PartState {
+    /// Everything is there.
+    Complete,
+    /// Everything is there, some entries are unstable or vanished.
+    Warned,
+    /// An optional source that the host does not have.
+    Absent,
+    /// It is not what was asked for.
+    Failed,
+}
+
+impl PartState {
+    /// The word for it in records, JSON and tables.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::Warned => "warned",
+            Self::Absent => "absent",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// Regular files (every name of a hard-link group counts) and the sum of their sizes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Totals {
+    /// How many.
+    pub files: u64,
+    /// Their sizes together.
+    pub bytes: u64,
+}
+
+/// A pack, as a checkpoint names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pack {
+    /// Its name.
+    pub name: PackName,
+    /// The digest of the pack file.
+    pub sha256: Sha256,
+    /// The length of the pack file.
+    pub stored_bytes: u64,
+}
+
+/// `packs/STAMP/SOURCE.tar.zst`, relative to the host's folder in the store.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PackName {
+    /// The checkpoint that made it.
+    pub stamp: Stamp,
+    /// The source whose contents it holds.
+    pub source: SourceName,
+}
+
+const PACK_PREFIX: &str = "packs/";
+const PACK_SUFFIX: &str = ".tar.zst";
+
+impl fmt::Display for PackName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{PACK_PREFIX}{}/{}{PACK_SUFFIX}",
+            self.stamp, self.source
+        )
+    }
+}
+
+/// The text names no pack.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a pack: expected `packs/STAMP/SOURCE.tar.zst`")]
+pub struct ParsePackNameError(String);
+
+impl FromStr for PackName {
+    type Err = ParsePackNameError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let parse = || {
+            let (stamp, source) = text
+                .strip_prefix(PACK_PREFIX)?
+                .strip_suffix(PACK_SUFFIX)?
+                .split_once('/')?;
+            Some(Self {
+                stamp: stamp.parse().ok()?,
+                source: source.parse().ok()?,
+            })
+        };
+        parse().ok_or_else(|| ParsePackNameError(crate::name::escape(text.as_bytes())))
+    }
+}

@@ -1,0 +1,13 @@
+//! What a checkpoint is, as plain data: its parts, their entries, and where each content lies.
+//!
+//! These are the types that all floors above speak of. They are not the disk format: the store has
+//! versioned records of its own. Nothing here reads, writes or decides.
+
+mod checkpoint;
+mod entry;
+
+pub use checkpoint::{
+    Checkpoint, HostFacts, Pack, PackName, ParsePackNameError, Part, PartFailure, PartState, State,
+    Totals, Trigger,
+};
+pub use entry::{Entry, EntryKind, FileTime, Owner, Piece, ScanMark};

@@ -1,0 +1,12 @@
+//! The words that must not be mixed up: names that are parsed once, at the edge, and then carried
+//! as types.
+//!
+//! A value of one of these types is always well-formed. Nothing here reads a file or a clock.
+
+mod checkpoint;
+mod path;
+mod word;
+
+pub use checkpoint::{CheckpointId, CheckpointRef, ParseCheckpointError, Stamp, Which};
+pub use path::{ParsePathError, RemotePath, escape};
+pub use word::{HostName, ParseNameError, ProfileName, SourceName};

@@ -1,0 +1,1 @@
+//! All tests that look at fleet from outside, in one binary.
