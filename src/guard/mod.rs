@@ -1,1 +1,14 @@
-//! guard
+//! What may be done to which host, judged from the inventory alone.
+//!
+//! Three layers live here: default-deny rules that nothing loosens ([`judge`]), the proof of having
+//! been judged ([`WritePermit`]), and the closed list of what fleet can say to a host for reading
+//! ([`ReadCommand`]). Nothing here does I/O, and no function takes a flag that widens a permission.
+
+mod judgement;
+mod permit;
+mod read_command;
+mod shell;
+
+pub use judgement::{Decision, Judgement, Operation, Protection, Rule, judge, protection};
+pub use permit::{Refusal, WritePermit, permit};
+pub use read_command::{Prune, ReadCommand, Rendered, Sudo, TarFlavour};

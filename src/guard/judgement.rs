@@ -1,0 +1,373 @@
+//! The rules, and what each of them says about one host and one operation.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::inventory::{Access, Host, Place};
+
+/// What somebody wants to do with a host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operation {
+    /// Read its sources into a checkpoint.
+    Checkpoint,
+    /// Put a checkpoint back onto it.
+    Restore,
+    /// Start, stop or reload its services.
+    Service,
+    /// Run a command that may change it.
+    Run,
+}
+
+impl Operation {
+    /// All of them, in the order in which they are shown.
+    pub const ALL: [Self; 4] = [Self::Checkpoint, Self::Restore, Self::Service, Self::Run];
+
+    /// The word for it on the command line and in JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Checkpoint => "checkpoint",
+            Self::Restore => "restore",
+            Self::Service => "service",
+            Self::Run => "run",
+        }
+    }
+
+    /// Whether it changes the host.
+    #[must_use]
+    pub fn writes(self) -> bool {
+        match self {
+            Self::Checkpoint => false,
+            Self::Restore | Self::Service | Self::Run => true,
+        }
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// The text names no operation.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not an operation: one of checkpoint, restore, service, run")]
+pub struct ParseOperationError(String);
+
+impl FromStr for Operation {
+    type Err = ParseOperationError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .into_iter()
+            .find(|operation| operation.as_str() == text)
+            .ok_or_else(|| ParseOperationError(crate::name::escape(text.as_bytes())))
+    }
+}
+
+/// Why a host is protected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Protection {
+    /// `env` says prod.
+    Env {
+        /// The word as the inventory has it.
+        env: String,
+        /// Where.
+        place: Place,
+    },
+    /// A tag says prod.
+    Tag {
+        /// The word as the inventory has it.
+        tag: String,
+        /// Where.
+        place: Place,
+    },
+    /// There is no `env`, which counts as prod.
+    NoEnv {
+        /// Where the host begins.
+        place: Place,
+    },
+    /// `access` says read-only.
+    ReadOnly {
+        /// Where.
+        place: Place,
+    },
+    /// There is no `access`, which means read-only.
+    NoAccess {
+        /// Where the host begins.
+        place: Place,
+    },
+}
+
+impl Protection {
+    /// The line of the inventory that says so.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        match self {
+            Self::Env { place, .. }
+            | Self::Tag { place, .. }
+            | Self::NoEnv { place }
+            | Self::ReadOnly { place }
+            | Self::NoAccess { place } => *place,
+        }
+    }
+}
+
+impl fmt::Display for Protection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Env { env, .. } => write!(f, "env is `{env}`"),
+            Self::Tag { tag, .. } => write!(f, "tag is `{tag}`"),
+            Self::NoEnv { .. } => f.write_str("no env is given, which counts as prod"),
+            Self::ReadOnly { .. } => f.write_str("access is `read-only`"),
+            Self::NoAccess { .. } => f.write_str("access is not `writable`"),
+        }
+    }
+}
+
+/// Everything that protects `host`, the plainest reason first; empty only for a writable host.
+#[must_use]
+pub fn protection(host: &Host) -> Vec<Protection> {
+    let mut reasons = Vec::new();
+    match &host.env {
+        None => reasons.push(Protection::NoEnv { place: host.place }),
+        Some((env, place)) if means_prod(env) => {
+            reasons.push(Protection::Env {
+                env: env.clone(),
+                place: *place,
+            });
+        }
+        Some(_) => {}
+    }
+    for (tag, place) in &host.tags {
+        if means_prod(tag) {
+            reasons.push(Protection::Tag {
+                tag: tag.clone(),
+                place: *place,
+            });
+        }
+    }
+    match host.access {
+        Some((Access::Writable, _)) => {}
+        Some((Access::ReadOnly, place)) => reasons.push(Protection::ReadOnly { place }),
+        None => reasons.push(Protection::NoAccess { place: host.place }),
+    }
+    reasons
+}
+
+fn means_prod(word: &str) -> bool {
+    let word = word.trim();
+    word.eq_ignore_ascii_case("prod") || word.eq_ignore_ascii_case("production")
+}
+
+/// Whether an operation may be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    /// It may.
+    Allow,
+    /// It may not.
+    Deny,
+}
+
+impl Decision {
+    /// The word for it in JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Deny => "deny",
+        }
+    }
+}
+
+/// One rule and what it says here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    /// Its short name.
+    pub rule: &'static str,
+    /// The place in the inventory that it speaks of.
+    pub place: Place,
+    /// What it says.
+    pub says: String,
+}
+
+/// The decision about one operation on one host, with every rule that led to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Judgement {
+    /// What was asked.
+    pub operation: Operation,
+    /// The answer.
+    pub decision: Decision,
+    /// Why.
+    pub rules: Vec<Rule>,
+}
+
+/// Judges `operation` on `host`. Total: every host and operation has an answer, and the answer is
+/// no unless the inventory says yes.
+#[must_use]
+pub fn judge(host: &Host, operation: Operation) -> Judgement {
+    if !operation.writes() {
+        let rule = Rule {
+            rule: "reading",
+            place: host.place,
+            says: "reading is allowed on every host of the inventory, and writes nothing there"
+                .to_owned(),
+        };
+        return Judgement {
+            operation,
+            decision: Decision::Allow,
+            rules: vec![rule],
+        };
+    }
+    let rules: Vec<Rule> = protection(host)
+        .iter()
+        .map(|reason| Rule {
+            rule: match reason {
+                Protection::Env { .. } => "env-prod",
+                Protection::Tag { .. } => "tag-prod",
+                Protection::NoEnv { .. } => "env-missing",
+                Protection::ReadOnly { .. } => "access-read-only",
+                Protection::NoAccess { .. } => "access-missing",
+            },
+            place: reason.place(),
+            says: reason.to_string(),
+        })
+        .collect();
+    match (rules.is_empty(), host.access) {
+        (true, Some((Access::Writable, place))) => Judgement {
+            operation,
+            decision: Decision::Allow,
+            rules: vec![Rule {
+                rule: "access-writable",
+                place,
+                says: "access is `writable` and nothing says prod".to_owned(),
+            }],
+        },
+        (true, Some((Access::ReadOnly, _)) | None) | (false, _) => Judgement {
+            operation,
+            decision: Decision::Deny,
+            rules,
+        },
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::inventory::{Keep, Limits};
+
+    pub(crate) fn host(env: Option<&str>, access: Option<Access>, tags: &[&str]) -> Host {
+        let at = |line| Place { line, column: 5 };
+        Host {
+            name: "a-host".parse().expect("a name"),
+            place: at(1),
+            env: env.map(|env| (env.to_owned(), at(2))),
+            access: access.map(|access| (access, at(3))),
+            tags: tags.iter().map(|tag| ((*tag).to_owned(), at(4))).collect(),
+            address: None,
+            port: None,
+            user: None,
+            identity: Vec::new(),
+            jump: None,
+            profiles: Vec::new(),
+            sources: Vec::new(),
+            limits: Limits {
+                connect_timeout: Duration::from_secs(10),
+                stall_timeout: Duration::from_secs(60),
+            },
+            schedule: None,
+            keep: Keep::default(),
+            max_age: None,
+        }
+    }
+
+    fn says(host: &Host, operation: Operation) -> (Decision, Vec<(&'static str, u32)>) {
+        let judgement = judge(host, operation);
+        let rules = judgement
+            .rules
+            .iter()
+            .map(|r| (r.rule, r.place.line))
+            .collect();
+        (judgement.decision, rules)
+    }
+
+    #[test]
+    fn only_a_host_that_says_writable_and_never_prod_may_be_written() {
+        use Access::{ReadOnly, Writable};
+        use Decision::{Allow, Deny};
+        let cases = [
+            (
+                host(Some("dev"), Some(Writable), &[]),
+                Allow,
+                vec![("access-writable", 3)],
+            ),
+            (
+                host(Some("dev"), Some(ReadOnly), &[]),
+                Deny,
+                vec![("access-read-only", 3)],
+            ),
+            (
+                host(Some("dev"), None, &[]),
+                Deny,
+                vec![("access-missing", 1)],
+            ),
+            (
+                host(None, Some(Writable), &[]),
+                Deny,
+                vec![("env-missing", 1)],
+            ),
+            (
+                host(Some("prod"), Some(Writable), &[]),
+                Deny,
+                vec![("env-prod", 2)],
+            ),
+            (
+                host(Some(" Production "), Some(Writable), &[]),
+                Deny,
+                vec![("env-prod", 2)],
+            ),
+            (
+                host(Some("dev"), Some(Writable), &["pbx", "PROD"]),
+                Deny,
+                vec![("tag-prod", 4)],
+            ),
+            (
+                host(Some("PROD"), None, &["production"]),
+                Deny,
+                vec![("env-prod", 2), ("tag-prod", 4), ("access-missing", 1)],
+            ),
+        ];
+        for (host, decision, rules) in cases {
+            for operation in [Operation::Restore, Operation::Service, Operation::Run] {
+                assert_eq!(
+                    says(&host, operation),
+                    (decision, rules.clone()),
+                    "{host:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn reading_is_allowed_everywhere() {
+        for host in [host(Some("prod"), None, &[]), host(None, None, &[])] {
+            assert_eq!(
+                says(&host, Operation::Checkpoint),
+                (Decision::Allow, vec![("reading", 1)])
+            );
+        }
+    }
+
+    #[test]
+    fn operations_read_back_what_they_print() {
+        for operation in Operation::ALL {
+            assert_eq!(operation.to_string().parse(), Ok(operation));
+        }
+        assert_eq!(
+            "write".parse::<Operation>(),
+            Err(ParseOperationError("write".to_owned()))
+        );
+    }
+}

@@ -1,0 +1,490 @@
+//! Everything that fleet can say to a host for reading: the whole list, and how each item looks on
+//! the wire.
+//!
+//! A host that is read-only is told nothing that does not come out of this file. None of the
+//! commands writes, creates a temporary file or starts anything that outlives it. What a user wrote
+//! in the inventory appears only as quoted operands (paths, name patterns), never as an option.
+
+use super::shell::quote;
+use crate::name::RemotePath;
+
+/// One thing that fleet says to a host for reading.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReadCommand {
+    /// Which machine is it, and what can it do? Answers `key=value` lines.
+    Probe {
+        /// Also asks whether sudo works without a password.
+        ask_sudo: bool,
+    },
+    /// Lists everything beneath the roots. With GNU find, one record an entry, see [`Self::SCAN_FORMAT`];
+    /// else just the paths, each ended by NUL.
+    Scan {
+        /// The directories.
+        roots: Vec<RemotePath>,
+        /// Directories that need not be walked; a short cut, the matcher here decides.
+        prune: Vec<Prune>,
+        /// Other file systems are left out.
+        one_file_system: bool,
+        /// `find` knows `-printf`.
+        gnu: bool,
+    },
+    /// Sends the paths that it is told on its standard input as one tar stream.
+    Fetch {
+        /// Which tar the host has.
+        tar: TarFlavour,
+    },
+}
+
+/// A directory that a scan need not walk.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Prune {
+    /// Of this name, anywhere beneath a root; `*` and `?` are wildcards.
+    Name(String),
+    /// At exactly this path beneath each root; no wildcards.
+    Beneath(String),
+}
+
+/// The tars that fleet can ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TarFlavour {
+    /// GNU tar.
+    Gnu,
+    /// The tar of libarchive, as BSDs and macOS have it.
+    Bsd,
+    /// busybox: names with a newline cannot be asked for.
+    Busybox,
+}
+
+/// How a command comes by the rights that it needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sudo {
+    /// It runs as the account that logged in.
+    No,
+    /// `sudo -n`: without a password or not at all.
+    NonInteractive,
+    /// `sudo -S`: the password is the first line of the standard input, and nothing else may be
+    /// sent before the opening line was answered.
+    Password,
+}
+
+/// A command as it goes over the wire.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rendered {
+    /// What the login shell of the host is given.
+    pub line: Vec<u8>,
+    /// The line, without its end, that comes before the output; what comes before it is noise of
+    /// the login shell.
+    pub opening: String,
+    /// What comes behind the output, followed by the exit status and a line end. Begins with a line
+    /// end of its own.
+    pub closing: String,
+    /// Whether the command reads its standard input. If not, the input stays open while it runs,
+    /// and closing it ends the command.
+    pub takes_input: bool,
+}
+
+impl ReadCommand {
+    /// The `-printf` format of a scan record: kind, mode, uid, gid, size, mtime, ctime, inode, device,
+    /// links, path NUL, link target NUL. A `!` before it marks what the account cannot read.
+    pub const SCAN_FORMAT: &'static str = r"%y %m %U %G %s %T@ %C@ %i %D %n %p\0%l\0";
+
+    /// The command as it goes over the wire. `nonce` is a word that no host can know beforehand.
+    #[must_use]
+    pub fn render(&self, nonce: &str, sudo: Sudo) -> Rendered {
+        let opening = format!("{nonce} begin");
+        let closing = format!("\n{nonce} end ");
+        let mut script = b"LC_ALL=C; export LC_ALL; ".to_vec();
+        script.extend_from_slice(b"printf '%s\\n' ");
+        script.extend(quote(opening.as_bytes()));
+        script.extend_from_slice(b"; ");
+        let prefix: &[u8] = match sudo {
+            Sudo::NonInteractive => b"sudo -n -- ",
+            Sudo::No | Sudo::Password => b"",
+        };
+        let takes_input = match self {
+            Self::Probe { ask_sudo } => {
+                script.extend(watched(&probe(*ask_sudo)));
+                false
+            }
+            Self::Scan {
+                roots,
+                prune,
+                one_file_system,
+                gnu,
+            } => {
+                script.extend(watched(&scan(prefix, roots, prune, *one_file_system, *gnu)));
+                false
+            }
+            Self::Fetch { tar } => {
+                script.extend(fetch(prefix, *tar));
+                script.extend_from_slice(b"; s=$?");
+                true
+            }
+        };
+        script.extend_from_slice(b"; printf '\\n%s end %s\\n' ");
+        script.extend(quote(nonce.as_bytes()));
+        script.extend_from_slice(b" \"$s\"; exit \"$s\"");
+
+        let mut line = match sudo {
+            Sudo::Password => b"exec sudo -S -k -p '' -- sh -c ".to_vec(),
+            Sudo::No | Sudo::NonInteractive => b"exec sh -c ".to_vec(),
+        };
+        line.extend(quote(&script));
+        Rendered {
+            line,
+            opening,
+            closing,
+            takes_input,
+        }
+    }
+}
+
+/// Runs `script` so that it ends when its standard input does: a connection that is lost then leaves
+/// nothing behind on the host, however long the script is silent. Leaves its exit status in `s`.
+fn watched(script: &[u8]) -> Vec<u8> {
+    let script = quote(script);
+    let mut text = b"exec 3<&0; if command -v setsid >/dev/null 2>&1; then setsid sh -c ".to_vec();
+    text.extend_from_slice(&script);
+    text.extend_from_slice(
+        b" </dev/null 3<&- & p=$!; { cat <&3 >/dev/null; kill -TERM -$p; } >/dev/null 2>&1 & w=$!; \
+          exec 3<&-; wait $p; s=$?; kill $w 2>/dev/null; else sh -c ",
+    );
+    text.extend_from_slice(&script);
+    text.extend_from_slice(b" </dev/null 3<&-; s=$?; fi");
+    text
+}
+
+fn probe(ask_sudo: bool) -> Vec<u8> {
+    let mut script = r#"
+p() { printf '%s=%s\n' "$1" "$2"; };
+first() { "$@" 2>&1 </dev/null | head -n 1; };
+has() { command -v "$1" >/dev/null 2>&1 && p "tool" "$1"; };
+p uname "$(uname -sr)";
+p kernel "$(uname -r)";
+p hostname "$(uname -n)";
+p account "$(id -un)";
+p uid "$(id -u)";
+p machine_id "$(cat /etc/machine-id 2>/dev/null)";
+p os "$(. /etc/os-release 2>/dev/null; printf %s "$PRETTY_NAME")";
+p clock "$(date +%s.%N)";
+p find "$(first find --version)";
+p tar "$(first tar --version)";
+for t in find tar sh sudo setsid zstd gzip sha256sum nice ionice; do has $t; done;
+p free_kib "$(df -Pk / 2>/dev/null | { read -r a; read -r a b c d e; printf %s "$d"; })";
+"#
+    .replace('\n', " ");
+    if ask_sudo {
+        script.push_str("if sudo -n true >/dev/null 2>&1; then p sudo yes; else p sudo no; fi; ");
+    }
+    script.push_str("exit 0");
+    script.into_bytes()
+}
+
+fn scan(
+    prefix: &[u8],
+    roots: &[RemotePath],
+    prune: &[Prune],
+    one_file_system: bool,
+    gnu: bool,
+) -> Vec<u8> {
+    let mut script = b"cd /; s=0; ".to_vec();
+    for root in roots {
+        script.extend_from_slice(prefix);
+        script.extend_from_slice(b"find -H ");
+        script.extend(quote(root.as_bytes()));
+        if one_file_system {
+            script.extend_from_slice(b" -xdev");
+        }
+        if !prune.is_empty() {
+            script.extend(prunes(root, prune));
+        }
+        if gnu {
+            script.extend_from_slice(
+                b" \\( \\( -type f -o -type d \\) -not -readable -printf '!' , \
+                   -type d -not -executable -printf '!' , -printf ",
+            );
+            script.extend(quote(ReadCommand::SCAN_FORMAT.as_bytes()));
+            script.extend_from_slice(b" \\)");
+        } else {
+            script.extend_from_slice(b" -print0");
+        }
+        script.extend_from_slice(b" || s=$?; ");
+    }
+    script.extend_from_slice(b"exit $s");
+    script
+}
+
+fn prunes(root: &RemotePath, prune: &[Prune]) -> Vec<u8> {
+    let below = |rest: &str| {
+        let mut pattern = glob_literal(
+            root.as_bytes()
+                .strip_suffix(b"/")
+                .unwrap_or(root.as_bytes()),
+        );
+        pattern.push(b'/');
+        pattern.extend_from_slice(rest.as_bytes());
+        quote(&pattern)
+    };
+    let mut text = b" \\( -type d -path ".to_vec();
+    text.extend(below("*"));
+    text.extend_from_slice(b" \\(");
+    for (index, item) in prune.iter().enumerate() {
+        if index > 0 {
+            text.extend_from_slice(b" -o");
+        }
+        match item {
+            Prune::Name(pattern) => {
+                text.extend_from_slice(b" -name ");
+                text.extend(quote(pattern.as_bytes()));
+            }
+            Prune::Beneath(path) => {
+                text.extend_from_slice(b" -path ");
+                text.extend(below(&String::from_utf8_lossy(&glob_literal(
+                    path.as_bytes(),
+                ))));
+            }
+        }
+    }
+    text.extend_from_slice(b" \\) -prune \\) -o");
+    text
+}
+
+/// A pattern of `find` that matches just `bytes`.
+fn glob_literal(bytes: &[u8]) -> Vec<u8> {
+    let mut pattern = Vec::with_capacity(bytes.len());
+    for &byte in bytes {
+        if matches!(byte, b'*' | b'?' | b'[' | b'\\') {
+            pattern.push(b'\\');
+        }
+        pattern.push(byte);
+    }
+    pattern
+}
+
+fn fetch(prefix: &[u8], tar: TarFlavour) -> Vec<u8> {
+    // `-C /` with relative names: a name that begins with `-` or holds `..` then means itself.
+    let options: &[u8] = match tar {
+        TarFlavour::Gnu => {
+            b"tar --create --file=- --format=posix --sparse --xattrs --acls --no-recursion \
+              --pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime \
+              --quoting-style=c --directory=/ --null --no-unquote --files-from=-"
+        }
+        TarFlavour::Bsd => b"tar -c -f - --format pax -n -C / --null -T -",
+        TarFlavour::Busybox => b"tar -c -f - --no-recursion -C / -T -",
+    };
+    [prefix, options].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::Write as _;
+    use std::os::unix::ffi::OsStrExt as _;
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    struct Answer {
+        body: Vec<u8>,
+        status: Option<i32>,
+    }
+
+    /// Runs a rendered command in a real shell, as sshd does, and takes the frame off.
+    fn answer(shell: &str, command: &ReadCommand, input: &[u8]) -> Answer {
+        let rendered = command.render("nonce", Sudo::No);
+        let mut child = Command::new(shell)
+            .arg("-c")
+            .arg(std::ffi::OsStr::from_bytes(&rendered.line))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("a shell");
+        let mut stdin = child.stdin.take().expect("piped");
+        if rendered.takes_input {
+            stdin.write_all(input).expect("the list is taken");
+            drop(stdin);
+            let output = child.wait_with_output().expect("it ends");
+            return unframe(&rendered, &output.stdout, output.status.code());
+        }
+        let output = child
+            .wait_with_output()
+            .expect("it ends while its input is open");
+        drop(stdin);
+        unframe(&rendered, &output.stdout, output.status.code())
+    }
+
+    fn unframe(rendered: &Rendered, stdout: &[u8], status: Option<i32>) -> Answer {
+        let body = stdout
+            .strip_prefix(format!("{}\n", rendered.opening).as_bytes())
+            .expect("it opens with the nonce");
+        let end = format!("{}{}\n", rendered.closing, status.unwrap_or(-1));
+        let body = body
+            .strip_suffix(end.as_bytes())
+            .expect("it closes with the nonce");
+        Answer {
+            body: body.to_vec(),
+            status,
+        }
+    }
+
+    fn scan_of(root: &std::path::Path, prune: Vec<Prune>, gnu: bool) -> ReadCommand {
+        ReadCommand::Scan {
+            roots: vec![RemotePath::from_bytes(root.as_os_str().as_bytes()).expect("absolute")],
+            prune,
+            one_file_system: true,
+            gnu,
+        }
+    }
+
+    fn names(body: &[u8], root: &std::path::Path) -> Vec<String> {
+        let root = format!("{}", root.display());
+        let mut names: Vec<String> = body
+            .split(|&b| b == 0)
+            .filter_map(|field| {
+                let text = String::from_utf8_lossy(field);
+                text.find(&root)
+                    .map(|at| text[at + root.len()..].to_owned())
+            })
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_scan_lists_hostile_names_and_leaves_out_pruned_directories() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = folder.path().join("it's [a] *root\n");
+        for directory in [
+            "node_modules/x",
+            "keep/node_modules/y",
+            "var/cache/z",
+            "keep/var/cache",
+        ] {
+            fs::create_dir_all(root.join(directory)).expect("a directory");
+        }
+        fs::write(root.join("-rf"), "x").expect("a file");
+        let prune = vec![
+            Prune::Name("node_mod*".to_owned()),
+            Prune::Beneath("var/cache".to_owned()),
+        ];
+        for shell in ["sh", "bash"] {
+            for gnu in [true, false] {
+                let answer = answer(shell, &scan_of(&root, prune.clone(), gnu), b"");
+                assert_eq!(answer.status, Some(0));
+                assert_eq!(
+                    names(&answer.body, &root),
+                    ["", "/-rf", "/keep", "/keep/var", "/keep/var/cache", "/var"],
+                    "{shell}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_root_is_scanned_even_if_its_own_name_is_pruned() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = folder.path().join("node_modules");
+        fs::create_dir_all(root.join("a")).expect("a directory");
+        let prune = vec![Prune::Name("node_modules".to_owned())];
+        let answer = answer("sh", &scan_of(&root, prune, true), b"");
+        assert_eq!(names(&answer.body, &root), ["", "/a"]);
+    }
+
+    #[test]
+    fn a_scan_of_nothing_ends_with_the_status_of_find() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let answer = answer(
+            "sh",
+            &scan_of(&folder.path().join("gone"), Vec::new(), true),
+            b"",
+        );
+        assert_eq!((answer.status, answer.body), (Some(1), Vec::new()));
+    }
+
+    #[test]
+    fn a_scan_ends_when_its_input_does() {
+        // `yes` stands in for a find that would never end: the wrapper is what is tried here.
+        let mut line = b"exec sh -c ".to_vec();
+        let mut script = watched(b"sleep 1000 & wait");
+        script.extend_from_slice(b"; exit $s");
+        line.extend(quote(&script));
+        let mut child = Command::new("sh")
+            .arg("-c")
+            .arg(std::ffi::OsStr::from_bytes(&line))
+            .stdin(Stdio::piped())
+            .spawn()
+            .expect("a shell");
+        drop(child.stdin.take());
+        let status = child.wait().expect("it ends");
+        assert_eq!(status.code(), Some(143));
+    }
+
+    #[test]
+    fn a_fetch_sends_just_what_it_was_told() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = folder.path().join("-dir");
+        fs::create_dir(&root).expect("a directory");
+        fs::write(root.join("a\nb"), "one").expect("a file");
+        fs::write(root.join("other"), "two").expect("a file");
+        let member = root.join("a\nb").as_os_str().as_bytes()[1..].to_vec();
+        let list = [member.as_slice(), b"\0"].concat();
+        let command = ReadCommand::Fetch {
+            tar: TarFlavour::Gnu,
+        };
+        let answer = answer("sh", &command, &list);
+        assert_eq!(answer.status, Some(0));
+        let mut archive = tar::Archive::new(answer.body.as_slice());
+        let members: Vec<Vec<u8>> = archive
+            .entries()
+            .expect("an archive")
+            .map(|entry| entry.expect("an entry").path_bytes().into_owned())
+            .collect();
+        assert_eq!(members, [member]);
+    }
+
+    #[test]
+    fn a_probe_answers_key_value_lines() {
+        let answer = answer("sh", &ReadCommand::Probe { ask_sudo: false }, b"");
+        let text = String::from_utf8(answer.body).expect("text");
+        let keys: Vec<&str> = text
+            .lines()
+            .filter_map(|line| line.split_once('=').map(|(key, _)| key))
+            .filter(|key| *key != "tool")
+            .collect();
+        assert_eq!(
+            keys,
+            [
+                "uname",
+                "kernel",
+                "hostname",
+                "account",
+                "uid",
+                "machine_id",
+                "os",
+                "clock",
+                "find",
+                "tar",
+                "free_kib"
+            ]
+        );
+        assert!(
+            text.contains("tool=tar\n") && text.contains("find=find (GNU findutils)"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn sudo_stands_before_the_tool_or_around_the_script() {
+        let command = ReadCommand::Fetch {
+            tar: TarFlavour::Busybox,
+        };
+        let line = |sudo| String::from_utf8(command.render("nonce", sudo).line).expect("text");
+        assert_eq!(
+            line(Sudo::NonInteractive),
+            r"exec sh -c 'LC_ALL=C; export LC_ALL; printf '\''%s'\\'n'\'' '\''nonce begin'\''; sudo -n -- tar -c -f - --no-recursion -C / -T -; s=$?; printf '\'\\'n%s end %s'\\'n'\'' '\''nonce'\'' "
+                .to_owned()
+                + r#""$s"; exit "$s"'"#
+        );
+        assert!(line(Sudo::Password).starts_with("exec sudo -S -k -p '' -- sh -c "));
+    }
+}
