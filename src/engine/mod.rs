@@ -1,0 +1,10 @@
+//! Many hosts at once: who is meant, how many run side by side, when to stop, and what came of it.
+//!
+//! One host's failure never stops the others. Nothing here prints, and nothing outlives its run.
+
+pub mod checkpoint;
+mod interrupt;
+mod selection;
+
+pub use interrupt::{Interrupt, StopLevel};
+pub use selection::{Selection, SelectionError, Selector, host};

@@ -1,0 +1,134 @@
+//! What happens while fleet works, as plain data for whoever shows it.
+//!
+//! The floors below the reports never print: they tell a [`Sink`]. An event says what happened,
+//! never how it should look.
+
+use std::sync::Arc;
+
+use crate::fault::{ExitClass, Fault, chain};
+use crate::manifest::{Checkpoint, Part};
+use crate::name::{HostName, RemotePath, SourceName};
+
+/// Where events go. Called from many tasks and threads at once; must not block for long.
+pub type Sink = Arc<dyn Fn(Event) + Send + Sync>;
+
+/// One thing that happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// Work on a host begins.
+    HostStarted {
+        /// The host.
+        host: HostName,
+    },
+    /// It was reached, its key was known and it let us in.
+    Connected {
+        /// The host.
+        host: HostName,
+        /// The account.
+        user: String,
+        /// `address:port`.
+        address: String,
+    },
+    /// Work on a part begins.
+    PartStarted {
+        /// The host.
+        host: HostName,
+        /// The part.
+        part: SourceName,
+    },
+    /// The scan of a part is done.
+    Scanned {
+        /// The host.
+        host: HostName,
+        /// The part.
+        part: SourceName,
+        /// Regular files that were found.
+        files: u64,
+        /// Their bytes.
+        bytes: u64,
+        /// The bytes that have to be fetched.
+        fetch_bytes: u64,
+    },
+    /// A part is being fetched. Told a few times a second.
+    Progress {
+        /// The host.
+        host: HostName,
+        /// The part.
+        part: SourceName,
+        /// Content that has arrived so far, of `fetch_bytes`.
+        bytes: u64,
+        /// What is being read.
+        path: RemotePath,
+    },
+    /// Something the operator should know.
+    Warned {
+        /// The host.
+        host: HostName,
+        /// The part, if it concerns one.
+        part: Option<SourceName>,
+        /// What.
+        message: String,
+    },
+    /// Work on a part has ended, well or not.
+    PartEnded {
+        /// The host.
+        host: HostName,
+        /// Its outcome.
+        part: Box<Part>,
+    },
+    /// A checkpoint was sealed.
+    Sealed {
+        /// The checkpoint.
+        checkpoint: Box<Checkpoint>,
+    },
+    /// Work on a host has ended without a checkpoint.
+    HostFailed {
+        /// Why.
+        failure: Failure,
+    },
+    /// The operator asked to stop; work ends at the next safe point.
+    Stopping,
+}
+
+/// Why a host has no checkpoint, or a part of it failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// The host.
+    pub host: HostName,
+    /// The part, if only that failed.
+    pub part: Option<SourceName>,
+    /// What happened.
+    pub message: String,
+    /// Why, outermost first.
+    pub causes: Vec<String>,
+    /// How to mend it.
+    pub hint: Option<String>,
+    /// The exit status that it asks for.
+    pub class: ExitClass,
+}
+
+impl Failure {
+    /// The failure of a whole host.
+    #[must_use]
+    pub fn of_host(host: &HostName, fault: &dyn Fault) -> Self {
+        let mut texts = chain_of(fault);
+        let message = texts.remove(0);
+        Self {
+            host: host.clone(),
+            part: None,
+            message,
+            causes: texts,
+            hint: fault.hint(),
+            class: fault.exit_class(),
+        }
+    }
+}
+
+fn chain_of(fault: &dyn Fault) -> Vec<String> {
+    let mut texts = vec![fault.to_string()];
+    if let Some(source) = fault.source() {
+        texts.extend(chain(source));
+    }
+    texts.dedup();
+    texts
+}
