@@ -1,0 +1,9 @@
+//! Turning what the inventory asks for into questions to a host, and the answers into facts.
+//!
+//! Nothing here holds a connection: the floor above carries the questions ([`crate::guard::ReadCommand`])
+//! over and hands the answers back. An answer is a stranger's text: it is checked, never trusted.
+
+pub mod exclude;
+pub mod notes;
+pub mod probe;
+pub mod scan;

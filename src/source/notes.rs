@@ -1,0 +1,199 @@
+//! What `tar` and `find` say on their standard error, in the C locale: which entries vanished, could
+//! not be read, or changed while they were read.
+
+use crate::name::RemotePath;
+
+/// One line that a tool said about an entry, or about nothing in particular.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Note {
+    /// It was gone when its turn came.
+    Vanished(RemotePath),
+    /// The account may not read it.
+    Denied(RemotePath),
+    /// It changed while it was read.
+    Changed(RemotePath),
+    /// It got shorter while it was read; the missing end was sent as zeros.
+    Shrank(RemotePath),
+    /// Its path is longer than the host can open.
+    TooLong(RemotePath),
+    /// It could not be read, and this is why.
+    Unread(RemotePath, String),
+    /// Said of no entry, as "Exiting with failure status due to previous errors".
+    Other(String),
+}
+
+/// Reads the lines that GNU tar with `--quoting-style=c` and `--directory=/` says.
+#[must_use]
+pub fn of_tar(stderr: &[u8]) -> Vec<Note> {
+    lines(stderr).filter_map(tar_note).collect()
+}
+
+/// Reads the lines that `find` says. Names in them cannot be told apart from quotes and newlines
+/// with certainty, so just the kinds are told.
+#[must_use]
+pub fn of_find(stderr: &[u8]) -> Vec<FindNote> {
+    lines(stderr)
+        .map(|line| {
+            let text = String::from_utf8_lossy(line).into_owned();
+            if text.ends_with(": No such file or directory") {
+                FindNote::Missing(text)
+            } else if text.ends_with(": Permission denied") {
+                FindNote::Denied(text)
+            } else {
+                FindNote::Other(text)
+            }
+        })
+        .collect()
+}
+
+/// One line of `find`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FindNote {
+    /// Something was not there, or vanished during the walk.
+    Missing(String),
+    /// Something could not be entered.
+    Denied(String),
+    /// Anything else.
+    Other(String),
+}
+
+fn lines(stderr: &[u8]) -> impl Iterator<Item = &[u8]> {
+    stderr
+        .split(|&b| b == b'\n')
+        .filter(|line| !line.is_empty())
+}
+
+/// Lines that say nothing that is not known better from elsewhere.
+const SILENT: [&str; 3] = [
+    "Exiting with failure status due to previous errors",
+    "socket ignored",
+    "Removing leading",
+];
+
+fn tar_note(line: &[u8]) -> Option<Note> {
+    let said = String::from_utf8_lossy(line);
+    if SILENT.iter().any(|silent| said.contains(silent)) {
+        return None;
+    }
+    let about = line.strip_prefix(b"tar: ").and_then(|rest| {
+        let rest = rest.strip_prefix(b"Warning: ").unwrap_or(rest);
+        let (name, rest) = unquote(rest)?;
+        Some((
+            RemotePath::from_member(&name).ok()?,
+            rest.strip_prefix(b": ")?,
+        ))
+    });
+    let Some((path, what)) = about else {
+        return Some(Note::Other(said.into_owned()));
+    };
+    let what = String::from_utf8_lossy(what);
+    Some(
+        if what.ends_with("No such file or directory") || what.starts_with("File removed before") {
+            Note::Vanished(path)
+        } else if what.ends_with("Permission denied") {
+            Note::Denied(path)
+        } else if what.starts_with("file changed as we read it") {
+            Note::Changed(path)
+        } else if what.starts_with("File shrank by") {
+            Note::Shrank(path)
+        } else if what.ends_with("File name too long") {
+            Note::TooLong(path)
+        } else {
+            Note::Unread(path, what.into_owned())
+        },
+    )
+}
+
+/// Takes a C string literal off the front of `text`.
+fn unquote(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
+    let mut rest = text.strip_prefix(b"\"")?;
+    let mut name = Vec::new();
+    loop {
+        match rest {
+            [b'"', after @ ..] => return Some((name, after)),
+            [
+                b'\\',
+                a @ b'0'..=b'3',
+                b @ b'0'..=b'7',
+                c @ b'0'..=b'7',
+                after @ ..,
+            ] => {
+                name.push((a - b'0') * 64 + (b - b'0') * 8 + (c - b'0'));
+                rest = after;
+            }
+            [b'\\', escaped, after @ ..] => {
+                name.push(match escaped {
+                    b'a' => 7,
+                    b'b' => 8,
+                    b't' => b'\t',
+                    b'n' => b'\n',
+                    b'v' => 11,
+                    b'f' => 12,
+                    b'r' => b'\r',
+                    other => *other,
+                });
+                rest = after;
+            }
+            [byte, after @ ..] => {
+                name.push(*byte);
+                rest = after;
+            }
+            [] => return None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(bytes: &[u8]) -> RemotePath {
+        RemotePath::from_bytes(bytes).expect("a path")
+    }
+
+    #[test]
+    fn what_gnu_tar_says_is_understood() {
+        let stderr = br#"tar: "tmp/d/nope": Cannot stat: No such file or directory
+tar: "tmp/d/\377\303\251x\n\"q\\": Cannot open: Permission denied
+tar: "tmp/d/big": file changed as we read it
+tar: "tmp/d/big": File shrank by 244550917 bytes; padding with zeros
+tar: "tmp/gone": File removed before we read it
+tar: "tmp/deep": Cannot stat: File name too long
+tar: "tmp/bad": Read error at byte 0, while reading 512 bytes: Input/output error
+tar: "run/x": socket ignored
+tar: "-": Cannot write: Broken pipe at last
+sudo: unable to resolve host dev-vm
+tar: Exiting with failure status due to previous errors
+"#;
+        assert_eq!(
+            of_tar(stderr),
+            [
+                Note::Vanished(path(b"/tmp/d/nope")),
+                Note::Denied(path(b"/tmp/d/\xff\xc3\xa9x\n\"q\\")),
+                Note::Changed(path(b"/tmp/d/big")),
+                Note::Shrank(path(b"/tmp/d/big")),
+                Note::Vanished(path(b"/tmp/gone")),
+                Note::TooLong(path(b"/tmp/deep")),
+                Note::Unread(
+                    path(b"/tmp/bad"),
+                    "Read error at byte 0, while reading 512 bytes: Input/output error".to_owned()
+                ),
+                Note::Unread(path(b"/-"), "Cannot write: Broken pipe at last".to_owned()),
+                Note::Other("sudo: unable to resolve host dev-vm".to_owned()),
+            ]
+        );
+    }
+
+    #[test]
+    fn what_find_says_is_sorted_by_kind() {
+        let stderr = b"find: '/opt/x': No such file or directory\nfind: '/root': Permission denied\nfind: boom\n";
+        assert_eq!(
+            of_find(stderr),
+            [
+                FindNote::Missing("find: '/opt/x': No such file or directory".to_owned()),
+                FindNote::Denied("find: '/root': Permission denied".to_owned()),
+                FindNote::Other("find: boom".to_owned()),
+            ]
+        );
+    }
+}

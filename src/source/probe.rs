@@ -1,0 +1,152 @@
+//! What a host said about itself.
+
+use std::collections::BTreeSet;
+
+use crate::guard::TarFlavour;
+use crate::manifest::FileTime;
+
+/// The answer to [`crate::guard::ReadCommand::Probe`]. What the host did not say is empty.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Probe {
+    /// System and release, as `uname -sr` says.
+    pub uname: String,
+    /// Release, as `uname -r` says.
+    pub kernel: String,
+    /// What it calls itself.
+    pub hostname: String,
+    /// The account that is logged in.
+    pub account: String,
+    /// Whether that is the superuser.
+    pub is_root: bool,
+    /// Text of `/etc/machine-id`.
+    pub machine_id: String,
+    /// `PRETTY_NAME` of `/etc/os-release`.
+    pub os: String,
+    /// Its clock; none where `date` knows no nanoseconds.
+    pub clock: Option<FileTime>,
+    /// First line of `find --version`.
+    pub find: String,
+    /// First line of `tar --version`.
+    pub tar: String,
+    /// The tools that it has, of those that fleet may use.
+    pub tools: BTreeSet<String>,
+    /// Free space on its root file system, in KiB.
+    pub free_kib: Option<u64>,
+    /// Whether sudo works without a password; none if nobody asked.
+    pub sudo: Option<bool>,
+}
+
+impl Probe {
+    /// Reads `key=value` lines; lines of other shapes and unknown keys are passed over.
+    #[must_use]
+    pub fn parse(answer: &[u8]) -> Self {
+        let mut probe = Self::default();
+        for line in String::from_utf8_lossy(answer).lines() {
+            let Some((key, value)) = line.split_once('=') else {
+                continue;
+            };
+            let value = value.trim().to_owned();
+            match key {
+                "uname" => probe.uname = value,
+                "kernel" => probe.kernel = value,
+                "hostname" => probe.hostname = value,
+                "account" => probe.account = value,
+                "uid" => probe.is_root = value == "0",
+                "machine_id" => probe.machine_id = value,
+                "os" => probe.os = value,
+                "clock" => probe.clock = FileTime::parse(&value),
+                "find" => probe.find = value,
+                "tar" => probe.tar = value,
+                "tool" => {
+                    probe.tools.insert(value);
+                }
+                "free_kib" => probe.free_kib = value.parse().ok(),
+                "sudo" => probe.sudo = Some(value == "yes"),
+                _ => tracing::debug!(key, "a host said something that nobody asked for"),
+            }
+        }
+        probe
+    }
+
+    /// Whether `find` can print what incremental pulls need.
+    #[must_use]
+    pub fn has_gnu_find(&self) -> bool {
+        self.find.contains("GNU findutils")
+    }
+
+    /// Which tar it has; none if it has none.
+    #[must_use]
+    pub fn tar_flavour(&self) -> Option<TarFlavour> {
+        if !self.tools.contains("tar") {
+            None
+        } else if self.tar.contains("GNU tar") {
+            Some(TarFlavour::Gnu)
+        } else if self.tar.contains("bsdtar") {
+            Some(TarFlavour::Bsd)
+        } else {
+            Some(TarFlavour::Busybox)
+        }
+    }
+
+    /// The name of its operating system, as well as it is known.
+    #[must_use]
+    pub fn system(&self) -> &str {
+        if self.os.is_empty() {
+            &self.uname
+        } else {
+            &self.os
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_read_line_by_line() {
+        let probe = Probe::parse(
+            b"uname=Linux 6.1.0\nkernel=6.1.0\nhostname=dev-vm\naccount=azureuser\nuid=1000\n\
+              machine_id=0123\nos=Debian GNU/Linux 12 (bookworm)\nclock=1700000000.5\n\
+              find=find (GNU findutils) 4.9.0\ntar=tar (GNU tar) 1.34\ntool=find\ntool=tar\n\
+              free_kib=1024\nsudo=yes\nnoise\nmore=x\n",
+        );
+        assert_eq!(
+            probe,
+            Probe {
+                uname: "Linux 6.1.0".to_owned(),
+                kernel: "6.1.0".to_owned(),
+                hostname: "dev-vm".to_owned(),
+                account: "azureuser".to_owned(),
+                is_root: false,
+                machine_id: "0123".to_owned(),
+                os: "Debian GNU/Linux 12 (bookworm)".to_owned(),
+                clock: FileTime::parse("1700000000.5"),
+                find: "find (GNU findutils) 4.9.0".to_owned(),
+                tar: "tar (GNU tar) 1.34".to_owned(),
+                tools: ["find", "tar"].map(str::to_owned).into(),
+                free_kib: Some(1024),
+                sudo: Some(true),
+            }
+        );
+        assert_eq!(probe.tar_flavour(), Some(TarFlavour::Gnu));
+        assert!(probe.has_gnu_find());
+    }
+
+    #[test]
+    fn other_tools_are_told_apart() {
+        let flavour =
+            |tar: &str| Probe::parse(format!("tool=tar\ntar={tar}\n").as_bytes()).tar_flavour();
+        assert_eq!(
+            flavour("bsdtar 3.7.2 - libarchive 3.7.2"),
+            Some(TarFlavour::Bsd)
+        );
+        assert_eq!(flavour("tar (busybox) 1.35.0"), Some(TarFlavour::Busybox));
+        assert_eq!(Probe::default().tar_flavour(), None);
+        assert_eq!(Probe::parse(b"clock=1700000000.N\n").clock, None);
+        assert_eq!(
+            Probe::parse(b"uname=FreeBSD 14.0\n").system(),
+            "FreeBSD 14.0"
+        );
+    }
+}
