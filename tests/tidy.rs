@@ -1,0 +1,149 @@
+//! The house rules that no compiler checks: floors, module docs, file sizes.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The floor of every module; a module imports only from floors below its own.
+const FLOORS: [(&str, u8); 18] = [
+    ("cli", 8),
+    ("report", 6),
+    ("engine", 5),
+    ("checkpoint", 4),
+    ("health", 4),
+    ("ssh", 3),
+    ("source", 3),
+    ("store", 3),
+    ("guard", 2),
+    ("tarstream", 2),
+    ("inventory", 1),
+    ("manifest", 1),
+    ("event", 1),
+    ("name", 0),
+    ("digest", 0),
+    ("fault", 0),
+    ("main", 9),
+    ("lib", 9),
+];
+
+/// At this length look for the second noun inside.
+const LINES_MAX: usize = 500;
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("a folder of this repository") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|ending| ending == "rs") {
+                files.push(path);
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
+fn text(file: &Path) -> String {
+    fs::read_to_string(file).expect("a source file is text")
+}
+
+fn module_of(file: &Path) -> String {
+    let inside = file
+        .strip_prefix(root().join("src"))
+        .expect("a file of src");
+    let first = inside.components().next().expect("a file has a name");
+    first
+        .as_os_str()
+        .to_string_lossy()
+        .trim_end_matches(".rs")
+        .to_owned()
+}
+
+/// The modules of this crate that a file names in code: after `crate::`, or `fleet::` in main.
+fn imports(text: &str) -> Vec<String> {
+    let code: String = text
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .flat_map(|line| [line.trim(), " "])
+        .collect();
+    let mut modules = Vec::new();
+    for (at, prefix) in code
+        .match_indices("crate::")
+        .chain(code.match_indices("fleet::"))
+    {
+        let rest = code[at + prefix.len()..].trim_start();
+        let names = match rest.strip_prefix('{') {
+            Some(list) => list.split('}').next().unwrap_or("").split(',').collect(),
+            None => vec![rest],
+        };
+        for name in names {
+            let word: String = name
+                .trim()
+                .chars()
+                .take_while(|c| c.is_alphanumeric() || *c == '_')
+                .collect();
+            modules.push(word);
+        }
+    }
+    modules
+}
+
+#[test]
+fn modules_import_only_from_floors_below() {
+    let floors: BTreeMap<&str, u8> = FLOORS.into();
+    let mut wrong = Vec::new();
+    for file in rust_files(&root().join("src")) {
+        let module = module_of(&file);
+        let Some(own) = floors.get(module.as_str()) else {
+            wrong.push(format!("{module} has no floor in tests/tidy.rs"));
+            continue;
+        };
+        for import in imports(&text(&file)) {
+            let Some(floor) = floors.get(import.as_str()) else {
+                continue;
+            };
+            if import != module && floor >= own {
+                wrong.push(format!(
+                    "{}: {module} ({own}) imports {import} ({floor})",
+                    file.display()
+                ));
+            }
+        }
+    }
+    wrong.dedup();
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+#[test]
+fn imports_are_seen_in_every_spelling() {
+    let code = "use crate::name::HostName;\nuse crate::{guard, ssh::Error};\n// crate::cli\nlet x = crate::store::open();";
+    assert_eq!(imports(code), ["name", "guard", "ssh", "store"]);
+}
+
+#[test]
+fn every_file_says_what_it_is_for() {
+    let silent: Vec<PathBuf> = [root().join("src"), root().join("tests")]
+        .iter()
+        .flat_map(|folder| rust_files(folder))
+        .filter(|file| !text(file).starts_with("//! "))
+        .collect();
+    assert_eq!(silent, Vec::<PathBuf>::new());
+}
+
+#[test]
+fn no_file_holds_two_nouns() {
+    let long: Vec<(PathBuf, usize)> = rust_files(&root().join("src"))
+        .into_iter()
+        .map(|file| (text(&file).lines().count(), file))
+        .filter(|(lines, _)| *lines > LINES_MAX)
+        .map(|(lines, file)| (file, lines))
+        .collect();
+    assert_eq!(long, Vec::new());
+}
