@@ -9,8 +9,8 @@
 //! | 5 | [`engine`] | many hosts: fan-out, limits, stop levels |
 //! | 4 | `checkpoint`, `health` | one host: scan → fetch → seal; what a host can do |
 //! | 3 | `ssh`, [`source`], `store` | the outside world |
-//! | 2 | [`guard`], `tarstream` | rules and formats: pure, synchronous |
-//! | 1 | [`inventory`], [`manifest`], [`event`] | facts: plain data |
+//! | 2 | [`guard`], `tarstream`, [`event`] | rules, formats and what can happen: pure, synchronous |
+//! | 1 | [`inventory`], [`manifest`] | facts: plain data |
 //! | 0 | [`name`], [`digest`], [`fault`] | words |
 
 pub mod digest;
