@@ -8,8 +8,8 @@
 //! | 6 | `report` | the only place that prints |
 //! | 5 | `engine` | many hosts: fan-out, limits, stop levels |
 //! | 4 | `checkpoint`, `health` | one host: scan → fetch → seal; what a host can do |
-//! | 3 | `ssh`, `source`, `store` | the outside world |
-//! | 2 | [`guard`], `tarstream` | rules and formats: pure, synchronous |
+//! | 3 | `ssh`, `source`, [`store`] | the outside world |
+//! | 2 | [`guard`], [`tarstream`] | rules and formats: pure, synchronous |
 //! | 1 | [`inventory`], [`manifest`], `event` | facts: plain data |
 //! | 0 | [`name`], [`digest`], [`fault`] | words |
 
@@ -20,3 +20,4 @@ pub mod inventory;
 pub mod manifest;
 pub mod name;
 pub mod store;
+pub mod tarstream;

@@ -1,0 +1,302 @@
+//! Reading a pack from any place in it.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+
+use zstd::bulk::Decompressor;
+
+use super::Error;
+use super::index::{self, DIGEST_FRAME_BYTES, FOOTER_BYTES, Frame};
+use crate::name::RemotePath;
+use crate::tarstream::{self, Event, Member, MemberContent, MemberStream};
+
+/// Small, for most members are.
+const RAW_BUFFER_BYTES: usize = 32 * 1024;
+
+/// Reads the content of one member, holes as zeros. Its errors are [`io::Error`]s around
+/// [`tarstream::Error`]. It does not compare digests.
+pub type MemberReader<'p> = MemberContent<FrameReader<'p>>;
+
+/// An open pack. Keeps the frame that was read last, so that neighbouring members cost one
+/// decompression.
+pub struct PackReader {
+    path: PathBuf,
+    file: File,
+    frames: Vec<Frame>,
+    decompressor: Decompressor<'static>,
+    compressed: Vec<u8>,
+    content: Vec<u8>,
+    /// Which frame `content` is.
+    current: Option<usize>,
+}
+
+impl std::fmt::Debug for PackReader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PackReader")
+            .field("path", &self.path)
+            .field("frames", &self.frames.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl PackReader {
+    /// Opens the pack and reads its index.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Read`]; [`Error::Damaged`] if the index is not whole.
+    pub fn open(path: impl Into<PathBuf>) -> Result<Self, Error> {
+        let path = path.into();
+        let opened = File::open(&path)
+            .and_then(|file| file.metadata().map(|facts| (file, facts.len())))
+            .and_then(|(file, length)| Ok((file, length, Decompressor::new()?)));
+        let (file, length, decompressor) = match opened {
+            Ok(opened) => opened,
+            Err(source) => return Err(Error::Read { path, source }),
+        };
+        let frames = read_index(&path, &file, length)?;
+        Ok(Self {
+            path,
+            file,
+            frames,
+            decompressor,
+            compressed: Vec::new(),
+            content: Vec::new(),
+            current: None,
+        })
+    }
+
+    /// Where the pack lies.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its frames, in order and without gaps; the last one holds the end-of-archive blocks.
+    #[must_use]
+    pub fn frames(&self) -> &[Frame] {
+        &self.frames
+    }
+
+    /// The length of the archive in it.
+    #[must_use]
+    pub fn content_bytes(&self) -> u64 {
+        self.frames.last().map_or(0, Frame::end_bytes)
+    }
+
+    /// Reads the raw archive from `offset` (in the uncompressed pack) to its end. Errors of reading
+    /// are [`io::Error`]s around an [`Error`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Beyond`] if there is no such byte.
+    pub fn read_at(&mut self, offset: u64) -> Result<FrameReader<'_>, Error> {
+        if offset >= self.content_bytes() {
+            return Err(Error::Beyond {
+                path: self.path.clone(),
+                offset,
+            });
+        }
+        Ok(FrameReader {
+            pack: self,
+            position: offset,
+        })
+    }
+
+    /// Opens the member that begins at `offset`, which must be `expected`: its headers, and the
+    /// content of the file, holes as zeros.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OtherMember`] or [`Error::Member`] if it is not there; or what reading said.
+    pub fn member(
+        &mut self,
+        offset: u64,
+        expected: &RemotePath,
+    ) -> Result<MemberReader<'_>, Error> {
+        let path = self.path.clone();
+        let content = MemberContent::open(self.read_at(offset)?)
+            .map_err(|source| member_error(&path, offset, source))?;
+        check_name(&path, expected, &content.head().path)?;
+        Ok(content)
+    }
+
+    /// Copies the member that begins at `offset`, which must be `expected`, to `output`: header
+    /// blocks, data and padding as they are. Gives its facts and its digest, which is the caller's
+    /// to compare.
+    ///
+    /// # Errors
+    ///
+    /// As [`member`](Self::member); [`Error::Output`] if `output` fails.
+    pub fn raw_member(
+        &mut self,
+        offset: u64,
+        expected: &RemotePath,
+        output: &mut impl Write,
+    ) -> Result<Member, Error> {
+        let path = self.path.clone();
+        let hand_on = |output: &mut _, bytes: &[u8]| {
+            Write::write_all(output, bytes).map_err(|source| Error::Output {
+                path: path.clone(),
+                source,
+            })
+        };
+        let mut stream = MemberStream::with_buffer(self.read_at(offset)?, RAW_BUFFER_BYTES);
+        loop {
+            let event = stream
+                .next()
+                .map_err(|source| member_error(&path, offset, source))?;
+            match event {
+                Event::Begin { head, raw } => {
+                    check_name(&path, expected, &head.path)?;
+                    hand_on(output, raw)?;
+                }
+                Event::Data(bytes) => hand_on(output, bytes)?,
+                Event::End(member) => return Ok(member),
+                Event::Finished => {
+                    return Err(Error::Member {
+                        path,
+                        offset,
+                        source: tarstream::Error::Cut {
+                            offset: 0,
+                            within: None,
+                        },
+                    });
+                }
+            }
+        }
+    }
+
+    /// Which frame holds byte `offset` of the uncompressed pack.
+    fn frame_at(&self, offset: u64) -> usize {
+        self.frames.partition_point(|f| f.end_bytes() <= offset)
+    }
+
+    /// The content of frame `index`, proven whole.
+    fn frame(&mut self, index: usize) -> Result<&[u8], Error> {
+        if self.current != Some(index) {
+            self.current = None;
+            self.load(index)?;
+            self.current = Some(index);
+        }
+        Ok(&self.content)
+    }
+
+    fn load(&mut self, index: usize) -> Result<(), Error> {
+        let frame = &self.frames[index];
+        let offset = frame.compressed.start;
+        let length = usize::try_from(frame.compressed.end - offset).expect("32 bits in the index");
+        self.compressed.resize(length, 0);
+        read_exact_at(&self.path, &self.file, &mut self.compressed, offset)?;
+        self.content.clear();
+        self.content.reserve_exact(frame.length_bytes as usize);
+        self.decompressor
+            .decompress_to_buffer(&self.compressed, &mut self.content)
+            .map_err(|source| Error::Frame {
+                path: self.path.clone(),
+                offset,
+                source,
+            })?;
+        if self.content.len() != frame.length_bytes as usize {
+            return Err(Error::Damaged {
+                path: self.path.clone(),
+                offset,
+                why: "a frame has another length than its index says",
+            });
+        }
+        Ok(())
+    }
+}
+
+fn read_index(path: &Path, file: &File, length: u64) -> Result<Vec<Frame>, Error> {
+    let damaged = |offset: u64| {
+        move |why| Error::Damaged {
+            path: path.to_owned(),
+            offset,
+            why,
+        }
+    };
+    let too_short = || damaged(length)("it is too short for a pack");
+    let footer_at = length
+        .checked_sub(FOOTER_BYTES as u64)
+        .ok_or_else(too_short)?;
+    let mut footer = [0; FOOTER_BYTES];
+    read_exact_at(path, file, &mut footer, footer_at)?;
+    let count = index::decode_footer(&footer).map_err(damaged(footer_at))?;
+    let index_bytes = index::table_bytes(count)
+        .map(|table| u64::from(table) + DIGEST_FRAME_BYTES as u64)
+        .filter(|&bytes| bytes <= length)
+        .ok_or_else(|| damaged(footer_at)("its index is longer than the file"))?;
+    let index_at = length - index_bytes;
+    // The file is at least that long, so this is no more than what lies on the disk.
+    let mut index = vec![0; usize::try_from(index_bytes).map_err(|_| too_short())?];
+    read_exact_at(path, file, &mut index, index_at)?;
+    index::decode(&index, length).map_err(damaged(index_at))
+}
+
+fn read_exact_at(path: &Path, file: &File, buffer: &mut [u8], offset: u64) -> Result<(), Error> {
+    file.read_exact_at(buffer, offset)
+        .map_err(|source| match source.kind() {
+            io::ErrorKind::UnexpectedEof => Error::Damaged {
+                path: path.to_owned(),
+                offset,
+                why: "it is shorter than its index says",
+            },
+            _ => Error::Read {
+                path: path.to_owned(),
+                source,
+            },
+        })
+}
+
+fn check_name(path: &Path, expected: &RemotePath, found: &RemotePath) -> Result<(), Error> {
+    if expected == found {
+        return Ok(());
+    }
+    Err(Error::OtherMember {
+        path: path.to_owned(),
+        expected: expected.clone(),
+        found: found.clone(),
+    })
+}
+
+/// Takes the pack's own error out of the stream's.
+fn member_error(path: &Path, offset: u64, error: tarstream::Error) -> Error {
+    let wrap = |source| Error::Member {
+        path: path.to_owned(),
+        offset,
+        source,
+    };
+    match error {
+        tarstream::Error::Read { offset, source } => match source.downcast::<Error>() {
+            Ok(own) => own,
+            Err(source) => wrap(tarstream::Error::Read { offset, source }),
+        },
+        other => wrap(other),
+    }
+}
+
+/// Reads a pack's archive from some byte on.
+#[derive(Debug)]
+pub struct FrameReader<'p> {
+    pack: &'p mut PackReader,
+    position: u64,
+}
+
+impl Read for FrameReader<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let index = self.pack.frame_at(self.position);
+        let Some(frame) = self.pack.frames.get(index) else {
+            return Ok(0);
+        };
+        let skip = usize::try_from(self.position - frame.offset_bytes).expect("within a frame");
+        let content = self.pack.frame(index).map_err(io::Error::other)?;
+        let rest = &content[skip..];
+        let n = rest.len().min(buffer.len());
+        buffer[..n].copy_from_slice(&rest[..n]);
+        self.position += n as u64;
+        Ok(n)
+    }
+}

@@ -1,0 +1,126 @@
+//! Whether the entries of a part can be extracted without leaving their roots.
+//!
+//! tar follows a symbolic link that it extracted before, so an entry beneath one would be written
+//! wherever the link points.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::fault::Fault;
+use crate::manifest::EntryKind;
+use crate::name::RemotePath;
+
+/// Why a set of entries is no tree.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// It lies under none of the roots.
+    #[error("`{path}` lies outside of what was asked for")]
+    Outside {
+        /// The entry.
+        path: RemotePath,
+    },
+    /// It is listed twice.
+    #[error("`{path}` is listed twice")]
+    Twice {
+        /// The entry.
+        path: RemotePath,
+    },
+    /// The directory that holds it is not among the entries.
+    #[error("`{path}` is listed, the directory that holds it is not")]
+    Orphan {
+        /// The entry.
+        path: RemotePath,
+    },
+    /// What would hold it is not a directory.
+    #[error("`{path}` lies beneath `{above}`, which is not a directory")]
+    Beneath {
+        /// The entry.
+        path: RemotePath,
+        /// The link or file above it.
+        above: RemotePath,
+    },
+    /// A hard link to something that is not a regular file of the same part.
+    #[error("the hard link `{path}` leads to `{target}`, which is not a file of the same source")]
+    Link {
+        /// The link.
+        path: RemotePath,
+        /// Its target.
+        target: RemotePath,
+    },
+}
+
+impl Fault for Error {
+    fn hint(&self) -> Option<String> {
+        Some(
+            "The tree changed while it was read, or the host sent what it was not asked for. \
+             Run the command again."
+                .to_owned(),
+        )
+    }
+}
+
+/// Checks that every entry is one of `roots` or lies in a directory among the entries (or directly in
+/// a root that is itself no entry), and that hard links lead to files among the entries.
+///
+/// # Errors
+///
+/// [`Error`] for the first entry, in the order given, that breaks this.
+pub fn check<'a>(
+    roots: &[RemotePath],
+    entries: impl Iterator<Item = (&'a RemotePath, &'a EntryKind)>,
+) -> Result<(), Error> {
+    let listed: Vec<_> = entries.collect();
+    let mut kinds = HashMap::with_capacity(listed.len());
+    for &(path, kind) in &listed {
+        if kinds.insert(path, kind).is_some() {
+            return Err(Error::Twice { path: path.clone() });
+        }
+    }
+    let roots: HashSet<_> = roots.iter().collect();
+    for &(path, kind) in &listed {
+        check_place(path, &roots, &kinds)?;
+        if let EntryKind::HardLink { target, .. } = kind
+            && !matches!(kinds.get(target), Some(EntryKind::File { .. }))
+        {
+            return Err(Error::Link {
+                path: path.clone(),
+                target: target.clone(),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn check_place(
+    path: &RemotePath,
+    roots: &HashSet<&RemotePath>,
+    kinds: &HashMap<&RemotePath, &EntryKind>,
+) -> Result<(), Error> {
+    let is_root = roots.contains(path);
+    let mut is_beneath_root = is_root;
+    let mut is_held = is_root;
+    let mut above = path.parent();
+    let mut is_parent = true;
+    while let Some(dir) = above {
+        let is_dir_a_root = roots.contains(&dir);
+        is_beneath_root |= is_dir_a_root;
+        match kinds.get(&dir) {
+            Some(EntryKind::Directory) => is_held |= is_parent,
+            Some(_) => {
+                return Err(Error::Beneath {
+                    path: path.clone(),
+                    above: dir,
+                });
+            }
+            None => is_held |= is_parent && is_dir_a_root,
+        }
+        is_parent = false;
+        above = dir.parent();
+    }
+    if !is_beneath_root {
+        return Err(Error::Outside { path: path.clone() });
+    }
+    if !is_held {
+        return Err(Error::Orphan { path: path.clone() });
+    }
+    Ok(())
+}
