@@ -1,5 +1,26 @@
-//! What lies on the operator's disk: packs, and what names them.
+//! The store: sealed checkpoints of hosts on the workstation's disk.
 //!
-//! Sealed things are never changed. Nothing here knows hosts or connections.
+//! What is sealed never changes and is trusted only after its digest was compared; what is not
+//! sealed is invisible. Readers take no lock and change nothing. Nothing here talks to a host.
 
+mod disk;
+mod entries;
+mod error;
+mod find;
+mod incoming;
+mod layout;
+mod lock;
+mod manifest_text;
+mod open;
 pub mod pack;
+mod record;
+mod sealed;
+mod sums;
+
+pub use entries::{Entries, EntriesWriter, WrittenEntries};
+pub use error::Error;
+pub use find::{DamagedCheckpoint, Listing};
+pub use incoming::{Facts, Incoming, Note, PartFacts, SealStep};
+pub use lock::{Holder, HostLock};
+pub use open::Store;
+pub use sealed::SealedCheckpoint;

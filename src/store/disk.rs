@@ -1,0 +1,216 @@
+//! Private files and folders, and making them last through a power cut.
+//!
+//! Folders are 0700 and files 0600 from the moment they exist. A file is durable once it and the
+//! folder that names it are synced; nothing here renames before both were.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+
+use super::Error;
+use crate::digest::{Hasher, Sha256};
+
+const FILE_MODE: u32 = 0o600;
+const DIR_MODE: u32 = 0o700;
+/// What is put in place by a rename begins so before it.
+pub(super) const TEMPORARY_PREFIX: &str = ".new-";
+const BUFFER_BYTES: usize = 128 * 1024;
+
+/// Makes a private folder; it is fine if it is already there.
+pub(super) fn create_dir(path: &Path) -> Result<(), Error> {
+    match DirBuilder::new().mode(DIR_MODE).create(path) {
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        made => made.map_err(Error::io("create the folder", path)),
+    }
+}
+
+/// Makes a private file that was not there before.
+pub(super) fn create_file(path: &Path) -> Result<File, Error> {
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(FILE_MODE)
+        .open(path)
+        .map_err(Error::io("create", path))
+}
+
+/// Makes a file that somebody else created private.
+pub(super) fn make_private(path: &Path, is_dir: bool) -> Result<(), Error> {
+    let mode = if is_dir { DIR_MODE } else { FILE_MODE };
+    fs::set_permissions(path, Permissions::from_mode(mode))
+        .map_err(Error::io("set the permissions of", path))
+}
+
+/// Writes a new private file and syncs it; its folder is the caller's to sync.
+pub(super) fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let mut file = create_file(path)?;
+    file.write_all(bytes).map_err(Error::io("write", path))?;
+    file.sync_all().map_err(Error::io("sync", path))
+}
+
+/// Writes a private file in the place of whatever was there, all or nothing.
+pub(super) fn replace_file(dir: &Path, name: &str, bytes: &[u8]) -> Result<(), Error> {
+    let path = dir.join(name);
+    let mut temporary = tempfile::Builder::new()
+        .prefix(TEMPORARY_PREFIX)
+        .tempfile_in(dir)
+        .map_err(Error::io("create a file in", dir))?;
+    temporary
+        .write_all(bytes)
+        .map_err(Error::io("write", &path))?;
+    temporary
+        .as_file()
+        .sync_all()
+        .map_err(Error::io("sync", &path))?;
+    temporary
+        .persist(&path)
+        .map_err(|e| Error::io("put in place", &path)(e.error))?;
+    sync_dir(dir)
+}
+
+/// Syncs a file that is already written.
+pub(super) fn sync_file(path: &Path) -> Result<(), Error> {
+    File::open(path)
+        .and_then(|file| file.sync_all())
+        .map_err(Error::io("sync", path))
+}
+
+/// Syncs the names in a folder.
+pub(super) fn sync_dir(path: &Path) -> Result<(), Error> {
+    File::open(path)
+        .and_then(|dir| dir.sync_all())
+        .map_err(Error::io("sync the folder", path))
+}
+
+/// Renames within one file system; syncing is the caller's.
+pub(super) fn rename(from: &Path, to: &Path) -> Result<(), Error> {
+    fs::rename(from, to).map_err(Error::io("put in place", to))
+}
+
+/// Removes a folder and what is in it; it is fine if it is not there.
+pub(super) fn remove_tree(path: &Path) -> Result<(), Error> {
+    match fs::remove_dir_all(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed.map_err(Error::io("remove", path)),
+    }
+}
+
+/// The names in a folder, sorted; those that are not UTF-8 are none of ours and left out.
+pub(super) fn names(path: &Path) -> Result<Vec<String>, Error> {
+    let mut names = Vec::new();
+    for item in fs::read_dir(path).map_err(Error::io("list", path))? {
+        let item = item.map_err(Error::io("list", path))?;
+        names.extend(item.file_name().into_string());
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// Digest and length of what `reader` still holds.
+pub(super) fn digest(mut reader: impl Read) -> io::Result<(Sha256, u64)> {
+    let mut buffer = vec![0; BUFFER_BYTES];
+    let mut hasher = Hasher::new();
+    let mut length = 0;
+    loop {
+        match reader.read(&mut buffer) {
+            Ok(0) => return Ok((hasher.finish(), length)),
+            Ok(n) => {
+                hasher.update(&buffer[..n]);
+                length += n as u64;
+            }
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+}
+
+/// Passes everything on, and knows its digest and length.
+#[derive(Debug)]
+pub(super) struct Hashing<W> {
+    inner: W,
+    hasher: Hasher,
+    length: u64,
+}
+
+impl<W> Hashing<W> {
+    pub(super) fn new(inner: W) -> Self {
+        Self {
+            inner,
+            hasher: Hasher::new(),
+            length: 0,
+        }
+    }
+
+    pub(super) fn into_parts(self) -> (W, Sha256, u64) {
+        (self.inner, self.hasher.finish(), self.length)
+    }
+}
+
+impl<W: Write> Write for Hashing<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let n = self.inner.write(bytes)?;
+        self.hasher.update(&bytes[..n]);
+        self.length += n as u64;
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).expect("metadata").permissions().mode() & 0o7777
+    }
+
+    #[test]
+    fn everything_made_is_private() -> Result<(), Error> {
+        let dir = tempfile::tempdir().expect("a folder");
+        let folder = dir.path().join("folder");
+        create_dir(&folder)?;
+        create_dir(&folder)?;
+        write_file(&folder.join("new"), b"1")?;
+        replace_file(&folder, "new", b"2")?;
+        assert_eq!(mode(&folder), 0o700);
+        assert_eq!(mode(&folder.join("new")), 0o600);
+        assert_eq!(fs::read(folder.join("new")).expect("read"), b"2");
+        assert_eq!(names(&folder)?, ["new"]);
+        Ok(())
+    }
+
+    #[test]
+    fn a_new_file_never_overwrites() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("x");
+        write_file(&path, b"1").expect("the first");
+        let second = write_file(&path, b"2");
+        assert!(
+            matches!(&second, Err(Error::Io { action: "create", source, .. })
+                if source.kind() == io::ErrorKind::AlreadyExists),
+            "{second:?}"
+        );
+    }
+
+    #[test]
+    fn a_file_where_a_folder_should_be_is_an_error() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("x");
+        write_file(&path, b"1").expect("a file");
+        let made = create_dir(&path);
+        assert!(
+            matches!(
+                &made,
+                Err(Error::Io {
+                    action: "create the folder",
+                    ..
+                })
+            ),
+            "{made:?}"
+        );
+    }
+}

@@ -1,0 +1,308 @@
+//! Entries files: one JSON line an entry, in path order, compressed.
+//!
+//! Writing and reading take the memory of one line. A file is read only after its digest was
+//! compared with the checkpoint's, so that no entry of a damaged file is ever delivered.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Seek, Write};
+use std::path::PathBuf;
+
+use super::disk::{self, Hashing};
+use super::record::checkpoint::{EntriesFacts, FileFacts};
+use super::record::entry::EntryRecord;
+use super::{Error, layout};
+use crate::manifest::{Entry, PackName, Totals};
+use crate::name::{RemotePath, SourceName};
+
+const LEVEL: i32 = 3;
+/// Longer than any line: a path has at most a few KiB, and is in it three times.
+const LINE_MAX_BYTES: u64 = 16 * 1024 * 1024;
+/// Distinct endings that are counted apart.
+const ENDINGS_MAX: usize = 256;
+/// The count of all further endings.
+pub(super) const OTHER_ENDINGS: &str = "*";
+
+/// Writes the entries of one part.
+#[must_use = "entries that are not finished are not sealed"]
+pub struct EntriesWriter {
+    part: SourceName,
+    path: PathBuf,
+    encoder: zstd::Encoder<'static, Hashing<File>>,
+    line: Vec<u8>,
+    last: Option<RemotePath>,
+    records: u64,
+    totals: Totals,
+    packs: BTreeSet<PackName>,
+    endings: BTreeMap<String, Totals>,
+}
+
+impl fmt::Debug for EntriesWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EntriesWriter")
+            .field("path", &self.path)
+            .field("records", &self.records)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The entries of one part, written and synced, ready to be sealed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use = "entries that are not handed to the seal are thrown away"]
+pub struct WrittenEntries {
+    pub(super) part: SourceName,
+    pub(super) facts: EntriesFacts,
+    pub(super) totals: Totals,
+    /// It is the same file as in an earlier checkpoint and takes no room.
+    pub(super) shared: bool,
+}
+
+impl WrittenEntries {
+    /// How many entries there are, of every kind.
+    #[must_use]
+    pub fn records(&self) -> u64 {
+        self.facts.records
+    }
+
+    /// Regular files and their bytes.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        self.totals
+    }
+
+    /// The packs that the entries lie in, sorted.
+    #[must_use]
+    pub fn packs(&self) -> &[PackName] {
+        &self.facts.packs
+    }
+}
+
+impl EntriesWriter {
+    pub(super) fn create(part: SourceName, path: PathBuf) -> Result<Self, Error> {
+        let file = disk::create_file(&path)?;
+        let mut encoder =
+            zstd::Encoder::new(Hashing::new(file), LEVEL).map_err(Error::io("compress", &path))?;
+        encoder
+            .include_checksum(true)
+            .map_err(Error::io("compress", &path))?;
+        Ok(Self {
+            part,
+            path,
+            encoder,
+            line: Vec::new(),
+            last: None,
+            records: 0,
+            totals: Totals::default(),
+            packs: BTreeSet::new(),
+            endings: BTreeMap::new(),
+        })
+    }
+
+    /// Adds an entry.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Order`] unless its path comes after that of the entry before, [`Error::Io`] if it
+    /// can't be written.
+    pub fn append(&mut self, entry: &Entry) -> Result<(), Error> {
+        if let Some(previous) = self.last.as_ref().filter(|last| entry.path <= **last) {
+            return Err(Error::Order {
+                path: entry.path.clone(),
+                previous: previous.clone(),
+            });
+        }
+        self.line.clear();
+        serde_json::to_writer(&mut self.line, &EntryRecord::from(entry))
+            .expect("records hold only strings, numbers and lists of them");
+        self.line.push(b'\n');
+        self.encoder
+            .write_all(&self.line)
+            .map_err(Error::io("write", &self.path))?;
+        self.records += 1;
+        self.count(entry);
+        for piece in &entry.content {
+            if !self.packs.contains(&piece.pack) {
+                self.packs.insert(piece.pack.clone());
+            }
+        }
+        self.last = Some(entry.path.clone());
+        Ok(())
+    }
+
+    fn count(&mut self, entry: &Entry) {
+        let Some(bytes) = entry.file_bytes() else {
+            return;
+        };
+        self.totals.files += 1;
+        self.totals.bytes += bytes;
+        let mut ending = ending(entry.path.file_name());
+        if self.endings.len() >= ENDINGS_MAX && !self.endings.contains_key(&ending) {
+            ending = OTHER_ENDINGS.to_owned();
+        }
+        let totals = self.endings.entry(ending).or_default();
+        totals.files += 1;
+        totals.bytes += bytes;
+    }
+
+    /// Ends the file and syncs it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if it can't be written.
+    pub fn finish(self) -> Result<WrittenEntries, Error> {
+        let (file, sha256, stored_bytes) = self
+            .encoder
+            .finish()
+            .map_err(Error::io("write", &self.path))?
+            .into_parts();
+        file.sync_all().map_err(Error::io("sync", &self.path))?;
+        Ok(WrittenEntries {
+            part: self.part,
+            facts: EntriesFacts {
+                file: FileFacts {
+                    sha256,
+                    stored_bytes,
+                },
+                records: self.records,
+                packs: self.packs.into_iter().collect(),
+                endings: self.endings,
+            },
+            totals: self.totals,
+            shared: false,
+        })
+    }
+}
+
+/// What follows the last dot of a file's name, lower-case; empty where nothing useful does.
+fn ending(name: &[u8]) -> String {
+    const ENDING_MAX_BYTES: usize = 12;
+    let Some(dot) = name.iter().rposition(|&b| b == b'.') else {
+        return String::new();
+    };
+    let ending = &name[dot + 1..];
+    let useful = dot > 0
+        && (1..=ENDING_MAX_BYTES).contains(&ending.len())
+        && ending.iter().all(u8::is_ascii_alphanumeric)
+        && !ending.iter().all(u8::is_ascii_digit);
+    if useful {
+        String::from_utf8_lossy(ending).to_ascii_lowercase()
+    } else {
+        String::new()
+    }
+}
+
+/// The entries of one part in path order. Ends after the first error.
+pub struct Entries {
+    shown: String,
+    lines: BufReader<zstd::Decoder<'static, BufReader<File>>>,
+    line: Vec<u8>,
+    left: u64,
+    done: bool,
+}
+
+impl fmt::Debug for Entries {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Entries")
+            .field("file", &self.shown)
+            .field("left", &self.left)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Entries {
+    /// Opens the file at `path`, which messages call `shown`, after comparing it with `facts`.
+    pub(super) fn open(
+        path: &std::path::Path,
+        shown: String,
+        facts: &EntriesFacts,
+    ) -> Result<Self, Error> {
+        let mut file = open_stored(path, &shown)?;
+        let (sha256, stored_bytes) = disk::digest(&file).map_err(Error::io("read", path))?;
+        check(&shown, facts.file, sha256, stored_bytes)?;
+        file.rewind().map_err(Error::io("read", path))?;
+        let decoder = zstd::Decoder::new(file).map_err(Error::io("read", path))?;
+        Ok(Self {
+            shown,
+            lines: BufReader::new(decoder),
+            line: Vec::new(),
+            left: facts.records,
+            done: false,
+        })
+    }
+
+    fn read(&mut self) -> Result<Option<Entry>, Error> {
+        let damaged = |shown: &str, problem: String| Error::damaged(shown, problem);
+        self.line.clear();
+        let length = (&mut self.lines)
+            .take(LINE_MAX_BYTES)
+            .read_until(b'\n', &mut self.line)
+            .map_err(|e| damaged(&self.shown, e.to_string()))?;
+        if length == 0 {
+            return if self.left == 0 {
+                Ok(None)
+            } else {
+                Err(damaged(
+                    &self.shown,
+                    format!("it ends {} entries early", self.left),
+                ))
+            };
+        }
+        self.left = self
+            .left
+            .checked_sub(1)
+            .ok_or_else(|| damaged(&self.shown, "it has more entries than were sealed".into()))?;
+        let record: EntryRecord =
+            serde_json::from_slice(&self.line).map_err(|e| damaged(&self.shown, e.to_string()))?;
+        let entry = Entry::try_from(record).map_err(|e| damaged(&self.shown, e.to_string()))?;
+        Ok(Some(entry))
+    }
+}
+
+impl Iterator for Entries {
+    type Item = Result<Entry, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.done {
+            return None;
+        }
+        let read = self.read().transpose();
+        self.done = !matches!(read, Some(Ok(_)));
+        read
+    }
+}
+
+/// Opens a file of a sealed checkpoint; that it is missing is damage.
+pub(super) fn open_stored(path: &std::path::Path, shown: &str) -> Result<File, Error> {
+    match File::open(path) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            Err(Error::damaged(shown, "it is missing"))
+        }
+        opened => opened.map_err(Error::io("open", path)),
+    }
+}
+
+/// Compares what a file is with what was sealed.
+pub(super) fn check(
+    shown: &str,
+    sealed: FileFacts,
+    sha256: crate::digest::Sha256,
+    stored_bytes: u64,
+) -> Result<(), Error> {
+    if stored_bytes != sealed.stored_bytes {
+        let problem = format!(
+            "it has {stored_bytes} bytes, {} were sealed",
+            sealed.stored_bytes
+        );
+        return Err(Error::damaged(shown, problem));
+    }
+    if sha256 != sealed.sha256 {
+        return Err(Error::damaged(shown, "its digest does not match"));
+    }
+    Ok(())
+}
+
+/// The file of a part in a checkpoint's folder.
+pub(super) fn path_in(checkpoint_dir: &std::path::Path, part: &SourceName) -> PathBuf {
+    checkpoint_dir.join(layout::entries_file(part))
+}

@@ -1,0 +1,337 @@
+//! What can go wrong with a store, and how each of it is mended.
+//!
+//! Facts are fields; callers match variants. Every text that came from a host or a file is escaped
+//! before it is shown. Nothing here decides.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::lock::Holder;
+use crate::fault::{ExitClass, Fault};
+use crate::name::{CheckpointId, CheckpointRef, HostName, RemotePath, SourceName};
+
+/// A fault of the store.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// There is no store in that folder.
+    #[error("no store at {}", dir.display())]
+    NoStore {
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// The folder holds other things and is not taken over.
+    #[error("{} is not empty and is not a store", dir.display())]
+    NotAStore {
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// The store, or a checkpoint in it, was written by a newer fleet.
+    #[error("{file} has version {found}, this fleet knows versions up to {known}")]
+    Newer {
+        /// The file, relative to the store.
+        file: String,
+        /// Its version.
+        found: u64,
+        /// The newest version that this program reads.
+        known: u64,
+    },
+    /// A stored file is not what was sealed.
+    #[error("{file} is damaged: {problem}")]
+    Damaged {
+        /// The file, relative to the store.
+        file: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The content of an entry is not what was sealed; nothing of it was delivered.
+    #[error("content of {path} in {checkpoint} does not match: {problem}")]
+    Content {
+        /// The checkpoint.
+        checkpoint: CheckpointId,
+        /// The entry.
+        path: RemotePath,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Another run works on this host.
+    #[error("{host} is locked by {holder}")]
+    Locked {
+        /// The host.
+        host: HostName,
+        /// Who holds the lock.
+        holder: Holder,
+        /// How long this run has waited.
+        waited: Duration,
+    },
+    /// Waiting for the lock was given up because the operator asked for it.
+    #[error("stopped while waiting for the lock of {host}")]
+    Interrupted {
+        /// The host.
+        host: HostName,
+    },
+    /// The store has nothing of that host.
+    #[error("the store has no checkpoints of {host}")]
+    UnknownHost {
+        /// What was asked for.
+        host: HostName,
+        /// The host whose name is nearest.
+        nearest: Option<HostName>,
+        /// Every host that the store knows.
+        known: Vec<HostName>,
+    },
+    /// The host has no such checkpoint.
+    #[error("no checkpoint {reference}")]
+    UnknownCheckpoint {
+        /// What was asked for.
+        reference: CheckpointRef,
+        /// Those that exist, oldest first.
+        known: Vec<CheckpointId>,
+    },
+    /// More than one stamp begins so.
+    #[error("{reference} means {} checkpoints", matches.len())]
+    Ambiguous {
+        /// What was asked for.
+        reference: CheckpointRef,
+        /// Those that are meant, oldest first.
+        matches: Vec<CheckpointId>,
+    },
+    /// `latest` or `~N` would have to count a checkpoint that cannot be read.
+    #[error("can't tell which checkpoint {reference} is: {newer} is damaged")]
+    Uncountable {
+        /// What was asked for.
+        reference: CheckpointRef,
+        /// The damaged one.
+        newer: CheckpointId,
+        /// What is wrong with it.
+        #[source]
+        source: Box<Error>,
+    },
+    /// The checkpoint has no such part, or the part holds nothing.
+    #[error("{checkpoint} has no entries of `{part}`")]
+    NoPart {
+        /// The checkpoint.
+        checkpoint: CheckpointId,
+        /// The part.
+        part: SourceName,
+    },
+    /// The checkpoint has no entry of that path.
+    #[error("{path} is not in {checkpoint}")]
+    NoEntry {
+        /// The checkpoint.
+        checkpoint: CheckpointId,
+        /// The path.
+        path: String,
+    },
+    /// The entry is there and has no content to show.
+    #[error("{path} in {checkpoint} is {what}")]
+    NotAFile {
+        /// The checkpoint.
+        checkpoint: CheckpointId,
+        /// The path.
+        path: RemotePath,
+        /// What it is instead, with its article.
+        what: String,
+        /// Where it points, if it is a symbolic link.
+        points_to: Option<String>,
+    },
+    /// Entries came out of order, or one path twice.
+    #[error("entry {path} does not come after {previous}")]
+    Order {
+        /// The entry.
+        path: RemotePath,
+        /// The one before it.
+        previous: RemotePath,
+    },
+    /// The facts that were to be sealed contradict what was written.
+    #[error("can't seal {checkpoint}: {problem}")]
+    Facts {
+        /// The checkpoint.
+        checkpoint: CheckpointId,
+        /// The contradiction.
+        problem: String,
+    },
+    /// The target of an export is already there.
+    #[error("{} is already there", path.display())]
+    TargetExists {
+        /// The target.
+        path: PathBuf,
+    },
+    /// The folder to export into holds something.
+    #[error("{} is not empty", path.display())]
+    TargetNotEmpty {
+        /// The target.
+        path: PathBuf,
+    },
+    /// The target's name does not tell the format.
+    #[error("can't tell the format of {}", path.display())]
+    UnknownFormat {
+        /// The target.
+        path: PathBuf,
+    },
+    /// An entry would leave the folder that is exported into, or can't be made there.
+    #[error("can't put {path} into {}: {problem}", target.display())]
+    Unsafe {
+        /// The entry.
+        path: RemotePath,
+        /// The folder.
+        target: PathBuf,
+        /// Why.
+        problem: String,
+    },
+    /// The operating system refused.
+    #[error("can't {action} {}", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// Why it failed.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl Error {
+    /// Names what was tried, for `map_err`.
+    pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io {
+            action,
+            path,
+            source,
+        }
+    }
+
+    pub(super) fn damaged(file: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self::Damaged {
+            file: file.into(),
+            problem: problem.into(),
+        }
+    }
+}
+
+impl Fault for Error {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoStore { .. } => Some(
+                "The first `fleet checkpoint HOST` makes the store; or name another one with `--store DIR`."
+                    .to_owned(),
+            ),
+            Self::NotAStore { .. } => {
+                Some("Name an empty or a new folder with `--store DIR`.".to_owned())
+            }
+            Self::Newer { .. } => Some("Use the newer fleet, or another store.".to_owned()),
+            Self::Damaged { file, .. } if file == super::layout::STORE_FILE => Some(format!(
+                "Put the file back with this text, then run `fleet verify --all`: {}",
+                super::record::store::text().split_whitespace().collect::<String>()
+            )),
+            Self::Damaged { .. } | Self::Content { .. } => Some(
+                "Run `fleet verify --all` to see what else is damaged; restore the named file from a copy of the store, or take a new checkpoint with `--full`."
+                    .to_owned(),
+            ),
+            Self::Locked { .. } => Some(
+                "Wait for it with `--wait 10m`, or end that run. The lock goes with its process."
+                    .to_owned(),
+            ),
+            Self::UnknownHost { nearest, known, .. } => Some(match (nearest, known.is_empty()) {
+                (Some(name), _) => format!("Did you mean `{name}`?"),
+                (None, true) => "The store is empty; take one with `fleet checkpoint HOST`.".to_owned(),
+                (None, false) => format!("It knows {}.", list(known)),
+            }),
+            Self::UnknownCheckpoint { reference, known } => Some(if known.is_empty() {
+                format!("Take one with `fleet checkpoint {}`.", reference.host)
+            } else {
+                format!(
+                    "There are {}; `latest` and `~N` count complete and warned ones only.",
+                    list(known)
+                )
+            }),
+            Self::Ambiguous { matches, .. } => {
+                Some(format!("Write more of the stamp: {}.", list(matches)))
+            }
+            Self::Uncountable { newer, .. } => Some(format!(
+                "Name the checkpoint by its stamp (`fleet ls {}` shows them), or mend the damaged one.",
+                newer.host
+            )),
+            Self::NoPart { checkpoint, .. } => Some(format!(
+                "`fleet show {checkpoint}` lists its parts and how they came out."
+            )),
+            Self::NoEntry { .. } => Some(
+                "Give the absolute path on the host, or `fleet-captures/SOURCE/FILE`.".to_owned(),
+            ),
+            Self::NotAFile {
+                checkpoint,
+                points_to: Some(target),
+                ..
+            } => Some(format!(
+                "It points to `{target}`; ask for that with `fleet cat {checkpoint} PATH`."
+            )),
+            Self::NotAFile { checkpoint, .. } => Some(format!(
+                "Only regular files have content; `fleet export {checkpoint} -o DIR/` takes out everything."
+            )),
+            Self::TargetExists { .. } => {
+                Some("Remove it first, or choose another name.".to_owned())
+            }
+            Self::TargetNotEmpty { .. } => {
+                Some("Name an empty or a new folder.".to_owned())
+            }
+            Self::UnknownFormat { .. } => Some(
+                "End the name with `.tar`, `.tar.gz`, `.tgz` or `.tar.zst`, or with `/` for a folder; for `-o -` say `--format tar.zst`."
+                    .to_owned(),
+            ),
+            Self::Io { source, path, .. } => match source.kind() {
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Some(format!(
+                    "Free space where {} lies; nothing half-made is kept.",
+                    path.display()
+                )),
+                io::ErrorKind::PermissionDenied => {
+                    Some("Stores are private to the account that made them; run fleet as that account.".to_owned())
+                }
+                _ => None,
+            },
+            Self::Interrupted { .. }
+            | Self::Order { .. }
+            | Self::Facts { .. }
+            | Self::Unsafe { .. } => None,
+        }
+    }
+
+    fn exit_class(&self) -> ExitClass {
+        match self {
+            Self::NoStore { .. }
+            | Self::NotAStore { .. }
+            | Self::Newer { .. }
+            | Self::UnknownHost { .. }
+            | Self::UnknownCheckpoint { .. }
+            | Self::Ambiguous { .. }
+            | Self::NoPart { .. }
+            | Self::NoEntry { .. }
+            | Self::NotAFile { .. }
+            | Self::TargetExists { .. }
+            | Self::TargetNotEmpty { .. }
+            | Self::UnknownFormat { .. } => ExitClass::Usage,
+            Self::Damaged { .. } | Self::Content { .. } | Self::Uncountable { .. } => {
+                ExitClass::Mismatch
+            }
+            Self::Locked { .. } => ExitClass::Locked,
+            Self::Interrupted { .. } => ExitClass::Interrupted,
+            Self::Order { .. } | Self::Facts { .. } | Self::Unsafe { .. } | Self::Io { .. } => {
+                ExitClass::Failed
+            }
+        }
+    }
+}
+
+/// At most ten names, oldest left out first.
+fn list(names: &[impl std::fmt::Display]) -> String {
+    const SHOWN_MAX: usize = 10;
+    let skipped = names.len().saturating_sub(SHOWN_MAX);
+    let shown: Vec<String> = names[skipped..].iter().map(|n| format!("`{n}`")).collect();
+    if skipped == 0 {
+        shown.join(", ")
+    } else {
+        format!("{} and {skipped} older ones", shown.join(", "))
+    }
+}

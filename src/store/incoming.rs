@@ -1,0 +1,491 @@
+//! Making a checkpoint: everything is written aside, synced, and appears by one rename.
+//!
+//! `STORE/HOST/.incoming-STAMP/` holds `packs/` and `checkpoint/`. Sealing puts the packs in place
+//! first, then the checkpoint's folder, then removes what is left. As long as `.incoming-STAMP` is
+//! there without `STAMP`, `packs/STAMP` belongs to a dead run and is removed by the next one, under
+//! the lock. Readers never clean.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use super::entries::{self, EntriesWriter, WrittenEntries};
+use super::lock::HostLock;
+use super::record::checkpoint::{FileFacts, Sealed};
+use super::sealed::SealedCheckpoint;
+use super::{Error, disk, layout, manifest_text, sums};
+use crate::manifest::{Checkpoint, HostFacts, Pack, PackName, Part, Trigger};
+use crate::name::{CheckpointId, SourceName, Stamp};
+
+/// A checkpoint that is being made. Nothing of it is visible before [`Incoming::seal`].
+///
+/// Dropped without either end, what was written stays aside until the next run removes it.
+#[derive(Debug)]
+#[must_use = "a checkpoint that is neither sealed nor abandoned leaves its files to the next run"]
+pub struct Incoming {
+    lock: HostLock,
+    stamp: Stamp,
+    dir: PathBuf,
+}
+
+/// What is sealed, beside what the store itself knows.
+#[derive(Debug)]
+pub struct Facts {
+    /// When the work began, by the workstation's clock.
+    pub started: Timestamp,
+    /// When everything had arrived.
+    pub finished: Timestamp,
+    /// Why it was taken.
+    pub trigger: Trigger,
+    /// What the operator said about it; may be empty.
+    pub description: String,
+    /// Which machine it really was.
+    pub host: HostFacts,
+    /// One for each source, in the inventory's order.
+    pub parts: Vec<PartFacts>,
+    /// The packs that this run wrote. One that is missing here is hashed again.
+    pub packs: Vec<Pack>,
+    /// What concerns the whole host.
+    pub warnings: Vec<String>,
+    /// File content that crossed the wire, uncompressed.
+    pub fetched_bytes: u64,
+    /// Texts for people that `MANIFEST.txt` shows at its end: state of git, processes, versions.
+    pub notes: Vec<Note>,
+}
+
+/// A part and its entries.
+#[derive(Debug)]
+pub struct PartFacts {
+    /// The part. Its `totals` and `entries` are set from what was written.
+    pub part: Part,
+    /// None for a part that holds nothing: absent, or failed at once.
+    pub entries: Option<WrittenEntries>,
+}
+
+/// A text of the host for people, with its title. Shown escaped, line by line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    /// What it is.
+    pub title: String,
+    /// The text, as the host gave it.
+    pub text: Vec<u8>,
+}
+
+/// The steps of sealing, each named when it is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SealStep {
+    /// Packs and entries that nothing names are gone, the others are synced.
+    ContentSynced,
+    /// `checkpoint.json`, `MANIFEST.txt` and `SHA256SUMS` are written and synced.
+    RecordsSynced,
+    /// The packs are in their place, unseen.
+    PacksPlaced,
+    /// The checkpoint has appeared.
+    CheckpointPlaced,
+    /// The folder it was made in is gone.
+    Cleaned,
+}
+
+impl SealStep {
+    /// In the order in which they happen.
+    pub const ALL: [Self; 5] = [
+        Self::ContentSynced,
+        Self::RecordsSynced,
+        Self::PacksPlaced,
+        Self::CheckpointPlaced,
+        Self::Cleaned,
+    ];
+}
+
+impl HostLock {
+    /// Begins a checkpoint at `now`, after removing what dead runs left.
+    ///
+    /// Its stamp is later than every stamp that was ever given out for the host.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if the store can't be read or written.
+    pub fn begin(mut self, now: Timestamp) -> Result<Incoming, Error> {
+        let host_dir = layout::host_dir(&self.store, &self.host);
+        let mut last = self.last_stamp;
+        for name in disk::names(&host_dir)? {
+            let stamp = name.strip_prefix(layout::INCOMING_PREFIX).unwrap_or(&name);
+            last = last.max(stamp.parse().ok());
+        }
+        let packs = host_dir.join(layout::PACKS_DIR);
+        if packs.is_dir() {
+            for name in disk::names(&packs)? {
+                last = last.max(name.parse().ok());
+            }
+        }
+        clean(&host_dir)?;
+        let stamp = match last {
+            Some(last) => Stamp::of(now).max(last.next()),
+            None => Stamp::of(now),
+        };
+        self.give_out(stamp)?;
+        let dir = layout::incoming_dir(&host_dir, stamp);
+        let checkpoint = dir.join(layout::INCOMING_CHECKPOINT);
+        for folder in [
+            &dir,
+            &dir.join(layout::PACKS_DIR),
+            &checkpoint,
+            &checkpoint.join(layout::ENTRIES_DIR),
+        ] {
+            disk::create_dir(folder)?;
+        }
+        disk::sync_dir(&host_dir)?;
+        Ok(Incoming {
+            lock: self,
+            stamp,
+            dir,
+        })
+    }
+}
+
+/// Removes what dead runs left. The packs of one go before the mark that tells they are dead.
+fn clean(host_dir: &Path) -> Result<(), Error> {
+    for name in disk::names(host_dir)? {
+        let Some(stamp) = name.strip_prefix(layout::INCOMING_PREFIX) else {
+            continue;
+        };
+        if stamp.parse::<Stamp>().is_ok() && !host_dir.join(stamp).exists() {
+            let packs = host_dir.join(layout::PACKS_DIR);
+            if packs.is_dir() {
+                disk::remove_tree(&packs.join(stamp))?;
+                disk::sync_dir(&packs)?;
+            }
+        }
+        disk::remove_tree(&host_dir.join(&name))?;
+        disk::sync_dir(host_dir)?;
+    }
+    Ok(())
+}
+
+impl Incoming {
+    /// What it will be called.
+    #[must_use]
+    pub fn id(&self) -> CheckpointId {
+        CheckpointId {
+            host: self.lock.host.clone(),
+            stamp: self.stamp,
+        }
+    }
+
+    /// What a pack of `source` is called in entries of this checkpoint.
+    #[must_use]
+    pub fn pack_name(&self, source: &SourceName) -> PackName {
+        PackName {
+            stamp: self.stamp,
+            source: source.clone(),
+        }
+    }
+
+    /// Where the pack of `source` is written. The file is the caller's to create.
+    #[must_use]
+    pub fn pack_path(&self, source: &SourceName) -> PathBuf {
+        self.dir
+            .join(layout::PACKS_DIR)
+            .join(layout::pack_file_name(source))
+    }
+
+    /// Begins the entries of `source`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if the file can't be created, or was before.
+    pub fn entries(&self, source: &SourceName) -> Result<EntriesWriter, Error> {
+        EntriesWriter::create(source.clone(), self.entries_path(source))
+    }
+
+    /// Takes the entries of `source` from an earlier checkpoint of the host, for nothing changed.
+    ///
+    /// They share the earlier file where the file system can, else they are copied.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoPart`] if the earlier one has none, [`Error::Damaged`] if they are not what was
+    /// sealed, [`Error::Io`] if they can't be taken.
+    pub fn share_entries(
+        &self,
+        source: &SourceName,
+        earlier: &SealedCheckpoint,
+    ) -> Result<WrittenEntries, Error> {
+        let (facts, totals) = earlier.entries_facts(source)?;
+        let from = entries::path_in(earlier.dir(), source);
+        let to = self.entries_path(source);
+        let shared = fs::hard_link(&from, &to).is_ok();
+        if !shared {
+            fs::copy(&from, &to).map_err(Error::io("copy", &from))?;
+            disk::make_private(&to, false)?;
+            disk::sync_file(&to)?;
+        }
+        let shown = layout::shown(earlier.id(), &layout::entries_file(source));
+        let file = entries::open_stored(&to, &shown)?;
+        let (sha256, stored_bytes) = disk::digest(file).map_err(Error::io("read", &to))?;
+        entries::check(&shown, facts.file, sha256, stored_bytes)?;
+        Ok(WrittenEntries {
+            part: source.clone(),
+            facts: facts.clone(),
+            totals,
+            shared,
+        })
+    }
+
+    /// Seals it: from here on it is listed, and never changes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Facts`] if `facts` contradict what was written, [`Error::Io`] if it can't be
+    /// written. Nothing is visible then, and what was written is removed.
+    pub fn seal(self, facts: Facts) -> Result<Checkpoint, Error> {
+        self.seal_watched(facts, &mut |_| {})
+    }
+
+    /// As [`Incoming::seal`]; `watch` is told each step when it is done.
+    ///
+    /// # Errors
+    ///
+    /// As [`Incoming::seal`].
+    pub fn seal_watched(
+        self,
+        facts: Facts,
+        watch: &mut dyn FnMut(SealStep),
+    ) -> Result<Checkpoint, Error> {
+        match self.try_seal(facts, watch) {
+            Ok(checkpoint) => Ok(checkpoint),
+            Err(error) => {
+                // The first error tells more than one that the disk may raise again; what stays is
+                // removed by the next run.
+                drop(self.abandon());
+                Err(error)
+            }
+        }
+    }
+
+    /// Removes everything that was written and frees the host.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if it can't be removed; the next run tries again.
+    pub fn abandon(self) -> Result<(), Error> {
+        clean(&self.host_dir())
+    }
+
+    fn try_seal(&self, facts: Facts, watch: &mut dyn FnMut(SealStep)) -> Result<Checkpoint, Error> {
+        let host_dir = self.host_dir();
+        let making = self.checkpoint_dir();
+        let own_packs = self.sync_content(&facts)?;
+        watch(SealStep::ContentSynced);
+
+        let sealed = self.write_records(facts, &own_packs)?;
+        watch(SealStep::RecordsSynced);
+
+        if !own_packs.is_empty() {
+            let packs = host_dir.join(layout::PACKS_DIR);
+            disk::create_dir(&packs)?;
+            disk::rename(
+                &self.dir.join(layout::PACKS_DIR),
+                &packs.join(self.stamp.to_string()),
+            )?;
+            disk::sync_dir(&packs)?;
+            disk::sync_dir(&self.dir)?;
+            disk::sync_dir(&host_dir)?;
+        }
+        watch(SealStep::PacksPlaced);
+
+        disk::rename(&making, &host_dir.join(self.stamp.to_string()))?;
+        disk::sync_dir(&host_dir)?;
+        watch(SealStep::CheckpointPlaced);
+
+        // It is sealed; what can't be removed now is removed by the next run.
+        drop(disk::remove_tree(&self.dir));
+        watch(SealStep::Cleaned);
+        Ok(sealed.checkpoint)
+    }
+
+    /// Removes packs and entries that nothing names, and syncs the others. Returns the packs.
+    fn sync_content(&self, facts: &Facts) -> Result<Vec<PackName>, Error> {
+        let mut named_packs = BTreeSet::new();
+        let mut named_entries = BTreeSet::new();
+        for part in &facts.parts {
+            let Some(entries) = &part.entries else {
+                continue;
+            };
+            if entries.part != part.part.name || !named_entries.insert(entries.part.clone()) {
+                return Err(self.contradiction(format!(
+                    "part `{}` comes with entries of `{}`",
+                    part.part.name, entries.part
+                )));
+            }
+            let own = |pack: &&PackName| pack.stamp == self.stamp;
+            named_packs.extend(entries.facts.packs.iter().filter(own).cloned());
+        }
+        let packs_dir = self.dir.join(layout::PACKS_DIR);
+        let pack_files: BTreeSet<String> = named_packs
+            .iter()
+            .map(|pack| layout::pack_file_name(&pack.source))
+            .collect();
+        keep_and_sync(&packs_dir, &pack_files)?;
+        let entries_files = named_entries
+            .iter()
+            .filter_map(|part| {
+                layout::entries_file(part)
+                    .split_once('/')
+                    .map(|f| f.1.to_owned())
+            })
+            .collect();
+        keep_and_sync(
+            &self.checkpoint_dir().join(layout::ENTRIES_DIR),
+            &entries_files,
+        )?;
+        disk::sync_dir(&self.dir)?;
+        Ok(named_packs.into_iter().collect())
+    }
+
+    fn write_records(&self, facts: Facts, own_packs: &[PackName]) -> Result<Sealed, Error> {
+        let making = self.checkpoint_dir();
+        let notes = facts.notes;
+        let mut parts = Vec::new();
+        let mut entries = BTreeMap::new();
+        let mut stored_bytes = 0;
+        for mut part in facts.parts {
+            if parts.iter().any(|p: &Part| p.name == part.part.name) {
+                return Err(self.contradiction(format!("part `{}` is there twice", part.part.name)));
+            }
+            part.part.totals = part.entries.as_ref().map(|e| e.totals).unwrap_or_default();
+            part.part.entries = part.entries.as_ref().map_or(0, |e| e.facts.records);
+            if let Some(written) = part.entries {
+                if !written.shared {
+                    stored_bytes += written.facts.file.stored_bytes;
+                }
+                entries.insert(written.part, written.facts);
+            }
+            parts.push(part.part);
+        }
+        let needed: BTreeSet<&PackName> = entries.values().flat_map(|e| &e.packs).collect();
+        let packs = self.pack_facts(needed, &facts.packs)?;
+        for pack in packs.iter().filter(|p| own_packs.contains(&p.name)) {
+            stored_bytes += pack.stored_bytes;
+        }
+        let checkpoint = Checkpoint {
+            id: self.id(),
+            started: facts.started,
+            finished: facts.finished,
+            trigger: facts.trigger,
+            description: facts.description,
+            host: facts.host,
+            parts,
+            packs,
+            warnings: facts.warnings,
+            fetched_bytes: facts.fetched_bytes,
+            stored_bytes,
+        };
+        let manifest = manifest_text::text(&checkpoint, &entries, &notes);
+        disk::write_file(&making.join(layout::MANIFEST_FILE), manifest.as_bytes())?;
+        let mut sealed = Sealed {
+            manifest: FileFacts {
+                sha256: crate::digest::Sha256::of(manifest.as_bytes()),
+                stored_bytes: manifest.len() as u64,
+            },
+            checkpoint,
+            entries,
+        };
+        // The record tells its own length among others: twice, for the number may grow a digit.
+        let content_bytes = stored_bytes + manifest.len() as u64;
+        for _ in 0..2 {
+            let record = sealed.to_text();
+            let sums = sums::text(record.as_bytes(), &sealed);
+            sealed.checkpoint.stored_bytes = content_bytes + (record.len() + sums.len()) as u64;
+        }
+        let record = sealed.to_text();
+        let sums = sums::text(record.as_bytes(), &sealed);
+        disk::write_file(&making.join(layout::CHECKPOINT_FILE), record.as_bytes())?;
+        disk::write_file(&making.join(layout::SUMS_FILE), sums.as_bytes())?;
+        disk::sync_dir(&making)?;
+        Ok(sealed)
+    }
+
+    /// Digest and length of every needed pack: told by its writer, sealed before, or hashed now.
+    fn pack_facts(
+        &self,
+        needed: BTreeSet<&PackName>,
+        written: &[Pack],
+    ) -> Result<Vec<Pack>, Error> {
+        let mut known: BTreeMap<PackName, Pack> = BTreeMap::new();
+        if needed.iter().any(|pack| pack.stamp != self.stamp) {
+            let store = super::Store::at(self.lock.store.clone());
+            for checkpoint in store.checkpoints(&self.lock.host)?.checkpoints {
+                known.extend(checkpoint.packs.into_iter().map(|p| (p.name.clone(), p)));
+            }
+        }
+        let mut packs = Vec::new();
+        for name in needed {
+            if name.stamp != self.stamp {
+                let pack = known.remove(name).ok_or_else(|| {
+                    self.contradiction(format!("no earlier checkpoint names {name}"))
+                })?;
+                packs.push(pack);
+                continue;
+            }
+            let path = self.pack_path(&name.source);
+            let length = fs::metadata(&path).map_err(Error::io("read", &path))?.len();
+            let pack = match written.iter().find(|pack| pack.name == *name) {
+                Some(pack) if pack.stored_bytes == length => pack.clone(),
+                Some(pack) => {
+                    return Err(self.contradiction(format!(
+                        "{name} has {length} bytes, its writer counted {}",
+                        pack.stored_bytes
+                    )));
+                }
+                None => {
+                    let file = fs::File::open(&path).map_err(Error::io("open", &path))?;
+                    let (sha256, stored_bytes) =
+                        disk::digest(file).map_err(Error::io("read", &path))?;
+                    Pack {
+                        name: name.clone(),
+                        sha256,
+                        stored_bytes,
+                    }
+                }
+            };
+            packs.push(pack);
+        }
+        Ok(packs)
+    }
+
+    fn contradiction(&self, problem: String) -> Error {
+        Error::Facts {
+            checkpoint: self.id(),
+            problem,
+        }
+    }
+
+    fn host_dir(&self) -> PathBuf {
+        layout::host_dir(&self.lock.store, &self.lock.host)
+    }
+
+    fn checkpoint_dir(&self) -> PathBuf {
+        self.dir.join(layout::INCOMING_CHECKPOINT)
+    }
+
+    fn entries_path(&self, source: &SourceName) -> PathBuf {
+        entries::path_in(&self.checkpoint_dir(), source)
+    }
+}
+
+/// Removes the files of `dir` that are not in `keep`, makes the others private and durable.
+fn keep_and_sync(dir: &Path, keep: &BTreeSet<String>) -> Result<(), Error> {
+    for name in disk::names(dir)? {
+        let path = dir.join(&name);
+        if keep.contains(&name) {
+            disk::make_private(&path, false)?;
+            disk::sync_file(&path)?;
+        } else {
+            fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+        }
+    }
+    disk::sync_dir(dir)
+}

@@ -1,0 +1,196 @@
+//! Opening a store, or making one.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::record::store::{self, Said};
+use super::sealed::SealedCheckpoint;
+use super::{Error, HostLock, disk, layout};
+
+use crate::name::{CheckpointId, HostName, Stamp};
+
+const RECOVER_TEXT: &str = include_str!("RECOVER.md");
+
+/// A folder of checkpoints.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Store {
+    dir: PathBuf,
+}
+
+impl Store {
+    /// Opens the store in `dir`, or makes one where there is nothing yet.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotAStore`] if the folder holds other things, [`Error::Newer`] if a newer fleet made
+    /// it, [`Error::Damaged`] if `fleet-store.json` is not what fleet writes.
+    pub fn open_or_create(dir: &Path) -> Result<Self, Error> {
+        match read_store_file(dir)? {
+            Some(Said::Ours) => {}
+            Some(Said::Newer(found)) => return Err(newer(found)),
+            Some(Said::Damaged(problem)) => {
+                return Err(Error::damaged(layout::STORE_FILE, problem));
+            }
+            None if holds_checkpoints(dir)? => {
+                return Err(Error::damaged(layout::STORE_FILE, "it is missing"));
+            }
+            None => create(dir)?,
+        }
+        let recover = dir.join(layout::RECOVER_FILE);
+        if fs::read(&recover).ok().as_deref() != Some(RECOVER_TEXT.as_bytes()) {
+            disk::replace_file(dir, layout::RECOVER_FILE, RECOVER_TEXT.as_bytes())?;
+        }
+        Ok(Self::at(dir.to_owned()))
+    }
+
+    /// Opens the store in `dir` for reading.
+    ///
+    /// A damaged or missing `fleet-store.json` is no obstacle, for every checkpoint has a version and
+    /// a seal of its own; [`Store::verify`] names it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoStore`] if there is none, [`Error::NotAStore`] if the folder holds other things,
+    /// [`Error::Newer`] if a newer fleet made it.
+    pub fn open(dir: &Path) -> Result<Self, Error> {
+        match read_store_file(dir)? {
+            Some(Said::Newer(found)) => Err(newer(found)),
+            Some(Said::Ours | Said::Damaged(_)) => Ok(Self::at(dir.to_owned())),
+            None if holds_checkpoints(dir)? => Ok(Self::at(dir.to_owned())),
+            None if dir.is_dir() && !is_unused(dir)? => Err(Error::NotAStore {
+                dir: dir.to_owned(),
+            }),
+            None => Err(Error::NoStore {
+                dir: dir.to_owned(),
+            }),
+        }
+    }
+
+    /// A store whose folder was judged before.
+    pub(super) fn at(dir: PathBuf) -> Self {
+        Self { dir }
+    }
+
+    /// Its folder.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Locks `host` for one run, waiting for at most `wait`; `stop` is asked between tries, and
+    /// `true` gives up. Blocks the thread.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Locked`] names the holder, [`Error::Interrupted`] if `stop` said so, and
+    /// [`Error::Damaged`] if `fleet-store.json` is: nothing is written into such a store.
+    pub fn lock(
+        &self,
+        host: &HostName,
+        wait: Option<Duration>,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<HostLock, Error> {
+        match self.store_file_problem()? {
+            None => HostLock::acquire(self.dir.clone(), host.clone(), wait, stop),
+            Some(problem) => Err(Error::damaged(layout::STORE_FILE, problem)),
+        }
+    }
+
+    /// Opens a sealed checkpoint.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownCheckpoint`] if there is none of that name, [`Error::Damaged`] if its record
+    /// is not what was sealed, [`Error::Newer`] if a newer fleet sealed it.
+    pub fn open_checkpoint(&self, id: &CheckpointId) -> Result<SealedCheckpoint, Error> {
+        if layout::checkpoint_dir(&self.dir, id).is_dir() {
+            SealedCheckpoint::open(&self.dir, id)
+        } else {
+            Err(self.unknown_checkpoint(id)?)
+        }
+    }
+
+    /// What is wrong with `fleet-store.json`, if anything is.
+    pub(super) fn store_file_problem(&self) -> Result<Option<String>, Error> {
+        match read_store_file(&self.dir)? {
+            Some(Said::Ours) => Ok(None),
+            Some(Said::Newer(found)) => Err(newer(found)),
+            Some(Said::Damaged(problem)) => Ok(Some(problem)),
+            None => Ok(Some("it is missing".to_owned())),
+        }
+    }
+}
+
+fn newer(found: u64) -> Error {
+    Error::Newer {
+        file: layout::STORE_FILE.to_owned(),
+        found,
+        known: store::VERSION,
+    }
+}
+
+fn read_store_file(dir: &Path) -> Result<Option<Said>, Error> {
+    let path = dir.join(layout::STORE_FILE);
+    match fs::read(&path) {
+        Ok(bytes) => Ok(Some(store::read(&bytes))),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(Error::io("read", &path)(e)),
+    }
+}
+
+fn create(dir: &Path) -> Result<(), Error> {
+    if dir.is_dir() {
+        if !is_unused(dir)? {
+            return Err(Error::NotAStore {
+                dir: dir.to_owned(),
+            });
+        }
+        disk::make_private(dir, true)?;
+    } else {
+        if let Some(parent) = dir.parent() {
+            fs::create_dir_all(parent).map_err(Error::io("create the folder", parent))?;
+        }
+        disk::create_dir(dir)?;
+    }
+    disk::replace_file(dir, layout::RECOVER_FILE, RECOVER_TEXT.as_bytes())?;
+    // What makes the folder a store comes last.
+    disk::replace_file(dir, layout::STORE_FILE, store::text().as_bytes())?;
+    match dir.canonicalize().ok().as_deref().and_then(Path::parent) {
+        Some(parent) => disk::sync_dir(parent),
+        None => Ok(()),
+    }
+}
+
+/// Whether nothing is in the folder but what an interrupted [`create`] leaves.
+fn is_unused(dir: &Path) -> Result<bool, Error> {
+    for item in fs::read_dir(dir).map_err(Error::io("list", dir))? {
+        let name = item.map_err(Error::io("list", dir))?.file_name();
+        let name = name.to_string_lossy();
+        if name != layout::RECOVER_FILE && !name.starts_with(disk::TEMPORARY_PREFIX) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Whether a store lies here whose `fleet-store.json` got lost.
+fn holds_checkpoints(dir: &Path) -> Result<bool, Error> {
+    if !dir.is_dir() {
+        return Ok(false);
+    }
+    for host in disk::names(dir)? {
+        let host_dir = dir.join(&host);
+        if host.parse::<HostName>().is_err() || !host_dir.is_dir() {
+            continue;
+        }
+        let sealed = |name: &String| {
+            name.parse::<Stamp>().is_ok() && host_dir.join(name).join(layout::SUMS_FILE).is_file()
+        };
+        if disk::names(&host_dir)?.iter().any(sealed) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}

@@ -1,0 +1,139 @@
+//! A sealed checkpoint, opened for reading.
+//!
+//! Opening checks the seal of `checkpoint.json`; entries are checked against it before the first one
+//! is delivered. Nothing here changes anything.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use super::entries::{self, Entries};
+use super::record::checkpoint::{EntriesFacts, ReadError, Sealed, VERSION};
+use super::{Error, layout};
+use crate::manifest::{Checkpoint, Entry, Totals};
+use crate::name::{CheckpointId, RemotePath, SourceName};
+
+/// A sealed checkpoint. Cheap to open: its entries are read when they are asked for.
+#[derive(Debug, Clone)]
+pub struct SealedCheckpoint {
+    host_dir: PathBuf,
+    dir: PathBuf,
+    pub(super) sealed: Sealed,
+}
+
+impl SealedCheckpoint {
+    /// Reads the record of `id`, whose folder is there.
+    pub(super) fn open(store: &Path, id: &CheckpointId) -> Result<Self, Error> {
+        let dir = layout::checkpoint_dir(store, id);
+        let (sealed, _) = read_record(&dir, id)?;
+        Ok(Self {
+            host_dir: layout::host_dir(store, &id.host),
+            dir,
+            sealed,
+        })
+    }
+
+    /// Its full name.
+    #[must_use]
+    pub fn id(&self) -> &CheckpointId {
+        &self.sealed.checkpoint.id
+    }
+
+    /// Everything but its entries.
+    #[must_use]
+    pub fn checkpoint(&self) -> &Checkpoint {
+        &self.sealed.checkpoint
+    }
+
+    /// The names of the parts that have entries, sorted.
+    pub fn parts_with_entries(&self) -> impl Iterator<Item = &SourceName> {
+        self.sealed.entries.keys()
+    }
+
+    /// The entries of `part` in path order. The memory of one entry is enough for all.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoPart`] if it has none, [`Error::Damaged`] if the file is not what was sealed; no
+    /// entry of it is delivered then.
+    pub fn entries(&self, part: &SourceName) -> Result<Entries, Error> {
+        let (facts, _) = self.entries_facts(part)?;
+        let shown = layout::shown(self.id(), &layout::entries_file(part));
+        Entries::open(&entries::path_in(&self.dir, part), shown, facts)
+    }
+
+    /// The entry of that path, and the part it belongs to; the first part that has it, by name.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoEntry`] if there is none, [`Error::Damaged`] as with [`SealedCheckpoint::entries`].
+    pub fn find(&self, path: &RemotePath) -> Result<(SourceName, Entry), Error> {
+        for part in self.sealed.entries.keys() {
+            for entry in self.entries(part)? {
+                let entry = entry?;
+                if entry.path == *path {
+                    return Ok((part.clone(), entry));
+                }
+                if entry.path > *path {
+                    break;
+                }
+            }
+        }
+        Err(Error::NoEntry {
+            checkpoint: self.id().clone(),
+            path: path.to_string(),
+        })
+    }
+
+    /// The folder of its host, which pack names are relative to.
+    #[must_use]
+    pub fn host_dir(&self) -> &Path {
+        &self.host_dir
+    }
+
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    pub(super) fn entries_facts(
+        &self,
+        part: &SourceName,
+    ) -> Result<(&EntriesFacts, Totals), Error> {
+        let totals = self
+            .sealed
+            .checkpoint
+            .parts
+            .iter()
+            .find(|p| p.name == *part);
+        match (self.sealed.entries.get(part), totals) {
+            (Some(facts), Some(part)) => Ok((facts, part.totals)),
+            _ => Err(Error::NoPart {
+                checkpoint: self.id().clone(),
+                part: part.clone(),
+            }),
+        }
+    }
+}
+
+/// Reads `checkpoint.json` in `dir`, with its bytes.
+pub(super) fn read_record(dir: &Path, id: &CheckpointId) -> Result<(Sealed, Vec<u8>), Error> {
+    let path = dir.join(layout::CHECKPOINT_FILE);
+    let shown = layout::shown(id, layout::CHECKPOINT_FILE);
+    let mut bytes = Vec::new();
+    entries::open_stored(&path, &shown)?
+        .read_to_end(&mut bytes)
+        .map_err(Error::io("read", &path))?;
+    let sealed = Sealed::read(&bytes).map_err(|error| match error {
+        ReadError::Newer(found) => Error::Newer {
+            file: shown.clone(),
+            found,
+            known: VERSION,
+        },
+        ReadError::Damaged(problem) => Error::damaged(&shown, problem),
+    })?;
+    if sealed.checkpoint.id == *id {
+        Ok((sealed, bytes))
+    } else {
+        let problem = format!("it belongs to {}", sealed.checkpoint.id);
+        Err(Error::damaged(shown, problem))
+    }
+}

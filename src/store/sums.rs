@@ -1,0 +1,24 @@
+//! `SHA256SUMS`: the digests of a checkpoint's files and of every pack it needs, for `sha256sum -c`.
+//!
+//! The text follows from `checkpoint.json` alone, so that any other byte in it is found.
+
+use std::fmt::Write;
+
+use super::layout;
+use super::record::checkpoint::Sealed;
+use crate::digest::Sha256;
+
+/// The whole text, given the bytes of `checkpoint.json`.
+pub(super) fn text(record: &[u8], sealed: &Sealed) -> String {
+    let mut text = String::new();
+    let own = (layout::CHECKPOINT_FILE.to_owned(), Sha256::of(record));
+    let others = sealed
+        .files()
+        .into_iter()
+        .map(|(file, facts)| (file, facts.sha256));
+    for (file, sha256) in std::iter::once(own).chain(others) {
+        // Names of hosts, stamps and sources need no escaping, in no tool.
+        writeln!(text, "{sha256}  {file}").expect("strings take all text");
+    }
+    text
+}
