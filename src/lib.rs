@@ -19,3 +19,4 @@ pub mod guard;
 pub mod inventory;
 pub mod manifest;
 pub mod name;
+pub mod ssh;
