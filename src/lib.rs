@@ -8,7 +8,7 @@
 //! | 6 | `report` | the only place that prints |
 //! | 5 | [`engine`] | many hosts: fan-out, limits, stop levels |
 //! | 4 | `checkpoint`, `health` | one host: scan → fetch → seal; what a host can do |
-//! | 3 | `ssh`, [`source`], [`store`] | the outside world |
+//! | 3 | [`ssh`], [`source`], [`store`] | the outside world |
 //! | 2 | [`guard`], [`tarstream`], [`event`] | rules, formats and what can happen: pure, synchronous |
 //! | 1 | [`inventory`], [`manifest`] | facts: plain data |
 //! | 0 | [`name`], [`digest`], [`fault`] | words |
@@ -22,5 +22,6 @@ pub mod inventory;
 pub mod manifest;
 pub mod name;
 pub mod source;
+pub mod ssh;
 pub mod store;
 pub mod tarstream;
