@@ -5,8 +5,8 @@
 //! message quotes the file beyond a key's name, for it may hold secrets.
 
 use serde::Deserialize;
-use serde_saphyr::options::{DuplicateKeyPolicy, MergeKeyPolicy, Options};
 use serde_saphyr::Error;
+use serde_saphyr::options::{DuplicateKeyPolicy, MergeKeyPolicy, Options};
 
 use super::error::{Problem, Rule};
 use super::raw::{self, At, place_of};
@@ -51,7 +51,7 @@ fn options() -> Options {
             max_recorded_anchor_events: ALIAS_EVENTS_MAX,
             max_depth: DEPTH_MAX,
             flow_nesting_limit: DEPTH_MAX,
-            max_documents: 1,
+            max_documents: 2,
             enforce_alias_anchor_ratio: false,
         },
         alias_limits: serde_saphyr::alias_limits! {
@@ -84,11 +84,16 @@ fn other_version(text: &str) -> Option<Problem> {
 }
 
 fn problem(error: &Error) -> Problem {
-    let error = innermost(error);
-    let rule = rule(error);
-    match error.location().map(place_of) {
-        Some(place) if place.line > 0 && rule != Rule::Empty => Problem::new(place, rule),
-        _ => Problem::of_file(rule),
+    // Within an alias: where the alias stands, not what it stands for.
+    let place = error
+        .locations()
+        .map(|locations| place_of(locations.reference_location))
+        .filter(|place| place.line > 0);
+    match (rule(innermost(error)), place) {
+        // A document that is nothing but `---` or `~` has no place to miss a key at.
+        (Rule::Empty, _) | (Rule::MissingKey { .. }, None) => Problem::of_file(Rule::Empty),
+        (rule, Some(place)) => Problem::new(place, rule),
+        (rule, None) => Problem::of_file(rule),
     }
 }
 
