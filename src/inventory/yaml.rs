@@ -15,7 +15,7 @@ use crate::name::escape;
 
 /// Far above what hosts and sources need.
 const DEPTH_MAX: usize = 32;
-const NODES_MAX: usize = 500_000;
+const NODES_MAX: usize = 250_000;
 const ALIASES_MAX: usize = 1_000;
 const ALIAS_EVENTS_MAX: usize = 100_000;
 

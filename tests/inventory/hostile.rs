@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use proptest::prelude::*;
 
-use super::{accepted, parse, refusal, refusal_of};
+use super::{accepted, parse, refusal, refusal_of, refusal_of_source};
 
 #[test]
 fn a_file_of_ten_megabytes_is_refused_by_its_size() {
@@ -18,7 +18,7 @@ fn a_file_of_ten_megabytes_is_refused_by_its_size() {
     assert_eq!(
         refusal(&text),
         format!(
-            "fleet.yaml: the file has {bytes} bytes, and fleet reads at most 4194304\n\
+            "fleet.yaml: the file has {bytes} bytes, and fleet reads at most 2097152\n\
              hint: Give fleet an inventory file; this is something else."
         )
     );
@@ -88,6 +88,50 @@ fn an_alias_of_itself_is_refused() {
             .lines()
             .next(),
         Some("fleet.yaml:2:29: the file unfolds to more than fleet reads")
+    );
+}
+
+#[test]
+fn patterns_of_any_length_are_refused_before_they_are_compiled() {
+    let long = "{a,".repeat(100_000);
+    for (text, told) in [
+        (
+            format!("files: \"/{long}\""),
+            "3:15: `files`: it is longer than 4096 bytes",
+        ),
+        (
+            format!("directory: /a, exclude: \"{long}\""),
+            "3:32: `exclude`: it is longer than 4096 bytes",
+        ),
+        (
+            format!("files: /a, lines: \"{long}\""),
+            "3:26: `lines`: it is longer than 4096 bytes",
+        ),
+    ] {
+        assert_eq!(
+            refusal_of_source(&text),
+            format!("fleet.yaml:{told}\nhint: Shorten it.")
+        );
+    }
+}
+
+#[test]
+fn thousands_of_roots_and_unknown_profiles_are_read_in_one_go() {
+    let roots: Vec<String> = (0..20_000).map(|n| format!("/r{n}")).collect();
+    accepted(&format!(
+        "version: 1\nhosts: {{ a: {{ sources: {{ s: {{ directories: [{}] }} }} }} }}\n",
+        roots.join(",")
+    ));
+    let profiles: String = (0..20_000).map(|n| format!("  p{n}:\n")).collect();
+    let used: Vec<String> = (0..20_000).map(|n| format!("q{n}")).collect();
+    assert_eq!(
+        refusal_of(&format!(
+            "profiles:\n{profiles}hosts:\n  a: {{ use: [{}] }}\n",
+            used.join(",")
+        ))
+        .lines()
+        .next(),
+        Some("20000 problems in fleet.yaml")
     );
 }
 
