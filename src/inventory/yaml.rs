@@ -37,7 +37,16 @@ pub(super) fn read(text: &str) -> Result<raw::File, Problem> {
             },
         )),
         // A file of another version may have any keys: its version explains them all.
-        Err(error) => Err(other_version(text).unwrap_or_else(|| problem(&error))),
+        Err(error) => {
+            let problem = problem(&error);
+            // Not read a second time when once was already too much.
+            let other = if problem.rule == Rule::TooComplex {
+                None
+            } else {
+                other_version(text)
+            };
+            Err(other.unwrap_or(problem))
+        }
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::{accepted, refusal_of};
+use fleet::inventory::SourceKind;
+
+use super::{accepted, refusal_of, refusal_of_source};
 
 #[test]
 fn an_address_is_a_name_or_an_ip_and_nothing_else() {
@@ -159,25 +161,54 @@ fn durations_are_numbers_with_units_the_largest_first() {
 #[test]
 fn schedules_have_five_fields() {
     for (text, why) in [
+        ("", "CronPattern cannot be an empty string"),
         (
-            "",
-            "Pattern must consist of five fields (seconds disallowed)",
+            "* * * * * *",
+            "Invalid pattern: Pattern must have 5 fields when seconds are disallowed",
         ),
-        ("* * * * * *", ""),
-        ("61 * * * *", ""),
-        ("every day", ""),
+        ("61 * * * *", "Component error: Number out of bounds"),
+        (
+            "every day",
+            "Invalid pattern: Pattern must have 5 fields when seconds are disallowed",
+        ),
     ] {
-        let told = refusal_of(&format!("hosts: {{ a: {{ schedule: \"{text}\" }} }}"));
-        let (message, hint) = told.split_once('\n').expect("there is a hint");
-        assert!(
-            message.starts_with(&format!(
-                "fleet.yaml:2:25: `schedule`: `{text}` is not a schedule: "
-            )),
-            "{message} {why}"
-        );
         assert_eq!(
-            hint,
-            "hint: Write minute, hour, day of month, month and day of week, as in `*/15 * * * *`."
+            refusal_of(&format!("hosts: {{ a: {{ schedule: \"{text}\" }} }}")),
+            format!(
+                "fleet.yaml:2:25: `schedule`: `{text}` is not a schedule: {why}\n\
+                 hint: Write minute, hour, day of month, month and day of week, as in `*/15 * * * *`."
+            )
+        );
+    }
+}
+
+#[test]
+fn sizes_are_numbers_with_units() {
+    for (text, bytes) in [
+        ("1", 1),
+        ("4096", 4096),
+        ("2 KiB", 2048),
+        ("16MiB", 16 << 20),
+        ("1gib", 1 << 30),
+        ("3MB", 3_000_000),
+    ] {
+        let inventory = accepted(&format!(
+            "version: 1\nhosts: {{ a: {{ env: dev, access: writable, sources: {{ s: {{ shell: x, \
+             max_bytes: {text} }} }} }} }}\n"
+        ));
+        let SourceKind::Command(command) = &inventory.hosts[0].sources[0].kind else {
+            unreachable!("a shell source is a command");
+        };
+        assert_eq!(command.max_bytes, bytes, "{text}");
+    }
+    for text in ["0", "MiB", "-1", "1.5MiB", "99999999TiB", "1 x"] {
+        assert_eq!(
+            refusal_of_source(&format!("shell: x, max_bytes: {text}")),
+            format!(
+                "fleet.yaml:3:29: `max_bytes`: `{text}` is not a size\n\
+                 hint: Write a number with a unit, as in `512KiB`, `16MiB` or `1GiB`; kB, MB and GB \
+                 count by 1000."
+            )
         );
     }
 }
