@@ -1,1 +1,3 @@
 //! All tests that look at fleet from outside, in one binary.
+
+mod store;
