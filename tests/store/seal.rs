@@ -417,7 +417,10 @@ fn a_full_disk_is_an_error_and_shows_nothing() {
         let writer = incoming.entries(&source("app"));
         let written = writer.and_then(fleet::store::EntriesWriter::finish);
         let error = match written {
-            Err(error) => error,
+            Err(error) => {
+                drop(incoming);
+                error
+            }
             Ok(entries) => incoming
                 .seal(facts(vec![(
                     PartFacts {
