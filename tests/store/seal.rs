@@ -18,7 +18,7 @@ fn a_sealed_checkpoint_reads_back_as_it_was_sealed() {
     assert_eq!(sealed.id.to_string(), "dev-vm@20261121T101500Z");
     assert_eq!(sealed.state(), State::Complete);
     let listing = bed.store.checkpoints(&host()).expect("a listing");
-    assert_eq!(listing.checkpoints, [sealed.clone()]);
+    assert_eq!(listing.checkpoints, std::slice::from_ref(&sealed));
     assert!(listing.damaged.is_empty());
 
     let opened = bed.open("dev-vm@20261121T101500Z");
