@@ -19,9 +19,8 @@ const TOOLS: &[&str] = &[
     "ls",
     "xargs",
     "grep",
-    "sort",
     "base64",
-    "cat",
+    "awk",
 ];
 
 /// The first `sh` block of the text, saved beside the store.

@@ -445,3 +445,14 @@ fn a_full_disk_is_an_error_and_shows_nothing() {
     assert!(unmounted.is_ok_and(|status| status.success()));
     assert!(outcome.is_ok());
 }
+
+#[test]
+fn what_is_being_made_moves_between_threads() {
+    fn is_send<T: Send>() {}
+    is_send::<fleet::store::HostLock>();
+    is_send::<fleet::store::Incoming>();
+    is_send::<fleet::store::EntriesWriter>();
+    is_send::<fleet::store::Entries>();
+    is_send::<fleet::store::SealedCheckpoint>();
+    is_send::<Error>();
+}
