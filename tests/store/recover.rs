@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use super::bed::{Bed, NOW, describe, give_away, grow_tree};
+use super::bed::{Bed, NOW, capture, describe, facts, give_away, grow_tree};
 
 const TOOLS: &[&str] = &[
     "sh",
@@ -77,6 +77,25 @@ fn command(bed: &Bed, tools: &Path, stamp: &str, target: &Path) -> Command {
         .env("PATH", tools)
         .current_dir(bed.dir.path());
     command
+}
+
+#[test]
+fn the_script_takes_a_path_of_two_parts_once() {
+    for json in ["python3", "jq"] {
+        let bed = Bed::new();
+        grow_tree(&bed.tree());
+        let incoming = bed.begin(NOW);
+        let web = capture(&incoming, &bed.tree(), "web", &["app/public"], None);
+        let app = capture(&incoming, &bed.tree(), "app", &["app"], None);
+        incoming.seal(facts(vec![web, app])).expect("sealed");
+        let Some(tools) = tools(&bed, json) else {
+            continue;
+        };
+        let target = bed.dir.path().join("target");
+        let output = recover(&bed, &tools, "20261121T101500Z", &target);
+        assert!(output.status.success(), "{json}: {output:?}");
+        assert_eq!(describe(&target), describe(&bed.tree()));
+    }
 }
 
 /// Somebody who is not root.
