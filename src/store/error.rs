@@ -3,12 +3,17 @@
 //! Facts are fields; callers match variants. Every text that came from a host or a file is escaped
 //! before it is shown. Nothing here decides.
 
+#[cfg(test)]
+mod tests;
+
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::lock::Holder;
-use crate::fault::{ExitClass, Fault};
+use super::pack;
+use crate::fault::{self, ExitClass, Fault};
+use crate::manifest::PackName;
 use crate::name::{CheckpointId, CheckpointRef, HostName, RemotePath, SourceName};
 
 /// A fault of the store.
@@ -180,6 +185,19 @@ pub enum Error {
         /// Why.
         problem: String,
     },
+    /// A pack can't be read or written.
+    #[error(transparent)]
+    Pack(pack::Error),
+    /// What was asked for can't be handed on.
+    #[error("can't write the output")]
+    Output {
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The operator ended it.
+    #[error("stopped before the end")]
+    Stopped,
     /// The operating system refused.
     #[error("can't {action} {}", path.display())]
     Io {
@@ -204,6 +222,21 @@ impl Error {
         }
     }
 
+    /// Names the pack as the store knows it. Damage of a pack is damage of the store.
+    pub(super) fn pack(host: &HostName, name: &PackName, error: pack::Error) -> Self {
+        let file = super::layout::shown_pack(host, name);
+        match error {
+            pack::Error::Output { source, .. } => Self::Output { source },
+            pack::Error::Read { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                Self::damaged(file, "it is missing")
+            }
+            error if error.exit_class() == ExitClass::Mismatch => {
+                Self::damaged(file, fault::chain(&error).join(": "))
+            }
+            error => Self::Pack(error),
+        }
+    }
+
     pub(super) fn damaged(file: impl Into<String>, problem: impl Into<String>) -> Self {
         Self::Damaged {
             file: file.into(),
@@ -224,8 +257,8 @@ impl Fault for Error {
             }
             Self::Newer { .. } => Some("Use the newer fleet, or another store.".to_owned()),
             Self::Damaged { file, .. } if file == super::layout::STORE_FILE => Some(format!(
-                "Put the file back with this text, then run `fleet verify --all`: {}",
-                super::record::store::text().split_whitespace().collect::<String>()
+                "Put the file back with this one line, then run `fleet verify --all`: {}",
+                super::record::store::text().trim_end()
             )),
             Self::Damaged { .. } | Self::Content { .. } => Some(
                 "Run `fleet verify --all` to see what else is damaged; restore the named file from a copy of the store, or take a new checkpoint with `--full`."
@@ -291,7 +324,10 @@ impl Fault for Error {
                 }
                 _ => None,
             },
+            Self::Pack(error) => error.hint(),
             Self::Interrupted { .. }
+            | Self::Stopped
+            | Self::Output { .. }
             | Self::Order { .. }
             | Self::Facts { .. }
             | Self::Unsafe { .. } => None,
@@ -316,10 +352,13 @@ impl Fault for Error {
                 ExitClass::Mismatch
             }
             Self::Locked { .. } => ExitClass::Locked,
-            Self::Interrupted { .. } => ExitClass::Interrupted,
-            Self::Order { .. } | Self::Facts { .. } | Self::Unsafe { .. } | Self::Io { .. } => {
-                ExitClass::Failed
-            }
+            Self::Interrupted { .. } | Self::Stopped => ExitClass::Interrupted,
+            Self::Pack(error) => error.exit_class(),
+            Self::Order { .. }
+            | Self::Facts { .. }
+            | Self::Unsafe { .. }
+            | Self::Output { .. }
+            | Self::Io { .. } => ExitClass::Failed,
         }
     }
 }
