@@ -1,1 +1,4 @@
 //! All tests that look at fleet from outside, in one binary.
+
+mod ssh;
+mod support;
