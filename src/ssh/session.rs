@@ -174,6 +174,9 @@ impl ReadSession {
     /// With `sudo`, a password is asked for only where the host wants one and somebody can be asked:
     /// once a run. The input is sent only after the command has answered.
     ///
+    /// Every command that runs must be read or dropped before anything else is waited for: past 2 MiB
+    /// that nobody takes, the whole connection waits with it, and so does the next `run`.
+    ///
     /// # Errors
     ///
     /// [`Error::NoSession`], [`Error::Noise`], [`Error::NotBegun`], [`Error::SudoPassword`], or the
