@@ -23,6 +23,7 @@ mod session;
 mod stderr;
 mod tokens;
 mod transport;
+pub mod trust;
 
 pub use connector::Connector;
 pub use error::{
