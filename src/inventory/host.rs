@@ -1,6 +1,7 @@
 //! Hosts, profiles and defaults.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -30,13 +31,19 @@ impl Inventory {
     }
 }
 
-/// A line of the inventory file, counted from 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// A place in the inventory file, counted from 1; written `LINE:COLUMN`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Place {
     /// Line.
     pub line: u32,
     /// Column, in characters.
     pub column: u32,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.line, self.column)
+    }
 }
 
 /// Whether a host may be written.
@@ -99,7 +106,8 @@ pub struct Host {
     pub user: Option<String>,
     /// Identity files, `~` expanded by nobody yet; empty: OpenSSH's configuration tells.
     pub identity: Vec<PathBuf>,
-    /// A host of this inventory, or what `ssh -J` would take.
+    /// A host of this inventory, or what `ssh -J` would take; `none`: straight, whatever OpenSSH's
+    /// configuration says.
     pub jump: Option<String>,
     /// The profiles it uses.
     pub profiles: Vec<ProfileName>,
@@ -115,7 +123,8 @@ pub struct Host {
     pub max_age: Option<Duration>,
 }
 
-/// How many checkpoints to keep, by age; none of a kind: 0.
+/// How many checkpoints to keep, by age; none of a kind: 0. All zero: the inventory says nothing, and
+/// nothing is ever pruned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Keep {
     /// The newest.
@@ -132,4 +141,12 @@ pub struct Keep {
     pub monthly: u32,
     /// One a year.
     pub yearly: u32,
+}
+
+impl Keep {
+    /// Whether the inventory says nothing: a file that would keep nothing is refused.
+    #[must_use]
+    pub fn is_unset(&self) -> bool {
+        *self == Self::default()
+    }
 }

@@ -1,14 +1,53 @@
 //! The hosts that fleet knows, what each holds, and which of them may never be written.
 //!
-//! Plain data and the rules of the file itself: a value of [`Inventory`] has passed all of them.
-//! Reading the file from disk, and filling gaps from OpenSSH's configuration, happen elsewhere; no
-//! other place than this file decides access.
+//! Plain data and the rules of the file itself: a value of [`Inventory`] that came from
+//! [`Inventory::parse`] has passed all of them. Reading the file from disk, and filling gaps from
+//! OpenSSH's configuration, happen elsewhere; no other place than this file decides access.
 
+mod error;
 mod host;
+mod raw;
+mod resolve;
+mod schema;
 mod source;
+mod value;
+mod yaml;
 
+use std::path::Path;
+
+pub use error::{Error, Problem, Rule};
 pub use host::{Access, Defaults, Host, Inventory, Keep, Limits, Place, Profile};
+pub use schema::schema;
 pub use source::{
     CommandLine, CommandSource, DirectorySource, Dump, DumpFormat, FilesSource, HttpSource,
     PostgresSource, Secret, Source, SourceKind, Unreadable,
 };
+
+/// The version of the format that this fleet reads.
+pub const VERSION: u64 = 1;
+
+/// Longer files are refused; ten thousand hosts need less than half of it.
+pub const FILE_MAX_BYTES: u64 = 4 << 20;
+
+/// What `fleet init` writes: a small inventory that explains itself.
+pub const STARTER: &str = include_str!("../../inventory/minimal.yaml");
+
+impl Inventory {
+    /// Reads `text`, which came from `file`; `file` is only named in messages.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] with everything that is wrong, in the file's order; where the text is not even of
+    /// the right shape, the first thing only.
+    pub fn parse(text: &str, file: &Path) -> Result<Self, Error> {
+        let raw = yaml::read(text).map_err(|problem| Error::new(file, vec![problem]))?;
+        let mut findings = resolve::Findings::default();
+        let inventory = resolve::inventory(&raw, file, &mut findings);
+        let problems = findings.into_problems();
+        if problems.is_empty() {
+            Ok(inventory)
+        } else {
+            Err(Error::new(file, problems))
+        }
+    }
+}

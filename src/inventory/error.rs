@@ -1,0 +1,420 @@
+//! What can be wrong with an inventory file: each problem with its place, its reason and its mending.
+//!
+//! Messages name keys, hosts and sources, and never quote a value that may be a secret.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use super::{FILE_MAX_BYTES, Place, VERSION};
+use crate::fault::{ExitClass, Fault};
+use crate::name::{HostName, ParseNameError, ProfileName, SourceName};
+
+/// So many problems are told; the rest is counted.
+const TOLD_MAX: usize = 20;
+
+/// An inventory file that was refused, with everything that is wrong with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Error {
+    file: PathBuf,
+    problems: Vec<Problem>,
+}
+
+/// One thing that is wrong, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Where it is; none: the file as a whole.
+    pub place: Option<Place>,
+    /// What is wrong.
+    pub rule: Rule,
+    /// The other place that has a share in it.
+    pub also: Option<Place>,
+}
+
+/// The rules that a file can break.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Rule {
+    /// More bytes than fleet reads.
+    #[error("the file has {bytes} bytes, and fleet reads at most {FILE_MAX_BYTES}")]
+    TooLarge {
+        /// Its size.
+        bytes: u64,
+    },
+    /// Nothing but blanks and comments.
+    #[error("the file is empty")]
+    Empty,
+    /// Not YAML.
+    #[error("not valid YAML: {why}")]
+    Syntax {
+        /// What the parser says.
+        why: String,
+    },
+    /// Indented with tabs.
+    #[error("a tab stands where only spaces may")]
+    Tab,
+    /// A second document.
+    #[error("a second YAML document begins here")]
+    ManyDocuments,
+    /// Too deep, too many values, or aliases that unfold to too much.
+    #[error("the file unfolds to more than fleet reads")]
+    TooComplex,
+    /// `<<`
+    #[error("merge keys (`<<`) can't be used in an inventory")]
+    MergeKey,
+    /// A key that nothing reads.
+    #[error("unknown key `{key}`")]
+    UnknownKey {
+        /// The key.
+        key: String,
+        /// The known key that looks most like it.
+        nearest: Option<String>,
+        /// All keys that may stand there.
+        known: Vec<&'static str>,
+    },
+    /// `env` or `access` in `defaults` or in a profile.
+    #[error("`{key}` can be said only at a host itself")]
+    HostOnlyKey {
+        /// The key.
+        key: String,
+    },
+    /// A key for the second time.
+    #[error("`{key}` is said twice")]
+    DuplicateKey {
+        /// The key.
+        key: String,
+    },
+    /// A key that must be there.
+    #[error("`{key}` is missing")]
+    MissingKey {
+        /// The key.
+        key: &'static str,
+    },
+    /// Another kind of value than the key takes.
+    #[error("expected {expected}{}", found.map(|found| format!(", found {found}")).unwrap_or_default())]
+    WrongType {
+        /// What the key takes.
+        expected: String,
+        /// What stands there.
+        found: Option<&'static str>,
+    },
+    /// Another version of the format.
+    #[error("the inventory has version {found}, and this fleet reads version {VERSION}")]
+    OtherVersion {
+        /// What the file says.
+        found: u64,
+    },
+    /// A key that is reserved for a later fleet.
+    #[error("`{key}` is not supported yet")]
+    NotYet {
+        /// The key.
+        key: &'static str,
+    },
+    /// A name that can't be one.
+    #[error(transparent)]
+    Name(ParseNameError),
+    /// A value that its key can't take.
+    #[error("`{key}`: {why}")]
+    Value {
+        /// The key.
+        key: &'static str,
+        /// What is wrong with it.
+        why: String,
+        /// How to mend it.
+        hint: &'static str,
+    },
+    /// Prod, and writable.
+    #[error("host `{host}` can't be `access: writable`, for {because}")]
+    ProdWritable {
+        /// The host.
+        host: HostName,
+        /// What makes it prod.
+        because: String,
+    },
+    /// No env, and writable.
+    #[error("host `{host}` is `access: writable` but has no `env`, and so counts as prod")]
+    NoEnvWritable {
+        /// The host.
+        host: HostName,
+    },
+    /// One machine under two names, one of them writable.
+    #[error("hosts `{host}` and `{other}` are one address, `{address}`, with different access")]
+    OneAddress {
+        /// The host that stands later in the file.
+        host: HostName,
+        /// The other one.
+        other: HostName,
+        /// What they share.
+        address: String,
+    },
+    /// Host names that differ in case only.
+    #[error("hosts `{host}` and `{other}` differ only in upper and lower case")]
+    OneName {
+        /// The host that stands later in the file.
+        host: HostName,
+        /// The other one.
+        other: HostName,
+    },
+    /// A profile that isn't there.
+    #[error("there is no profile `{name}`")]
+    UnknownProfile {
+        /// What was asked for.
+        name: ProfileName,
+        /// The known profile that looks most like it.
+        nearest: Option<String>,
+    },
+    /// A profile named twice by one host.
+    #[error("host `{host}` uses profile `{name}` twice")]
+    ProfileTwice {
+        /// The host.
+        host: HostName,
+        /// The profile.
+        name: ProfileName,
+    },
+    /// Two sources of one name at one host.
+    #[error("host `{host}` has two sources `{source_name}`: one of {first}, one of {second}")]
+    SourceTwice {
+        /// The host.
+        host: HostName,
+        /// The source.
+        source_name: SourceName,
+        /// Who brings the first.
+        first: String,
+        /// Who brings the second.
+        second: String,
+    },
+    /// A command at a protected host for which nobody vouches.
+    #[error("source `{source_name}` runs a command at {hosts}, which must never be written")]
+    NotVouched {
+        /// The source.
+        source_name: SourceName,
+        /// The protected hosts, for people.
+        hosts: String,
+    },
+    /// A source that doesn't say what it is.
+    #[error("source `{source_name}` doesn't say what to capture")]
+    NoKind {
+        /// The source.
+        source_name: SourceName,
+    },
+    /// A source that is two things.
+    #[error("source `{source_name}` can't be both `{first}` and `{second}`")]
+    TwoKinds {
+        /// The source.
+        source_name: SourceName,
+        /// One key.
+        first: &'static str,
+        /// The other key.
+        second: &'static str,
+    },
+    /// A key of another kind of source.
+    #[error("`{key}` doesn't belong to a `{kind}` source")]
+    ForeignKey {
+        /// The key.
+        key: &'static str,
+        /// What the source is.
+        kind: &'static str,
+        /// The kinds that it belongs to.
+        owners: Vec<&'static str>,
+    },
+    /// Hosts that are reached through each other.
+    #[error("the way to host `{host}` leads in a circle: {}", circle.join(" → "))]
+    JumpCircle {
+        /// Where the circle was entered.
+        host: HostName,
+        /// The hosts, in order; the last is the first.
+        circle: Vec<String>,
+    },
+    /// More sources over all hosts than fleet takes.
+    #[error("the hosts have more than {max} sources together")]
+    TooManySources {
+        /// The limit.
+        max: usize,
+    },
+}
+
+const KINDS_TOLD: &str =
+    "`directory`, `directories`, `files`, `postgres`, `command`, `shell` or `http`";
+
+impl Rule {
+    /// How to mend it, in full sentences.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        let text = match self {
+            Self::TooLarge { .. } => "Give fleet an inventory file; this is something else.",
+            Self::Empty => "`fleet init` writes an inventory to begin with.",
+            Self::Syntax { .. } => "Mend the file at that place; an editor that knows YAML shows more.",
+            Self::Tab => "Indent with spaces.",
+            Self::ManyDocuments => "Keep one document in the file, without `---` between parts.",
+            Self::TooComplex => "Use fewer aliases (`*name`), and put what hosts share into a profile.",
+            Self::MergeKey => {
+                "Put what hosts share into a profile or into `defaults`; `env` and `access` stand at each host itself."
+            }
+            Self::UnknownKey {
+                nearest: Some(nearest),
+                ..
+            } => return Some(format!("Did you mean `{nearest}`?")),
+            Self::UnknownKey { known, .. } => {
+                return Some(format!("Known here: `{}`.", known.join("`, `")));
+            }
+            Self::HostOnlyKey { key } => {
+                return Some(format!(
+                    "Say `{key}` at each host: what may be written is never inherited."
+                ));
+            }
+            Self::DuplicateKey { .. } => "Remove one of the two, or give it another name.",
+            Self::MissingKey { key: "version" } => {
+                return Some(format!("Begin the file with `version: {VERSION}`."));
+            }
+            Self::MissingKey { key } => return Some(format!("Add `{key}`.")),
+            Self::WrongType { .. } => "`inventory/fleet.schema.json` in an editor shows what each key takes.",
+            Self::OtherVersion { found } if *found > VERSION => "Install a newer fleet.",
+            Self::OtherVersion { .. } => {
+                return Some(format!("Write `version: {VERSION}`."));
+            }
+            Self::NotYet { .. } => "Remove it; a later fleet will read it.",
+            Self::Name(_) => return None,
+            Self::Value { hint, .. } => hint,
+            Self::ProdWritable { .. } => "Remove `access: writable`: a prod host is never written.",
+            Self::NoEnvWritable { .. } => {
+                "Say what it is, as in `env: dev`, or remove `access: writable`."
+            }
+            Self::OneAddress { .. } => {
+                "Remove one of the two hosts, correct its address, or give both the same access."
+            }
+            Self::OneName { .. } => "Rename one: their checkpoints would lie in one folder on some file systems.",
+            Self::UnknownProfile {
+                nearest: Some(nearest),
+                ..
+            } => return Some(format!("Did you mean `{nearest}`?")),
+            Self::UnknownProfile { .. } => "Add it under `profiles`, or remove it from `use`.",
+            Self::ProfileTwice { .. } => "Remove one of the two.",
+            Self::SourceTwice { .. } => "Rename or remove one of the two.",
+            Self::NotVouched { .. } => {
+                "If it changes nothing there, say so with `reads_only: true` beside it; else remove it."
+            }
+            Self::NoKind { .. } => return Some(format!("Add one of {KINDS_TOLD}.")),
+            Self::TwoKinds { .. } => "Make two sources of it.",
+            Self::ForeignKey { owners, .. } => {
+                return Some(format!(
+                    "It belongs to `{}`. Remove it, or make another source of it.",
+                    owners.join("`, `")
+                ));
+            }
+            Self::JumpCircle { .. } => {
+                "Change `jump` at one of them; `jump: none` reaches a host directly."
+            }
+            Self::TooManySources { .. } => "Split the inventory.",
+        };
+        Some(text.to_owned())
+    }
+}
+
+impl Problem {
+    pub(super) fn new(place: Place, rule: Rule) -> Self {
+        Self {
+            place: Some(place),
+            rule,
+            also: None,
+        }
+    }
+
+    pub(super) fn of_file(rule: Rule) -> Self {
+        Self {
+            place: None,
+            rule,
+            also: None,
+        }
+    }
+}
+
+impl Error {
+    /// `problems` is not empty.
+    pub(super) fn new(file: &Path, mut problems: Vec<Problem>) -> Self {
+        problems.sort_by_key(|problem| problem.place);
+        Self {
+            file: file.to_owned(),
+            problems,
+        }
+    }
+
+    /// The file, as it was named.
+    #[must_use]
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// Everything that is wrong, in the file's order; at least one.
+    #[must_use]
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+
+    fn tell(&self, f: &mut fmt::Formatter<'_>, problem: &Problem) -> fmt::Result {
+        let file = self.file.display();
+        match problem.place {
+            Some(place) => write!(f, "{file}:{place}: {}", problem.rule)?,
+            None => write!(f, "{file}: {}", problem.rule)?,
+        }
+        match problem.also {
+            Some(place) => write!(f, " (see also {file}:{place})"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// One problem: a line. Several: how many, and a line for each.
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let [problem] = self.problems.as_slice() {
+            return self.tell(f, problem);
+        }
+        let count = self.problems.len();
+        write!(f, "{count} problems in {}", self.file.display())?;
+        for problem in self.problems.iter().take(TOLD_MAX) {
+            f.write_str("\n  ")?;
+            self.tell(f, problem)?;
+        }
+        match count.checked_sub(TOLD_MAX) {
+            Some(more @ 1..) => write!(f, "\n  and {more} more"),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl Fault for Error {
+    /// With several problems, each hint names its line.
+    fn hint(&self) -> Option<String> {
+        if let [problem] = self.problems.as_slice() {
+            return problem.rule.hint();
+        }
+        let hints: Vec<String> = self
+            .problems
+            .iter()
+            .take(TOLD_MAX)
+            .filter_map(|problem| {
+                let hint = problem.rule.hint()?;
+                let line = problem.place?.line;
+                Some(format!("Line {line}: {hint}"))
+            })
+            .collect();
+        (!hints.is_empty()).then(|| hints.join("\n"))
+    }
+
+    fn exit_class(&self) -> ExitClass {
+        ExitClass::Usage
+    }
+}
+
+/// The one of `known` that looks most like `text`, if any looks like it.
+pub(super) fn nearest<'a>(text: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
+    const COMPARED_MAX_BYTES: usize = 64;
+    if text.len() > COMPARED_MAX_BYTES {
+        return None;
+    }
+    known
+        .map(|name| (strsim::damerau_levenshtein(text, name), name))
+        .filter(|(distance, name)| *distance <= 1 + name.len() / 4)
+        .min()
+        .map(|(_, name)| name.to_owned())
+}

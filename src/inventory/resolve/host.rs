@@ -1,0 +1,311 @@
+//! One host: its own words first, then what `defaults` and its profiles bring.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::super::error::{Rule, nearest};
+use super::super::raw::{self, At, Entries, OneOrMany};
+use super::super::value;
+use super::super::{Access, Host, Keep, Limits, Place, Source};
+use super::{Findings, Profiles, sources};
+use crate::name::{HostName, ProfileName, SourceName};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const STALL_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Over all hosts; a profile with many sources times many hosts would fill the memory.
+const SOURCES_MAX: usize = 250_000;
+
+/// What `defaults` says.
+pub(super) struct Base {
+    pub(super) user: Option<String>,
+    pub(super) port: Option<u16>,
+    pub(super) identity: Vec<PathBuf>,
+    pub(super) jump: Option<(String, Place)>,
+    keep: Option<Keep>,
+    max_age: Option<Duration>,
+    limits: Limits,
+}
+
+impl Base {
+    pub(super) fn new(raw: Option<&raw::Defaults>, findings: &mut Findings) -> Self {
+        let nothing = raw::Defaults::default();
+        let raw = raw.unwrap_or(&nothing);
+        Self {
+            user: findings.take_if_said("user", raw.user.as_ref(), value::argument),
+            port: findings.port(raw.port.as_ref()),
+            identity: identity(raw.identity.as_ref(), findings),
+            jump: jump(raw.jump.as_ref(), findings),
+            keep: keep(raw.keep.as_ref(), findings),
+            max_age: findings.take_if_said("max_age", raw.max_age.as_ref(), value::duration),
+            limits: Limits {
+                connect_timeout: findings
+                    .take_if_said(
+                        "connect_timeout",
+                        raw.connect_timeout.as_ref(),
+                        value::duration,
+                    )
+                    .unwrap_or(CONNECT_TIMEOUT),
+                stall_timeout: findings
+                    .take_if_said(
+                        "stall_timeout",
+                        raw.stall_timeout.as_ref(),
+                        value::duration,
+                    )
+                    .unwrap_or(STALL_TIMEOUT),
+            },
+        }
+    }
+}
+
+/// A host, and the places that only the rules between hosts need.
+pub(super) struct Found {
+    pub(super) host: Host,
+    pub(super) address_place: Place,
+    pub(super) jump_place: Option<Place>,
+    /// Also when what it says can't be an env, which is a finding of its own.
+    pub(super) says_env: bool,
+}
+
+pub(super) fn hosts(
+    raw: Option<&Entries<Option<raw::Host>>>,
+    base: &Base,
+    profiles: &Profiles,
+    findings: &mut Findings,
+) -> Vec<Found> {
+    let nothing = raw::Host::default();
+    let mut hosts = Vec::new();
+    let mut count = 0;
+    for (said_name, raw) in raw.map_or(&[][..], |raw| &raw.0) {
+        let Some(name) = findings.name::<HostName>(said_name) else {
+            continue;
+        };
+        let raw = raw.as_ref().unwrap_or(&nothing);
+        let found = host(name, said_name.place, raw, base, profiles, findings);
+        count += found.host.sources.len();
+        if count > SOURCES_MAX {
+            findings.add(said_name.place, Rule::TooManySources { max: SOURCES_MAX });
+            break;
+        }
+        hosts.push(found);
+    }
+    hosts
+}
+
+fn host(
+    name: HostName,
+    place: Place,
+    raw: &raw::Host,
+    base: &Base,
+    profiles: &Profiles,
+    findings: &mut Findings,
+) -> Found {
+    findings.not_yet("services", raw.services.as_ref());
+    findings.not_yet("probes", raw.probes.as_ref());
+    let (used, sources) = all_sources(&name, raw, profiles, findings);
+    let own_jump = jump(raw.jump.as_ref(), findings);
+    // A bastion named in `defaults` is not reached through itself.
+    let jump = own_jump.or_else(|| {
+        base.jump
+            .clone()
+            .filter(|(jump, _)| jump.as_str() != name.as_str())
+    });
+    let own_identity = identity(raw.identity.as_ref(), findings);
+    let host = Host {
+        place,
+        env: word("env", raw.env.as_ref(), findings),
+        access: access(raw.access.as_ref(), findings),
+        tags: raw
+            .tags
+            .as_ref()
+            .map_or(&[][..], |said| &said.0)
+            .iter()
+            .filter_map(|said| word("tags", Some(said), findings))
+            .collect(),
+        address: findings.take_if_said("address", raw.address.as_ref(), value::address),
+        port: findings.port(raw.port.as_ref()).or(base.port),
+        user: findings
+            .take_if_said("user", raw.user.as_ref(), value::argument)
+            .or_else(|| base.user.clone()),
+        identity: if own_identity.is_empty() {
+            base.identity.clone()
+        } else {
+            own_identity
+        },
+        jump: jump.as_ref().map(|(jump, _)| jump.clone()),
+        profiles: used,
+        sources,
+        limits: Limits {
+            connect_timeout: findings
+                .take_if_said(
+                    "connect_timeout",
+                    raw.connect_timeout.as_ref(),
+                    value::duration,
+                )
+                .unwrap_or(base.limits.connect_timeout),
+            stall_timeout: findings
+                .take_if_said(
+                    "stall_timeout",
+                    raw.stall_timeout.as_ref(),
+                    value::duration,
+                )
+                .unwrap_or(base.limits.stall_timeout),
+        },
+        schedule: findings.take_if_said("schedule", raw.schedule.as_ref(), value::schedule),
+        keep: keep(raw.keep.as_ref(), findings)
+            .or(base.keep)
+            .unwrap_or_default(),
+        max_age: findings
+            .take_if_said("max_age", raw.max_age.as_ref(), value::duration)
+            .or(base.max_age),
+        name,
+    };
+    Found {
+        host,
+        address_place: raw.address.as_ref().map_or(place, |said| said.place),
+        jump_place: jump.map(|(_, place)| place),
+        says_env: raw.env.is_some(),
+    }
+}
+
+fn word(
+    key: &'static str,
+    said: Option<&At<String>>,
+    findings: &mut Findings,
+) -> Option<(String, Place)> {
+    let said = said?;
+    findings
+        .take(key, said, value::word)
+        .map(|word| (word, said.place))
+}
+
+fn access(said: Option<&At<String>>, findings: &mut Findings) -> Option<(Access, Place)> {
+    let said = said?;
+    match said.value.as_str() {
+        "read-only" => Some((Access::ReadOnly, said.place)),
+        "writable" => Some((Access::Writable, said.place)),
+        _ => {
+            findings.add(
+                said.place,
+                Rule::Value {
+                    key: "access",
+                    why: "it is neither `read-only` nor `writable`".to_owned(),
+                    hint: "Write one of the two; without `access` the host is read-only.",
+                },
+            );
+            None
+        }
+    }
+}
+
+fn identity(said: Option<&OneOrMany>, findings: &mut Findings) -> Vec<PathBuf> {
+    findings
+        .take_all("identity", said, value::some_text)
+        .into_iter()
+        .map(PathBuf::from)
+        .collect()
+}
+
+fn jump(said: Option<&At<String>>, findings: &mut Findings) -> Option<(String, Place)> {
+    let said = said?;
+    findings
+        .take("jump", said, value::argument)
+        .map(|jump| (jump, said.place))
+}
+
+fn keep(said: Option<&At<raw::Keep>>, findings: &mut Findings) -> Option<Keep> {
+    let said = said?;
+    let raw = &said.value;
+    let keep = Keep {
+        last: raw.last.unwrap_or_default(),
+        within: findings.take_if_said("within", raw.within.as_ref(), value::duration),
+        hourly: raw.hourly.unwrap_or_default(),
+        daily: raw.daily.unwrap_or_default(),
+        weekly: raw.weekly.unwrap_or_default(),
+        monthly: raw.monthly.unwrap_or_default(),
+        yearly: raw.yearly.unwrap_or_default(),
+    };
+    if keep.is_unset() && raw.within.is_none() {
+        findings.add(
+            said.place,
+            Rule::Value {
+                key: "keep",
+                why: "it keeps nothing".to_owned(),
+                hint: "Keep at least one kind, as in `keep: { last: 10 }`; without `keep` nothing is pruned.",
+            },
+        );
+    }
+    Some(keep)
+}
+
+/// The profiles that `raw` uses, and their sources followed by its own.
+fn all_sources(
+    name: &HostName,
+    raw: &raw::Host,
+    profiles: &Profiles,
+    findings: &mut Findings,
+) -> (Vec<ProfileName>, Vec<Source>) {
+    let mut used = Vec::new();
+    let mut all: Vec<Source> = Vec::new();
+    let mut seen: BTreeMap<SourceName, (String, Place)> = BTreeMap::new();
+    for said in raw.profiles.as_ref().map_or(&[][..], |said| &said.0) {
+        let Some(profile_name) = findings.name::<ProfileName>(said) else {
+            continue;
+        };
+        if used.contains(&profile_name) {
+            findings.add(
+                said.place,
+                Rule::ProfileTwice {
+                    host: name.clone(),
+                    name: profile_name,
+                },
+            );
+            continue;
+        }
+        let Some(profile) = profiles.get(&profile_name) else {
+            let known = profiles.keys().map(ProfileName::as_str);
+            findings.add(
+                said.place,
+                Rule::UnknownProfile {
+                    nearest: nearest(profile_name.as_str(), known),
+                    name: profile_name,
+                },
+            );
+            continue;
+        };
+        let bringer = format!("profile `{profile_name}`");
+        add_sources(name, &bringer, &profile.sources, &mut all, &mut seen, findings);
+        used.push(profile_name);
+    }
+    let own = sources(raw.sources.as_ref(), findings);
+    add_sources(name, "its own", &own, &mut all, &mut seen, findings);
+    (used, all)
+}
+
+fn add_sources(
+    host: &HostName,
+    bringer: &str,
+    sources: &[Source],
+    all: &mut Vec<Source>,
+    seen: &mut BTreeMap<SourceName, (String, Place)>,
+    findings: &mut Findings,
+) {
+    for source in sources {
+        if let Some((first, place)) = seen.get(&source.name) {
+            findings.add_pair(
+                source.place,
+                *place,
+                Rule::SourceTwice {
+                    host: host.clone(),
+                    source_name: source.name.clone(),
+                    first: first.clone(),
+                    second: bringer.to_owned(),
+                },
+            );
+            continue;
+        }
+        seen.insert(source.name.clone(), (bringer.to_owned(), source.place));
+        all.push(source.clone());
+    }
+}

@@ -1,0 +1,156 @@
+//! From what is written to what it means: values parsed, defaults and profiles applied, and every
+//! rule judged. All problems are collected, so that one run tells them all.
+
+mod host;
+mod rules;
+mod source;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use super::error::{Problem, Rule};
+use super::raw::{At, Entries, File, OneOrMany};
+use super::value::{self, Refusal};
+use super::{Defaults, Inventory, Place, Profile, Source};
+use crate::name::{ParseNameError, ProfileName};
+
+/// The problems found so far.
+#[derive(Default)]
+pub(super) struct Findings(Vec<Problem>);
+
+impl Findings {
+    fn add(&mut self, place: Place, rule: Rule) {
+        self.0.push(Problem::new(place, rule));
+    }
+
+    fn add_pair(&mut self, place: Place, also: Place, rule: Rule) {
+        self.0.push(Problem {
+            place: Some(place),
+            rule,
+            also: Some(also),
+        });
+    }
+
+    pub(super) fn into_problems(self) -> Vec<Problem> {
+        self.0
+    }
+
+    /// The value, or none and a finding.
+    fn take<T>(
+        &mut self,
+        key: &'static str,
+        said: &At<String>,
+        parse: impl Fn(&str) -> Result<T, Refusal>,
+    ) -> Option<T> {
+        parse(&said.value)
+            .map_err(|refusal| self.add(said.place, refusal.at_key(key)))
+            .ok()
+    }
+
+    fn take_if_said<T>(
+        &mut self,
+        key: &'static str,
+        said: Option<&At<String>>,
+        parse: impl Fn(&str) -> Result<T, Refusal>,
+    ) -> Option<T> {
+        said.and_then(|said| self.take(key, said, parse))
+    }
+
+    fn take_all<T>(
+        &mut self,
+        key: &'static str,
+        said: Option<&OneOrMany>,
+        parse: impl Fn(&str) -> Result<T, Refusal>,
+    ) -> Vec<T> {
+        said.map_or(&[][..], |said| &said.0)
+            .iter()
+            .filter_map(|text| self.take(key, text, &parse))
+            .collect()
+    }
+
+    fn name<T: FromStr<Err = ParseNameError>>(&mut self, said: &At<String>) -> Option<T> {
+        said.value
+            .parse()
+            .map_err(|error| self.add(said.place, Rule::Name(error)))
+            .ok()
+    }
+
+    fn port(&mut self, said: Option<&At<u16>>) -> Option<u16> {
+        let said = said?;
+        if said.value == 0 {
+            self.add(
+                said.place,
+                Rule::Value {
+                    key: "port",
+                    why: "0 is not a port".to_owned(),
+                    hint: "Ports go from 1 to 65535.",
+                },
+            );
+            return None;
+        }
+        Some(said.value)
+    }
+
+    fn not_yet<T>(&mut self, key: &'static str, said: Option<&At<T>>) {
+        if let Some(said) = said {
+            self.add(said.place, Rule::NotYet { key });
+        }
+    }
+}
+
+/// A profile, and where each of its sources stands is in the sources.
+type Profiles = BTreeMap<ProfileName, Profile>;
+
+/// What `raw` means. With findings, the value is incomplete and must not be used.
+pub(super) fn inventory(raw: &File, file: &Path, findings: &mut Findings) -> Inventory {
+    let store = findings
+        .take_if_said("store", raw.store.as_ref(), value::some_text)
+        .map(PathBuf::from);
+    let profiles = profiles(raw.profiles.as_ref(), findings);
+    let base = host::Base::new(raw.defaults.as_ref(), findings);
+    let hosts = host::hosts(raw.hosts.as_ref(), &base, &profiles, findings);
+    rules::judge(&hosts, findings);
+    Inventory {
+        file: file.to_owned(),
+        store,
+        defaults: Defaults {
+            user: base.user,
+            port: base.port,
+            identity: base.identity,
+            jump: base.jump.map(|(jump, _)| jump),
+        },
+        profiles,
+        hosts: hosts.into_iter().map(|found| found.host).collect(),
+    }
+}
+
+fn profiles(
+    raw: Option<&Entries<Option<super::raw::Profile>>>,
+    findings: &mut Findings,
+) -> Profiles {
+    let mut profiles = Profiles::new();
+    for (name, profile) in raw.map_or(&[][..], |raw| &raw.0) {
+        let Some(name) = findings.name::<ProfileName>(name) else {
+            continue;
+        };
+        let mut sources = Vec::new();
+        if let Some(profile) = profile {
+            findings.not_yet("services", profile.services.as_ref());
+            findings.not_yet("probes", profile.probes.as_ref());
+            sources = self::sources(profile.sources.as_ref(), findings);
+        }
+        profiles.insert(name, Profile { sources });
+    }
+    profiles
+}
+
+fn sources(
+    raw: Option<&Entries<super::raw::Source>>,
+    findings: &mut Findings,
+) -> Vec<Source> {
+    raw.map_or(&[][..], |raw| &raw.0)
+        .iter()
+        .filter_map(|(name, raw)| source::source(name, raw, findings))
+        .collect()
+}

@@ -1,0 +1,362 @@
+//! One source: which kind it is, which keys belong to it, and what they mean.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::super::error::Rule;
+use super::super::raw::{self, At, COMMON_KEYS, KINDS, OneOrMany, SecretText};
+use super::super::value::{self, Refusal};
+use super::super::{
+    CommandLine, CommandSource, DirectorySource, Dump, DumpFormat, FilesSource, HttpSource,
+    PostgresSource, Secret, Source, SourceKind, Unreadable,
+};
+use super::Findings;
+use crate::name::{RemotePath, SourceName};
+
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(30);
+const HTTP_TIMEOUT: Duration = Duration::from_secs(10);
+const MAX_BYTES: u64 = 16 << 20;
+
+pub(super) fn source(
+    said_name: &At<String>,
+    raw: &raw::Source,
+    findings: &mut Findings,
+) -> Option<Source> {
+    let name: SourceName = findings.name(said_name)?;
+    let kind = kind(&name, said_name, raw, findings)?;
+    Some(Source {
+        kind: details(kind, raw, findings)?,
+        name,
+        place: said_name.place,
+        optional: is_true(raw.optional.as_ref()),
+        sudo: is_true(raw.sudo.as_ref()),
+        may_shrink: is_true(raw.may_shrink.as_ref()),
+    })
+}
+
+fn is_true(said: Option<&At<bool>>) -> bool {
+    said.is_some_and(|said| said.value)
+}
+
+/// The key that says what the source is; every key that does not belong to it is a finding.
+fn kind(
+    name: &SourceName,
+    said_name: &At<String>,
+    raw: &raw::Source,
+    findings: &mut Findings,
+) -> Option<&'static str> {
+    let keys = raw.keys();
+    let mut kinds = keys
+        .iter()
+        .filter_map(|(key, place)| KINDS.iter().find(|(kind, _)| kind == key).map(|k| (k, *place)));
+    let Some(((kind, own_keys), place)) = kinds.next() else {
+        findings.add(
+            said_name.place,
+            Rule::NoKind {
+                source_name: name.clone(),
+            },
+        );
+        return None;
+    };
+    if let Some(((second, _), second_place)) = kinds.next() {
+        findings.add_pair(
+            second_place.max(place),
+            second_place.min(place),
+            Rule::TwoKinds {
+                source_name: name.clone(),
+                first: kind,
+                second,
+            },
+        );
+        return None;
+    }
+    for (key, place) in &keys {
+        if key != kind && !own_keys.contains(key) && !COMMON_KEYS.contains(key) {
+            let owners = KINDS.iter().filter(|(_, keys)| keys.contains(key));
+            findings.add(
+                *place,
+                Rule::ForeignKey {
+                    key,
+                    kind,
+                    owners: owners.map(|(kind, _)| *kind).collect(),
+                },
+            );
+        }
+    }
+    Some(kind)
+}
+
+fn details(kind: &str, raw: &raw::Source, findings: &mut Findings) -> Option<SourceKind> {
+    Some(match kind {
+        "directory" => directory(std::slice::from_ref(raw.directory.as_ref()?), raw, findings)?,
+        "directories" => {
+            let said = raw.directories.as_ref()?;
+            if said.value.is_empty() {
+                findings.add(said.place, nothing("directories"));
+            }
+            directory(&said.value, raw, findings)?
+        }
+        "files" => SourceKind::Files(FilesSource {
+            globs: several("files", raw.files.as_ref()?, value::file_glob, findings),
+            newest: newest(raw, findings),
+            lines: findings.take_if_said("lines", raw.lines.as_ref(), value::line_regex),
+        }),
+        "postgres" => SourceKind::Postgres(postgres(raw.postgres.as_ref()?, raw, findings)),
+        "command" => {
+            let said = raw.command.as_ref()?;
+            if said.value.first().is_none_or(|program| program.value.is_empty()) {
+                findings.add(said.place, nothing("command"));
+            }
+            let argv = said.value.iter().filter_map(|text| {
+                findings.take("command", text, |text| match text {
+                    "" => Ok(String::new()),
+                    text => value::some_text(text),
+                })
+            });
+            let line = CommandLine::Argv(argv.collect());
+            SourceKind::Command(command(line, raw, findings))
+        }
+        "shell" => {
+            let text = findings.take("shell", raw.shell.as_ref()?, value::some_text)?;
+            SourceKind::Command(command(CommandLine::Shell(text), raw, findings))
+        }
+        "http" => SourceKind::Http(http(raw.http.as_ref()?, raw, findings)?),
+        _ => return None,
+    })
+}
+
+fn nothing(key: &'static str) -> Rule {
+    Rule::Value {
+        key,
+        why: "it names nothing".to_owned(),
+        hint: "Name at least one, or remove the source.",
+    }
+}
+
+fn several<T>(
+    key: &'static str,
+    said: &At<OneOrMany>,
+    parse: impl Fn(&str) -> Result<T, Refusal>,
+    findings: &mut Findings,
+) -> Vec<T> {
+    if said.value.0.is_empty() {
+        findings.add(said.place, nothing(key));
+    }
+    findings.take_all(key, Some(&said.value), parse)
+}
+
+/// The choice of that name; the first one where nothing is said.
+fn choice<T: Copy>(
+    key: &'static str,
+    said: Option<&At<String>>,
+    choices: [(&'static str, T); 2],
+    findings: &mut Findings,
+) -> T {
+    let Some(said) = said else {
+        return choices[0].1;
+    };
+    match choices.iter().find(|(name, _)| *name == said.value) {
+        Some((_, choice)) => *choice,
+        None => {
+            findings.add(
+                said.place,
+                Rule::Value {
+                    key,
+                    why: format!("it is neither `{}` nor `{}`", choices[0].0, choices[1].0),
+                    hint: "Write one of the two.",
+                },
+            );
+            choices[0].1
+        }
+    }
+}
+
+fn directory(
+    said: &[At<String>],
+    raw: &raw::Source,
+    findings: &mut Findings,
+) -> Option<SourceKind> {
+    let mut roots = Vec::new();
+    for said in said {
+        match said.value.parse::<RemotePath>() {
+            Ok(root) if !roots.contains(&root) => roots.push(root),
+            Ok(_) => {}
+            Err(error) => findings.add(
+                said.place,
+                Rule::Value {
+                    key: "directory",
+                    why: error.to_string(),
+                    hint: "Write the whole path, as in `/etc/asterisk`; `~` is not expanded.",
+                },
+            ),
+        }
+    }
+    Some(SourceKind::Directory(DirectorySource {
+        roots,
+        exclude: findings.take_all(
+            "exclude",
+            raw.exclude.as_ref().map(|said| &said.value),
+            value::exclude,
+        ),
+        one_file_system: raw.one_file_system.as_ref().is_none_or(|said| said.value),
+        unreadable: choice(
+            "unreadable",
+            raw.unreadable.as_ref(),
+            [("fail", Unreadable::Fail), ("skip", Unreadable::Skip)],
+            findings,
+        ),
+    }))
+}
+
+fn newest(raw: &raw::Source, findings: &mut Findings) -> Option<u32> {
+    let said = raw.newest.as_ref()?;
+    if said.value == 0 {
+        findings.add(said.place, nothing("newest"));
+    }
+    Some(said.value)
+}
+
+fn postgres(
+    said: &At<OneOrMany>,
+    raw: &raw::Source,
+    findings: &mut Findings,
+) -> PostgresSource {
+    PostgresSource {
+        databases: several("postgres", said, value::database, findings),
+        dump: choice(
+            "dump",
+            raw.dump.as_ref(),
+            [("schema", Dump::Schema), ("full", Dump::Full)],
+            findings,
+        ),
+        format: choice(
+            "format",
+            raw.format.as_ref(),
+            [("plain", DumpFormat::Plain), ("custom", DumpFormat::Custom)],
+            findings,
+        ),
+        globals: is_true(raw.globals.as_ref()),
+        run_as: findings.take_if_said("run_as", raw.run_as.as_ref(), value::argument),
+        host: findings.take_if_said("host", raw.host.as_ref(), |text| {
+            if text.starts_with('/') {
+                value::argument(text)
+            } else {
+                value::address(text)
+            }
+        }),
+        port: findings.port(raw.port.as_ref()),
+        user: findings.take_if_said("user", raw.user.as_ref(), value::argument),
+        password: raw.password.as_ref().and_then(|said| {
+            if let SecretText::Text(_) = said.value {
+                findings.add(
+                    said.place,
+                    Rule::Value {
+                        key: "password",
+                        why: "a password can't stand in the inventory".to_owned(),
+                        hint: "Say where it lies: `{env: NAME}` or `{file: PATH}`.",
+                    },
+                );
+            }
+            secret("password", said, findings)
+        }),
+    }
+}
+
+fn command(line: CommandLine, raw: &raw::Source, findings: &mut Findings) -> CommandSource {
+    CommandSource {
+        line,
+        run_as: findings.take_if_said("run_as", raw.run_as.as_ref(), value::argument),
+        timeout: findings
+            .take_if_said("timeout", raw.timeout.as_ref(), value::duration)
+            .unwrap_or(COMMAND_TIMEOUT),
+        max_bytes: findings
+            .take_if_said("max_bytes", raw.max_bytes.as_ref(), value::size_bytes)
+            .unwrap_or(MAX_BYTES),
+        reads_only: is_true(raw.reads_only.as_ref()),
+        file: findings.take_if_said("file", raw.file.as_ref(), value::file_name),
+    }
+}
+
+fn http(said: &At<String>, raw: &raw::Source, findings: &mut Findings) -> Option<HttpSource> {
+    let url = findings.take("http", said, value::url);
+    let mut headers = Vec::new();
+    for (name, text) in raw.headers.as_ref().map_or(&[][..], |said| &said.value.0) {
+        let said = At {
+            value: text,
+            place: name.place,
+        };
+        let name = findings.take("headers", name, value::header_name);
+        if let (Some(name), Some(text)) = (name, secret("headers", &said, findings)) {
+            headers.push((name, text));
+        }
+    }
+    let status = raw.status.as_ref().map_or(200, |said| {
+        if !(100..=599).contains(&said.value) {
+            findings.add(
+                said.place,
+                Rule::Value {
+                    key: "status",
+                    why: format!("{} is not an HTTP status", said.value),
+                    hint: "Write a number from 100 to 599.",
+                },
+            );
+        }
+        said.value
+    });
+    if let Some(said) = &raw.json
+        && said.value != "normalise"
+    {
+        findings.add(
+            said.place,
+            Rule::Value {
+                key: "json",
+                why: "it is not `normalise`".to_owned(),
+                hint: "Write `json: normalise`, or remove it to keep the answer as it came.",
+            },
+        );
+    }
+    Some(HttpSource {
+        url: url?,
+        headers,
+        status,
+        normalise_json: raw.json.is_some(),
+        timeout: findings
+            .take_if_said("timeout", raw.timeout.as_ref(), value::duration)
+            .unwrap_or(HTTP_TIMEOUT),
+        max_bytes: findings
+            .take_if_said("max_bytes", raw.max_bytes.as_ref(), value::size_bytes)
+            .unwrap_or(MAX_BYTES),
+        file: findings.take_if_said("file", raw.file.as_ref(), value::file_name),
+    })
+}
+
+fn secret<S: std::borrow::Borrow<SecretText>>(
+    key: &'static str,
+    said: &At<S>,
+    findings: &mut Findings,
+) -> Option<Secret> {
+    let refuse = |why: &str| Rule::Value {
+        key,
+        why: why.to_owned(),
+        hint: "Write text, `{env: NAME}` or `{file: PATH}`.",
+    };
+    match said.value.borrow() {
+        SecretText::Text(text) if text.contains(['\r', '\n', '\0']) => {
+            findings.add(said.place, refuse("it holds a line break or NUL"));
+            None
+        }
+        SecretText::Text(text) => Some(Secret::Text(text.clone())),
+        SecretText::Place(place) => match (&place.env, &place.file) {
+            (Some(name), None) => findings
+                .take(key, name, value::argument)
+                .map(Secret::Env),
+            (None, Some(path)) => findings
+                .take(key, path, value::some_text)
+                .map(|path| Secret::File(PathBuf::from(path))),
+            _ => {
+                findings.add(said.place, refuse("it says not exactly one of `env` and `file`"));
+                None
+            }
+        },
+    }
+}

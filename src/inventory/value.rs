@@ -1,0 +1,405 @@
+//! Values that are more than text: durations, sizes, words, addresses, URLs and patterns.
+//!
+//! Each function takes what stands in the file and gives the value, or why it can't be one. What may
+//! hold a secret is not quoted.
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::time::Duration;
+
+use super::error::Rule;
+use crate::name::escape;
+
+/// Why a value can't be taken, and how to mend it; the caller adds the key.
+pub(super) struct Refusal {
+    why: String,
+    hint: &'static str,
+}
+
+impl Refusal {
+    fn new(why: impl Into<String>, hint: &'static str) -> Self {
+        Self {
+            why: why.into(),
+            hint,
+        }
+    }
+
+    pub(super) fn at_key(self, key: &'static str) -> Rule {
+        Rule::Value {
+            key,
+            why: self.why,
+            hint: self.hint,
+        }
+    }
+}
+
+fn quoted(text: &str) -> String {
+    format!("`{}`", escape(text.as_bytes()))
+}
+
+/// A number with its unit, several times, the largest unit first: `1h30m`.
+///
+/// Longer than nothing, and at most a hundred years, so that no clock overflows by it.
+pub(super) fn duration(text: &str) -> Result<Duration, Refusal> {
+    const HINT: &str = "Write a number with a unit, as in `30s`, `20m`, `1h30m` or `2d`; the units are s, m, h, d and w.";
+    const UNITS: [(char, u64); 5] = [
+        ('w', 604_800),
+        ('d', 86_400),
+        ('h', 3_600),
+        ('m', 60),
+        ('s', 1),
+    ];
+    const MAX_SECONDS: u64 = 100 * 365 * 86_400;
+
+    let refuse = |why: &str| Refusal::new(format!("{} {why}", quoted(text)), HINT);
+    let mut seconds: u64 = 0;
+    let mut rest = text.trim();
+    let mut units = UNITS.iter();
+    if rest.is_empty() {
+        return Err(refuse("is not a duration"));
+    }
+    while !rest.is_empty() {
+        let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let (number, tail) = rest.split_at(digits);
+        let mut chars = tail.chars();
+        let unit = chars.next();
+        let size = units
+            .find(|(letter, _)| Some(*letter) == unit)
+            .map(|(_, size)| *size)
+            .ok_or_else(|| refuse("is not a duration"))?;
+        let number: u64 = number.parse().map_err(|_| refuse("is not a duration"))?;
+        seconds = number
+            .checked_mul(size)
+            .and_then(|part| seconds.checked_add(part))
+            .filter(|total| *total <= MAX_SECONDS)
+            .ok_or_else(|| refuse("is longer than a hundred years"))?;
+        rest = chars.as_str();
+    }
+    if seconds == 0 {
+        return Err(refuse("is no time at all"));
+    }
+    Ok(Duration::from_secs(seconds))
+}
+
+/// A number of bytes, with or without a unit: `16MiB`.
+pub(super) fn size_bytes(text: &str) -> Result<u64, Refusal> {
+    const HINT: &str =
+        "Write a number with a unit, as in `512KiB`, `16MiB` or `1GiB`; kB, MB and GB count by 1000.";
+    const UNITS: [(&str, u64); 10] = [
+        ("", 1),
+        ("b", 1),
+        ("kib", 1 << 10),
+        ("mib", 1 << 20),
+        ("gib", 1 << 30),
+        ("tib", 1 << 40),
+        ("kb", 1_000),
+        ("mb", 1_000_000),
+        ("gb", 1_000_000_000),
+        ("tb", 1_000_000_000_000),
+    ];
+
+    let text = text.trim();
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (number, unit) = text.split_at(digits);
+    let unit = unit.trim_start().to_ascii_lowercase();
+    UNITS
+        .iter()
+        .find(|(name, _)| *name == unit)
+        .and_then(|(_, size)| number.parse::<u64>().ok()?.checked_mul(*size))
+        .filter(|bytes| *bytes > 0)
+        .ok_or_else(|| Refusal::new(format!("{} is not a size", quoted(text)), HINT))
+}
+
+/// An env or a tag. ASCII only, so that no word merely looks like `prod`.
+pub(super) fn word(text: &str) -> Result<String, Refusal> {
+    let text = text.trim();
+    let fine = text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'));
+    if fine {
+        Ok(text.to_owned())
+    } else {
+        Err(Refusal::new(
+            format!("{} is not a word", quoted(text)),
+            "Use letters, digits, `.`, `_` and `-`, beginning with a letter or digit.",
+        ))
+    }
+}
+
+/// Whether an env or a tag protects its host.
+pub(super) fn says_prod(word: &str) -> bool {
+    let word = word.trim();
+    word.eq_ignore_ascii_case("prod") || word.eq_ignore_ascii_case("production")
+}
+
+/// Text that is handed to another program as one argument: an account, a jump host.
+pub(super) fn argument(text: &str) -> Result<String, Refusal> {
+    let fine = !text.is_empty()
+        && !text.starts_with('-')
+        && !text.chars().any(|c| c.is_whitespace() || c.is_control());
+    if fine {
+        Ok(text.to_owned())
+    } else {
+        Err(Refusal::new(
+            format!("{} can't be one", quoted(text)),
+            "It is a single word that does not begin with `-`.",
+        ))
+    }
+}
+
+/// Text without NUL, not empty.
+pub(super) fn some_text(text: &str) -> Result<String, Refusal> {
+    if text.is_empty() || text.contains('\0') {
+        Err(Refusal::new(
+            "it is empty or holds a NUL character",
+            "Write what is meant, or remove the key.",
+        ))
+    } else {
+        Ok(text.to_owned())
+    }
+}
+
+/// A database's name; what libpq would take for connection settings is refused.
+pub(super) fn database(text: &str) -> Result<String, Refusal> {
+    if text.is_empty()
+        || text.starts_with('-')
+        || text.contains(['=', '\0'])
+        || text.contains("://")
+    {
+        Err(Refusal::new(
+            "it is not the name of a database",
+            "Write the bare name; server, port, user and password have keys of their own.",
+        ))
+    } else {
+        Ok(text.to_owned())
+    }
+}
+
+/// The name of a captured file.
+pub(super) fn file_name(text: &str) -> Result<String, Refusal> {
+    text.parse::<crate::name::SourceName>()
+        .map(|name| name.to_string())
+        .map_err(|_| {
+            Refusal::new(
+                format!("{} can't be the name of a captured file", quoted(text)),
+                "Use letters, digits, `.`, `_` and `-`, beginning with a letter or digit.",
+            )
+        })
+}
+
+/// A host name or an IP address, and nothing else.
+pub(super) fn address(text: &str) -> Result<String, Refusal> {
+    let text = text.trim();
+    if text.contains('@') {
+        return Err(Refusal::new(
+            "it holds a user before `@`",
+            "Write the user under `user`.",
+        ));
+    }
+    if text.starts_with('[') {
+        return Err(Refusal::new(
+            format!("{} has brackets", quoted(text)),
+            "Write an IPv6 address without brackets, and the port under `port`.",
+        ));
+    }
+    if ip(text).is_some() || is_host_name(text) {
+        return Ok(text.to_owned());
+    }
+    if let Some((before, port)) = text.rsplit_once(':') {
+        let is_port = !port.is_empty() && port.chars().all(|c| c.is_ascii_digit());
+        if is_port && (ip(before).is_some() || is_host_name(before)) {
+            return Err(Refusal::new(
+                format!("{} holds a port", quoted(text)),
+                "Write the port under `port`.",
+            ));
+        }
+    }
+    Err(Refusal::new(
+        format!("{} is neither a host name nor an IP address", quoted(text)),
+        "Write a name such as `gw.example.org`, or an address such as `203.0.113.26` or `2001:db8::1`.",
+    ))
+}
+
+/// One spelling for all that name the same address.
+pub(super) fn same_address(text: &str) -> String {
+    match ip(text) {
+        Some(ip) => ip.to_canonical().to_string(),
+        None => text.trim_end_matches('.').to_ascii_lowercase(),
+    }
+}
+
+/// An IPv6 address may name its interface: `fe80::1%eth0`.
+fn ip(text: &str) -> Option<IpAddr> {
+    match text.split_once('%') {
+        None => text.parse().ok(),
+        Some((address, zone)) => {
+            let fine = !zone.is_empty() && zone.chars().all(|c| c.is_ascii_alphanumeric());
+            let address: Ipv6Addr = address.parse().ok()?;
+            fine.then_some(IpAddr::V6(address))
+        }
+    }
+}
+
+/// A last label that is a number would be read as an IPv4 address in one of its odd spellings.
+fn is_host_name(text: &str) -> bool {
+    let text = text.strip_suffix('.').unwrap_or(text);
+    let last = text.rsplit('.').next().unwrap_or_default();
+    let is_number = last.chars().all(|c| c.is_ascii_digit())
+        || last
+            .strip_prefix("0x")
+            .or_else(|| last.strip_prefix("0X"))
+            .is_some_and(|hex| hex.chars().all(|c| c.is_ascii_hexdigit()));
+    text.len() <= 253
+        && !is_number
+        && text.split('.').all(|label| {
+            (1..=63).contains(&label.len())
+                && !label.starts_with('-')
+                && label
+                    .chars()
+                    .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
+        })
+}
+
+/// An HTTP URL without user and password.
+pub(super) fn url(text: &str) -> Result<String, Refusal> {
+    let refuse = |why: &str| {
+        Refusal::new(
+            why,
+            "Write it as in `http://127.0.0.1:4000/status`, as seen from the host.",
+        )
+    };
+    if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        return Err(refuse("the URL holds blanks or control characters"));
+    }
+    let rest = text
+        .strip_prefix("http://")
+        .or_else(|| text.strip_prefix("https://"))
+        .ok_or_else(|| refuse("the URL does not begin with `http://` or `https://`"))?;
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    if authority.contains('@') {
+        return Err(Refusal::new(
+            "the URL holds a user or password",
+            "Send it under `headers`, as in `Authorization: {env: NAME}`.",
+        ));
+    }
+    let (host, port) = match authority.strip_prefix('[') {
+        Some(rest) => {
+            let (host, port) = rest
+                .split_once(']')
+                .ok_or_else(|| refuse("the URL's host has no closing bracket"))?;
+            let is_v6 = host.parse::<Ipv6Addr>().is_ok();
+            (is_v6, port.strip_prefix(':').or((!port.is_empty()).then_some("?")))
+        }
+        None => {
+            let (host, port) = match authority.split_once(':') {
+                Some((host, port)) => (host, Some(port)),
+                None => (authority, None),
+            };
+            (ip(host).is_some() || is_host_name(host), port)
+        }
+    };
+    if !host {
+        return Err(refuse("the URL has no valid host"));
+    }
+    match port.map(str::parse::<u16>) {
+        None | Some(Ok(1..)) => Ok(text.to_owned()),
+        Some(_) => Err(refuse("the URL's port is not a number from 1 to 65535")),
+    }
+}
+
+/// An HTTP header's name, by RFC 9110 §5.1.
+pub(super) fn header_name(text: &str) -> Result<String, Refusal> {
+    let fine = !text.is_empty()
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c));
+    if fine {
+        Ok(text.to_owned())
+    } else {
+        Err(Refusal::new(
+            format!("{} is not a header's name", quoted(text)),
+            "Write it as in `Accept` or `X-Api-Key`.",
+        ))
+    }
+}
+
+/// One pattern of gitignore's rules that excludes or includes something.
+pub(super) fn exclude(text: &str) -> Result<String, Refusal> {
+    if text.trim().is_empty() || text.starts_with('#') {
+        return Err(Refusal::new(
+            format!("{} excludes nothing", quoted(text)),
+            "gitignore's rules skip blank lines and comments; write `\\#` for a leading `#`.",
+        ));
+    }
+    let mut builder = ignore::gitignore::GitignoreBuilder::new("/");
+    let added = builder.add_line(None, text).map(|_| ());
+    added.map(|()| text.to_owned()).map_err(|error| {
+        let why = match error {
+            ignore::Error::Glob { err, .. } => err,
+            other => other.to_string(),
+        };
+        Refusal::new(
+            format!("{} is not a pattern: {why}", quoted(text)),
+            "Patterns follow gitignore's rules, as in `node_modules/`, `*.log` or `/build`.",
+        )
+    })
+}
+
+/// An absolute pattern of file names.
+pub(super) fn file_glob(text: &str) -> Result<String, Refusal> {
+    let fine = text.strip_prefix('/').is_some_and(|rest| {
+        rest.split('/')
+            .all(|part| !matches!(part, "" | "." | "..") && !part.contains('\0'))
+    });
+    if !fine {
+        return Err(Refusal::new(
+            format!("{} is not an absolute path or pattern", quoted(text)),
+            "Write it as in `/var/log/gw-smoke-*.log`, without `.` and `..`.",
+        ));
+    }
+    globset::GlobBuilder::new(text)
+        .literal_separator(true)
+        .build()
+        .map(|_| text.to_owned())
+        .map_err(|error| {
+            Refusal::new(
+                format!("{} is not a pattern: {}", quoted(text), error.kind()),
+                "`*`, `?`, `[abc]` and `{one,two}` are understood.",
+            )
+        })
+}
+
+/// A regular expression over one line.
+pub(super) fn line_regex(text: &str) -> Result<String, Refusal> {
+    const COMPILED_MAX_BYTES: usize = 1 << 20;
+    regex::RegexBuilder::new(text)
+        .size_limit(COMPILED_MAX_BYTES)
+        .build()
+        .map(|_| text.to_owned())
+        .map_err(|error| {
+            let message = error.to_string();
+            let last = message.lines().last().unwrap_or_default();
+            let why = last.strip_prefix("error: ").unwrap_or(last);
+            Refusal::new(
+                format!("{} is not a regular expression: {why}", quoted(text)),
+                "The syntax is that of the Rust crate regex; put the expression in single quotes.",
+            )
+        })
+}
+
+/// Five cron fields.
+pub(super) fn schedule(text: &str) -> Result<String, Refusal> {
+    croner::parser::CronParser::builder()
+        .seconds(croner::parser::Seconds::Disallowed)
+        .year(croner::parser::Year::Disallowed)
+        .build()
+        .parse(text)
+        .map(|_| text.to_owned())
+        .map_err(|error| {
+            let why = error.to_string();
+            Refusal::new(
+                format!("{} is not a schedule: {}", quoted(text), why.trim_end_matches('.')),
+                "Write minute, hour, day of month, month and day of week, as in `*/15 * * * *`.",
+            )
+        })
+}
