@@ -24,3 +24,4 @@ pub mod name;
 pub mod source;
 pub mod store;
 pub mod tarstream;
+pub mod ssh;

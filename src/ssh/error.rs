@@ -1,0 +1,452 @@
+//! What can go wrong on the way to a host, and on the way back.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::known_hosts::Place;
+use crate::fault::{ExitClass, Fault};
+
+/// A failure that one host's connection, or one command on it, ended with. Cheap to clone, because
+/// the end of a connection ends everything on it.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    /// OpenSSH's configuration, or a jump, can't be made sense of.
+    #[error("can't tell how to reach {host}: {why}")]
+    Resolve {
+        /// The host.
+        host: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// No connection.
+    #[error("can't connect to {host} at {address}")]
+    Connect {
+        /// The host.
+        host: String,
+        /// Where it was looked for.
+        address: String,
+        /// Why.
+        source: Cause,
+    },
+    /// The host key isn't trusted.
+    #[error("{0}")]
+    HostKey(Box<HostKeyRefusal>),
+    /// Nobody let us in.
+    #[error("{0}")]
+    Authentication(Box<AuthenticationFailure>),
+    /// A host on the way could not be passed.
+    #[error("can't reach {host} through {via}")]
+    Hop {
+        /// The host.
+        host: String,
+        /// The host on the way.
+        via: String,
+        /// Why.
+        source: Arc<Error>,
+    },
+    /// The bastion would not open a way to the host.
+    #[error("{via} opens no way to {address}")]
+    Forward {
+        /// The host.
+        host: String,
+        /// The host on the way.
+        via: String,
+        /// Where it was asked to go.
+        address: String,
+        /// What it said.
+        why: ForwardRefusal,
+    },
+    /// The connection ended too early.
+    #[error("lost the connection to {host}")]
+    Lost {
+        /// The host.
+        host: String,
+        /// Why.
+        source: Cause,
+    },
+    /// Nothing came for too long.
+    #[error("{host} sent nothing for {}", seconds(.after))]
+    Stalled {
+        /// The host.
+        host: String,
+        /// How long.
+        after: Duration,
+    },
+    /// The host opens no session, or runs no command.
+    #[error("{host} runs no command: {why}")]
+    NoSession {
+        /// The host.
+        host: String,
+        /// What it said.
+        why: String,
+    },
+    /// Too much came before the command's first line.
+    #[error("{host} answered with other text than the command's: {excerpt}")]
+    Noise {
+        /// The host.
+        host: String,
+        /// How it begins, escaped.
+        excerpt: String,
+    },
+    /// The command ended without having begun.
+    #[error("{host} did not run the command (exit status {})", or_unknown(.status))]
+    NotBegun {
+        /// The host.
+        host: String,
+        /// The channel's exit status.
+        status: Option<u32>,
+        /// What it said instead.
+        source: Cause,
+    },
+    /// The channel ended without saying how the command did.
+    #[error("{host} didn't say how the command ended")]
+    NoStatus {
+        /// The host.
+        host: String,
+    },
+    /// The output is cut: its last line is missing or contradicts the exit status.
+    #[error("the output of {host} is cut: its last line is missing (exit status {exit})")]
+    NoTrailer {
+        /// The host.
+        host: String,
+        /// The channel's exit status.
+        exit: u32,
+    },
+    /// A signal ended the command.
+    #[error("the command on {host} was ended by signal {signal}")]
+    Signal {
+        /// The host.
+        host: String,
+        /// Its name, without `SIG`.
+        signal: String,
+    },
+    /// It was stopped from here.
+    #[error("the command on {host} was stopped")]
+    Stopped {
+        /// The host.
+        host: String,
+    },
+    /// More output than the caller takes.
+    #[error("{host} answered with more than {limit_bytes} bytes")]
+    TooMuch {
+        /// The host.
+        host: String,
+        /// How much would have been taken.
+        limit_bytes: usize,
+    },
+    /// sudo wants a password, and there is nobody to ask.
+    #[error("sudo on {host} wants a password of {user}")]
+    SudoRefused {
+        /// The host.
+        host: String,
+        /// The account.
+        user: String,
+    },
+    /// The password for sudo was wrong.
+    #[error("sudo on {host} took none of the passwords of {user}")]
+    SudoPassword {
+        /// The host.
+        host: String,
+        /// The account.
+        user: String,
+    },
+    /// A file here can't be read or written.
+    #[error("can't use {}", .file.display())]
+    File {
+        /// The file.
+        file: std::path::PathBuf,
+        /// Why.
+        source: Cause,
+    },
+}
+
+/// Why, in words of a layer beneath: what a library or the operating system said.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Cause(pub String);
+
+impl From<std::io::Error> for Cause {
+    fn from(error: std::io::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl From<&russh::Error> for Cause {
+    fn from(error: &russh::Error) -> Self {
+        Self(match error {
+            russh::Error::HUP | russh::Error::Disconnect => {
+                "the other side closed the connection".to_owned()
+            }
+            russh::Error::KeepaliveTimeout => {
+                "the other side no longer answers keepalives".to_owned()
+            }
+            russh::Error::IO(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+                "the other side closed the connection".to_owned()
+            }
+            russh::Error::IO(error) => error.to_string(),
+            russh::Error::Version => "the other side doesn't speak SSH 2".to_owned(),
+            russh::Error::NoCommonAlgo { kind, theirs, .. } => format!(
+                "no common {} algorithm; the host has {}",
+                format!("{kind:?}").to_lowercase(),
+                theirs.join(", ")
+            ),
+            russh::Error::PacketAuth | russh::Error::DecryptionError => {
+                "a packet was damaged on the way".to_owned()
+            }
+            other => {
+                let text = other.to_string();
+                let mut letters = text.chars();
+                letters
+                    .next()
+                    .map(|first| first.to_lowercase().chain(letters).collect())
+                    .unwrap_or_default()
+            }
+        })
+    }
+}
+
+/// What a bastion says about a way that it doesn't open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ForwardRefusal {
+    /// Forwarding is forbidden there.
+    #[error("forwarding is forbidden")]
+    Prohibited,
+    /// It can't reach the target.
+    #[error("the target can't be reached from there")]
+    Unreachable,
+    /// Anything else.
+    #[error("it refused")]
+    Other,
+}
+
+/// The host key of a host isn't trusted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostKeyRefusal {
+    /// The host.
+    pub host: String,
+    /// The name under which it was looked up.
+    pub lookup: String,
+    /// What kind of key it showed.
+    pub algorithm: String,
+    /// The fingerprint of that.
+    pub shown: String,
+    /// What is wrong with it.
+    pub problem: HostKeyProblem,
+}
+
+/// What is wrong with a host key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HostKeyProblem {
+    /// No line of the files knows the host.
+    Unknown,
+    /// It has another key.
+    Changed {
+        /// Where that stands.
+        place: Place,
+        /// The known fingerprint.
+        known: String,
+    },
+    /// It has keys of other kinds.
+    ChangedAlgorithm {
+        /// Where one of them stands.
+        place: Place,
+        /// Its kind.
+        algorithm: String,
+        /// Its fingerprint.
+        known: String,
+    },
+    /// The key was revoked.
+    Revoked {
+        /// Where it says so.
+        place: Place,
+    },
+    /// The certificate isn't good.
+    Certificate {
+        /// Where its authority stands.
+        place: Place,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+impl fmt::Display for HostKeyRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            host,
+            lookup,
+            algorithm,
+            shown,
+            problem,
+        } = self;
+        match problem {
+            HostKeyProblem::Unknown => write!(
+                f,
+                "the host key of {host} is not known: it shows {algorithm} {shown}, and no known_hosts file knows `{lookup}`"
+            ),
+            HostKeyProblem::Changed { place, known } => write!(
+                f,
+                "the host key of {host} has changed: it shows {algorithm} {shown}, {place} says {known}"
+            ),
+            HostKeyProblem::ChangedAlgorithm {
+                place,
+                algorithm: known_algorithm,
+                known,
+            } => write!(
+                f,
+                "the host key of {host} has changed its kind: it shows {algorithm} {shown}, {place} says {known_algorithm} {known}"
+            ),
+            HostKeyProblem::Revoked { place } => write!(
+                f,
+                "the host key of {host} was revoked: it shows {algorithm} {shown}, revoked at {place}"
+            ),
+            HostKeyProblem::Certificate { place, why } => write!(
+                f,
+                "the host certificate of {host} is refused: {why} (key {algorithm} {shown}, authority at {place})"
+            ),
+        }
+    }
+}
+
+/// What was tried to log in, and why each failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuthenticationFailure {
+    /// The host.
+    pub host: String,
+    /// The account.
+    pub user: String,
+    /// One after the other.
+    pub tried: Vec<Attempt>,
+    /// The server gave up on us, or was too slow.
+    pub ended: Option<String>,
+}
+
+/// One way to log in that failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// What.
+    pub what: String,
+    /// Why.
+    pub why: String,
+}
+
+impl fmt::Display for AuthenticationFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} does not let {} in", self.host, self.user)?;
+        let mut separator = ": ";
+        for attempt in &self.tried {
+            write!(f, "{separator}{} ({})", attempt.what, attempt.why)?;
+            separator = ", ";
+        }
+        if self.tried.is_empty() {
+            write!(f, ": there was nothing to try")?;
+        }
+        if let Some(ended) = &self.ended {
+            write!(f, "; {ended}")?;
+        }
+        Ok(())
+    }
+}
+
+fn seconds(duration: &Duration) -> String {
+    format!("{} s", duration.as_secs_f64())
+}
+
+fn or_unknown(status: &Option<u32>) -> String {
+    status.map_or_else(|| "unknown".to_owned(), |status| status.to_string())
+}
+
+impl Fault for Error {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Resolve { host, .. } => {
+                Some(format!("`ssh -G {host}` shows what OpenSSH makes of it."))
+            }
+            Self::Connect { host, .. } => Some(format!(
+                "Check that {host} is up and that its address and port are right; `ssh -G {host}` shows what OpenSSH would use."
+            )),
+            Self::HostKey(refusal) => Some(refusal.mend()),
+            Self::Authentication(failure) => Some(format!(
+                "Load the key with `ssh-add`, or name it under `identity` in the inventory; `ssh {}@{}` shows what the server takes.",
+                failure.user, failure.host
+            )),
+            Self::Hop { source, .. } => source.hint(),
+            Self::Forward { via, why, .. } => Some(match why {
+                ForwardRefusal::Prohibited => {
+                    format!(
+                        "Allow it on {via} (`AllowTcpForwarding`, `PermitOpen` in sshd_config)."
+                    )
+                }
+                ForwardRefusal::Unreachable | ForwardRefusal::Other => {
+                    format!("Check that the target is up and can be reached from {via}.")
+                }
+            }),
+            Self::Stalled { .. } => Some(
+                "Raise `stall_timeout` in the inventory if the host may be silent for so long."
+                    .to_owned(),
+            ),
+            Self::Noise { host, .. } | Self::NotBegun { host, .. } => Some(format!(
+                "Is the account's shell a shell? `ssh {host} true` should print nothing."
+            )),
+            Self::SudoRefused { user, .. } => Some(format!(
+                "Run fleet in a terminal to be asked for it, or let {user} run it without one (`NOPASSWD` in sudoers)."
+            )),
+            Self::Lost { .. }
+            | Self::NoSession { .. }
+            | Self::NoStatus { .. }
+            | Self::NoTrailer { .. }
+            | Self::Signal { .. }
+            | Self::Stopped { .. }
+            | Self::TooMuch { .. }
+            | Self::SudoPassword { .. }
+            | Self::File { .. } => None,
+        }
+    }
+
+    fn exit_class(&self) -> ExitClass {
+        match self {
+            Self::Resolve { .. } => ExitClass::Usage,
+            Self::Connect { .. }
+            | Self::HostKey(_)
+            | Self::Authentication(_)
+            | Self::Forward { .. }
+            | Self::Lost { .. }
+            | Self::Stalled { .. } => ExitClass::Unreachable,
+            Self::Hop { source, .. } => source.exit_class(),
+            Self::NoSession { .. }
+            | Self::Noise { .. }
+            | Self::NotBegun { .. }
+            | Self::NoStatus { .. }
+            | Self::NoTrailer { .. }
+            | Self::Signal { .. }
+            | Self::Stopped { .. }
+            | Self::TooMuch { .. }
+            | Self::SudoRefused { .. }
+            | Self::SudoPassword { .. }
+            | Self::File { .. } => ExitClass::Failed,
+        }
+    }
+}
+
+impl HostKeyRefusal {
+    fn mend(&self) -> String {
+        let Self { host, lookup, .. } = self;
+        match &self.problem {
+            HostKeyProblem::Unknown => {
+                format!("Compare the fingerprint with the host's own, then run `fleet trust {host}`.")
+            }
+            HostKeyProblem::Changed { place, .. }
+            | HostKeyProblem::ChangedAlgorithm { place, .. } => format!(
+                "Someone may be in between. If the host was really set up anew, run `ssh-keygen -R '{lookup}' -f {}` and then `fleet trust {host}`.",
+                place.file.display()
+            ),
+            HostKeyProblem::Revoked { .. } => {
+                "Do not connect. Give the host a new key, and learn from whoever revoked this one why."
+                    .to_owned()
+            }
+            HostKeyProblem::Certificate { .. } => {
+                "Have the authority sign a new host certificate.".to_owned()
+            }
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! Takes the frame off a command's output: what comes between its opening line and its trailer.
+//!
+//! Noise of a login shell comes before the opening line and is dropped; the trailer never appears as
+//! data, however the bytes are cut. Pure; does no I/O.
+
+use bytes::{Bytes, BytesMut};
+
+/// More noise than this before the opening line, and the account's shell is no shell.
+pub(super) const NOISE_MAX_BYTES: usize = 1 << 20;
+
+/// Digits of the largest exit status, and the line end.
+const STATUS_MAX_BYTES: usize = 11;
+
+/// A frame being taken off.
+#[derive(Debug)]
+pub(super) struct Frame {
+    opening: Vec<u8>,
+    closing: Vec<u8>,
+    noise: BytesMut,
+    open: bool,
+    /// The newest chunks, which may hold the trailer or its beginning.
+    held: std::collections::VecDeque<Bytes>,
+    held_bytes: usize,
+}
+
+/// Too much noise came before the opening line.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct TooNoisy {
+    /// How it begins.
+    pub(super) excerpt: Vec<u8>,
+}
+
+impl Frame {
+    pub(super) fn new(opening: &str, closing: &str) -> Self {
+        Self {
+            opening: format!("{opening}\n").into_bytes(),
+            closing: closing.as_bytes().to_vec(),
+            noise: BytesMut::new(),
+            open: false,
+            held: std::collections::VecDeque::new(),
+            held_bytes: 0,
+        }
+    }
+
+    /// The opening line was seen.
+    pub(super) fn is_open(&self) -> bool {
+        self.open
+    }
+
+    /// What came before the opening line, while it hasn't been seen.
+    pub(super) fn noise(&self) -> &[u8] {
+        &self.noise
+    }
+
+    /// Takes more output, and gives what is surely data to `out`.
+    pub(super) fn push(&mut self, chunk: Bytes, out: &mut Vec<Bytes>) -> Result<(), TooNoisy> {
+        if self.open {
+            self.hold(chunk, out);
+            return Ok(());
+        }
+        let from = (self.noise.len() + 1).saturating_sub(self.opening.len());
+        self.noise.extend_from_slice(&chunk);
+        let found = find(&self.noise[from..], &self.opening);
+        match found {
+            Some(at) => {
+                let mut rest = std::mem::take(&mut self.noise);
+                drop(rest.split_to(from + at + self.opening.len()));
+                self.open = true;
+                self.hold(rest.freeze(), out);
+                Ok(())
+            }
+            None if self.noise.len() > NOISE_MAX_BYTES => Err(TooNoisy {
+                excerpt: self.noise[..200].to_vec(),
+            }),
+            None => Ok(()),
+        }
+    }
+
+    fn hold(&mut self, chunk: Bytes, out: &mut Vec<Bytes>) {
+        if chunk.is_empty() {
+            return;
+        }
+        self.held_bytes += chunk.len();
+        self.held.push_back(chunk);
+        let needed = self.closing.len() + STATUS_MAX_BYTES;
+        while let Some(oldest) = self.held.front() {
+            if self.held_bytes - oldest.len() < needed {
+                break;
+            }
+            self.held_bytes -= oldest.len();
+            out.extend(self.held.pop_front());
+        }
+    }
+
+    /// The status of the trailer, if the output so far ends with one, and how long the trailer is.
+    fn trailer(&self) -> Option<(u32, usize)> {
+        if !self.held.back()?.ends_with(b"\n") {
+            return None;
+        }
+        let needed = self.closing.len() + STATUS_MAX_BYTES;
+        let mut tail = Vec::with_capacity(needed);
+        for chunk in self.held.iter().rev() {
+            let missing = needed - tail.len();
+            let part = &chunk[chunk.len().saturating_sub(missing)..];
+            tail.splice(0..0, part.iter().copied());
+            if tail.len() == needed {
+                break;
+            }
+        }
+        let digits_from = tail[..tail.len() - 1]
+            .iter()
+            .rposition(|byte| !byte.is_ascii_digit())?
+            + 1;
+        let digits = std::str::from_utf8(&tail[digits_from..tail.len() - 1]).ok()?;
+        let status = digits.parse().ok()?;
+        tail[..digits_from]
+            .ends_with(&self.closing)
+            .then(|| (status, self.closing.len() + tail.len() - digits_from))
+    }
+
+    /// The output so far ends with the trailer.
+    pub(super) fn is_closed(&self) -> bool {
+        self.open && self.trailer().is_some()
+    }
+
+    /// The rest of the data, and the status of the trailer if there is one.
+    pub(super) fn finish(&mut self, out: &mut Vec<Bytes>) -> Option<u32> {
+        let trailer = if self.open { self.trailer() } else { None };
+        let mut rest = BytesMut::with_capacity(self.held_bytes);
+        for chunk in self.held.drain(..) {
+            rest.extend_from_slice(&chunk);
+        }
+        self.held_bytes = 0;
+        let length = trailer.map_or(0, |(_, length)| length);
+        rest.truncate(rest.len() - length);
+        if !rest.is_empty() {
+            out.push(rest.freeze());
+        }
+        trailer.map(|(status, _)| status)
+    }
+}
+
+fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {
+    text.windows(wanted.len())
+        .position(|window| window == wanted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Feeds `output` in pieces of `size` bytes; the data, and the status.
+    fn unframe(output: &[u8], size: usize) -> (Vec<u8>, Option<u32>) {
+        let mut frame = Frame::new("n0 begin", "\nn0 end ");
+        let mut out = Vec::new();
+        for chunk in output.chunks(size) {
+            frame
+                .push(Bytes::copy_from_slice(chunk), &mut out)
+                .expect("little noise");
+        }
+        let status = frame.finish(&mut out);
+        (out.concat(), status)
+    }
+
+    #[test]
+    fn the_frame_comes_off_however_the_bytes_are_cut() {
+        let body = b"one\nn0 end 7\nn0 begin\n\nn0 end x\n\0\xff";
+        let mut output = b"noise without an end n0 begin'n0 begin\n".to_vec();
+        output.extend_from_slice(body);
+        output.extend_from_slice(b"\nn0 end 4294967295\n");
+        for size in 1..output.len() {
+            assert_eq!(
+                unframe(&output, size),
+                (body.to_vec(), Some(u32::MAX)),
+                "{size}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_empty_body_is_empty() {
+        assert_eq!(unframe(b"n0 begin\n\nn0 end 0\n", 3), (Vec::new(), Some(0)));
+    }
+
+    #[test]
+    fn a_cut_trailer_is_no_trailer() {
+        let whole = b"n0 begin\nbody\nn0 end 12\n";
+        for length in 9..whole.len() {
+            let (body, status) = unframe(&whole[..length], 4);
+            assert_eq!(status, None, "{length}");
+            assert_eq!(body, whole[9..length], "{length}");
+        }
+    }
+
+    #[test]
+    fn what_follows_the_trailer_makes_it_data() {
+        assert_eq!(
+            unframe(b"n0 begin\n\nn0 end 0\nbye\n", 5),
+            (b"\nn0 end 0\nbye\n".to_vec(), None)
+        );
+    }
+
+    #[test]
+    fn a_shell_that_only_talks_is_told_apart() {
+        let mut frame = Frame::new("n0 begin", "\nn0 end ");
+        let mut out = Vec::new();
+        let mut pushed = Ok(());
+        for _ in 0..2 {
+            pushed = frame.push(Bytes::from(vec![b'x'; NOISE_MAX_BYTES / 2 + 1]), &mut out);
+        }
+        assert_eq!(
+            pushed,
+            Err(TooNoisy {
+                excerpt: vec![b'x'; 200]
+            })
+        );
+    }
+
+    #[test]
+    fn the_trailer_is_seen_before_the_end() {
+        let mut frame = Frame::new("n0 begin", "\nn0 end ");
+        let mut out = Vec::new();
+        let mut seen = Vec::new();
+        for chunk in [&b"n0 begin\nab"[..], b"c\nn0 end", b" 1", b"0\n"] {
+            frame
+                .push(Bytes::from_static(chunk), &mut out)
+                .expect("no noise");
+            seen.push(frame.is_closed());
+        }
+        assert_eq!(seen, [false, false, false, true]);
+    }
+}

@@ -1,0 +1,35 @@
+//! Talking to hosts: the only module that knows SSH.
+//!
+//! A [`Connector`] opens one connection a host, and one a bastion for all hosts behind it. What a
+//! [`ReadSession`] can say is the guard's closed list of reading commands; a [`WriteSession`] is
+//! opened with the guard's permit. Host keys are always strict, every wait has a limit, and a command
+//! has succeeded only when its trailer, its exit status and its channel's close were seen.
+//!
+//! What russh needs of its users, and what this module therefore keeps to: every channel has a task
+//! that always reads it, writing is a task of its own that ends with the reader, and a hop through a
+//! bastion is drained into a queue of its own.
+
+mod auth;
+mod connector;
+mod error;
+mod frame;
+pub mod known_hosts;
+mod link;
+mod options;
+mod prompts;
+pub mod resolve;
+mod running;
+mod session;
+mod stderr;
+mod tokens;
+mod transport;
+
+pub use connector::Connector;
+pub use error::{
+    Attempt, AuthenticationFailure, Cause, Error, ForwardRefusal, HostKeyProblem, HostKeyRefusal,
+};
+pub use options::{Options, Prompter, Question, Secret};
+pub use resolve::{Endpoint, Hop, SshConfig};
+pub use running::{Body, Completion, Exit, Running};
+pub use session::{Input, OpenError, Output, ReadSession, WriteSession};
+pub use stderr::Stderr;

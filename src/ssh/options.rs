@@ -1,0 +1,170 @@
+//! What all connections of a run share: limits, and how to ask the operator something.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How connections are made. [`Options::default`] is right for everything but tests and terminals.
+#[derive(Clone)]
+pub struct Options {
+    /// Asks the operator; none: nothing is asked, and what would need an answer is skipped.
+    pub prompter: Option<Arc<dyn Prompter>>,
+    /// Handshakes at the same time, in all.
+    pub handshakes_max: usize,
+    /// Handshakes at the same time through one bastion.
+    pub handshakes_per_bastion_max: usize,
+    /// Sessions at the same time on one connection; sshd allows 10 and frees a place late.
+    pub sessions_max: usize,
+    /// A silent peer is asked for a sign of life this often; three without an answer end it.
+    pub keepalive: Duration,
+    /// Pause before the second attempt to connect; the third waits four times as long.
+    pub retry_pause: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            prompter: None,
+            handshakes_max: 24,
+            handshakes_per_bastion_max: 8,
+            sessions_max: 8,
+            keepalive: Duration::from_secs(15),
+            retry_pause: Duration::from_millis(250),
+        }
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("asks", &self.prompter.is_some())
+            .field("handshakes_max", &self.handshakes_max)
+            .field(
+                "handshakes_per_bastion_max",
+                &self.handshakes_per_bastion_max,
+            )
+            .field("sessions_max", &self.sessions_max)
+            .field("keepalive", &self.keepalive)
+            .field("retry_pause", &self.retry_pause)
+            .finish()
+    }
+}
+
+/// Asks the operator for a secret. Called from a thread that may block, one question at a time.
+pub trait Prompter: Send + Sync {
+    /// The answer; none: the operator declined.
+    fn ask(&self, question: &Question) -> Option<Secret>;
+}
+
+/// What the operator is asked for. The `Display` text is the prompt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Question {
+    /// The passphrase of an identity file.
+    Passphrase {
+        /// The file.
+        file: PathBuf,
+    },
+    /// The password of an account.
+    Password {
+        /// The account.
+        user: String,
+        /// The host, as the operator names it.
+        host: String,
+    },
+    /// What the server itself asks, as in two-factor logins.
+    FromServer {
+        /// The host, as the operator names it.
+        host: String,
+        /// The server's words, escaped.
+        prompt: String,
+        /// The answer may be shown while it is typed.
+        echo: bool,
+    },
+    /// The password for sudo.
+    Sudo {
+        /// The account.
+        user: String,
+        /// The host, as the operator names it.
+        host: String,
+    },
+}
+
+impl fmt::Display for Question {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Passphrase { file } => write!(f, "passphrase for {}", file.display()),
+            Self::Password { user, host } => write!(f, "password of {user} on {host}"),
+            Self::FromServer { host, prompt, .. } => write!(f, "{host} asks: {prompt}"),
+            Self::Sudo { user, host } => write!(f, "sudo password of {user} on {host}"),
+        }
+    }
+}
+
+/// A text that is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps it.
+    #[must_use]
+    pub fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The text itself.
+    pub(super) fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_never_shows_in_debug() {
+        assert_eq!(
+            format!("{:?}", Secret::new("hunter2".to_owned())),
+            "Secret(…)"
+        );
+    }
+
+    #[test]
+    fn a_question_names_what_it_is_about() {
+        let texts = [
+            Question::Passphrase {
+                file: "/home/a/.ssh/id".into(),
+            },
+            Question::Password {
+                user: "a".to_owned(),
+                host: "dev-vm".to_owned(),
+            },
+            Question::FromServer {
+                host: "dev-vm".to_owned(),
+                prompt: "code:".to_owned(),
+                echo: true,
+            },
+            Question::Sudo {
+                user: "a".to_owned(),
+                host: "dev-vm".to_owned(),
+            },
+        ]
+        .map(|question| question.to_string());
+        assert_eq!(
+            texts,
+            [
+                "passphrase for /home/a/.ssh/id",
+                "password of a on dev-vm",
+                "dev-vm asks: code:",
+                "sudo password of a on dev-vm"
+            ]
+        );
+    }
+}

@@ -1,0 +1,555 @@
+//! How a host is reached: the inventory's words first, then OpenSSH's configuration, then defaults.
+//!
+//! OpenSSH itself reads its configuration (`ssh -G`), so that Include, Match and patterns mean what
+//! they mean everywhere. It tells how to connect, never what may be written; and whatever it says
+//! about `StrictHostKeyChecking`, host keys are strict here.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use super::error::Error;
+use super::known_hosts::lookup_name;
+use super::tokens::Tokens;
+use crate::inventory::{Host, Inventory};
+use crate::name::HostName;
+
+/// `ssh -G` answers from local files; a `Match exec` that hangs must not hang us.
+const SSH_G_LIMIT: Duration = Duration::from_secs(10);
+
+/// More hosts on the way than this is a mistake.
+const HOPS_MAX: usize = 8;
+
+/// Where OpenSSH's configuration comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SshConfig {
+    /// As `ssh -F` takes it; none: what ssh itself reads.
+    pub file: Option<PathBuf>,
+}
+
+/// Everything it takes to connect to one machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// The machine, as the operator names it.
+    pub name: String,
+    /// Where it is.
+    pub address: String,
+    /// Port of the SSH server.
+    pub port: u16,
+    /// Account to log in to.
+    pub user: String,
+    /// Identity files, in order.
+    pub identities: Vec<PathBuf>,
+    /// The agent's socket; none: no agent.
+    pub agent: Option<PathBuf>,
+    /// Of the agent's keys, only those of the identity files.
+    pub identities_only: bool,
+    /// Certificates, beside those that lie next to their identity file.
+    pub certificates: Vec<PathBuf>,
+    /// The user's known_hosts files; the first is the one that is added to.
+    pub user_known_hosts: Vec<PathBuf>,
+    /// The machine's.
+    pub global_known_hosts: Vec<PathBuf>,
+    /// New names are hashed.
+    pub hash_known_hosts: bool,
+    /// The name for host keys in place of the address.
+    pub host_key_alias: Option<String>,
+    /// What it goes through.
+    pub hop: Option<Hop>,
+    /// What was passed over while finding this out.
+    pub warnings: Vec<String>,
+}
+
+/// What a connection goes through.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Hop {
+    /// Another machine.
+    Jump(Box<Endpoint>),
+    /// A command's standard input and output.
+    Command(String),
+}
+
+impl Endpoint {
+    /// The name under which host keys are looked up: the alias, else the address, with the port
+    /// unless that is 22.
+    #[must_use]
+    pub fn lookup(&self) -> String {
+        self.host_key_alias
+            .clone()
+            .unwrap_or_else(|| lookup_name(&self.address, self.port))
+    }
+
+    /// The name that a host certificate must be made for.
+    #[must_use]
+    pub fn principal(&self) -> &str {
+        self.host_key_alias.as_deref().unwrap_or(&self.address)
+    }
+
+    /// All known_hosts files.
+    #[must_use]
+    pub fn known_hosts(&self) -> Vec<PathBuf> {
+        [
+            self.user_known_hosts.as_slice(),
+            self.global_known_hosts.as_slice(),
+        ]
+        .concat()
+    }
+
+    /// Where it is, for people.
+    #[must_use]
+    pub fn place(&self) -> String {
+        if self.address.contains(':') {
+            format!("[{}]:{}", self.address, self.port)
+        } else {
+            format!("{}:{}", self.address, self.port)
+        }
+    }
+}
+
+/// What is already settled before ssh is asked.
+#[derive(Debug, Clone, Default)]
+struct Wish {
+    address: Option<String>,
+    port: Option<u16>,
+    user: Option<String>,
+    identities: Vec<PathBuf>,
+    jump: Option<String>,
+}
+
+impl SshConfig {
+    /// How `host` is reached.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Resolve`] if OpenSSH's configuration is broken, or a jump makes no sense.
+    pub async fn resolve(&self, inventory: &Inventory, host: &Host) -> Result<Endpoint, Error> {
+        let mut visited = Vec::new();
+        self.host(inventory, host, &mut visited).await
+    }
+
+    async fn host(
+        &self,
+        inventory: &Inventory,
+        host: &Host,
+        visited: &mut Vec<String>,
+    ) -> Result<Endpoint, Error> {
+        let wish = Wish {
+            address: host.address.clone(),
+            port: host.port,
+            user: host.user.clone(),
+            identities: host.identity.clone(),
+            jump: host.jump.clone(),
+        };
+        self.machine(inventory, host.name.as_str(), wish, visited)
+            .await
+    }
+
+    async fn machine(
+        &self,
+        inventory: &Inventory,
+        name: &str,
+        wish: Wish,
+        visited: &mut Vec<String>,
+    ) -> Result<Endpoint, Error> {
+        let broken = |why: String| Error::Resolve {
+            host: name.to_owned(),
+            why,
+        };
+        if visited.iter().any(|seen| seen == name) {
+            return Err(broken(format!(
+                "it is reached through itself: {} → {name}",
+                visited.join(" → ")
+            )));
+        }
+        if visited.len() >= HOPS_MAX {
+            return Err(broken(format!("more than {HOPS_MAX} hosts are on the way")));
+        }
+        visited.push(name.to_owned());
+
+        let (text, mut warnings) = self.ask(name, &wish).await?;
+        let said = Said::parse(&text);
+        let home = home();
+        let local_user = local_user();
+        let address = wish
+            .address
+            .clone()
+            .or(said.hostname)
+            .unwrap_or_else(|| name.to_owned())
+            .to_ascii_lowercase();
+        let port = wish.port.or(said.port).unwrap_or(22);
+        let user = wish
+            .user
+            .clone()
+            .or(said.user)
+            .unwrap_or_else(|| local_user.clone());
+        let alias = said.host_key_alias.map(|alias| alias.to_ascii_lowercase());
+        let tokens = Tokens {
+            home: home.as_deref(),
+            local_user: &local_user,
+            name,
+            address: &address,
+            port,
+            user: &user,
+            alias: alias.as_deref(),
+            jump: said.proxy_jump.as_deref(),
+        };
+        let mut paths = |words: &[String]| -> Vec<PathBuf> {
+            words
+                .iter()
+                .filter(|word| *word != "none")
+                .filter_map(|word| match tokens.path(word) {
+                    Ok(path) => Some(path),
+                    Err(why) => {
+                        warnings.push(format!("{name}: `{word}` is passed over: {why}"));
+                        None
+                    }
+                })
+                .collect()
+        };
+        let identities = if wish.identities.is_empty() {
+            paths(&said.identities)
+        } else {
+            let words: Vec<String> = wish
+                .identities
+                .iter()
+                .map(|path| path.to_string_lossy().into_owned())
+                .collect();
+            paths(&words)
+        };
+        let certificates = paths(&said.certificates);
+        let user_known_hosts = paths(&said.user_known_hosts);
+        let global_known_hosts = paths(&said.global_known_hosts);
+        let agent = match said.identity_agent.as_deref() {
+            Some("none") => None,
+            None | Some("SSH_AUTH_SOCK") => std::env::var_os("SSH_AUTH_SOCK").map(PathBuf::from),
+            Some(word) => match word.strip_prefix('$').filter(|word| !word.starts_with('{')) {
+                Some(variable) => std::env::var_os(variable).map(PathBuf::from),
+                None => paths(&[word.to_owned()]).pop(),
+            },
+        };
+        let command = match said.proxy_command.as_deref() {
+            None | Some("none") => None,
+            Some(command) => Some(tokens.command(command).map_err(broken)?),
+        };
+        let jump = wish
+            .jump
+            .clone()
+            .or(said.proxy_jump)
+            .filter(|jump| jump != "none");
+        let hop = match (jump, command) {
+            (Some(jump), _) => {
+                let chain: Vec<&str> = jump.split(',').map(str::trim).collect();
+                Some(Hop::Jump(Box::new(
+                    Box::pin(self.chain(inventory, name, &chain, visited)).await?,
+                )))
+            }
+            (None, Some(command)) => Some(Hop::Command(command)),
+            (None, None) => None,
+        };
+        visited.pop();
+        Ok(Endpoint {
+            name: name.to_owned(),
+            address,
+            port,
+            user,
+            identities,
+            agent,
+            identities_only: said.identities_only,
+            certificates,
+            user_known_hosts,
+            global_known_hosts,
+            hash_known_hosts: said.hash_known_hosts,
+            host_key_alias: alias,
+            hop,
+            warnings,
+        })
+    }
+
+    /// The last machine of a list of jumps, which goes through those before it.
+    async fn chain(
+        &self,
+        inventory: &Inventory,
+        for_host: &str,
+        chain: &[&str],
+        visited: &mut Vec<String>,
+    ) -> Result<Endpoint, Error> {
+        let broken = |why: String| Error::Resolve {
+            host: for_host.to_owned(),
+            why,
+        };
+        let Some((last, before)) = chain.split_last() else {
+            return Err(broken("the list of jumps is empty".to_owned()));
+        };
+        if chain.len() > HOPS_MAX {
+            return Err(broken(format!("more than {HOPS_MAX} hosts are on the way")));
+        }
+        let known = last
+            .parse::<HostName>()
+            .ok()
+            .and_then(|name| inventory.host(&name));
+        let mut endpoint = if let Some(host) = known {
+            let host = Host {
+                jump: if before.is_empty() {
+                    host.jump.clone()
+                } else {
+                    Some("none".to_owned())
+                },
+                ..host.clone()
+            };
+            Box::pin(self.host(inventory, &host, visited)).await?
+        } else {
+            let jump = Jump::parse(last)
+                .ok_or_else(|| broken(format!("`{last}` is not a host to jump over")))?;
+            let wish = Wish {
+                port: jump.port,
+                user: jump.user,
+                jump: (!before.is_empty()).then(|| "none".to_owned()),
+                ..Wish::default()
+            };
+            Box::pin(self.machine(inventory, &jump.host, wish, visited)).await?
+        };
+        if !before.is_empty() {
+            let through = Box::pin(self.chain(inventory, for_host, before, visited)).await?;
+            endpoint.hop = Some(Hop::Jump(Box::new(through)));
+        }
+        Ok(endpoint)
+    }
+
+    /// What ssh makes of `name`; its built-in defaults where there is no ssh.
+    async fn ask(&self, name: &str, wish: &Wish) -> Result<(String, Vec<String>), Error> {
+        let broken = |why: String| Error::Resolve {
+            host: name.to_owned(),
+            why,
+        };
+        let mut command = tokio::process::Command::new("ssh");
+        if let Some(file) = &self.file {
+            command.arg("-F").arg(file);
+        }
+        command.arg("-G");
+        if let Some(address) = &wish.address {
+            command.arg(format!("-oHostName={}", address.replace('%', "%%")));
+        }
+        if let Some(port) = wish.port {
+            command.arg(format!("-oPort={port}"));
+        }
+        if let Some(user) = &wish.user {
+            command.arg(format!("-oUser={user}"));
+        }
+        command
+            .arg("--")
+            .arg(name)
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        let output = match tokio::time::timeout(SSH_G_LIMIT, command.output()).await {
+            Err(_) => {
+                return Err(broken(format!(
+                    "`ssh -G {name}` did not answer within {} s",
+                    SSH_G_LIMIT.as_secs()
+                )));
+            }
+            Ok(Err(error)) if error.kind() == std::io::ErrorKind::NotFound => {
+                let warning = format!(
+                    "there is no `ssh` here, so OpenSSH's configuration is not read for {name}"
+                );
+                return Ok((DEFAULTS.to_owned(), vec![warning]));
+            }
+            Ok(Err(error)) => return Err(broken(format!("`ssh -G {name}`: {error}"))),
+            Ok(Ok(output)) => output,
+        };
+        if output.status.success() {
+            Ok((
+                String::from_utf8_lossy(&output.stdout).into_owned(),
+                Vec::new(),
+            ))
+        } else {
+            let said = crate::name::escape(output.stderr.trim_ascii());
+            Err(broken(format!("`ssh -G {name}` says: {said}")))
+        }
+    }
+}
+
+/// What ssh has built in, in the words of `ssh -G`.
+const DEFAULTS: &str = "identityfile ~/.ssh/id_rsa
+identityfile ~/.ssh/id_ecdsa
+identityfile ~/.ssh/id_ecdsa_sk
+identityfile ~/.ssh/id_ed25519
+identityfile ~/.ssh/id_ed25519_sk
+userknownhostsfile ~/.ssh/known_hosts ~/.ssh/known_hosts2
+globalknownhostsfile /etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2
+";
+
+/// What `ssh -G` says of a host.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Said {
+    hostname: Option<String>,
+    port: Option<u16>,
+    user: Option<String>,
+    identities: Vec<String>,
+    identity_agent: Option<String>,
+    identities_only: bool,
+    certificates: Vec<String>,
+    user_known_hosts: Vec<String>,
+    global_known_hosts: Vec<String>,
+    hash_known_hosts: bool,
+    host_key_alias: Option<String>,
+    proxy_jump: Option<String>,
+    proxy_command: Option<String>,
+}
+
+impl Said {
+    fn parse(text: &str) -> Self {
+        let mut said = Self::default();
+        for line in text.lines() {
+            let Some((key, value)) = line.split_once(' ') else {
+                continue;
+            };
+            let words = || value.split_whitespace().map(str::to_owned).collect();
+            match key {
+                "hostname" => said.hostname = Some(value.to_owned()),
+                "port" => said.port = value.parse().ok(),
+                "user" => said.user = Some(value.to_owned()),
+                "identityfile" => said.identities.push(value.to_owned()),
+                "identityagent" => said.identity_agent = Some(value.to_owned()),
+                "identitiesonly" => said.identities_only = value == "yes",
+                "certificatefile" => said.certificates.push(value.to_owned()),
+                "userknownhostsfile" => said.user_known_hosts = words(),
+                "globalknownhostsfile" => said.global_known_hosts = words(),
+                "hashknownhosts" => said.hash_known_hosts = value == "yes",
+                "hostkeyalias" => said.host_key_alias = Some(value.to_owned()),
+                "proxyjump" => said.proxy_jump = Some(value.to_owned()),
+                "proxycommand" => said.proxy_command = Some(value.to_owned()),
+                // ssh says a hundred things more, and newer ones say new things.
+                _ => {}
+            }
+        }
+        said
+    }
+}
+
+/// One host of `ssh -J`: `[user@]host[:port]`, `[user@][address]:port` or `ssh://…`.
+#[derive(Debug, PartialEq, Eq)]
+struct Jump {
+    user: Option<String>,
+    host: String,
+    port: Option<u16>,
+}
+
+impl Jump {
+    fn parse(text: &str) -> Option<Self> {
+        let text = text.strip_prefix("ssh://").unwrap_or(text);
+        let text = text.strip_suffix('/').unwrap_or(text);
+        let (user, place) = match text.rsplit_once('@') {
+            Some((user, place)) => (Some(user), place),
+            None => (None, text),
+        };
+        let (host, port) = if let Some(rest) = place.strip_prefix('[') {
+            let (host, rest) = rest.split_once(']')?;
+            match rest.strip_prefix(':') {
+                Some(port) => (host, Some(port)),
+                None if rest.is_empty() => (host, None),
+                None => return None,
+            }
+        } else if place.matches(':').count() > 1 {
+            (place, None)
+        } else {
+            match place.split_once(':') {
+                Some((host, port)) => (host, Some(port)),
+                None => (place, None),
+            }
+        };
+        let port = match port {
+            Some(port) => Some(port.parse().ok().filter(|port| *port != 0)?),
+            None => None,
+        };
+        let fine = |word: &str| {
+            !word.is_empty()
+                && !word.starts_with('-')
+                && word
+                    .chars()
+                    .all(|c| c.is_ascii_graphic() && !"\"'`$\\;&<>|(){}".contains(c))
+        };
+        if !fine(host) || !user.is_none_or(fine) {
+            return None;
+        }
+        Some(Self {
+            user: user.map(str::to_owned),
+            host: host.to_owned(),
+            port,
+        })
+    }
+}
+
+/// The user's home, as ssh finds it: where the account says, or else the environment.
+pub(super) fn home() -> Option<PathBuf> {
+    std::env::home_dir().filter(|home| home.is_absolute() && home != Path::new("/nonexistent"))
+}
+
+fn local_user() -> String {
+    ["USER", "LOGNAME"]
+        .iter()
+        .find_map(|variable| std::env::var(variable).ok())
+        .filter(|user| !user.is_empty())
+        .unwrap_or_else(|| "root".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_jump_is_what_ssh_takes() {
+        let jump = |text| {
+            Jump::parse(text).map(|jump| {
+                (
+                    jump.user.unwrap_or_default(),
+                    jump.host,
+                    jump.port.unwrap_or_default(),
+                )
+            })
+        };
+        let is = |user: &str, host: &str, port| Some((user.to_owned(), host.to_owned(), port));
+        assert_eq!(jump("bastion"), is("", "bastion", 0));
+        assert_eq!(jump("ops@bastion:2222"), is("ops", "bastion", 2222));
+        assert_eq!(jump("ops@[fe80::1]:22"), is("ops", "fe80::1", 22));
+        assert_eq!(jump("fe80::1"), is("", "fe80::1", 0));
+        assert_eq!(jump("ssh://ops@bastion:2222/"), is("ops", "bastion", 2222));
+        assert_eq!(jump("a@b@bastion"), is("a@b", "bastion", 0));
+        for text in [
+            "",
+            "-oProxyCommand=x",
+            "u@",
+            "host:",
+            "host:0",
+            "host:x",
+            "a b",
+            "$(id)",
+            "[x",
+        ] {
+            assert_eq!(jump(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_ssh_says_is_read_line_by_line() {
+        let said = Said::parse(
+            "host x\nuser bob\nhostname 10.0.0.1\nport 2222\nidentityfile ~/.ssh/a b\n\
+             identitiesonly yes\nuserknownhostsfile /a /b\nhashknownhosts yes\nproxyjump u@a:22,b\n\
+             hostkeyalias web\nfuture option\n",
+        );
+        assert_eq!(
+            said,
+            Said {
+                hostname: Some("10.0.0.1".to_owned()),
+                port: Some(2222),
+                user: Some("bob".to_owned()),
+                identities: vec!["~/.ssh/a b".to_owned()],
+                identities_only: true,
+                user_known_hosts: vec!["/a".to_owned(), "/b".to_owned()],
+                hash_known_hosts: true,
+                host_key_alias: Some("web".to_owned()),
+                proxy_jump: Some("u@a:22,b".to_owned()),
+                ..Said::default()
+            }
+        );
+    }
+}

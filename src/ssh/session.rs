@@ -1,0 +1,449 @@
+//! Sessions: what can be done with a connection. One kind only reads; the other is opened with the
+//! guard's permit.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use russh::{ChannelOpenFailure, client};
+
+use super::connector::{Connection, Connector};
+use super::error::{Cause, Error};
+use super::known_hosts::fingerprint;
+use super::options::{Question, Secret};
+use super::prompts::{Prompts, TRIES_MAX};
+use super::running::{Exit, Running, Start};
+use super::stderr::Stderr;
+use crate::fault::Fault;
+use crate::guard::{ReadCommand, Sudo, WritePermit};
+use crate::inventory::{Host, Inventory};
+
+/// A refused session is asked for again this often: sshd frees places late.
+const OPENS_MAX: u32 = 20;
+
+/// The pause before that.
+const OPEN_PAUSE: Duration = Duration::from_millis(100);
+
+/// A connection on which nothing but a [`ReadCommand`] can be said. Dropping it ends everything on it.
+///
+/// It can't be made into one that writes:
+///
+/// ```compile_fail,E0308
+/// fn sneak(session: fleet::ssh::ReadSession) -> fleet::ssh::WriteSession {
+///     session
+/// }
+/// ```
+///
+/// ```compile_fail,E0277
+/// fn sneak(session: fleet::ssh::ReadSession) -> fleet::ssh::WriteSession {
+///     session.into()
+/// }
+/// ```
+///
+/// ```compile_fail,E0308
+/// async fn sneak(session: &fleet::ssh::ReadSession) {
+///     let _ = session.run("rm -rf /", false, fleet::ssh::Input::none()).await;
+/// }
+/// ```
+pub struct ReadSession {
+    connection: Arc<Connection>,
+    shared: Shared,
+}
+
+/// What a session has from its connector.
+pub(super) struct Shared {
+    pub(super) prompts: Arc<Prompts>,
+}
+
+impl std::fmt::Debug for ReadSession {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ReadSession")
+            .field("host", &self.connection.name)
+            .field("host_key", &self.host_key_fingerprint())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a command is given on its standard input.
+#[derive(Debug, Clone, Default)]
+pub struct Input(pub(super) Vec<Bytes>);
+
+impl Input {
+    /// Nothing.
+    #[must_use]
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// These bytes.
+    #[must_use]
+    pub fn bytes(bytes: impl Into<Bytes>) -> Self {
+        Self(vec![bytes.into()])
+    }
+
+    /// These pieces, one behind the other.
+    #[must_use]
+    pub fn pieces(pieces: Vec<Bytes>) -> Self {
+        Self(pieces)
+    }
+}
+
+/// What a command that ended has answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Output {
+    /// What it wrote to its standard output, and nothing of the login shell's.
+    pub stdout: Vec<u8>,
+    /// What it wrote to its standard error; of much, the beginning and the end.
+    pub stderr: Stderr,
+    /// Its exit status.
+    pub status: u32,
+}
+
+impl ReadSession {
+    pub(super) fn new(connection: Arc<Connection>, shared: Shared) -> Self {
+        Self { connection, shared }
+    }
+
+    /// The machine, as the operator names it.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.connection.name
+    }
+
+    /// The account that is logged in.
+    #[must_use]
+    pub fn user(&self) -> &str {
+        &self.connection.user
+    }
+
+    /// The fingerprint of the key that the host has shown, as `ssh-keygen -l` prints it.
+    #[must_use]
+    pub fn host_key_fingerprint(&self) -> String {
+        fingerprint(&self.connection.host_key)
+    }
+
+    /// What the host said before authentication.
+    #[must_use]
+    pub fn banner(&self) -> Option<String> {
+        self.connection.link.banner()
+    }
+
+    /// The fingerprints of all keys that the host announces and proves to have; the one that it has
+    /// shown comes first, and is all there is where the host announces nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Lost`] if the connection ends, [`Error::Connect`] if a proof is wrong.
+    pub async fn proven_host_keys(&self) -> Result<Vec<String>, Error> {
+        let mut keys = vec![self.host_key_fingerprint()];
+        let announced = self.connection.link.announced();
+        // An empty list would be proven by an empty answer.
+        if announced.is_empty() {
+            return Ok(keys);
+        }
+        let proof = self.connection.handle.hostkeys_prove(announced.clone());
+        let limit = self.connection.limits.connect_timeout;
+        match tokio::time::timeout(limit, proof).await {
+            Ok(Ok(())) => {
+                for key in announced {
+                    let print = fingerprint(&key);
+                    if !keys.contains(&print) {
+                        keys.push(print);
+                    }
+                }
+                Ok(keys)
+            }
+            Ok(Err(russh::Error::RequestDenied)) => Ok(keys),
+            Ok(Err(error)) => Err(Error::Connect {
+                host: self.connection.name.clone(),
+                address: self.connection.name.clone(),
+                source: Cause::from(&error),
+            }),
+            Err(_) => Err(Error::Stalled {
+                host: self.connection.name.clone(),
+                after: limit,
+            }),
+        }
+    }
+
+    /// Starts `command`, and waits until the host has begun it.
+    ///
+    /// With `sudo`, a password is asked for only where the host wants one and somebody can be asked:
+    /// once a run. The input is sent only after the command has answered.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSession`], [`Error::Noise`], [`Error::NotBegun`], [`Error::SudoPassword`], or the
+    /// end of the connection.
+    pub async fn run(
+        &self,
+        command: &ReadCommand,
+        sudo: bool,
+        input: Input,
+    ) -> Result<Running, Error> {
+        if !sudo {
+            return self.start(command, Sudo::No, None, input).await;
+        }
+        let slot = self
+            .shared
+            .prompts
+            .sudo(&self.connection.name, &self.connection.user)
+            .await;
+        if let Some(password) = slot.lock().await.clone() {
+            return self
+                .start(command, Sudo::Password, Some(&password), input)
+                .await;
+        }
+        let mut running = self
+            .start(command, Sudo::NonInteractive, None, input.clone())
+            .await?;
+        if !self.shared.prompts.can_ask() || !running.is_refused_by_sudo().await {
+            return Ok(running);
+        }
+        let mut slot = slot.lock().await;
+        // Another command may have asked while this one waited.
+        if let Some(password) = slot.clone() {
+            return self
+                .start(command, Sudo::Password, Some(&password), input)
+                .await;
+        }
+        for _ in 0..TRIES_MAX {
+            let question = Question::Sudo {
+                user: self.connection.user.clone(),
+                host: self.connection.name.clone(),
+            };
+            let Some(password) = self.shared.prompts.ask(question).await else {
+                return Err(Error::SudoRefused {
+                    host: self.connection.name.clone(),
+                    user: self.connection.user.clone(),
+                });
+            };
+            match self
+                .start(command, Sudo::Password, Some(&password), input.clone())
+                .await
+            {
+                Err(Error::SudoPassword { .. }) => {}
+                Err(other) => return Err(other),
+                Ok(running) => {
+                    *slot = Some(password);
+                    return Ok(running);
+                }
+            }
+        }
+        Err(Error::SudoPassword {
+            host: self.connection.name.clone(),
+            user: self.connection.user.clone(),
+        })
+    }
+
+    /// Runs `command` to its end and collects what it answers, up to `limit_bytes`.
+    ///
+    /// # Errors
+    ///
+    /// As [`ReadSession::run`] and [`Running::finish`]; [`Error::TooMuch`], and the command is stopped.
+    pub async fn output(
+        &self,
+        command: &ReadCommand,
+        sudo: bool,
+        input: Input,
+        limit_bytes: usize,
+    ) -> Result<Output, Error> {
+        let mut running = self.run(command, sudo, input).await?;
+        let mut stdout = Vec::new();
+        while let Some(chunk) = running.next().await {
+            let chunk = chunk?;
+            if stdout.len() + chunk.len() > limit_bytes {
+                running.stop().await;
+                return Err(Error::TooMuch {
+                    host: self.connection.name.clone(),
+                    limit_bytes,
+                });
+            }
+            stdout.extend_from_slice(&chunk);
+        }
+        let Exit { status, stderr } = running.finish().await?;
+        Ok(Output {
+            stdout,
+            stderr,
+            status,
+        })
+    }
+
+    /// Says goodbye and ends everything on the connection. Dropping does the same, less politely.
+    pub async fn close(self) {
+        self.connection.close().await;
+    }
+
+    async fn start(
+        &self,
+        command: &ReadCommand,
+        sudo: Sudo,
+        password: Option<&Secret>,
+        input: Input,
+    ) -> Result<Running, Error> {
+        let connection = &self.connection;
+        let rendered = command.render(&nonce(), sudo);
+        let place = Arc::clone(&connection.sessions)
+            .acquire_owned()
+            .await
+            .map_err(|_| connection.link.ended())?;
+        let channel = self.open_channel().await?;
+        connection.link.occupy(channel.id(), place);
+        Start {
+            link: Arc::clone(&connection.link),
+            host: connection.name.clone(),
+            user: connection.user.clone(),
+            stall: connection.limits.stall_timeout,
+            answer: connection.limits.connect_timeout,
+            rendered,
+            sudo,
+            password: password.cloned(),
+            input,
+        }
+        .run(channel)
+        .await
+    }
+
+    async fn open_channel(&self) -> Result<russh::Channel<client::Msg>, Error> {
+        let connection = &self.connection;
+        let limit = connection.limits.stall_timeout;
+        let mut opens = 1;
+        loop {
+            let opening = connection.handle.channel_open_session();
+            match connection.link.patiently(limit, opening).await? {
+                Ok(channel) => return Ok(channel),
+                Err(russh::Error::ChannelOpenFailure(
+                    ChannelOpenFailure::ConnectFailed | ChannelOpenFailure::ResourceShortage,
+                )) if opens < OPENS_MAX => {
+                    opens += 1;
+                    tokio::time::sleep(OPEN_PAUSE * opens).await;
+                }
+                Err(russh::Error::ChannelOpenFailure(why)) => {
+                    return Err(Error::NoSession {
+                        host: connection.name.clone(),
+                        why: match why {
+                            ChannelOpenFailure::AdministrativelyProhibited => {
+                                "sessions are forbidden".to_owned()
+                            }
+                            ChannelOpenFailure::ConnectFailed
+                            | ChannelOpenFailure::ResourceShortage => {
+                                "it opens no more sessions".to_owned()
+                            }
+                            ChannelOpenFailure::UnknownChannelType => {
+                                "it knows no sessions".to_owned()
+                            }
+                            ChannelOpenFailure::Other { reason, .. } => {
+                                crate::name::escape(reason.as_bytes())
+                            }
+                        },
+                    });
+                }
+                Err(_) => return Err(connection.link.ended()),
+            }
+        }
+    }
+}
+
+/// A word that no host can know beforehand.
+fn nonce() -> String {
+    let mut bytes = [0; 16];
+    // Without randomness no connection could have been made; should it fail all the same, the
+    // address of a fresh map's seed is still nothing that a host could know.
+    if getrandom::fill(&mut bytes).is_err() {
+        use std::hash::{BuildHasher as _, Hasher as _};
+        for half in bytes.chunks_mut(8) {
+            let seed = std::hash::RandomState::new().build_hasher().finish();
+            half.copy_from_slice(&seed.to_ne_bytes());
+        }
+    }
+    format!("fleet-{}", data_encoding::HEXLOWER.encode(&bytes))
+}
+
+/// A connection to a host that may be written, opened with the guard's permit. It has no method that
+/// writes yet.
+///
+/// Without a permit there is none:
+///
+/// ```compile_fail,E0061
+/// async fn sneak(connector: &fleet::ssh::Connector, inventory: &fleet::inventory::Inventory) {
+///     let _ = fleet::ssh::WriteSession::open(connector, inventory).await;
+/// }
+/// ```
+///
+/// ```compile_fail,E0451
+/// fn sneak(reader: fleet::ssh::ReadSession, permit: fleet::guard::WritePermit) -> fleet::ssh::WriteSession {
+///     fleet::ssh::WriteSession { reader, permit }
+/// }
+/// ```
+#[derive(Debug)]
+pub struct WriteSession {
+    reader: ReadSession,
+    permit: WritePermit,
+}
+
+/// A session that writes could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The permit is for another host.
+    #[error("the permit is for {permitted}, not for {asked}")]
+    OtherHost {
+        /// The host of the permit.
+        permitted: String,
+        /// The host that was asked for.
+        asked: String,
+    },
+    /// No connection.
+    #[error(transparent)]
+    Ssh(#[from] Error),
+}
+
+impl Fault for OpenError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::OtherHost { .. } => None,
+            Self::Ssh(error) => error.hint(),
+        }
+    }
+
+    fn exit_class(&self) -> crate::fault::ExitClass {
+        match self {
+            Self::OtherHost { .. } => crate::fault::ExitClass::Refused,
+            Self::Ssh(error) => error.exit_class(),
+        }
+    }
+}
+
+impl WriteSession {
+    /// Connects to the host of `permit`, which is used up.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError::OtherHost`] if `host` isn't the permit's; else as [`Connector::connect`].
+    pub async fn open(
+        permit: WritePermit,
+        connector: &Connector,
+        inventory: &Inventory,
+        host: &Host,
+    ) -> Result<Self, OpenError> {
+        if *permit.host() != host.name {
+            return Err(OpenError::OtherHost {
+                permitted: permit.host().to_string(),
+                asked: host.name.to_string(),
+            });
+        }
+        let reader = connector.connect(inventory, host).await?;
+        Ok(Self { reader, permit })
+    }
+
+    /// The same connection, for reading.
+    #[must_use]
+    pub fn reader(&self) -> &ReadSession {
+        &self.reader
+    }
+
+    /// What it may be used for.
+    #[must_use]
+    pub fn permit(&self) -> &WritePermit {
+        &self.permit
+    }
+}
