@@ -22,6 +22,8 @@ mod stream;
 pub mod tree;
 
 #[cfg(test)]
+pub(crate) mod sample;
+#[cfg(test)]
 mod tests;
 
 pub use content::MemberContent;

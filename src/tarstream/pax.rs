@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn values_may_hold_newlines_and_any_byte() {
-        let body = b"14 path=a\nb\xff\n20 SCHILY.xattr.u=\n\0\n17 mtime=-1.5000\n";
+        let body = b"13 path=a\nb\xff\n21 SCHILY.xattr.u=\n\0\n17 mtime=-1.5000\n";
         let pax = Pax::parse(body, 0).expect("a header");
         assert_eq!(
             pax,
@@ -138,7 +138,7 @@ mod tests {
         for body in [
             &b"9 path=a"[..],
             b"8 path=a\n",
-            b"10 path=a\n",
+            b"11 path=a\n",
             b"99999999999999999999 path=a\n",
             b"-9 path=a\n",
             b"6 =abc\n",

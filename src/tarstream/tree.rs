@@ -124,3 +124,141 @@ fn check_place(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::Sha256;
+
+    fn path(text: &str) -> RemotePath {
+        text.parse().expect("a path")
+    }
+
+    fn file() -> EntryKind {
+        EntryKind::File {
+            size_bytes: 0,
+            sha256: Sha256::of(b""),
+        }
+    }
+
+    fn symlink() -> EntryKind {
+        EntryKind::Symlink {
+            target: b"/etc".to_vec(),
+        }
+    }
+
+    fn hard_link(target: &str) -> EntryKind {
+        EntryKind::HardLink {
+            target: path(target),
+            size_bytes: 0,
+            sha256: Sha256::of(b""),
+        }
+    }
+
+    /// What is said of `entries` under the roots `/app` and `/app/sub/root` and `/var/log/x`.
+    fn said(entries: &[(&str, EntryKind)]) -> Result<(), Error> {
+        let roots = ["/app", "/app/sub/root", "/var/log/x"].map(path);
+        let entries: Vec<_> = entries
+            .iter()
+            .map(|(name, kind)| (path(name), kind.clone()))
+            .collect();
+        check(&roots, entries.iter().map(|(name, kind)| (name, kind)))
+    }
+
+    #[test]
+    fn entries_in_listed_directories_or_roots_are_a_tree() {
+        let dir = EntryKind::Directory;
+        assert_eq!(
+            said(&[
+                ("/app/d/f", file()),
+                ("/app/d", dir.clone()),
+                ("/app", dir),
+                ("/app/link", symlink()),
+                ("/app/hard", hard_link("/app/d/f")),
+                ("/app/sub/root", file()),
+                ("/var/log/x", file()),
+            ]),
+            Ok(())
+        );
+        assert_eq!(said(&[("/app/directly", file())]), Ok(()));
+        assert_eq!(said(&[]), Ok(()));
+    }
+
+    #[test]
+    fn nothing_is_written_through_a_link_or_outside() {
+        let dir = EntryKind::Directory;
+        let beneath = |name: &str, above: &str| {
+            Err(Error::Beneath {
+                path: path(name),
+                above: path(above),
+            })
+        };
+        for (entries, should) in [
+            (
+                vec![("/app", symlink()), ("/app/f", file())],
+                beneath("/app/f", "/app"),
+            ),
+            (
+                vec![
+                    ("/app", dir.clone()),
+                    ("/app/l", symlink()),
+                    ("/app/l/f", file()),
+                ],
+                beneath("/app/l/f", "/app/l"),
+            ),
+            (
+                vec![("/app/sub", symlink()), ("/app/sub/root", file())],
+                beneath("/app/sub/root", "/app/sub"),
+            ),
+            (
+                vec![("/app/l", symlink()), ("/app/l/d", dir.clone())],
+                beneath("/app/l/d", "/app/l"),
+            ),
+            (
+                vec![("/app", dir.clone()), ("/app/d/f", file())],
+                Err(Error::Orphan {
+                    path: path("/app/d/f"),
+                }),
+            ),
+            (
+                vec![("/app2", dir.clone())],
+                Err(Error::Outside {
+                    path: path("/app2"),
+                }),
+            ),
+            (
+                vec![("/var", dir.clone()), ("/var/y", file())],
+                Err(Error::Outside { path: path("/var") }),
+            ),
+            (
+                vec![("/app", dir.clone()), ("/app", dir.clone())],
+                Err(Error::Twice { path: path("/app") }),
+            ),
+            (
+                vec![("/app", dir.clone()), ("/app/h", hard_link("/app"))],
+                Err(Error::Link {
+                    path: path("/app/h"),
+                    target: path("/app"),
+                }),
+            ),
+            (
+                vec![("/app", dir), ("/app/h", hard_link("/etc/passwd"))],
+                Err(Error::Link {
+                    path: path("/app/h"),
+                    target: path("/etc/passwd"),
+                }),
+            ),
+        ] {
+            assert_eq!(said(&entries), should);
+        }
+    }
+
+    #[test]
+    fn messages_name_the_entry() {
+        let error = said(&[("/app/l", symlink()), ("/app/l/d", file())]).expect_err("refused");
+        assert_eq!(
+            error.to_string(),
+            "`/app/l/d` lies beneath `/app/l`, which is not a directory"
+        );
+    }
+}

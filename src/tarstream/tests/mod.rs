@@ -1,0 +1,5 @@
+//! Real archives, cut archives, hostile archives.
+
+mod cuts;
+mod hostile;
+mod real;
