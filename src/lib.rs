@@ -7,18 +7,20 @@
 //! | 8 | [`cli`] | arguments → request → engine → exit status |
 //! | 6 | [`report`] | the only place that prints |
 //! | 5 | [`engine`] | many hosts: fan-out, limits, stop levels |
-//! | 4 | `checkpoint`, `health` | one host: scan → fetch → seal; what a host can do |
-//! | 3 | `ssh`, [`source`], [`store`] | the outside world |
+//! | 4 | [`checkpoint`], [`health`] | one host: scan → fetch → seal; what a host can do |
+//! | 3 | [`ssh`], [`source`], [`store`] | the outside world |
 //! | 2 | [`guard`], [`tarstream`], [`event`] | rules, formats and what can happen: pure, synchronous |
 //! | 1 | [`inventory`], [`manifest`] | facts: plain data |
 //! | 0 | [`name`], [`digest`], [`fault`] | words |
 
 pub mod cli;
+pub mod checkpoint;
 pub mod digest;
 pub mod engine;
 pub mod event;
 pub mod fault;
 pub mod guard;
+pub mod health;
 pub mod inventory;
 pub mod manifest;
 pub mod name;

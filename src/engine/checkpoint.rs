@@ -1,11 +1,20 @@
 //! Checkpoints of many hosts.
 
-use crate::event::Failure;
-use crate::fault::ExitClass;
-use crate::manifest::{Checkpoint, State, Trigger};
-use crate::name::SourceName;
+use std::sync::Arc;
 
-use super::Selection;
+use jiff::Timestamp;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use crate::checkpoint::{self, Gathered, Order};
+use crate::event::{Event, Failure, Sink};
+use crate::fault::{ExitClass, Fault};
+use crate::inventory::Host;
+use crate::manifest::{Checkpoint, State, Trigger};
+use crate::name::{HostName, SourceName};
+use crate::store;
+
+use super::{House, Interrupt, Selection, SelectionError, StopLevel};
 
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,4 +68,261 @@ impl Outcome {
     pub fn is_whole(&self) -> bool {
         self.failed.is_empty() && self.checkpoints.iter().all(|c| c.state() != State::Partial)
     }
+}
+
+/// Why a run does not even begin.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RequestError {
+    /// No host is meant.
+    #[error(transparent)]
+    Selection(#[from] SelectionError),
+    /// The hosts that are meant hold nothing.
+    #[error("{} to capture: no `use` and no `sources`", names_nothing(hosts))]
+    NoSources {
+        /// The hosts.
+        hosts: Vec<HostName>,
+    },
+    /// None of the hosts has a source of that name.
+    #[error("no selected host has a source `{name}`")]
+    NoSuchSource {
+        /// The name.
+        name: SourceName,
+        /// The sources that they have.
+        known: Vec<SourceName>,
+    },
+}
+
+fn names_nothing(hosts: &[HostName]) -> String {
+    let names: Vec<&str> = hosts.iter().map(HostName::as_str).collect();
+    format!(
+        "{} {} nothing",
+        names.join(", "),
+        if names.len() == 1 { "has" } else { "have" }
+    )
+}
+
+impl Fault for RequestError {
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Selection(error) => return error.hint(),
+            Self::NoSources { .. } => {
+                "Add `use: [PROFILE]` or `sources:` to the host in the inventory.".to_owned()
+            }
+            Self::NoSuchSource { known, .. } => {
+                let known: Vec<&str> = known.iter().map(SourceName::as_str).collect();
+                format!("There are: {}.", known.join(", "))
+            }
+        })
+    }
+
+    fn exit_class(&self) -> ExitClass {
+        ExitClass::Usage
+    }
+}
+
+/// Takes a checkpoint of every selected host, [`Request::jobs`] at a time.
+///
+/// # Errors
+///
+/// [`RequestError`] if there is nothing to do; whatever happens to a host is in the [`Outcome`].
+///
+/// # Cancel
+///
+/// Ask through `interrupt` instead of dropping the future: a checkpoint that is being sealed then
+/// still is, and the outcome tells what there is.
+pub async fn run(
+    request: &Request,
+    house: &Arc<House>,
+    sink: &Sink,
+    interrupt: &Interrupt,
+) -> Result<Outcome, RequestError> {
+    let hosts = meant(request, house, sink)?;
+    let order = Arc::new(Order {
+        description: request.description.clone(),
+        trigger: request.trigger,
+        only: request.only.clone(),
+    });
+    let places = Arc::new(Semaphore::new(request.jobs.max(1)));
+    let mut tasks = JoinSet::new();
+    for (index, host) in hosts.into_iter().cloned().enumerate() {
+        let (order, house, places) = (Arc::clone(&order), Arc::clone(house), Arc::clone(&places));
+        let (sink, interrupt) = (Arc::clone(sink), interrupt.clone());
+        tasks.spawn(async move {
+            let place = tokio::select! {
+                biased;
+                () = interrupt.reached(StopLevel::Soon) => None,
+                place = places.acquire() => place.ok(),
+            };
+            let end = match place {
+                Some(_place) => one(&order, &host, &house, &sink, &interrupt).await,
+                None => End::Stopped,
+            };
+            (index, end)
+        });
+    }
+    let mut ends: Vec<(usize, End)> = Vec::new();
+    while let Some(end) = tasks.join_next().await {
+        ends.push(end.expect("a host's work does not panic"));
+    }
+    ends.sort_by_key(|(index, _)| *index);
+    Ok(outcome(ends))
+}
+
+/// How the work on one host ended.
+enum End {
+    Sealed(Box<Checkpoint>),
+    Failed(Failure),
+    Stopped,
+}
+
+fn outcome(ends: Vec<(usize, End)>) -> Outcome {
+    let mut outcome = Outcome::default();
+    for (_, end) in ends {
+        match end {
+            End::Sealed(checkpoint) => {
+                outcome.failed.extend(failed_parts(&checkpoint));
+                outcome.checkpoints.push(*checkpoint);
+            }
+            End::Failed(failure) => outcome.failed.push(failure),
+            End::Stopped => outcome.interrupted = true,
+        }
+    }
+    outcome
+}
+
+fn failed_parts(checkpoint: &Checkpoint) -> Vec<Failure> {
+    let failed = checkpoint
+        .parts
+        .iter()
+        .filter_map(|part| Some((part, part.failure.as_ref()?)));
+    failed
+        .map(|(part, failure)| Failure {
+            host: checkpoint.id.host.clone(),
+            part: Some(part.name.clone()),
+            message: failure.message.clone(),
+            causes: Vec::new(),
+            hint: failure.hint.clone(),
+            class: ExitClass::Partial,
+        })
+        .collect()
+}
+
+/// The selected hosts that have something to capture; the others are warned of.
+fn meant<'a>(
+    request: &Request,
+    house: &'a House,
+    sink: &Sink,
+) -> Result<Vec<&'a Host>, RequestError> {
+    let selected = request.selection.of(&house.inventory)?;
+    if selected.iter().all(|host| host.sources.is_empty()) {
+        let hosts = selected.iter().map(|host| host.name.clone()).collect();
+        return Err(RequestError::NoSources { hosts });
+    }
+    for name in &request.only {
+        let mut known: Vec<SourceName> = selected
+            .iter()
+            .flat_map(|host| &host.sources)
+            .map(|source| source.name.clone())
+            .collect();
+        if !known.contains(name) {
+            known.sort();
+            known.dedup();
+            return Err(RequestError::NoSuchSource {
+                name: name.clone(),
+                known,
+            });
+        }
+    }
+    let has_any = |host: &Host| {
+        host.sources
+            .iter()
+            .any(|source| request.only.is_empty() || request.only.contains(&source.name))
+    };
+    let (meant, idle): (Vec<&Host>, Vec<&Host>) =
+        selected.into_iter().partition(|host| has_any(host));
+    for host in idle {
+        sink(Event::Warned {
+            host: host.name.clone(),
+            part: None,
+            message: "it has nothing of this to capture and is passed over".to_owned(),
+        });
+    }
+    Ok(meant)
+}
+
+async fn one(
+    order: &Order,
+    host: &Host,
+    house: &Arc<House>,
+    sink: &Sink,
+    interrupt: &Interrupt,
+) -> End {
+    sink(Event::HostStarted {
+        host: host.name.clone(),
+    });
+    let fail = |fault: &dyn Fault| {
+        let failure = Failure::of_host(&host.name, fault);
+        sink(Event::HostFailed {
+            failure: failure.clone(),
+        });
+        End::Failed(failure)
+    };
+    let gathered = tokio::select! {
+        biased;
+        () = interrupt.reached(StopLevel::Soon) => return End::Stopped,
+        gathered = gather(order, host, house, sink) => gathered,
+    };
+    let gathered = match gathered {
+        Ok(gathered) => gathered,
+        Err(error) => return fail(&error),
+    };
+    let sealed = tokio::task::spawn_blocking(move || gathered.seal());
+    match sealed.await.expect("sealing does not panic") {
+        Ok(checkpoint) => {
+            let checkpoint = Box::new(checkpoint);
+            sink(Event::Sealed {
+                checkpoint: checkpoint.clone(),
+            });
+            End::Sealed(checkpoint)
+        }
+        Err(error) => fail(&error),
+    }
+}
+
+/// Everything that may be given up at any moment: locking, connecting, reading.
+async fn gather(
+    order: &Order,
+    host: &Host,
+    house: &Arc<House>,
+    sink: &Sink,
+) -> Result<Gathered, checkpoint::Error> {
+    let lock = house.lock(&host.name).await?;
+    let (session, address) = house.reach(host).await?;
+    sink(Event::Connected {
+        host: host.name.clone(),
+        user: session.user().to_owned(),
+        address: address.clone(),
+    });
+    let (shared, name) = (Arc::clone(house), host.name.clone());
+    let (incoming, previous) = tokio::task::spawn_blocking(move || {
+        let sealed = shared.store.checkpoints(&name)?.checkpoints;
+        let previous = sealed
+            .into_iter()
+            .rfind(|checkpoint| checkpoint.state() != State::Partial);
+        Ok::<_, store::Error>((lock.begin(Timestamp::now())?, previous))
+    })
+    .await
+    .expect("reading the store does not panic")?;
+    let gathered = checkpoint::gather(
+        order,
+        host,
+        &session,
+        &address,
+        incoming,
+        previous.as_ref(),
+        sink,
+    )
+    .await?;
+    session.close().await;
+    Ok(gathered)
 }

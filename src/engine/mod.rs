@@ -3,8 +3,11 @@
 //! One host's failure never stops the others. Nothing here prints, and nothing outlives its run.
 
 pub mod checkpoint;
+pub mod doctor;
+mod house;
 mod interrupt;
 mod selection;
 
+pub use house::House;
 pub use interrupt::{Interrupt, StopLevel};
 pub use selection::{Selection, SelectionError, Selector, host};

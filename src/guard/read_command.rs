@@ -190,7 +190,8 @@ fn scan(
     let mut script = b"cd /; s=0; ".to_vec();
     for root in roots {
         script.extend_from_slice(prefix);
-        script.extend_from_slice(b"find -H ");
+        // A root that is a symbolic link is reported as one, not followed.
+        script.extend_from_slice(b"find -P ");
         script.extend(quote(root.as_bytes()));
         if one_file_system {
             script.extend_from_slice(b" -xdev");

@@ -241,10 +241,14 @@ impl Rule {
         let text = match self {
             Self::TooLarge { .. } => "Give fleet an inventory file; this is something else.",
             Self::Empty => "`fleet init` writes an inventory to begin with.",
-            Self::Syntax { .. } => "Mend the file at that place; an editor that knows YAML shows more.",
+            Self::Syntax { .. } => {
+                "Mend the file at that place; an editor that knows YAML shows more."
+            }
             Self::Tab => "Indent with spaces.",
             Self::ManyDocuments => "Keep one document in the file, without `---` between parts.",
-            Self::TooComplex => "Use fewer aliases (`*name`), and put what hosts share into a profile.",
+            Self::TooComplex => {
+                "Use fewer aliases (`*name`), and put what hosts share into a profile."
+            }
             Self::MergeKey => {
                 "Put what hosts share into a profile or into `defaults`; `env` and `access` stand at each host itself."
             }
@@ -265,7 +269,9 @@ impl Rule {
                 return Some(format!("Begin the file with `version: {VERSION}`."));
             }
             Self::MissingKey { key } => return Some(format!("Add `{key}`.")),
-            Self::WrongType { .. } => "`inventory/fleet.schema.json` in an editor shows what each key takes.",
+            Self::WrongType { .. } => {
+                "`inventory/fleet.schema.json` in an editor shows what each key takes."
+            }
             Self::OtherVersion { found } if *found > VERSION => "Install a newer fleet.",
             Self::OtherVersion { .. } => {
                 return Some(format!("Write `version: {VERSION}`."));
@@ -280,7 +286,9 @@ impl Rule {
             Self::OneAddress { .. } => {
                 "Remove one of the two hosts, correct its address, or give both the same access."
             }
-            Self::OneName { .. } => "Rename one: their checkpoints would lie in one folder on some file systems.",
+            Self::OneName { .. } => {
+                "Rename one: their checkpoints would lie in one folder on some file systems."
+            }
             Self::UnknownProfile {
                 nearest: Some(nearest),
                 ..

@@ -82,8 +82,7 @@ pub(super) fn duration(text: &str) -> Result<Duration, Refusal> {
 
 /// A number of bytes, with or without a unit: `16MiB`.
 pub(super) fn size_bytes(text: &str) -> Result<u64, Refusal> {
-    const HINT: &str =
-        "Write a number with a unit, as in `512KiB`, `16MiB` or `1GiB`; kB, MB and GB count by 1000.";
+    const HINT: &str = "Write a number with a unit, as in `512KiB`, `16MiB` or `1GiB`; kB, MB and GB count by 1000.";
     const UNITS: [(&str, u64); 10] = [
         ("", 1),
         ("b", 1),
@@ -288,7 +287,10 @@ pub(super) fn url(text: &str) -> Result<String, Refusal> {
                 .split_once(']')
                 .ok_or_else(|| refuse("the URL's host has no closing bracket"))?;
             let is_v6 = host.parse::<Ipv6Addr>().is_ok();
-            (is_v6, port.strip_prefix(':').or((!port.is_empty()).then_some("?")))
+            (
+                is_v6,
+                port.strip_prefix(':').or((!port.is_empty()).then_some("?")),
+            )
         }
         None => {
             let (host, port) = match authority.split_once(':') {
@@ -398,7 +400,11 @@ pub(super) fn schedule(text: &str) -> Result<String, Refusal> {
         .map_err(|error| {
             let why = error.to_string();
             Refusal::new(
-                format!("{} is not a schedule: {}", quoted(text), why.trim_end_matches('.')),
+                format!(
+                    "{} is not a schedule: {}",
+                    quoted(text),
+                    why.trim_end_matches('.')
+                ),
                 "Write minute, hour, day of month, month and day of week, as in `*/15 * * * *`.",
             )
         })

@@ -5,8 +5,8 @@
 //! message quotes the file beyond a key's name, for it may hold secrets.
 
 use serde::Deserialize;
-use serde_saphyr::options::{DuplicateKeyPolicy, MergeKeyPolicy, Options};
 use serde_saphyr::Error;
+use serde_saphyr::options::{DuplicateKeyPolicy, MergeKeyPolicy, Options};
 
 use super::error::{Problem, Rule};
 use super::raw::{self, At, place_of};

@@ -3,9 +3,9 @@
 use crate::manifest::{FileTime, ScanMark};
 use crate::name::{ParsePathError, RemotePath, escape};
 
-/// The longest path that a host can be asked for by name, without the NUL at its end: Linux's
-/// `PATH_MAX`, less one. Deeper trees can be walked, but not opened by their full path.
-pub const PATH_LENGTH_MAX_BYTES: usize = 4095;
+/// The longest path that a host can be asked for by name: Linux's `PATH_MAX`, for the NUL at the end
+/// takes the room of the leading `/`. Deeper trees can be walked, but not opened by their full path.
+pub const PATH_LENGTH_MAX_BYTES: usize = 4096;
 
 /// A record that is longer than this is no record: a path and a link target of any sane host fit in
 /// many times over.

@@ -48,11 +48,7 @@ impl Base {
                     )
                     .unwrap_or(CONNECT_TIMEOUT),
                 stall_timeout: findings
-                    .take_if_said(
-                        "stall_timeout",
-                        raw.stall_timeout.as_ref(),
-                        value::duration,
-                    )
+                    .take_if_said("stall_timeout", raw.stall_timeout.as_ref(), value::duration)
                     .unwrap_or(STALL_TIMEOUT),
             },
         }
@@ -145,11 +141,7 @@ fn host(
                 )
                 .unwrap_or(base.limits.connect_timeout),
             stall_timeout: findings
-                .take_if_said(
-                    "stall_timeout",
-                    raw.stall_timeout.as_ref(),
-                    value::duration,
-                )
+                .take_if_said("stall_timeout", raw.stall_timeout.as_ref(), value::duration)
                 .unwrap_or(base.limits.stall_timeout),
         },
         schedule: findings.take_if_said("schedule", raw.schedule.as_ref(), value::schedule),
@@ -275,7 +267,14 @@ fn all_sources(
             continue;
         };
         let bringer = format!("profile `{profile_name}`");
-        add_sources(name, &bringer, &profile.sources, &mut all, &mut seen, findings);
+        add_sources(
+            name,
+            &bringer,
+            &profile.sources,
+            &mut all,
+            &mut seen,
+            findings,
+        );
         used.push(profile_name);
     }
     let own = sources(raw.sources.as_ref(), findings);

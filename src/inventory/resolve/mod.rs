@@ -145,10 +145,7 @@ fn profiles(
     profiles
 }
 
-fn sources(
-    raw: Option<&Entries<super::raw::Source>>,
-    findings: &mut Findings,
-) -> Vec<Source> {
+fn sources(raw: Option<&Entries<super::raw::Source>>, findings: &mut Findings) -> Vec<Source> {
     raw.map_or(&[][..], |raw| &raw.0)
         .iter()
         .filter_map(|(name, raw)| source::source(name, raw, findings))

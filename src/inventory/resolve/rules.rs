@@ -73,7 +73,10 @@ fn one_machine(hosts: &[Found], findings: &mut Findings) {
     for found in hosts {
         let name = same_address(found.host.name.as_str());
         let address = found.host.address.as_deref().map(same_address);
-        for key in [Some(name.clone()), address.filter(|address| *address != name)] {
+        for key in [
+            Some(name.clone()),
+            address.filter(|address| *address != name),
+        ] {
             let Some(key) = key else { continue };
             known.entry(key).or_default().push(found);
         }
@@ -81,7 +84,9 @@ fn one_machine(hosts: &[Found], findings: &mut Findings) {
     for (address, mut sharers) in known {
         sharers.sort_by_key(|found| found.address_place);
         // Each against the first of the other access: as many findings as hosts, not as pairs.
-        let Some(first) = sharers.first() else { continue };
+        let Some(first) = sharers.first() else {
+            continue;
+        };
         let unlike = |found: &&&Found| is_writable(&found.host) != is_writable(&first.host);
         for found in sharers.iter().filter(unlike) {
             findings.add_pair(

@@ -46,9 +46,12 @@ fn kind(
     findings: &mut Findings,
 ) -> Option<&'static str> {
     let keys = raw.keys();
-    let mut kinds = keys
-        .iter()
-        .filter_map(|(key, place)| KINDS.iter().find(|(kind, _)| kind == key).map(|k| (k, *place)));
+    let mut kinds = keys.iter().filter_map(|(key, place)| {
+        KINDS
+            .iter()
+            .find(|(kind, _)| kind == key)
+            .map(|k| (k, *place))
+    });
     let Some(((kind, own_keys), place)) = kinds.next() else {
         findings.add(
             said_name.place,
@@ -104,7 +107,11 @@ fn details(kind: &str, raw: &raw::Source, findings: &mut Findings) -> Option<Sou
         "postgres" => SourceKind::Postgres(postgres(raw.postgres.as_ref()?, raw, findings)),
         "command" => {
             let said = raw.command.as_ref()?;
-            if said.value.first().is_none_or(|program| program.value.is_empty()) {
+            if said
+                .value
+                .first()
+                .is_none_or(|program| program.value.is_empty())
+            {
                 findings.add(said.place, nothing("command"));
             }
             let argv = said.value.iter().filter_map(|text| {
@@ -216,11 +223,7 @@ fn newest(raw: &raw::Source, findings: &mut Findings) -> Option<u32> {
     Some(said.value)
 }
 
-fn postgres(
-    said: &At<OneOrMany>,
-    raw: &raw::Source,
-    findings: &mut Findings,
-) -> PostgresSource {
+fn postgres(said: &At<OneOrMany>, raw: &raw::Source, findings: &mut Findings) -> PostgresSource {
     PostgresSource {
         databases: several("postgres", said, value::database, findings),
         dump: choice(
@@ -347,14 +350,15 @@ fn secret<S: std::borrow::Borrow<SecretText>>(
         }
         SecretText::Text(text) => Some(Secret::Text(text.clone())),
         SecretText::Place(place) => match (&place.env, &place.file) {
-            (Some(name), None) => findings
-                .take(key, name, value::argument)
-                .map(Secret::Env),
+            (Some(name), None) => findings.take(key, name, value::argument).map(Secret::Env),
             (None, Some(path)) => findings
                 .take(key, path, value::some_text)
                 .map(|path| Secret::File(PathBuf::from(path))),
             _ => {
-                findings.add(said.place, refuse("it says not exactly one of `env` and `file`"));
+                findings.add(
+                    said.place,
+                    refuse("it says not exactly one of `env` and `file`"),
+                );
                 None
             }
         },

@@ -354,7 +354,7 @@ fn sizes_above_eight_gibibytes_come_from_the_extended_header() {
     .concat();
     let mut stream = MemberStream::new(&bytes[..]);
     let Ok(Event::Begin { head, .. }) = stream.next() else {
-        assert_eq!(bytes, []);
+        assert_eq!(bytes, Vec::<u8>::new());
         return;
     };
     assert_eq!(head.stored_bytes, 9_663_676_928);
@@ -369,7 +369,7 @@ fn binary_numbers_are_read_from_old_headers() {
     });
     let mut stream = MemberStream::new(&bytes[..]);
     let Ok(Event::Begin { head, .. }) = stream.next() else {
-        assert_eq!(bytes, []);
+        assert_eq!(bytes, Vec::<u8>::new());
         return;
     };
     assert_eq!(head.owner.uid, 3_000_000);

@@ -1,0 +1,376 @@
+//! From what was wanted, what arrived and what tar said to the entries of a part.
+//!
+//! An entry is in the part only as the stream told it. What was asked for and did not arrive is
+//! vanished, unreadable or a failure; it is never left out in silence.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::fault::Fault;
+use crate::inventory::Unreadable;
+use crate::manifest::{Entry, EntryKind, Owner, PackName, Piece, Totals};
+use crate::name::{RemotePath, escape};
+use crate::source::notes::Note;
+use crate::source::scan::{Found, FoundKind};
+use crate::tarstream::{self, Member};
+
+use super::listing::{NAMED_MAX, listing};
+use super::plan::Plan;
+use super::receive::Received;
+
+/// The entries of a part, and what is to be said about them.
+#[derive(Debug)]
+pub(super) struct Composed {
+    /// By path.
+    pub(super) entries: Vec<Entry>,
+    /// Regular files and their bytes.
+    pub(super) totals: Totals,
+    /// What the operator should know.
+    pub(super) warnings: Vec<String>,
+    /// Why the part is not what was asked for, though it has entries.
+    pub(super) failure: Option<Error>,
+}
+
+/// Why a part is not what was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Error {
+    /// tar could not read some entries.
+    #[error("{count} of the entries can't be read: {}", listing(*count, first))]
+    Unreadable {
+        /// How many.
+        count: usize,
+        /// The first of them, each with the reason.
+        first: Vec<String>,
+    },
+    /// Entries did not arrive, and nothing says why.
+    #[error("{count} of the entries did not arrive: {}", listing(*count, first))]
+    Missing {
+        /// How many.
+        count: usize,
+        /// The first of them.
+        first: Vec<RemotePath>,
+    },
+    /// tar failed without a reason that concerns an entry.
+    #[error("tar exited with {status}{}", said_text(said))]
+    Tar {
+        /// Its exit status.
+        status: u32,
+        /// What it said.
+        said: Vec<String>,
+    },
+    /// What arrived is no tree.
+    #[error("what arrived can't be put back safely")]
+    Tree(#[from] tarstream::tree::Error),
+    /// A hard link leads to something that did not arrive before it.
+    #[error("the hard link `{path}` leads to `{target}`, which did not arrive before it")]
+    Link {
+        /// The link.
+        path: RemotePath,
+        /// Its target.
+        target: RemotePath,
+    },
+}
+
+fn said_text(said: &[String]) -> String {
+    if said.is_empty() {
+        String::new()
+    } else {
+        format!(": {}", said.join("; "))
+    }
+}
+
+impl Fault for Error {
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Unreadable { .. } => {
+                "Say `sudo: true` at the source to read them, or `unreadable: skip` to go on without them.".to_owned()
+            }
+            Self::Missing { .. } | Self::Tar { .. } => {
+                "Run the command again; `fleet doctor` shows which tools the host has.".to_owned()
+            }
+            Self::Tree(error) => return error.hint(),
+            Self::Link { .. } => "The tree changed while it was read. Run the command again.".to_owned(),
+        })
+    }
+}
+
+/// What tar said, sorted by entry.
+#[derive(Default)]
+struct Said {
+    gone: HashSet<RemotePath>,
+    changed: HashSet<RemotePath>,
+    shrank: HashSet<RemotePath>,
+    unread: HashMap<RemotePath, String>,
+    others: Vec<String>,
+}
+
+impl Said {
+    fn of(notes: Vec<Note>) -> Self {
+        let mut said = Self::default();
+        for note in notes {
+            let unread = match note {
+                Note::Vanished(path) => {
+                    said.gone.insert(path);
+                    continue;
+                }
+                Note::Changed(path) => {
+                    said.changed.insert(path);
+                    continue;
+                }
+                Note::Shrank(path) => {
+                    said.shrank.insert(path);
+                    continue;
+                }
+                Note::Other(text) => {
+                    said.others.push(escape(text.as_bytes()));
+                    continue;
+                }
+                Note::Denied(path) => (path, "permission denied".to_owned()),
+                Note::TooLong(path) => (path, "its name is too long".to_owned()),
+                Note::Unread(path, why) => (path, escape(why.as_bytes())),
+            };
+            said.unread.insert(unread.0, unread.1);
+        }
+        said
+    }
+}
+
+/// Puts a part together. `status` is tar's, `pack` the name of the pack that `received` is in.
+pub(super) fn compose(
+    plan: Plan,
+    received: &Received,
+    notes: Vec<Note>,
+    status: u32,
+    unreadable: Unreadable,
+    pack: &PackName,
+) -> Composed {
+    let mut said = Said::of(notes);
+    let mut composed = Composed {
+        entries: Vec::with_capacity(plan.wanted.len() + plan.sockets.len()),
+        totals: Totals::default(),
+        warnings: plan.warnings,
+        failure: None,
+    };
+    let arrived: HashMap<&RemotePath, &(Member, u64)> = received
+        .members
+        .iter()
+        .map(|entry| (&entry.0.head.path, entry))
+        .collect();
+    let mut missing = Missing::default();
+    for found in plan.wanted {
+        let Some((member, offset)) = arrived.get(&found.path) else {
+            missing.add(found.path, &said, received.cut.is_some());
+            continue;
+        };
+        let kind = member.entry_kind(|target| match arrived.get(target) {
+            Some((target, before)) if before < offset => match target.head.kind {
+                tarstream::Kind::File { size_bytes } => Some((size_bytes, target.sha256?)),
+                _ => None,
+            },
+            _ => None,
+        });
+        let Some(kind) = kind else {
+            if let tarstream::Kind::HardLink { target } = &member.head.kind {
+                composed.failure = Some(Error::Link {
+                    path: found.path,
+                    target: target.clone(),
+                });
+            }
+            continue;
+        };
+        let changed = said.changed.contains(&found.path) || said.shrank.contains(&found.path);
+        let piece = Piece {
+            pack: pack.clone(),
+            member: found.path.member().to_vec(),
+            offset_bytes: *offset,
+        };
+        composed
+            .entries
+            .push(entry(found, member, kind, piece, changed));
+    }
+    composed
+        .entries
+        .extend(plan.sockets.into_iter().filter_map(socket));
+    composed.entries.sort_by(|a, b| a.path.cmp(&b.path));
+    for entry in &composed.entries {
+        if let Some(bytes) = entry.file_bytes() {
+            composed.totals.files += 1;
+            composed.totals.bytes += bytes;
+        }
+    }
+    said.others
+        .retain(|text| !text.starts_with("sudo: unable to resolve host"));
+    composed.conclude(
+        plan.unreadable.is_some(),
+        missing,
+        &said,
+        status,
+        unreadable,
+    );
+    if composed.failure.is_none()
+        && let Err(error) = tarstream::tree::check(
+            &plan.roots,
+            composed.entries.iter().map(|e| (&e.path, &e.kind)),
+        )
+    {
+        composed.entries.clear();
+        composed.totals = Totals::default();
+        composed.failure = Some(Error::Tree(error));
+    }
+    composed
+}
+
+/// What was asked for and did not arrive, by reason.
+#[derive(Default)]
+struct Missing {
+    vanished: Vec<RemotePath>,
+    unread: Vec<String>,
+    unexplained: Vec<RemotePath>,
+}
+
+impl Missing {
+    fn add(&mut self, path: RemotePath, said: &Said, cut: bool) {
+        if said.gone.contains(&path) {
+            self.vanished.push(path);
+        } else if let Some(why) = said.unread.get(&path) {
+            self.unread.push(format!("{path} ({why})"));
+        } else if !cut {
+            self.unexplained.push(path);
+        }
+    }
+}
+
+impl Composed {
+    fn conclude(
+        &mut self,
+        fails_anyway: bool,
+        mut missing: Missing,
+        said: &Said,
+        status: u32,
+        unreadable: Unreadable,
+    ) {
+        let shrank: Vec<&RemotePath> = sorted(&said.shrank);
+        let changed: Vec<&RemotePath> = sorted(&said.changed)
+            .into_iter()
+            .filter(|path| !said.shrank.contains(*path))
+            .collect();
+        self.warn("changed while being read", &changed);
+        self.warn(
+            "got shorter while being read, the missing end is zeros",
+            &shrank,
+        );
+        self.warn("vanished before being read", &missing.vanished);
+        // Read, but not well: "Read error at byte 0".
+        for (path, why) in &said.unread {
+            let text = format!("{path} ({why})");
+            let arrived = self
+                .entries
+                .binary_search_by(|entry| entry.path.cmp(path))
+                .is_ok();
+            if arrived && !missing.unread.contains(&text) {
+                missing.unread.push(text);
+            }
+        }
+        missing.unread.sort();
+        let explained = !missing.unread.is_empty() || !missing.vanished.is_empty() || fails_anyway;
+        if !missing.unread.is_empty() {
+            let count = missing.unread.len();
+            missing.unread.truncate(NAMED_MAX);
+            let error = Error::Unreadable {
+                count,
+                first: missing.unread,
+            };
+            match unreadable {
+                Unreadable::Skip => self.warnings.push(error.to_string()),
+                Unreadable::Fail => self.fail(error),
+            }
+        }
+        if !missing.unexplained.is_empty() {
+            let count = missing.unexplained.len();
+            missing.unexplained.truncate(NAMED_MAX);
+            self.fail(Error::Missing {
+                count,
+                first: missing.unexplained,
+            });
+        }
+        if status > 2 || (status == 2 && !explained) {
+            self.fail(Error::Tar {
+                status,
+                said: said.others.clone(),
+            });
+        }
+    }
+
+    fn fail(&mut self, error: Error) {
+        if self.failure.is_none() {
+            self.failure = Some(error);
+        }
+    }
+
+    fn warn<T: std::fmt::Display>(&mut self, what: &str, paths: &[T]) {
+        if !paths.is_empty() {
+            let noun = if paths.len() == 1 { "entry" } else { "entries" };
+            self.warnings.push(format!(
+                "{} {noun} {what}: {}",
+                paths.len(),
+                listing(paths.len(), paths)
+            ));
+        }
+    }
+}
+
+fn sorted(paths: &HashSet<RemotePath>) -> Vec<&RemotePath> {
+    let mut paths: Vec<&RemotePath> = paths.iter().collect();
+    paths.sort();
+    paths
+}
+
+fn entry(found: Found, member: &Member, kind: EntryKind, piece: Piece, changed: bool) -> Entry {
+    let mark = found.facts.map(|facts| facts.mark);
+    // What the scan saw is of use next time only if the stream told of the same thing.
+    let same = mark.is_some_and(|mark| {
+        let size_fits = match &kind {
+            EntryKind::File { size_bytes, .. } | EntryKind::HardLink { size_bytes, .. } => {
+                *size_bytes == mark.size_bytes
+            }
+            EntryKind::Directory
+            | EntryKind::Symlink { .. }
+            | EntryKind::Fifo
+            | EntryKind::Socket
+            | EntryKind::CharDevice { .. }
+            | EntryKind::BlockDevice { .. } => true,
+        };
+        size_fits && member.head.mtime == mark.mtime
+    });
+    Entry {
+        path: found.path,
+        kind,
+        mode: member.head.mode,
+        owner: member.head.owner.clone(),
+        mtime: member.head.mtime,
+        scan: mark,
+        content: vec![piece],
+        unstable: changed || (mark.is_some() && !same),
+    }
+}
+
+fn socket(found: Found) -> Option<Entry> {
+    let facts = found.facts?;
+    debug_assert_eq!(facts.kind, FoundKind::Socket);
+    Some(Entry {
+        path: found.path,
+        kind: EntryKind::Socket,
+        mode: facts.mode,
+        owner: Owner {
+            uid: facts.uid,
+            gid: facts.gid,
+            ..Owner::default()
+        },
+        mtime: facts.mark.mtime,
+        scan: Some(facts.mark),
+        content: Vec::new(),
+        unstable: false,
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,303 @@
+//! Every way in which what arrived can differ from what was asked for.
+
+use super::*;
+use crate::digest::Sha256;
+use crate::manifest::{FileTime, ScanMark};
+use crate::source::scan::Facts;
+use crate::tarstream::{Head, Kind};
+
+const TIME: FileTime = FileTime {
+    seconds: 7,
+    nanoseconds: 0,
+};
+
+fn path(text: &str) -> RemotePath {
+    text.parse().expect("a path")
+}
+
+fn found(kind: FoundKind, at: &str) -> Found {
+    let mark = ScanMark {
+        inode: 1,
+        device: 1,
+        links: 1,
+        size_bytes: 5,
+        mtime: TIME,
+        ctime: TIME,
+    };
+    let facts = Facts {
+        kind,
+        mode: 0o600,
+        uid: 3,
+        gid: 4,
+        mark,
+        link: Vec::new(),
+        readable: true,
+    };
+    Found {
+        path: path(at),
+        facts: Some(facts),
+    }
+}
+
+fn member(kind: Kind, at: &str) -> Member {
+    let sha256 = matches!(kind, Kind::File { .. }).then(|| Sha256::of(at.as_bytes()));
+    let head = Head {
+        path: path(at),
+        kind,
+        mode: 0o644,
+        owner: Owner::default(),
+        mtime: TIME,
+        stored_bytes: 512,
+    };
+    Member { head, sha256 }
+}
+
+fn file(at: &str) -> Member {
+    member(Kind::File { size_bytes: 5 }, at)
+}
+
+fn plan(wanted: &[&str]) -> Plan {
+    let mut found: Vec<Found> = wanted.iter().map(|at| found(FoundKind::File, at)).collect();
+    found.insert(0, self::found(FoundKind::Directory, "/a"));
+    Plan {
+        roots: vec![path("/a")],
+        wanted: found,
+        ..Plan::default()
+    }
+}
+
+fn received(members: Vec<Member>) -> Received {
+    let mut all = vec![member(Kind::Directory, "/a")];
+    all.extend(members);
+    let members = all.into_iter().zip((0..).step_by(1024)).collect();
+    Received {
+        members,
+        pack: None,
+        content_bytes: 0,
+        cut: None,
+    }
+}
+
+fn compose_with(plan: Plan, received: &Received, notes: Vec<Note>, status: u32) -> Composed {
+    let pack = "packs/20261121T101500Z/app.tar.zst"
+        .parse()
+        .expect("a pack");
+    compose(plan, received, notes, status, Unreadable::Fail, &pack)
+}
+
+fn paths(composed: &Composed) -> Vec<String> {
+    composed
+        .entries
+        .iter()
+        .map(|entry| entry.path.to_string())
+        .collect()
+}
+
+#[test]
+fn what_arrived_is_recorded_as_the_stream_told_it() {
+    let mut plan = plan(&["/a/x"]);
+    plan.sockets.push(found(FoundKind::Socket, "/a/s"));
+    let composed = compose_with(plan, &received(vec![file("/a/x")]), Vec::new(), 0);
+    assert_eq!(paths(&composed), ["/a", "/a/s", "/a/x"]);
+    assert_eq!(composed.failure, None);
+    assert_eq!(composed.totals, Totals { files: 1, bytes: 5 });
+    let entry = &composed.entries[2];
+    assert_eq!(
+        entry.kind,
+        EntryKind::File {
+            size_bytes: 5,
+            sha256: Sha256::of(b"/a/x")
+        }
+    );
+    assert_eq!((entry.mode, entry.unstable), (0o644, false));
+    assert_eq!(entry.content[0].member, b"a/x");
+    assert_eq!(entry.content[0].offset_bytes, 1024);
+    assert_eq!(composed.entries[1].content, []);
+}
+
+#[test]
+fn vanished_and_changed_entries_are_warnings() {
+    let notes = vec![
+        Note::Vanished(path("/a/gone")),
+        Note::Changed(path("/a/x")),
+        Note::Shrank(path("/a/y")),
+    ];
+    let composed = compose_with(
+        plan(&["/a/gone", "/a/x", "/a/y"]),
+        &received(vec![file("/a/x"), file("/a/y")]),
+        notes,
+        2,
+    );
+    assert_eq!(composed.failure, None);
+    assert_eq!(
+        composed.warnings,
+        [
+            "1 entry changed while being read: /a/x",
+            "1 entry got shorter while being read, the missing end is zeros: /a/y",
+            "1 entry vanished before being read: /a/gone",
+        ]
+    );
+    let unstable: Vec<bool> = composed
+        .entries
+        .iter()
+        .map(|entry| entry.unstable)
+        .collect();
+    assert_eq!(unstable, [false, true, true]);
+}
+
+#[test]
+fn a_file_that_is_not_what_the_scan_saw_is_fetched_again_next_time() {
+    let composed = compose_with(
+        plan(&["/a/x"]),
+        &received(vec![member(Kind::File { size_bytes: 6 }, "/a/x")]),
+        Vec::new(),
+        0,
+    );
+    assert_eq!(
+        (composed.failure, composed.entries[1].unstable),
+        (None, true)
+    );
+}
+
+#[test]
+fn what_did_not_arrive_without_a_reason_is_a_failure() {
+    let composed = compose_with(
+        plan(&["/a/x", "/a/y"]),
+        &received(vec![file("/a/x")]),
+        Vec::new(),
+        0,
+    );
+    assert_eq!(
+        composed.failure,
+        Some(Error::Missing {
+            count: 1,
+            first: vec![path("/a/y")]
+        })
+    );
+    assert_eq!(paths(&composed), ["/a", "/a/x"]);
+}
+
+#[test]
+fn after_a_cut_the_cut_is_the_reason() {
+    let mut received = received(vec![file("/a/x")]);
+    received.cut = Some(tarstream::Error::Cut {
+        offset: 9,
+        within: None,
+    });
+    let composed = compose_with(plan(&["/a/x", "/a/y"]), &received, Vec::new(), 0);
+    assert_eq!((composed.failure, composed.warnings), (None, Vec::new()));
+}
+
+#[test]
+fn what_tar_could_not_read_is_a_failure_that_names_it() {
+    let notes = || {
+        vec![
+            Note::Denied(path("/a/x")),
+            Note::Unread(
+                path("/a/y"),
+                "Read error at byte 0: Input/output error".to_owned(),
+            ),
+        ]
+    };
+    let composed = compose_with(
+        plan(&["/a/x", "/a/y"]),
+        &received(vec![file("/a/y")]),
+        notes(),
+        2,
+    );
+    let text = "2 of the entries can't be read: /a/x (permission denied), \
+                /a/y (Read error at byte 0: Input/output error)";
+    assert_eq!(
+        composed.failure.map(|error| error.to_string()).as_deref(),
+        Some(text)
+    );
+    let pack = "packs/20261121T101500Z/app.tar.zst"
+        .parse()
+        .expect("a pack");
+    let skipping = compose(
+        plan(&["/a/x", "/a/y"]),
+        &received(vec![file("/a/y")]),
+        notes(),
+        2,
+        Unreadable::Skip,
+        &pack,
+    );
+    assert_eq!(
+        (skipping.failure, skipping.warnings),
+        (None, vec![text.to_owned()])
+    );
+}
+
+#[test]
+fn a_tar_that_fails_without_a_reason_is_a_failure() {
+    let notes = vec![Note::Other("tar: Cannot chdir: boom".to_owned())];
+    let composed = compose_with(plan(&["/a/x"]), &received(vec![file("/a/x")]), notes, 2);
+    assert_eq!(
+        composed.failure.map(|error| error.to_string()).as_deref(),
+        Some("tar exited with 2: tar: Cannot chdir: boom")
+    );
+    let killed = compose_with(
+        plan(&["/a/x"]),
+        &received(vec![file("/a/x")]),
+        Vec::new(),
+        137,
+    );
+    assert_eq!(
+        killed.failure,
+        Some(Error::Tar {
+            status: 137,
+            said: Vec::new()
+        })
+    );
+}
+
+#[test]
+fn a_hard_link_needs_its_target_before_it() {
+    let link = |at: &str, target: &str| {
+        member(
+            Kind::HardLink {
+                target: path(target),
+            },
+            at,
+        )
+    };
+    let whole = received(vec![file("/a/x"), link("/a/y", "/a/x")]);
+    let composed = compose_with(plan(&["/a/x", "/a/y"]), &whole, Vec::new(), 0);
+    assert_eq!(composed.failure, None);
+    assert_eq!(
+        composed.totals,
+        Totals {
+            files: 2,
+            bytes: 10
+        }
+    );
+    let dangling = received(vec![link("/a/x", "/a/y"), file("/a/y")]);
+    let composed = compose_with(plan(&["/a/x", "/a/y"]), &dangling, Vec::new(), 0);
+    assert_eq!(
+        composed.failure,
+        Some(Error::Link {
+            path: path("/a/x"),
+            target: path("/a/y")
+        })
+    );
+}
+
+#[test]
+fn what_would_be_written_through_a_link_is_not_kept() {
+    let through = received(vec![
+        member(
+            Kind::Symlink {
+                target: b"/etc".to_vec(),
+            },
+            "/a/l",
+        ),
+        file("/a/l/passwd"),
+    ]);
+    let composed = compose_with(plan(&["/a/l", "/a/l/passwd"]), &through, Vec::new(), 0);
+    assert!(
+        matches!(composed.failure, Some(Error::Tree(_))),
+        "{:?}",
+        composed.failure
+    );
+    assert_eq!(composed.entries, Vec::new());
+}

@@ -1,0 +1,330 @@
+//! From what a scan found to what is asked for.
+
+use std::collections::HashSet;
+
+use crate::fault::Fault;
+use crate::inventory::{DirectorySource, Unreadable};
+use crate::manifest::Totals;
+use crate::name::{RemotePath, escape};
+use crate::source::exclude::Exclude;
+use crate::source::notes::FindNote;
+use crate::source::scan::{Found, FoundKind, PATH_LENGTH_MAX_BYTES};
+
+use super::listing::{NAMED_MAX, listing};
+
+/// What a directory source comes to on a host.
+#[derive(Debug, Default)]
+pub(super) struct Plan {
+    /// The roots that are there.
+    pub(super) roots: Vec<RemotePath>,
+    /// What is asked for, by path, each once; every directory before what lies in it.
+    pub(super) wanted: Vec<Found>,
+    /// What is recorded without being asked for.
+    pub(super) sockets: Vec<Found>,
+    /// What the account cannot read, and why that is no warning.
+    pub(super) unreadable: Option<Error>,
+    /// What the operator should know.
+    pub(super) warnings: Vec<String>,
+    /// Regular files that were found, as far as the host tells.
+    pub(super) totals: Totals,
+}
+
+/// Why a source cannot be captured as it was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Error {
+    /// A root is not there.
+    #[error("{root} does not exist")]
+    Missing {
+        /// The root.
+        root: RemotePath,
+    },
+    /// A root cannot be reached by the account.
+    #[error("{root} can't be reached: permission denied")]
+    Denied {
+        /// The root.
+        root: RemotePath,
+    },
+    /// A root is a symbolic link.
+    #[error("{root} is a symbolic link to {}", escape(target))]
+    Link {
+        /// The root.
+        root: RemotePath,
+        /// The text of the link.
+        target: Vec<u8>,
+    },
+    /// A root is no directory.
+    #[error("{root} is not a directory")]
+    NotADirectory {
+        /// The root.
+        root: RemotePath,
+    },
+    /// The scan failed in a way that nothing explains.
+    #[error("the scan failed: {}", said.join("; "))]
+    Scan {
+        /// What `find` said.
+        said: Vec<String>,
+    },
+    /// The account cannot read some entries.
+    #[error("{}", unreadable_text(*count, first))]
+    Unreadable {
+        /// How many.
+        count: usize,
+        /// The first of them.
+        first: Vec<RemotePath>,
+    },
+    /// There is nothing in it.
+    #[error("{} is empty", roots_text(roots))]
+    Empty {
+        /// The roots that are there.
+        roots: Vec<RemotePath>,
+    },
+}
+
+fn unreadable_text(count: usize, first: &[RemotePath]) -> String {
+    let noun = if count == 1 { "entry" } else { "entries" };
+    format!("{count} {noun} can't be read: {}", listing(count, first))
+}
+
+fn roots_text(roots: &[RemotePath]) -> String {
+    roots
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+impl Fault for Error {
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Missing { .. } => {
+                "Correct the path, or say `optional: true` at the source if this host need not have it.".to_owned()
+            }
+            Self::Denied { .. } => "Say `sudo: true` at the source, or log in as an account that may read it.".to_owned(),
+            Self::Link { target, .. } if target.starts_with(b"/") => {
+                format!("Name the directory itself: `directory: {}`.", escape(target))
+            }
+            Self::Link { .. } => "Name the directory that it leads to.".to_owned(),
+            Self::NotADirectory { .. } => "Single files are captured by a `files:` source.".to_owned(),
+            Self::Scan { .. } => "`fleet doctor` shows what each source would read.".to_owned(),
+            Self::Unreadable { .. } => {
+                "Say `sudo: true` at the source to read them, or `unreadable: skip` to go on without them.".to_owned()
+            }
+            Self::Empty { .. } => "Say `may_shrink: true` at the source if that is how it should be.".to_owned(),
+        })
+    }
+}
+
+impl Plan {
+    /// Sorts out what was found. None: nothing of an optional source is there.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] for roots that are not what the inventory says, and for a scan that cannot be trusted.
+    pub(super) fn make(
+        source: &DirectorySource,
+        optional: bool,
+        exclude: &Exclude,
+        found: Vec<Found>,
+        notes: &[FindNote],
+    ) -> Result<Option<Self>, Error> {
+        let mut plan = Self {
+            roots: roots(source, optional, &found, notes)?,
+            ..Self::default()
+        };
+        if plan.roots.is_empty() {
+            return Ok(None);
+        }
+        let mut kept = keep(&plan.roots, exclude, found);
+        kept.sort_by(|a, b| a.path.cmp(&b.path));
+        kept.dedup_by(|a, b| a.path == b.path);
+        let unreadable = plan.sort_out(kept);
+        plan.judge_unreadable(source.unreadable, unreadable);
+        Ok(Some(plan))
+    }
+
+    /// Whether there is nothing but the roots.
+    pub(super) fn is_empty(&self) -> bool {
+        self.wanted.len() + self.sockets.len() <= self.roots.len() && self.unreadable.is_none()
+    }
+
+    fn sort_out(&mut self, kept: Vec<Found>) -> Vec<RemotePath> {
+        let mut unreadable = Vec::new();
+        let mut closed: HashSet<RemotePath> = HashSet::new();
+        let mut too_long = Vec::new();
+        let mut strange = Vec::new();
+        for entry in kept {
+            let facts = entry.facts.as_ref();
+            if entry
+                .path
+                .parent()
+                .is_some_and(|parent| closed.contains(&parent))
+            {
+                closed.insert(entry.path);
+            } else if entry.path.as_bytes().len() > PATH_LENGTH_MAX_BYTES {
+                closed.insert(entry.path.clone());
+                too_long.push(entry.path);
+            } else if facts.is_some_and(|facts| !facts.readable) {
+                closed.insert(entry.path.clone());
+                unreadable.push(entry.path);
+            } else {
+                match facts.map(|facts| facts.kind) {
+                    Some(FoundKind::Socket) => self.sockets.push(entry),
+                    Some(FoundKind::Other) => strange.push(entry.path),
+                    Some(FoundKind::File) => {
+                        self.totals.files += 1;
+                        self.totals.bytes += facts.map_or(0, |facts| facts.mark.size_bytes);
+                        self.wanted.push(entry);
+                    }
+                    Some(
+                        FoundKind::Directory
+                        | FoundKind::Symlink
+                        | FoundKind::Fifo
+                        | FoundKind::CharDevice
+                        | FoundKind::BlockDevice,
+                    )
+                    | None => self.wanted.push(entry),
+                }
+            }
+        }
+        self.warn("longer than the host can open", "not fetched", &too_long);
+        self.warn(
+            "of a kind that no archive can hold",
+            "not fetched",
+            &strange,
+        );
+        unreadable
+    }
+
+    fn warn(&mut self, what: &str, consequence: &str, paths: &[RemotePath]) {
+        if !paths.is_empty() {
+            let count = paths.len();
+            let noun = if count == 1 { "path is" } else { "paths are" };
+            self.warnings.push(format!(
+                "{count} {noun} {what}, {consequence}: {}",
+                listing(count, paths)
+            ));
+        }
+    }
+
+    fn judge_unreadable(&mut self, meaning: Unreadable, mut unreadable: Vec<RemotePath>) {
+        if unreadable.is_empty() {
+            return;
+        }
+        let count = unreadable.len();
+        unreadable.truncate(NAMED_MAX);
+        let error = Error::Unreadable {
+            count,
+            first: unreadable,
+        };
+        match meaning {
+            Unreadable::Fail => self.unreadable = Some(error),
+            Unreadable::Skip => self.warnings.push(error.to_string()),
+        }
+    }
+}
+
+fn roots(
+    source: &DirectorySource,
+    optional: bool,
+    found: &[Found],
+    notes: &[FindNote],
+) -> Result<Vec<RemotePath>, Error> {
+    let others: Vec<String> = notes
+        .iter()
+        .filter_map(|note| match note {
+            FindNote::Other(said) => Some(escape(said.as_bytes())),
+            FindNote::Missing(_) | FindNote::Denied(_) => None,
+        })
+        .collect();
+    let mut present = Vec::new();
+    for root in &source.roots {
+        let Some(entry) = found.iter().find(|entry| entry.path == *root) else {
+            let about = |said: &str| said.contains(&*String::from_utf8_lossy(root.as_bytes()));
+            if notes
+                .iter()
+                .any(|note| matches!(note, FindNote::Denied(said) if about(said)))
+            {
+                return Err(Error::Denied { root: root.clone() });
+            }
+            if !notes
+                .iter()
+                .any(|note| matches!(note, FindNote::Missing(said) if about(said)))
+            {
+                return Err(Error::Scan {
+                    said: if others.is_empty() {
+                        vec![format!("nothing was said of {root}")]
+                    } else {
+                        others
+                    },
+                });
+            }
+            if optional {
+                continue;
+            }
+            return Err(Error::Missing { root: root.clone() });
+        };
+        match entry.facts.as_ref().map(|facts| (facts.kind, &facts.link)) {
+            None | Some((FoundKind::Directory, _)) => present.push(root.clone()),
+            Some((FoundKind::Symlink, target)) => {
+                return Err(Error::Link {
+                    root: root.clone(),
+                    target: target.clone(),
+                });
+            }
+            Some((
+                FoundKind::File
+                | FoundKind::Fifo
+                | FoundKind::Socket
+                | FoundKind::CharDevice
+                | FoundKind::BlockDevice
+                | FoundKind::Other,
+                _,
+            )) => return Err(Error::NotADirectory { root: root.clone() }),
+        }
+    }
+    let unexplained: Vec<String> = others
+        .into_iter()
+        .filter(|said| !said.starts_with("sudo: unable to resolve host"))
+        .collect();
+    if unexplained.is_empty() {
+        Ok(present)
+    } else {
+        Err(Error::Scan { said: unexplained })
+    }
+}
+
+/// What no pattern leaves out. With nested roots an entry stays if any root keeps it.
+fn keep(roots: &[RemotePath], exclude: &Exclude, mut found: Vec<Found>) -> Vec<Found> {
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    let mut kept = vec![false; found.len()];
+    for root in roots {
+        let mut left_out: HashSet<RemotePath> = HashSet::new();
+        for (index, entry) in found.iter().enumerate() {
+            if !entry.path.is_within(root) {
+                continue;
+            }
+            // Only some finds tell what is a directory; for the others it is what something lies in.
+            let is_directory = match &entry.facts {
+                Some(facts) => facts.kind == FoundKind::Directory,
+                None => found.get(index + 1).is_some_and(|next| {
+                    next.path != entry.path && next.path.is_within(&entry.path)
+                }),
+            };
+            let parent_left_out = entry
+                .path
+                .parent()
+                .is_some_and(|parent| left_out.contains(&parent));
+            if parent_left_out || exclude.leaves_out(root, &entry.path, is_directory) {
+                left_out.insert(entry.path.clone());
+            } else {
+                kept[index] = true;
+            }
+        }
+    }
+    let mut kept = kept.into_iter();
+    found.retain(|_| kept.next().unwrap_or(false));
+    found
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,264 @@
+//! What a scan found, sorted out: every way in which a source can be other than asked for.
+
+use super::*;
+use crate::manifest::{FileTime, ScanMark};
+use crate::source::scan::Facts;
+
+fn path(text: &str) -> RemotePath {
+    text.parse().expect("a path")
+}
+
+fn found(kind: FoundKind, at: &str) -> Found {
+    let time = FileTime {
+        seconds: 1,
+        nanoseconds: 0,
+    };
+    let mark = ScanMark {
+        inode: 1,
+        device: 1,
+        links: 1,
+        size_bytes: 10,
+        mtime: time,
+        ctime: time,
+    };
+    let facts = Facts {
+        kind,
+        mode: 0o644,
+        uid: 0,
+        gid: 0,
+        mark,
+        link: Vec::new(),
+        readable: true,
+    };
+    Found {
+        path: path(at),
+        facts: Some(facts),
+    }
+}
+
+fn unreadable(kind: FoundKind, at: &str) -> Found {
+    let mut found = found(kind, at);
+    found.facts.as_mut().expect("facts").readable = false;
+    found
+}
+
+fn source(roots: &[&str]) -> DirectorySource {
+    DirectorySource {
+        roots: roots.iter().map(|root| path(root)).collect(),
+        exclude: Vec::new(),
+        one_file_system: true,
+        unreadable: Unreadable::Fail,
+    }
+}
+
+fn make(
+    source: &DirectorySource,
+    optional: bool,
+    found: Vec<Found>,
+    notes: &[FindNote],
+) -> Result<Option<Plan>, Error> {
+    let exclude = Exclude::new(&source.exclude).expect("patterns");
+    Plan::make(source, optional, &exclude, found, notes)
+}
+
+fn missing(root: &str) -> FindNote {
+    FindNote::Missing(format!("find: '{root}': No such file or directory"))
+}
+
+fn wanted(plan: &Plan) -> Vec<String> {
+    plan.wanted
+        .iter()
+        .map(|found| found.path.to_string())
+        .collect()
+}
+
+use FoundKind::{Directory, File, Socket, Symlink};
+
+#[test]
+fn entries_are_asked_for_by_path_and_once() {
+    let tree = vec![
+        found(Directory, "/a"),
+        found(File, "/a/z"),
+        found(Directory, "/a/b"),
+        found(File, "/a/b/x"),
+        found(File, "/a/b-c"),
+        found(Directory, "/a/b"),
+        found(File, "/a/b/x"),
+        found(Socket, "/a/s"),
+    ];
+    let plan = make(&source(&["/a", "/a/b"]), false, tree, &[])
+        .expect("a plan")
+        .expect("there");
+    assert_eq!(wanted(&plan), ["/a", "/a/b", "/a/b-c", "/a/b/x", "/a/z"]);
+    assert_eq!(plan.sockets.len(), 1);
+    assert_eq!(
+        plan.totals,
+        Totals {
+            files: 3,
+            bytes: 30
+        }
+    );
+    assert_eq!(plan.warnings, Vec::<String>::new());
+}
+
+#[test]
+fn what_lies_in_an_excluded_directory_is_left_out_with_it() {
+    let mut source = source(&["/a"]);
+    source.exclude = vec![
+        "cache/".to_owned(),
+        "*.log".to_owned(),
+        "!keep.log".to_owned(),
+    ];
+    let tree = vec![
+        found(Directory, "/a"),
+        found(Directory, "/a/cache"),
+        found(File, "/a/cache/keep.log"),
+        found(File, "/a/cache-not"),
+        found(File, "/a/x.log"),
+        found(File, "/a/keep.log"),
+    ];
+    let plan = make(&source, false, tree, &[])
+        .expect("a plan")
+        .expect("there");
+    assert_eq!(wanted(&plan), ["/a", "/a/cache-not", "/a/keep.log"]);
+}
+
+#[test]
+fn finds_that_tell_only_names_are_understood_too() {
+    let mut source = source(&["/a"]);
+    source.exclude = vec!["cache/".to_owned()];
+    let tree = ["/a", "/a/cache", "/a/cache/x", "/a/f"]
+        .map(|at| Found {
+            path: path(at),
+            facts: None,
+        })
+        .to_vec();
+    let plan = make(&source, false, tree, &[])
+        .expect("a plan")
+        .expect("there");
+    assert_eq!(wanted(&plan), ["/a", "/a/f"]);
+}
+
+#[test]
+fn a_root_that_is_missing_is_a_failure_unless_it_is_optional() {
+    let there = || vec![found(Directory, "/a"), found(File, "/a/x")];
+    let both = source(&["/a", "/b"]);
+    assert_eq!(
+        make(&both, false, there(), &[missing("/b")]).map(|_| ()),
+        Err(Error::Missing { root: path("/b") })
+    );
+    let plan = make(&both, true, there(), &[missing("/b")])
+        .expect("a plan")
+        .expect("there");
+    assert_eq!(plan.roots, [path("/a")]);
+    let nothing = make(&source(&["/b"]), true, Vec::new(), &[missing("/b")]);
+    assert!(matches!(nothing, Ok(None)), "{nothing:?}");
+}
+
+#[test]
+fn a_root_that_cannot_be_reached_is_never_taken_for_missing() {
+    let denied = [FindNote::Denied("find: '/b': Permission denied".to_owned())];
+    assert_eq!(
+        make(&source(&["/b"]), true, Vec::new(), &denied).map(|_| ()),
+        Err(Error::Denied { root: path("/b") })
+    );
+    assert_eq!(
+        make(&source(&["/b"]), true, Vec::new(), &[]).map(|_| ()),
+        Err(Error::Scan {
+            said: vec!["nothing was said of /b".to_owned()]
+        })
+    );
+}
+
+#[test]
+fn a_root_that_is_no_directory_is_a_failure() {
+    let mut link = found(Symlink, "/a");
+    link.facts.as_mut().expect("facts").link = b"/srv/\x1ba".to_vec();
+    let error = make(&source(&["/a"]), true, vec![link], &[]).expect_err("a link");
+    assert_eq!(error.to_string(), r"/a is a symbolic link to /srv/\u{1b}a");
+    assert_eq!(
+        error.hint().as_deref(),
+        Some(r"Name the directory itself: `directory: /srv/\u{1b}a`.")
+    );
+    assert_eq!(
+        make(&source(&["/a"]), false, vec![found(File, "/a")], &[]).map(|_| ()),
+        Err(Error::NotADirectory { root: path("/a") })
+    );
+}
+
+#[test]
+fn what_find_cannot_explain_is_a_failure() {
+    let tree = || vec![found(Directory, "/a"), found(File, "/a/x")];
+    let said = FindNote::Other("find: read error: Input/output error".to_owned());
+    assert_eq!(
+        make(&source(&["/a"]), false, tree(), &[said]).map(|_| ()),
+        Err(Error::Scan {
+            said: vec!["find: read error: Input/output error".to_owned()]
+        })
+    );
+    let harmless = FindNote::Other("sudo: unable to resolve host x: No address".to_owned());
+    assert!(make(&source(&["/a"]), false, tree(), &[harmless]).is_ok());
+}
+
+#[test]
+fn unreadable_entries_are_named_up_to_ten() {
+    let mut tree = vec![found(Directory, "/a"), unreadable(Directory, "/a/closed")];
+    tree.push(found(File, "/a/closed/x"));
+    tree.extend((0..11).map(|n| unreadable(File, &format!("/a/f{n:02}"))));
+    let plan = make(&source(&["/a"]), false, tree.clone(), &[])
+        .expect("a plan")
+        .expect("there");
+    assert_eq!(wanted(&plan), ["/a"]);
+    assert_eq!(
+        plan.unreadable.expect("unreadable").to_string(),
+        "12 entries can't be read: /a/closed, /a/f00, /a/f01, /a/f02, /a/f03, /a/f04, /a/f05, \
+         /a/f06, /a/f07, /a/f08 and 2 more"
+    );
+    let mut skipping = source(&["/a"]);
+    skipping.unreadable = Unreadable::Skip;
+    let plan = make(&skipping, false, tree, &[])
+        .expect("a plan")
+        .expect("there");
+    assert_eq!(plan.unreadable, None);
+    assert_eq!(plan.warnings.len(), 1);
+}
+
+#[test]
+fn paths_that_no_host_can_open_are_named() {
+    let long = |length: usize| {
+        format!("/a/{}", "x/".repeat(length))
+            .trim_end_matches('/')
+            .to_owned()
+    };
+    let fits = long(2046) + "yy";
+    let too_long = long(2046) + "yyy";
+    assert_eq!((fits.len(), too_long.len()), (4096, 4097));
+    let tree = vec![
+        found(Directory, "/a"),
+        found(File, &fits),
+        found(Directory, &too_long),
+        found(File, &(too_long.clone() + "/z")),
+    ];
+    let plan = make(&source(&["/a"]), false, tree, &[])
+        .expect("a plan")
+        .expect("there");
+    assert_eq!(wanted(&plan), ["/a".to_owned(), fits]);
+    assert_eq!(
+        plan.warnings,
+        [format!(
+            "1 path is longer than the host can open, not fetched: {too_long}"
+        )]
+    );
+}
+
+#[test]
+fn a_source_with_nothing_but_its_roots_is_empty() {
+    let plan = |tree| {
+        make(&source(&["/a"]), false, tree, &[])
+            .expect("a plan")
+            .expect("there")
+    };
+    assert!(plan(vec![found(Directory, "/a")]).is_empty());
+    assert!(!plan(vec![found(Directory, "/a"), found(Symlink, "/a/l")]).is_empty());
+    assert!(!plan(vec![found(Directory, "/a"), unreadable(File, "/a/x")]).is_empty());
+}

@@ -1,0 +1,174 @@
+//! One tar stream from a host into one pack: read along, hash, and keep only what arrived whole.
+//!
+//! Blocking: runs on a thread of its own. The stream is a stranger's: a member that was not asked
+//! for ends it, and nothing of such a stream is kept.
+
+use std::io::Read;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use crate::fault::{ExitClass, Fault};
+use crate::name::RemotePath;
+use crate::source::scan::Found;
+use crate::store::pack::{self, PackOptions, PackSummary, PackWriter};
+use crate::tarstream::{self, Event, Kind, Member, MemberStream};
+
+/// Progress is told this often.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
+
+/// What arrived.
+#[derive(Debug)]
+pub(super) struct Received {
+    /// Whole members in the order of the stream, and where each begins in the pack.
+    pub(super) members: Vec<(Member, u64)>,
+    /// The finished pack; none if nothing arrived.
+    pub(super) pack: Option<PackSummary>,
+    /// File content that crossed the wire, uncompressed.
+    pub(super) content_bytes: u64,
+    /// Why the stream ended early, if it did.
+    pub(super) cut: Option<tarstream::Error>,
+}
+
+/// Why nothing of a stream is kept.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It is no archive, or not a harmless one.
+    #[error("the host's archive is refused")]
+    Refused(#[source] tarstream::Error),
+    /// It holds what nobody asked for.
+    #[error("the host's archive holds `{path}`, which was not asked for")]
+    Unasked {
+        /// The member.
+        path: RemotePath,
+    },
+    /// The pack cannot be written: the fault lies on this side.
+    #[error("can't write the pack")]
+    Pack(#[from] pack::Error),
+}
+
+impl Error {
+    /// Whether the fault is the workstation's, so that going on with other parts makes no sense.
+    pub(super) fn is_local(&self) -> bool {
+        matches!(self, Self::Pack(_))
+    }
+}
+
+impl Fault for Error {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Refused(error) => error.hint(),
+            Self::Unasked { .. } => Some(
+                "Nothing of it was kept. Look at `tar --version` and at what `tar` is on the host."
+                    .to_owned(),
+            ),
+            Self::Pack(error) => error.hint(),
+        }
+    }
+
+    fn exit_class(&self) -> ExitClass {
+        ExitClass::Failed
+    }
+}
+
+/// Reads `stream` to its end into a pack at `path`. `wanted` is sorted by path; `progress` is told the
+/// content that has arrived so far and what is being read.
+///
+/// A stream that is cut keeps what arrived whole, and says so in [`Received::cut`].
+///
+/// # Errors
+///
+/// [`Error`]; no pack is left then.
+pub(super) fn receive(
+    stream: impl Read,
+    wanted: &[Found],
+    path: PathBuf,
+    options: PackOptions,
+    mut progress: impl FnMut(u64, &RemotePath),
+) -> Result<Received, Error> {
+    let mut stream = MemberStream::new(stream);
+    let mut pack = PackWriter::create(path, options)?;
+    let mut received = Received {
+        members: Vec::new(),
+        pack: None,
+        content_bytes: 0,
+        cut: None,
+    };
+    let mut told = Instant::now();
+    let mut offset = 0;
+    let mut reading: Option<(RemotePath, bool)> = None;
+    loop {
+        match stream.next() {
+            Ok(Event::Begin { head, raw }) => {
+                if wanted
+                    .binary_search_by(|found| found.path.cmp(&head.path))
+                    .is_err()
+                {
+                    let path = head.path.clone();
+                    pack.abandon()?;
+                    return Err(Error::Unasked { path });
+                }
+                offset = pack.begin_member(raw.len() as u64 + head.stored_bytes)?;
+                pack.write(raw)?;
+                reading = Some((head.path.clone(), matches!(head.kind, Kind::File { .. })));
+            }
+            Ok(Event::Data(bytes)) => {
+                pack.write(bytes)?;
+                if let Some((path, true)) = &reading {
+                    received.content_bytes += bytes.len() as u64;
+                    if told.elapsed() >= PROGRESS_INTERVAL {
+                        progress(received.content_bytes, path);
+                        told = Instant::now();
+                    }
+                }
+            }
+            Ok(Event::End(member)) => {
+                pack.end_member()?;
+                received.content_bytes -= padding(&member);
+                received.members.push((member, offset));
+                reading = None;
+            }
+            Ok(Event::Finished) => break,
+            Err(error @ (tarstream::Error::Cut { .. } | tarstream::Error::Read { .. })) => {
+                if reading.is_some() {
+                    pack.cut_back()?;
+                }
+                received.cut = Some(error);
+                break;
+            }
+            Err(error) => {
+                pack.abandon()?;
+                return Err(Error::Refused(error));
+            }
+        }
+    }
+    if received.members.is_empty() {
+        pack.abandon()?;
+    } else {
+        received.pack = Some(pack.finish()?);
+    }
+    Ok(received)
+}
+
+/// The bytes that fill a file's last block. A sparse file's padding is not known, and below a block.
+fn padding(member: &Member) -> u64 {
+    match member.head.kind {
+        Kind::File { size_bytes } if size_bytes <= member.head.stored_bytes => {
+            let padding = member.head.stored_bytes - size_bytes;
+            if padding < tarstream::BLOCK_BYTES as u64 {
+                padding
+            } else {
+                0
+            }
+        }
+        Kind::File { .. }
+        | Kind::HardLink { .. }
+        | Kind::Directory
+        | Kind::Symlink { .. }
+        | Kind::Fifo
+        | Kind::CharDevice { .. }
+        | Kind::BlockDevice { .. } => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,165 @@
+//! Real archives of real tar, and archives that no real tar would send.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use super::*;
+
+fn wanted(paths: &[&str]) -> Vec<Found> {
+    let mut found: Vec<Found> = paths
+        .iter()
+        .map(|path| Found {
+            path: path.parse().expect("a path"),
+            facts: None,
+        })
+        .collect();
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    found
+}
+
+/// An archive of `a/`, `a/big` (1.5 MiB) and `a/small`.
+fn archive(folder: &Path) -> Vec<u8> {
+    fs::create_dir(folder.join("a")).expect("a directory");
+    fs::write(folder.join("a/big"), vec![b'b'; 3 << 19]).expect("a file");
+    fs::write(folder.join("a/small"), "small").expect("a file");
+    let output = Command::new("tar")
+        .args(["-c", "-f", "-", "--format=posix", "--no-recursion", "-C"])
+        .arg(folder)
+        .args(["a", "a/big", "a/small"])
+        .output()
+        .expect("tar runs");
+    assert!(output.status.success());
+    output.stdout
+}
+
+fn names(received: &Received) -> Vec<String> {
+    received
+        .members
+        .iter()
+        .map(|(member, _)| member.head.path.to_string())
+        .collect()
+}
+
+fn run(stream: &[u8], wanted: &[Found], pack: &Path) -> Result<Received, Error> {
+    receive(
+        stream,
+        wanted,
+        pack.to_owned(),
+        PackOptions::default(),
+        |_, _| {},
+    )
+}
+
+const ALL: [&str; 3] = ["/a", "/a/big", "/a/small"];
+
+#[test]
+fn a_whole_archive_becomes_a_pack_that_tar_reads() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let stream = archive(folder.path());
+    let pack = folder.path().join("x.tar.zst");
+    let received = run(&stream, &wanted(&ALL), &pack).expect("an archive");
+    assert_eq!(names(&received), ALL);
+    assert_eq!(received.content_bytes, (3 << 19) + 5);
+    assert!(received.cut.is_none());
+    let listed = Command::new("tar")
+        .arg("--zstd")
+        .arg("-tf")
+        .arg(&pack)
+        .output()
+        .expect("tar runs");
+    assert_eq!(
+        String::from_utf8_lossy(&listed.stdout),
+        "a/\na/big\na/small\n"
+    );
+}
+
+#[test]
+fn of_a_cut_archive_only_whole_members_are_kept() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let stream = archive(folder.path());
+    let mut last = 0;
+    // Up to within the two zero blocks that end an archive; more zeros fill the last record.
+    let content = stream.iter().rposition(|&b| b != 0).expect("an archive") + 1;
+    let ending = content.next_multiple_of(tarstream::BLOCK_BYTES) + 2 * tarstream::BLOCK_BYTES;
+    for end in (0..ending)
+        .step_by(10_007)
+        .chain([ending - 1])
+        .chain([1, 511, 512, 513])
+    {
+        let pack = folder.path().join(format!("{end}.tar.zst"));
+        let received = run(&stream[..end], &wanted(&ALL), &pack).expect("what arrived");
+        assert!(
+            matches!(received.cut, Some(tarstream::Error::Cut { .. })),
+            "{end}"
+        );
+        let whole = names(&received);
+        assert_eq!(whole, ALL[..whole.len()]);
+        assert_eq!(pack.exists(), !whole.is_empty());
+        assert_eq!(received.pack.is_some(), pack.exists());
+        last = last.max(whole.len());
+        if pack.exists() {
+            let listed = Command::new("tar")
+                .arg("--zstd")
+                .arg("-tf")
+                .arg(&pack)
+                .output()
+                .expect("tar runs");
+            assert_eq!(String::from_utf8_lossy(&listed.stderr), "");
+            assert_eq!(
+                listed.stdout.iter().filter(|&&b| b == b'\n').count(),
+                whole.len()
+            );
+        }
+    }
+    assert_eq!(last, 3);
+}
+
+#[test]
+fn a_member_that_nobody_asked_for_ends_it_and_leaves_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let stream = archive(folder.path());
+    let pack = folder.path().join("x.tar.zst");
+    let error = run(&stream, &wanted(&["/a", "/a/small"]), &pack).expect_err("unasked");
+    assert_eq!(
+        error.to_string(),
+        "the host's archive holds `/a/big`, which was not asked for"
+    );
+    assert!(!pack.exists());
+    assert!(!error.is_local());
+}
+
+#[test]
+fn a_stream_that_is_no_archive_is_refused_and_leaves_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let pack = folder.path().join("x.tar.zst");
+    let error = run(&[b'x'; 4096], &wanted(&ALL), &pack).expect_err("no archive");
+    assert_eq!(error.to_string(), "the host's archive is refused");
+    assert!(!pack.exists());
+}
+
+#[test]
+fn a_pack_that_cannot_be_made_is_this_sides_fault() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let stream = archive(folder.path());
+    let error =
+        run(&stream, &wanted(&ALL), &folder.path().join("no/x.tar.zst")).expect_err("no folder");
+    assert!(error.is_local());
+}
+
+#[test]
+fn progress_never_goes_back() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let stream = archive(folder.path());
+    let mut told = Vec::new();
+    let pack = folder.path().join("x.tar.zst");
+    receive(
+        stream.as_slice(),
+        &wanted(&ALL),
+        pack,
+        PackOptions::default(),
+        |bytes, _| told.push(bytes),
+    )
+    .expect("an archive");
+    assert!(told.is_sorted());
+}

@@ -1,0 +1,105 @@
+//! Looking at many hosts.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::task::JoinSet;
+
+use crate::checkpoint::{self, Preview};
+use crate::event::Failure;
+use crate::fault::ExitClass;
+use crate::health::doctor::{self, Finding, Grade};
+use crate::inventory::Host;
+use crate::name::HostName;
+use crate::ssh;
+
+use super::{House, Selection, SelectionError};
+
+/// What was found out about one host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// The host.
+    pub host: HostName,
+    /// `address:port` that was connected to; empty if it was not reached.
+    pub address: String,
+    /// The account; empty if it was not reached.
+    pub user: String,
+    /// Fingerprint of the host key; empty if it was not reached.
+    pub host_key: String,
+    /// What was looked at.
+    pub findings: Vec<Finding>,
+    /// What each source would read.
+    pub sources: Vec<Preview>,
+    /// Why it was not reached.
+    pub failure: Option<Failure>,
+}
+
+impl Report {
+    /// The exit status that this host asks for; none if checkpoints of it should work.
+    #[must_use]
+    pub fn exit_class(&self) -> Option<ExitClass> {
+        if let Some(failure) = &self.failure {
+            return Some(failure.class);
+        }
+        let broken = self
+            .findings
+            .iter()
+            .any(|finding| finding.grade == Grade::Broken)
+            || self
+                .sources
+                .iter()
+                .any(|s| matches!(s.found, checkpoint::Found::Failed(_)));
+        broken.then_some(ExitClass::Failed)
+    }
+}
+
+/// Connects to every selected host and looks at it. Reads only.
+///
+/// # Errors
+///
+/// [`SelectionError`] if no host is meant; whatever happens to a host is in its [`Report`].
+pub async fn run(selection: &Selection, house: &Arc<House>) -> Result<Vec<Report>, SelectionError> {
+    let mut tasks = JoinSet::new();
+    for (index, host) in selection
+        .of(&house.inventory)?
+        .into_iter()
+        .cloned()
+        .enumerate()
+    {
+        let house = Arc::clone(house);
+        tasks.spawn(async move { (index, one(&host, &house).await) });
+    }
+    let mut reports = tasks.join_all().await;
+    reports.sort_by_key(|(index, _)| *index);
+    Ok(reports.into_iter().map(|(_, report)| report).collect())
+}
+
+async fn one(host: &Host, house: &House) -> Report {
+    look(host, house).await.unwrap_or_else(|error| Report {
+        host: host.name.clone(),
+        address: String::new(),
+        user: String::new(),
+        host_key: String::new(),
+        findings: Vec::new(),
+        sources: Vec::new(),
+        failure: Some(Failure::of_host(&host.name, &error)),
+    })
+}
+
+async fn look(host: &Host, house: &House) -> Result<Report, ssh::Error> {
+    let (session, address) = house.reach(host).await?;
+    let probe = checkpoint::probe(&session, host.sources.iter().any(|source| source.sudo)).await?;
+    let findings = doctor::examine(&probe, Timestamp::now());
+    let sources = checkpoint::preview(host, &session, &probe).await;
+    let report = Report {
+        host: host.name.clone(),
+        address,
+        user: session.user().to_owned(),
+        host_key: session.host_key_fingerprint(),
+        findings,
+        sources,
+        failure: None,
+    };
+    session.close().await;
+    Ok(report)
+}

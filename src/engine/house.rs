@@ -1,0 +1,58 @@
+//! What every run works with.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::inventory::{Host, Inventory};
+use crate::name::HostName;
+use crate::ssh::{self, Connector, ReadSession};
+use crate::store::{self, HostLock, Store};
+
+/// The inventory, the store, and the way to the hosts.
+pub struct House {
+    /// The hosts.
+    pub inventory: Inventory,
+    /// Where checkpoints are kept.
+    pub store: Store,
+    /// Makes connections, and shares bastions among them.
+    pub connector: Connector,
+    /// How long to wait for a locked host; none: not at all.
+    pub wait: Option<Duration>,
+}
+
+impl House {
+    /// Locks `host` in the store, waiting as long as the operator allowed.
+    ///
+    /// # Errors
+    ///
+    /// [`store::Error::Locked`] names the holder.
+    ///
+    /// # Cancel
+    ///
+    /// Dropping the future ends the waiting; a lock that is got meanwhile is let go.
+    pub(super) async fn lock(self: &Arc<Self>, host: &HostName) -> Result<HostLock, store::Error> {
+        let (house, host) = (Arc::clone(self), host.clone());
+        let given_up = Arc::new(());
+        let watch = Arc::downgrade(&given_up);
+        let lock = tokio::task::spawn_blocking(move || {
+            house
+                .store
+                .lock(&host, house.wait, &|| watch.strong_count() == 0)
+        })
+        .await
+        .expect("locking does not panic");
+        drop(given_up);
+        lock
+    }
+
+    /// Connects to `host`, and tells the `address:port` at which it was reached.
+    ///
+    /// # Errors
+    ///
+    /// [`ssh::Error`], up to and including authentication.
+    pub(super) async fn reach(&self, host: &Host) -> Result<(ReadSession, String), ssh::Error> {
+        let endpoint = self.connector.endpoint(&self.inventory, host).await?;
+        let session = self.connector.connect_to(&endpoint, host.limits).await?;
+        Ok((session, format!("{}:{}", endpoint.address, endpoint.port)))
+    }
+}

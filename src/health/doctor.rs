@@ -1,0 +1,215 @@
+//! Whether a host has what fleet needs of it.
+
+use jiff::Timestamp;
+
+use crate::source::probe::Probe;
+
+/// A clock that is further off than this makes stamps and file times hard to compare.
+const CLOCK_SKEW_MAX_SECONDS: i64 = 5;
+
+/// The tools that fleet asks a host for.
+const TOOLS_NEEDED: [&str; 3] = ["sh", "find", "tar"];
+
+/// How good or bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Grade {
+    /// As it should be.
+    Fine,
+    /// It works, but not as well as it could.
+    Warning,
+    /// Checkpoints will fail.
+    Broken,
+}
+
+impl Grade {
+    /// The word for it in JSON and tables.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Fine => "fine",
+            Self::Warning => "warning",
+            Self::Broken => "broken",
+        }
+    }
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// What was looked at.
+    pub subject: &'static str,
+    /// How it is.
+    pub grade: Grade,
+    /// What was found.
+    pub says: String,
+    /// How to mend it.
+    pub hint: Option<String>,
+}
+
+/// Judges what a host said about itself. `now` is the workstation's clock when it answered.
+#[must_use]
+pub fn examine(probe: &Probe, now: Timestamp) -> Vec<Finding> {
+    let mut findings = vec![system(probe)];
+    for tool in TOOLS_NEEDED {
+        if !probe.tools.contains(tool) {
+            findings.push(Finding {
+                subject: "tools",
+                grade: Grade::Broken,
+                says: format!("there is no `{tool}`"),
+                hint: Some(format!("Install `{tool}` on the host.")),
+            });
+        }
+    }
+    findings.push(find(probe));
+    findings.push(tar(probe));
+    findings.extend(sudo(probe));
+    findings.extend(clock(probe, now));
+    findings.extend(space(probe));
+    findings
+}
+
+fn fine(subject: &'static str, says: String) -> Finding {
+    Finding {
+        subject,
+        grade: Grade::Fine,
+        says,
+        hint: None,
+    }
+}
+
+fn system(probe: &Probe) -> Finding {
+    fine(
+        "system",
+        format!(
+            "{}, {}, kernel {}",
+            probe.hostname,
+            probe.system(),
+            probe.kernel
+        ),
+    )
+}
+
+fn find(probe: &Probe) -> Finding {
+    if probe.has_gnu_find() {
+        fine("find", probe.find.clone())
+    } else {
+        Finding {
+            subject: "find",
+            grade: Grade::Warning,
+            says: "not GNU find: every checkpoint fetches everything".to_owned(),
+            hint: Some("Install GNU findutils on the host for incremental checkpoints.".to_owned()),
+        }
+    }
+}
+
+fn tar(probe: &Probe) -> Finding {
+    if probe.tar.contains("GNU tar") {
+        fine("tar", probe.tar.clone())
+    } else {
+        Finding {
+            subject: "tar",
+            grade: Grade::Warning,
+            says: "not GNU tar: sparse files, extended attributes and ACLs may be lost".to_owned(),
+            hint: Some("Install GNU tar on the host.".to_owned()),
+        }
+    }
+}
+
+fn sudo(probe: &Probe) -> Option<Finding> {
+    match probe.sudo? {
+        true => Some(fine(
+            "sudo",
+            format!("works for `{}` without a password", probe.account),
+        )),
+        false => Some(Finding {
+            subject: "sudo",
+            grade: Grade::Warning,
+            says: format!("needs a password for `{}`, or does not work", probe.account),
+            hint: Some(format!(
+                "Allow `find` and `tar` in sudoers: `{} ALL=(root) NOPASSWD: /usr/bin/find, /usr/bin/tar`; \
+                 or run fleet on a terminal, which asks for the password.",
+                probe.account
+            )),
+        }),
+    }
+}
+
+fn clock(probe: &Probe, now: Timestamp) -> Option<Finding> {
+    let skew = probe.clock?.seconds - now.as_second();
+    Some(if skew.abs() <= CLOCK_SKEW_MAX_SECONDS {
+        fine("clock", "agrees with the workstation's".to_owned())
+    } else {
+        Finding {
+            subject: "clock",
+            grade: Grade::Warning,
+            says: format!(
+                "is {} s {} the workstation's",
+                skew.abs(),
+                if skew > 0 { "ahead of" } else { "behind" }
+            ),
+            hint: Some("Let the host keep its time with NTP.".to_owned()),
+        }
+    })
+}
+
+fn space(probe: &Probe) -> Option<Finding> {
+    let free_mib = probe.free_kib? / 1024;
+    Some(fine("space", format!("{free_mib} MiB free on /")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn subjects(probe: &Probe) -> Vec<(&'static str, Grade)> {
+        let now = Timestamp::from_second(1_700_000_000).expect("a time");
+        examine(probe, now)
+            .into_iter()
+            .map(|finding| (finding.subject, finding.grade))
+            .collect()
+    }
+
+    #[test]
+    fn a_usual_host_is_fine() {
+        let probe = Probe::parse(
+            b"clock=1700000003.5\nfind=find (GNU findutils) 4.9.0\ntar=tar (GNU tar) 1.34\n\
+              tool=sh\ntool=find\ntool=tar\nfree_kib=2048\nsudo=yes\n",
+        );
+        assert_eq!(
+            subjects(&probe),
+            [
+                ("system", Grade::Fine),
+                ("find", Grade::Fine),
+                ("tar", Grade::Fine),
+                ("sudo", Grade::Fine),
+                ("clock", Grade::Fine),
+                ("space", Grade::Fine),
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_missing_is_said_with_its_mend() {
+        let probe = Probe::parse(b"account=clerk\nclock=1699999000\ntool=sh\ntool=find\nsudo=no\n");
+        assert_eq!(
+            subjects(&probe),
+            [
+                ("system", Grade::Fine),
+                ("tools", Grade::Broken),
+                ("find", Grade::Warning),
+                ("tar", Grade::Warning),
+                ("sudo", Grade::Warning),
+                ("clock", Grade::Warning),
+            ]
+        );
+        let now = Timestamp::from_second(1_700_000_000).expect("a time");
+        let findings = examine(&probe, now);
+        assert!(
+            findings
+                .iter()
+                .filter(|f| f.grade != Grade::Fine)
+                .all(|f| f.hint.is_some())
+        );
+        assert_eq!(findings[5].says, "is 1000 s behind the workstation's");
+    }
+}
