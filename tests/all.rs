@@ -1,3 +1,4 @@
 //! All tests that look at fleet from outside, in one binary.
 
+mod store;
 mod tidy;

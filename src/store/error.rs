@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::lock::Holder;
-use crate::fault::{ExitClass, Fault};
+use super::pack;
+use crate::fault::{self, ExitClass, Fault};
+use crate::manifest::PackName;
 use crate::name::{CheckpointId, CheckpointRef, HostName, RemotePath, SourceName};
 
 /// A fault of the store.
@@ -180,6 +182,19 @@ pub enum Error {
         /// Why.
         problem: String,
     },
+    /// A pack can't be read or written.
+    #[error(transparent)]
+    Pack(pack::Error),
+    /// What was asked for can't be handed on.
+    #[error("can't write the output")]
+    Output {
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The operator ended it.
+    #[error("stopped before the end")]
+    Stopped,
     /// The operating system refused.
     #[error("can't {action} {}", path.display())]
     Io {
@@ -201,6 +216,21 @@ impl Error {
             action,
             path,
             source,
+        }
+    }
+
+    /// Names the pack as the store knows it. Damage of a pack is damage of the store.
+    pub(super) fn pack(host: &HostName, name: &PackName, error: pack::Error) -> Self {
+        let file = super::layout::shown_pack(host, name);
+        match error {
+            pack::Error::Output { source, .. } => Self::Output { source },
+            pack::Error::Read { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                Self::damaged(file, "it is missing")
+            }
+            error if error.exit_class() == ExitClass::Mismatch => {
+                Self::damaged(file, fault::chain(&error).join(": "))
+            }
+            error => Self::Pack(error),
         }
     }
 
@@ -291,7 +321,10 @@ impl Fault for Error {
                 }
                 _ => None,
             },
+            Self::Pack(error) => error.hint(),
             Self::Interrupted { .. }
+            | Self::Stopped
+            | Self::Output { .. }
             | Self::Order { .. }
             | Self::Facts { .. }
             | Self::Unsafe { .. } => None,
@@ -316,10 +349,13 @@ impl Fault for Error {
                 ExitClass::Mismatch
             }
             Self::Locked { .. } => ExitClass::Locked,
-            Self::Interrupted { .. } => ExitClass::Interrupted,
-            Self::Order { .. } | Self::Facts { .. } | Self::Unsafe { .. } | Self::Io { .. } => {
-                ExitClass::Failed
-            }
+            Self::Interrupted { .. } | Self::Stopped => ExitClass::Interrupted,
+            Self::Pack(error) => error.exit_class(),
+            Self::Order { .. }
+            | Self::Facts { .. }
+            | Self::Unsafe { .. }
+            | Self::Output { .. }
+            | Self::Io { .. } => ExitClass::Failed,
         }
     }
 }

@@ -162,7 +162,7 @@ impl Store {
         })
     }
 
-    fn unknown_host(&self, host: &HostName) -> Result<Error, Error> {
+    pub(super) fn unknown_host(&self, host: &HostName) -> Result<Error, Error> {
         const LIKENESS_MIN: f64 = 0.8;
         let known = self.hosts()?;
         let likeness = |name: &HostName| strsim::jaro_winkler(name.as_str(), host.as_str());

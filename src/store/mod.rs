@@ -3,9 +3,11 @@
 //! What is sealed never changes and is trusted only after its digest was compared; what is not
 //! sealed is invisible. Readers take no lock and change nothing. Nothing here talks to a host.
 
+mod content;
 mod disk;
 mod entries;
 mod error;
+mod export;
 mod find;
 mod incoming;
 mod layout;
@@ -16,11 +18,14 @@ pub mod pack;
 mod record;
 mod sealed;
 mod sums;
+mod verify;
 
 pub use entries::{Entries, EntriesWriter, WrittenEntries};
 pub use error::Error;
+pub use export::{ArchiveFormat, Destination, Exported};
 pub use find::{DamagedCheckpoint, Listing};
 pub use incoming::{Facts, Incoming, Note, PartFacts, SealStep};
 pub use lock::{Holder, HostLock};
 pub use open::Store;
 pub use sealed::SealedCheckpoint;
+pub use verify::{Level, Problem, Scope, VerifyProgress, VerifyReport};

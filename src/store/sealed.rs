@@ -68,20 +68,29 @@ impl SealedCheckpoint {
     /// [`Error::NoEntry`] if there is none, [`Error::Damaged`] as with [`SealedCheckpoint::entries`].
     pub fn find(&self, path: &RemotePath) -> Result<(SourceName, Entry), Error> {
         for part in self.sealed.entries.keys() {
-            for entry in self.entries(part)? {
-                let entry = entry?;
-                if entry.path == *path {
-                    return Ok((part.clone(), entry));
-                }
-                if entry.path > *path {
-                    break;
-                }
+            if let Some(entry) = self.find_in(part, path)? {
+                return Ok((part.clone(), entry));
             }
         }
         Err(Error::NoEntry {
             checkpoint: self.id().clone(),
             path: path.to_string(),
         })
+    }
+
+    /// The entry of that path in one part.
+    pub(super) fn find_in(
+        &self,
+        part: &SourceName,
+        path: &RemotePath,
+    ) -> Result<Option<Entry>, Error> {
+        for entry in self.entries(part)? {
+            let entry = entry?;
+            if entry.path >= *path {
+                return Ok(Some(entry).filter(|entry| entry.path == *path));
+            }
+        }
+        Ok(None)
     }
 
     /// The folder of its host, which pack names are relative to.

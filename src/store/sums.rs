@@ -22,3 +22,14 @@ pub(super) fn text(record: &[u8], sealed: &Sealed) -> String {
     }
     text
 }
+
+/// The lines that read, of a text that nothing vouches for.
+pub(super) fn parse(text: &[u8]) -> Vec<(String, Sha256)> {
+    String::from_utf8_lossy(text)
+        .lines()
+        .filter_map(|line| {
+            let (sha256, file) = line.split_once("  ")?;
+            Some((file.to_owned(), sha256.parse().ok()?))
+        })
+        .collect()
+}

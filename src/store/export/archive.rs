@@ -1,0 +1,272 @@
+//! Archives: the raw members of the packs, each path once, in the order of a walk.
+//!
+//! Members are copied as the host's tar wrote them, so that attributes, ACLs, holes and nanoseconds
+//! survive. The first name of a hard-link group comes before its other names.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use super::order::{Walk, walk_key};
+use super::{ArchiveFormat, Exported};
+use crate::manifest::{Entry, EntryKind};
+use crate::name::{RemotePath, SourceName};
+use crate::store::content::{Packs, content_error, only_piece};
+use crate::store::{Error, SealedCheckpoint, disk};
+use crate::tarstream::{BLOCK_BYTES, Kind, Member};
+
+const GZIP_LEVEL: u32 = 6;
+const ZSTD_LEVEL: i32 = 3;
+const BUFFER_BYTES: usize = 1 << 20;
+/// The size of the records that tar writes.
+const RECORD_BYTES: u64 = 10_240;
+
+type Watch<'a> = &'a mut dyn FnMut(&Exported) -> std::ops::ControlFlow<()>;
+
+impl SealedCheckpoint {
+    /// Writes everything as one archive to a new file. It appears under its name when it is whole;
+    /// a failed export leaves nothing. `watch` is told of each entry and may end it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TargetExists`]; [`Error::Content`] and [`Error::Damaged`] if something is not what
+    /// was sealed; [`Error::Stopped`] if `watch` said so; [`Error::Io`] if it can't be written.
+    pub fn export_archive(
+        &self,
+        path: &Path,
+        format: ArchiveFormat,
+        watch: Watch<'_>,
+    ) -> Result<Exported, Error> {
+        let exists = || Error::TargetExists {
+            path: path.to_owned(),
+        };
+        if fs::symlink_metadata(path).is_ok() {
+            return Err(exists());
+        }
+        let dir = match path.parent() {
+            Some(dir) if dir != Path::new("") => dir,
+            _ => Path::new("."),
+        };
+        let temporary = tempfile::Builder::new()
+            .prefix(".fleet-export-")
+            .make_in(dir, |name| {
+                File::options()
+                    .write(true)
+                    .create_new(true)
+                    .mode(0o600)
+                    .open(name)
+            })
+            .map_err(Error::io("create a file in", dir))?;
+        let written = self.archive(temporary.as_file(), format, watch);
+        let exported = written.map_err(|error| match error {
+            Error::Output { source } => Error::io("write", path)(source),
+            other => other,
+        })?;
+        temporary
+            .as_file()
+            .sync_all()
+            .map_err(Error::io("sync", path))?;
+        temporary.persist_noclobber(path).map_err(|e| {
+            if e.error.kind() == io::ErrorKind::AlreadyExists {
+                exists()
+            } else {
+                Error::io("put in place", path)(e.error)
+            }
+        })?;
+        disk::sync_dir(dir)?;
+        Ok(exported)
+    }
+
+    /// Writes everything as one archive to `output`, after a first pass that only compares. `watch`
+    /// is told of each entry of both passes.
+    ///
+    /// # Errors
+    ///
+    /// As [`SealedCheckpoint::export_archive`]; nothing was written if something is not what was
+    /// sealed.
+    pub fn export_stream(
+        &self,
+        output: &mut dyn Write,
+        format: ArchiveFormat,
+        watch: Watch<'_>,
+    ) -> Result<Exported, Error> {
+        self.members(&mut io::sink(), watch)?;
+        self.archive(output, format, watch)
+    }
+
+    fn archive(
+        &self,
+        output: impl Write,
+        format: ArchiveFormat,
+        watch: Watch<'_>,
+    ) -> Result<Exported, Error> {
+        let failed = |source| Error::Output { source };
+        let mut output = BufWriter::with_capacity(BUFFER_BYTES, output);
+        let exported = match format {
+            ArchiveFormat::Tar => self.members(&mut output, watch)?,
+            ArchiveFormat::TarGz => {
+                let level = flate2::Compression::new(GZIP_LEVEL);
+                let mut gzip = flate2::write::GzEncoder::new(&mut output, level);
+                let exported = self.members(&mut gzip, watch)?;
+                gzip.finish().map_err(failed)?;
+                exported
+            }
+            ArchiveFormat::TarZst => {
+                let mut zstd = zstd::Encoder::new(&mut output, ZSTD_LEVEL).map_err(failed)?;
+                zstd.include_checksum(true).map_err(failed)?;
+                let threads = std::thread::available_parallelism().map_or(1, usize::from);
+                zstd.multithread(u32::try_from(threads.min(8)).unwrap_or(1))
+                    .map_err(failed)?;
+                let exported = self.members(&mut zstd, watch)?;
+                zstd.finish().map_err(failed)?;
+                exported
+            }
+        };
+        output.flush().map_err(failed)?;
+        Ok(exported)
+    }
+
+    /// Copies all members, compared with their entries, and ends the archive.
+    fn members(&self, output: &mut dyn Write, watch: Watch<'_>) -> Result<Exported, Error> {
+        let mut early = self.early_targets()?;
+        let mut copied_early = BTreeSet::new();
+        let mut packs = Packs::default();
+        let mut output = Counting {
+            inner: output,
+            length: 0,
+        };
+        let mut exported = Exported::default();
+        for placed in Walk::new(self)? {
+            let (part, entry) = placed?;
+            if let EntryKind::HardLink { target, .. } = &entry.kind {
+                let key = (part, target.clone());
+                if let Some(first) = early.remove(&key) {
+                    self.member(&first, &mut packs, &mut output)?;
+                    copied_early.insert(first.path);
+                }
+            }
+            if entry.content.is_empty() {
+                exported.skipped += 1;
+            } else {
+                if !copied_early.remove(&entry.path) {
+                    self.member(&entry, &mut packs, &mut output)?;
+                }
+                exported.entries += 1;
+                exported.bytes += entry.file_bytes().unwrap_or_default();
+            }
+            if watch(&exported).is_break() {
+                return Err(Error::Stopped);
+            }
+        }
+        let end = (output.length + 2 * BLOCK_BYTES as u64).next_multiple_of(RECORD_BYTES);
+        let zeros = vec![0; usize::try_from(end - output.length).expect("about a record")];
+        output
+            .write_all(&zeros)
+            .map_err(|source| Error::Output { source })?;
+        Ok(exported)
+    }
+
+    /// First names of hard-link groups that would come after one of their other names.
+    fn early_targets(&self) -> Result<BTreeMap<(SourceName, RemotePath), Entry>, Error> {
+        let mut wanted = BTreeSet::new();
+        let mut found = BTreeMap::new();
+        for part in self.parts_with_entries() {
+            for entry in self.entries(part)? {
+                let entry = entry?;
+                if let EntryKind::HardLink { target, .. } = entry.kind
+                    && walk_key(target.as_bytes()) > walk_key(entry.path.as_bytes())
+                {
+                    wanted.insert((part.clone(), target));
+                }
+            }
+        }
+        if wanted.is_empty() {
+            return Ok(found);
+        }
+        for part in self.parts_with_entries() {
+            for entry in self.entries(part)? {
+                let entry = entry?;
+                let key = (part.clone(), entry.path.clone());
+                if wanted.remove(&key) {
+                    found.insert(key, entry);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    fn member(
+        &self,
+        entry: &Entry,
+        packs: &mut Packs,
+        output: &mut impl Write,
+    ) -> Result<(), Error> {
+        let piece = only_piece(self.id(), entry)?;
+        let member = packs
+            .open(self, &piece.pack)?
+            .raw_member(piece.offset_bytes, &entry.path, output)
+            .map_err(|e| Error::pack(&self.id().host, &piece.pack, e))?;
+        if is_same(entry, &member) {
+            Ok(())
+        } else {
+            let problem = format!("{} holds something else", piece.pack);
+            Err(content_error(self.id(), &entry.path, &problem))
+        }
+    }
+}
+
+/// Whether a member is what its entry says.
+fn is_same(entry: &Entry, member: &Member) -> bool {
+    match (&entry.kind, &member.head.kind) {
+        (EntryKind::File { size_bytes, sha256 }, Kind::File { size_bytes: found }) => {
+            size_bytes == found && member.sha256 == Some(*sha256)
+        }
+        (EntryKind::HardLink { target, .. }, Kind::HardLink { target: found }) => target == found,
+        (EntryKind::Symlink { target }, Kind::Symlink { target: found }) => target == found,
+        (EntryKind::Directory, Kind::Directory) | (EntryKind::Fifo, Kind::Fifo) => true,
+        (
+            EntryKind::CharDevice { major, minor },
+            Kind::CharDevice {
+                major: found_major,
+                minor: found_minor,
+            },
+        )
+        | (
+            EntryKind::BlockDevice { major, minor },
+            Kind::BlockDevice {
+                major: found_major,
+                minor: found_minor,
+            },
+        ) => (major, minor) == (found_major, found_minor),
+        (
+            EntryKind::File { .. }
+            | EntryKind::HardLink { .. }
+            | EntryKind::Directory
+            | EntryKind::Symlink { .. }
+            | EntryKind::Fifo
+            | EntryKind::Socket
+            | EntryKind::CharDevice { .. }
+            | EntryKind::BlockDevice { .. },
+            _,
+        ) => false,
+    }
+}
+
+struct Counting<'a> {
+    inner: &'a mut dyn Write,
+    length: u64,
+}
+
+impl Write for Counting<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let n = self.inner.write(bytes)?;
+        self.length += n as u64;
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}

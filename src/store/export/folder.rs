@@ -1,0 +1,284 @@
+//! A tree of files: everything is made in a folder of its own inside the target, moved up when it is
+//! whole, and directories get their modes and times last.
+//!
+//! Nothing is ever written through a symbolic link: links are made after everything else, so while
+//! files are written there is none in the tree. Owners are set only by root. Extended attributes and
+//! ACLs are not set; an archive keeps them.
+
+use std::fs;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{PermissionsExt, lchown};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, CWD, FileType, Mode, Timespec, Timestamps};
+
+use super::Exported;
+use super::order::Walk;
+use crate::digest::{Hasher, Sha256};
+use crate::fault;
+use crate::manifest::{Entry, EntryKind, FileTime};
+use crate::name::RemotePath;
+use crate::store::content::{Packs, content_error, only_piece};
+use crate::store::{Error, SealedCheckpoint, disk};
+
+const CHUNK_BYTES: usize = 64 * 1024;
+
+type Watch<'a> = &'a mut dyn FnMut(&Exported) -> std::ops::ControlFlow<()>;
+
+impl SealedCheckpoint {
+    /// Makes the tree of files beneath `target`, which is a new or an empty folder. A failed export
+    /// leaves nothing. `watch` is told of each entry and may end it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TargetNotEmpty`]; [`Error::Content`] and [`Error::Damaged`] if something is not what
+    /// was sealed; [`Error::Unsafe`] for an entry beneath something that is no directory;
+    /// [`Error::Stopped`] if `watch` said so; [`Error::Io`] if it can't be written.
+    pub fn export_folder(&self, target: &Path, watch: Watch<'_>) -> Result<Exported, Error> {
+        let is_new = match fs::read_dir(target) {
+            Ok(mut names) => {
+                if names.next().is_some() {
+                    return Err(Error::TargetNotEmpty {
+                        path: target.to_owned(),
+                    });
+                }
+                false
+            }
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                fs::create_dir(target).map_err(Error::io("create the folder", target))?;
+                true
+            }
+            Err(e) => return Err(Error::io("read", target)(e)),
+        };
+        let exported = self.fill(target, watch);
+        if exported.is_err() && is_new {
+            // The first error tells more; the folder is empty, unless the disk refuses everything.
+            drop(fs::remove_dir(target));
+        }
+        exported
+    }
+
+    fn fill(&self, target: &Path, watch: Watch<'_>) -> Result<Exported, Error> {
+        // Dropped on every way out that is not the end: what was made is removed.
+        let making = tempfile::Builder::new()
+            .prefix(".fleet-export-")
+            .tempdir_in(target)
+            .map_err(Error::io("create a folder in", target))?;
+        let mut tree = Tree {
+            checkpoint: self,
+            target,
+            root: making.path().to_owned(),
+            is_root: rustix::process::geteuid().is_root(),
+            packs: Packs::default(),
+            exported: Exported::default(),
+        };
+        let mut directories = tree.make_files(watch)?;
+        tree.make_links()?;
+        for item in fs::read_dir(making.path()).map_err(Error::io("list", making.path()))? {
+            let item = item.map_err(Error::io("list", making.path()))?;
+            disk::rename(&item.path(), &target.join(item.file_name()))?;
+        }
+        tree.root = target.to_owned();
+        // Children first: a directory that may not be searched is closed last.
+        while let Some(directory) = directories.pop() {
+            let place = tree.place(&directory.path);
+            tree.finish(&directory, &place)?;
+        }
+        Ok(tree.exported)
+    }
+}
+
+struct Tree<'a> {
+    checkpoint: &'a SealedCheckpoint,
+    target: &'a Path,
+    root: PathBuf,
+    is_root: bool,
+    packs: Packs,
+    exported: Exported,
+}
+
+impl Tree<'_> {
+    /// Makes directories, regular files, pipes and devices. Gives the directories.
+    fn make_files(&mut self, watch: Watch<'_>) -> Result<Vec<Entry>, Error> {
+        let mut directories = Vec::new();
+        for placed in Walk::new(self.checkpoint)? {
+            let (_, entry) = placed?;
+            let place = self.place(&entry.path);
+            self.exported.entries += 1;
+            self.exported.bytes += entry.file_bytes().unwrap_or_default();
+            match &entry.kind {
+                EntryKind::Directory => {
+                    self.make_dirs(&entry.path, &place)?;
+                    directories.push(entry);
+                }
+                EntryKind::File { size_bytes, sha256 } => {
+                    self.make_parents(&entry.path)?;
+                    self.write_file(&entry, &place, *size_bytes, *sha256)?;
+                    self.finish(&entry, &place)?;
+                }
+                EntryKind::Fifo => self.make_node(&entry, &place, FileType::Fifo, 0)?,
+                EntryKind::CharDevice { major, minor } if self.is_root => {
+                    let device = rustix::fs::makedev(*major, *minor);
+                    self.make_node(&entry, &place, FileType::CharacterDevice, device)?;
+                }
+                EntryKind::BlockDevice { major, minor } if self.is_root => {
+                    let device = rustix::fs::makedev(*major, *minor);
+                    self.make_node(&entry, &place, FileType::BlockDevice, device)?;
+                }
+                EntryKind::Socket
+                | EntryKind::CharDevice { .. }
+                | EntryKind::BlockDevice { .. } => {
+                    self.exported.entries -= 1;
+                    self.exported.skipped += 1;
+                }
+                EntryKind::HardLink { .. } | EntryKind::Symlink { .. } => {}
+            }
+            if watch(&self.exported).is_break() {
+                return Err(Error::Stopped);
+            }
+        }
+        Ok(directories)
+    }
+
+    /// Hard links need their targets, and symbolic links must not be there before everything else:
+    /// hence two passes.
+    fn make_links(&mut self) -> Result<(), Error> {
+        for placed in Walk::new(self.checkpoint)? {
+            let (_, entry) = placed?;
+            if let EntryKind::HardLink { target, .. } = &entry.kind {
+                self.make_parents(&entry.path)?;
+                let place = self.place(&entry.path);
+                fs::hard_link(self.place(target), &place)
+                    .map_err(|e| self.refused(&entry.path, e))?;
+            }
+        }
+        for placed in Walk::new(self.checkpoint)? {
+            let (_, entry) = placed?;
+            if let EntryKind::Symlink { target } = &entry.kind {
+                self.make_parents(&entry.path)?;
+                let place = self.place(&entry.path);
+                std::os::unix::fs::symlink(std::ffi::OsStr::from_bytes(target), &place)
+                    .map_err(|e| self.refused(&entry.path, e))?;
+                self.finish(&entry, &place)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn place(&self, path: &RemotePath) -> PathBuf {
+        self.root.join(std::ffi::OsStr::from_bytes(path.member()))
+    }
+
+    fn make_parents(&self, path: &RemotePath) -> Result<(), Error> {
+        match path.parent() {
+            Some(parent) => self.make_dirs(&parent, &self.place(&parent)),
+            None => Ok(()),
+        }
+    }
+
+    fn make_dirs(&self, path: &RemotePath, place: &Path) -> Result<(), Error> {
+        fs::create_dir_all(place).map_err(|e| self.refused(path, e))
+    }
+
+    fn make_node(
+        &self,
+        entry: &Entry,
+        place: &Path,
+        kind: FileType,
+        device: u64,
+    ) -> Result<(), Error> {
+        self.make_parents(&entry.path)?;
+        rustix::fs::mknodat(CWD, place, kind, Mode::from_raw_mode(0o600), device)
+            .map_err(|e| self.refused(&entry.path, e.into()))?;
+        self.finish(entry, place)
+    }
+
+    /// Writes the content, holes and long runs of zeros as holes, and compares its digest.
+    fn write_file(
+        &mut self,
+        entry: &Entry,
+        place: &Path,
+        size_bytes: u64,
+        sha256: Sha256,
+    ) -> Result<(), Error> {
+        let id = self.checkpoint.id();
+        let piece = only_piece(id, entry)?;
+        let pack_error = |e| Error::pack(&id.host, &piece.pack, e);
+        let mut file = disk::create_file(place).map_err(|error| match error {
+            Error::Io { source, .. } => self.refused(&entry.path, source),
+            other => other,
+        })?;
+        let mut content = self
+            .packs
+            .open(self.checkpoint, &piece.pack)?
+            .member(piece.offset_bytes, &entry.path)
+            .map_err(pack_error)?;
+        let mut chunk = vec![0; CHUNK_BYTES];
+        let mut hasher = Hasher::new();
+        let mut length = 0;
+        loop {
+            let n = content
+                .read(&mut chunk)
+                .map_err(|e| content_error(id, &entry.path, &fault::chain(&e).join(": ")))?;
+            if n == 0 {
+                break;
+            }
+            let bytes = &chunk[..n];
+            hasher.update(bytes);
+            length += n as u64;
+            let written = if bytes.iter().all(|&b| b == 0) {
+                file.seek(SeekFrom::Start(length)).map(drop)
+            } else {
+                file.write_all(bytes)
+            };
+            written.map_err(Error::io("write", place))?;
+        }
+        if (hasher.finish(), length) != (sha256, size_bytes) {
+            return Err(content_error(id, &entry.path, "its digest is another one"));
+        }
+        file.set_len(size_bytes).map_err(Error::io("write", place))
+    }
+
+    /// Sets owner, mode and times, in that order: a new owner takes set-id bits away.
+    fn finish(&self, entry: &Entry, place: &Path) -> Result<(), Error> {
+        let set = |e: io::Error| Error::io("set owner, mode and times of", place)(e);
+        if self.is_root {
+            let number = |n: u64| u32::try_from(n).ok();
+            lchown(place, number(entry.owner.uid), number(entry.owner.gid)).map_err(set)?;
+        }
+        if !matches!(entry.kind, EntryKind::Symlink { .. }) {
+            let mode = fs::Permissions::from_mode(entry.mode);
+            fs::set_permissions(place, mode).map_err(set)?;
+        }
+        let time = timespec(entry.mtime);
+        let times = Timestamps {
+            last_access: time,
+            last_modification: time,
+        };
+        rustix::fs::utimensat(CWD, place, &times, AtFlags::SYMLINK_NOFOLLOW)
+            .map_err(|e| set(e.into()))
+    }
+
+    fn refused(&self, path: &RemotePath, error: io::Error) -> Error {
+        match error.kind() {
+            io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => Error::Unsafe {
+                path: path.clone(),
+                target: self.target.to_owned(),
+                problem: "something else is in its place".to_owned(),
+            },
+            _ => Error::Io {
+                action: "create",
+                path: self.place(path),
+                source: error,
+            },
+        }
+    }
+}
+
+fn timespec(time: FileTime) -> Timespec {
+    Timespec {
+        tv_sec: time.seconds,
+        tv_nsec: time.nanoseconds.into(),
+    }
+}

@@ -1,0 +1,239 @@
+//! Exports and single contents, read by other programs than fleet.
+
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::process::Command;
+
+use fleet::store::{ArchiveFormat, Destination, Error, Exported, SealedCheckpoint};
+
+use super::bed::{Bed, NOW, capture, describe, facts, grow_tree, id, walk};
+
+fn go_on(_: &Exported) -> ControlFlow<()> {
+    ControlFlow::Continue(())
+}
+
+/// Three packs: the first, a changed file and a new folder, a changed hard-link group.
+fn bed() -> (Bed, SealedCheckpoint) {
+    let bed = Bed::new();
+    grow_tree(&bed.tree());
+    bed.seal(NOW, &["app"], None);
+    let first = bed.open("dev-vm@20261121T101500Z");
+    fs::write(bed.tree().join("app/public/index.html"), "<html>2\n").expect("a file");
+    fs::create_dir_all(bed.tree().join("app/public/new/empty")).expect("folders");
+    bed.seal(NOW, &["app/public"], Some(&first));
+    let second = bed.open("dev-vm@20261121T101501Z");
+    let group = ["app/public/third", "app/z-first-name", "app/zz-second-name"];
+    bed.seal(NOW, &group, Some(&second));
+    let third = bed.open("dev-vm@20261121T101502Z");
+    assert_eq!(third.checkpoint().packs.len(), 3);
+    bed.assert_clean();
+    (bed, third)
+}
+
+fn extract(archive: &Path, target: &Path) {
+    fs::create_dir(target).expect("a folder");
+    let output = Command::new("tar")
+        .arg("-xpf")
+        .arg(archive)
+        .arg("-C")
+        .arg(target)
+        .output()
+        .expect("tar");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    assert!(output.status.success());
+}
+
+#[test]
+fn plain_tar_rebuilds_the_tree_from_every_format() {
+    let (bed, checkpoint) = bed();
+    let expected = describe(&bed.tree());
+    for name in ["x.tar", "x.tar.gz", "x.tgz", "x.tar.zst"] {
+        let path = bed.dir.path().join(name);
+        let Ok(Destination::Archive(_, format)) = Destination::of(&path) else {
+            unreachable!("{name} is an archive");
+        };
+        let exported = checkpoint
+            .export_archive(&path, format, &mut go_on)
+            .expect("exported");
+        assert_eq!(exported.entries as usize, expected.len());
+        assert_eq!(exported.bytes, checkpoint.checkpoint().totals().bytes);
+        let target = bed.dir.path().join(format!("from-{name}"));
+        extract(&path, &target);
+        assert_eq!(describe(&target), expected, "{name}");
+    }
+}
+
+#[test]
+fn an_archive_names_every_path_once_in_the_order_of_a_walk() {
+    let (bed, checkpoint) = bed();
+    let path = bed.dir.path().join("x.tar");
+    checkpoint
+        .export_archive(&path, ArchiveFormat::Tar, &mut go_on)
+        .expect("exported");
+    let output = Command::new("tar")
+        .arg("-tf")
+        .arg(&path)
+        .output()
+        .expect("tar");
+    let text = String::from_utf8_lossy(&output.stdout);
+    let names: Vec<&str> = text
+        .lines()
+        .map(|name| name.trim_end_matches('/'))
+        .filter(|name| name.starts_with("app/p"))
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "app/pipe",
+            "app/private",
+            "app/private/key",
+            "app/public",
+            "app/public/empty",
+            "app/public/index.html",
+            "app/public/new",
+            "app/public/new/empty",
+            "app/public/third",
+            "app/public-old",
+            "app/public-old/index.html",
+            "app/public.d",
+            "app/public.d/x.conf",
+        ]
+    );
+    assert_eq!(fs::metadata(&path).expect("metadata").len() % 10_240, 0);
+}
+
+#[test]
+fn a_stream_holds_what_an_archive_holds() {
+    let (bed, checkpoint) = bed();
+    let path = bed.dir.path().join("x.tar");
+    let mut streamed = Vec::new();
+    checkpoint
+        .export_stream(&mut streamed, ArchiveFormat::Tar, &mut go_on)
+        .expect("streamed");
+    checkpoint
+        .export_archive(&path, ArchiveFormat::Tar, &mut go_on)
+        .expect("exported");
+    assert!(streamed == fs::read(&path).expect("an archive"));
+}
+
+#[test]
+fn a_folder_export_rebuilds_the_tree() {
+    let (bed, checkpoint) = bed();
+    let new = bed.dir.path().join("new");
+    let empty = bed.dir.path().join("empty");
+    fs::create_dir(&empty).expect("a folder");
+    for target in [new, empty] {
+        checkpoint
+            .export_folder(&target, &mut go_on)
+            .expect("exported");
+        assert_eq!(describe(&target), describe(&bed.tree()));
+    }
+}
+
+#[test]
+fn nothing_that_is_there_is_overwritten() {
+    let (bed, checkpoint) = bed();
+    let file = bed.dir.path().join("x.tar");
+    fs::write(&file, "mine").expect("a file");
+    let refused = checkpoint.export_archive(&file, ArchiveFormat::Tar, &mut go_on);
+    assert!(matches!(&refused, Err(Error::TargetExists { path }) if *path == file));
+    let refused = checkpoint.export_folder(&bed.tree(), &mut go_on);
+    assert!(matches!(&refused, Err(Error::TargetNotEmpty { path }) if *path == bed.tree()));
+    assert_eq!(fs::read(&file).expect("a file"), b"mine");
+}
+
+#[test]
+fn a_stopped_export_leaves_nothing() {
+    let (bed, checkpoint) = bed();
+    let out = bed.dir.path().join("out");
+    fs::create_dir(&out).expect("a folder");
+    let mut stop = |_: &Exported| ControlFlow::Break(());
+    for stopped in [
+        checkpoint.export_archive(&out.join("x.tar"), ArchiveFormat::Tar, &mut stop),
+        checkpoint.export_folder(&out.join("new"), &mut stop),
+        checkpoint.export_folder(&out, &mut stop),
+    ] {
+        assert!(matches!(stopped, Err(Error::Stopped)), "{stopped:?}");
+    }
+    assert_eq!(walk(&out), Vec::<std::path::PathBuf>::new());
+}
+
+#[test]
+fn two_parts_with_one_path_export_it_once() {
+    let bed = Bed::new();
+    grow_tree(&bed.tree());
+    let incoming = bed.begin(NOW);
+    let app = capture(&incoming, &bed.tree(), "app", &["app"], None);
+    let env = capture(&incoming, &bed.tree(), "web", &["app/public"], None);
+    incoming.seal(facts(vec![app, env])).expect("sealed");
+    bed.assert_clean();
+    let path = bed.dir.path().join("x.tar");
+    bed.open("dev-vm@20261121T101500Z")
+        .export_archive(&path, ArchiveFormat::Tar, &mut go_on)
+        .expect("exported");
+    let target = bed.dir.path().join("target");
+    extract(&path, &target);
+    assert_eq!(describe(&target), describe(&bed.tree()));
+}
+
+#[test]
+fn contents_are_delivered_as_they_were() {
+    let (bed, checkpoint) = bed();
+    for path in [
+        &b"/app/server.js"[..],
+        b"app/server.js",
+        b"/app//large.bin",
+        b"/app/zeros",
+        b"/app/empty",
+        b"/app/bytes-\xff\xfe",
+        b"/app/zz-second-name",
+        b"/app/public/third",
+    ] {
+        let path = checkpoint.path_of(path).expect("a path");
+        let mut content = Vec::new();
+        let length = checkpoint
+            .write_content(&path, &mut content)
+            .expect("content");
+        let member = std::os::unix::ffi::OsStrExt::from_bytes(path.member());
+        let member: &std::ffi::OsStr = member;
+        let expected = fs::read(bed.tree().join(member)).expect("a file");
+        assert!(
+            content == expected && length == expected.len() as u64,
+            "{path}"
+        );
+    }
+}
+
+#[test]
+fn what_has_no_content_says_what_it_is() {
+    let (_bed, checkpoint) = bed();
+    let refuse = |path: &str| {
+        let path = checkpoint.path_of(path.as_bytes()).expect("a path");
+        let mut output = Vec::new();
+        let error = checkpoint
+            .write_content(&path, &mut output)
+            .expect_err("no content");
+        assert_eq!(output, b"");
+        match error {
+            Error::NotAFile {
+                what, points_to, ..
+            } => (what, points_to),
+            other => (other.to_string(), None),
+        }
+    };
+    assert_eq!(refuse("/app"), ("a directory".to_owned(), None));
+    assert_eq!(refuse("/app/pipe"), ("a named pipe".to_owned(), None));
+    assert_eq!(
+        refuse("/app/main.js"),
+        ("a symbolic link".to_owned(), Some("server.js".to_owned()))
+    );
+    let missing = "/app/none is not in dev-vm@20261121T101502Z".to_owned();
+    assert_eq!(refuse("/app/none"), (missing, None));
+    let odd = checkpoint.path_of(b"../etc/passwd");
+    assert!(
+        matches!(&odd, Err(Error::NoEntry { checkpoint, path })
+            if *checkpoint == id("dev-vm@20261121T101502Z") && path == "../etc/passwd"),
+        "{odd:?}"
+    );
+}

@@ -1,0 +1,178 @@
+//! Which stores, hosts and checkpoints there are, and which one a person means.
+
+use std::fs;
+
+use fleet::fault::{ExitClass, Fault};
+use fleet::manifest::PartState;
+use fleet::store::{Error, PartFacts, Store};
+
+use super::bed::{Bed, facts, host, id, plain_part, source};
+
+/// Complete, warned, partial, complete.
+fn bed() -> Bed {
+    let bed = Bed::new();
+    for (now, state) in [
+        ("2026-11-20T10:00:00Z", PartState::Complete),
+        ("2026-11-21T10:00:00Z", PartState::Warned),
+        ("2026-11-21T11:00:00Z", PartState::Failed),
+        ("2026-11-22T10:00:00Z", PartState::Complete),
+        ("2026-11-22T11:00:00Z", PartState::Failed),
+    ] {
+        let part = PartFacts {
+            part: plain_part(&source("app"), state),
+            entries: None,
+        };
+        bed.begin(now)
+            .seal(facts(vec![(part, Vec::new())]))
+            .expect("sealed");
+    }
+    bed
+}
+
+fn resolve(bed: &Bed, text: &str) -> Result<String, Error> {
+    bed.store
+        .resolve(&text.parse().expect("a reference"))
+        .map(|id| id.to_string())
+}
+
+#[test]
+fn references_mean_what_people_mean() {
+    let bed = bed();
+    for (text, expected) in [
+        ("dev-vm@latest", "dev-vm@20261122T100000Z"),
+        ("dev-vm@~0", "dev-vm@20261122T100000Z"),
+        ("dev-vm@~1", "dev-vm@20261121T100000Z"),
+        ("dev-vm@~2", "dev-vm@20261120T100000Z"),
+        ("dev-vm@20261120", "dev-vm@20261120T100000Z"),
+        ("dev-vm@20261121T11", "dev-vm@20261121T110000Z"),
+        ("dev-vm@20261122T110000Z", "dev-vm@20261122T110000Z"),
+    ] {
+        assert_eq!(resolve(&bed, text).expect(text), expected);
+    }
+}
+
+#[test]
+fn references_to_nothing_list_what_there_is() {
+    let bed = bed();
+    for (text, message, hint) in [
+        (
+            "dev-vm@~3",
+            "no checkpoint dev-vm@~3",
+            "There are `dev-vm@20261120T100000Z`, `dev-vm@20261121T100000Z`, `dev-vm@20261121T110000Z`, `dev-vm@20261122T100000Z`, `dev-vm@20261122T110000Z`; `latest` and `~N` count complete and warned ones only.",
+        ),
+        (
+            "dev-vm@20261121",
+            "dev-vm@20261121 means 2 checkpoints",
+            "Write more of the stamp: `dev-vm@20261121T100000Z`, `dev-vm@20261121T110000Z`.",
+        ),
+        (
+            "dev-wm@latest",
+            "the store has no checkpoints of dev-wm",
+            "Did you mean `dev-vm`?",
+        ),
+        (
+            "gateway@latest",
+            "the store has no checkpoints of gateway",
+            "It knows `dev-vm`.",
+        ),
+    ] {
+        let error = resolve(&bed, text).expect_err(text);
+        assert_eq!(error.to_string(), message);
+        assert_eq!(error.hint().as_deref(), Some(hint));
+        assert_eq!(error.exit_class(), ExitClass::Usage);
+    }
+    let error = bed
+        .store
+        .open_checkpoint(&id("dev-vm@20200101T000000Z"))
+        .expect_err("unknown");
+    assert_eq!(error.to_string(), "no checkpoint dev-vm@20200101T000000Z");
+}
+
+#[test]
+fn a_damaged_checkpoint_hides_no_other_and_is_never_skipped_in_silence() {
+    let bed = bed();
+    fs::remove_file(
+        bed.store
+            .dir()
+            .join("dev-vm/20261122T100000Z/checkpoint.json"),
+    )
+    .expect("removed");
+    let listing = bed.store.checkpoints(&host()).expect("a listing");
+    assert_eq!(listing.checkpoints.len(), 4);
+    assert_eq!(listing.damaged[0].id, id("dev-vm@20261122T100000Z"));
+    assert_eq!(
+        listing.damaged[0].error.to_string(),
+        "dev-vm/20261122T100000Z/checkpoint.json is damaged: it is missing"
+    );
+    let error = resolve(&bed, "dev-vm@latest").expect_err("uncountable");
+    assert_eq!(
+        fleet::fault::chain(&error),
+        [
+            "can't tell which checkpoint dev-vm@latest is: dev-vm@20261122T100000Z is damaged",
+            "dev-vm/20261122T100000Z/checkpoint.json is damaged: it is missing"
+        ]
+    );
+    assert_eq!(error.exit_class(), ExitClass::Mismatch);
+    assert_eq!(
+        resolve(&bed, "dev-vm@20261121T10").expect("named"),
+        "dev-vm@20261121T100000Z"
+    );
+}
+
+#[test]
+fn a_moved_checkpoint_is_not_taken_for_another() {
+    let bed = bed();
+    let dir = bed.store.dir().join("dev-vm");
+    fs::rename(dir.join("20261120T100000Z"), dir.join("20261119T100000Z")).expect("moved");
+    let error = bed
+        .store
+        .open_checkpoint(&id("dev-vm@20261119T100000Z"))
+        .expect_err("moved");
+    assert_eq!(
+        error.to_string(),
+        "dev-vm/20261119T100000Z/checkpoint.json is damaged: it belongs to dev-vm@20261120T100000Z"
+    );
+}
+
+#[test]
+fn only_empty_folders_become_stores() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let empty = dir.path().join("empty");
+    fs::create_dir(&empty).expect("a folder");
+    let deep = dir.path().join("a/b/c");
+    for path in [&empty, &deep] {
+        let error = Store::open(path).expect_err("no store yet");
+        assert!(
+            matches!(&error, Error::NoStore { dir } if dir == path),
+            "{error:?}"
+        );
+        assert_eq!(error.exit_class(), ExitClass::Usage);
+        let made = Store::open_or_create(path).expect("a store");
+        assert_eq!(Store::open(path).expect("a store"), made);
+        assert_eq!(Store::open_or_create(path).expect("a store"), made);
+    }
+    let full = dir.path().join("full");
+    fs::create_dir(&full).expect("a folder");
+    fs::write(full.join("thesis.txt"), "text").expect("a file");
+    for error in [
+        Store::open(&full).expect_err("no store"),
+        Store::open_or_create(&full).expect_err("no store"),
+    ] {
+        assert!(
+            matches!(&error, Error::NotAStore { dir } if *dir == full),
+            "{error:?}"
+        );
+        assert_eq!(error.exit_class(), ExitClass::Usage);
+    }
+    assert_eq!(super::bed::walk(&full), [full.join("thesis.txt")]);
+}
+
+#[test]
+fn a_store_whose_making_was_cut_is_made_again() {
+    let dir = tempfile::tempdir().expect("a folder");
+    fs::write(dir.path().join("RECOVER.md"), "ha").expect("a file");
+    fs::write(dir.path().join(".new-abc"), "half").expect("a file");
+    Store::open_or_create(dir.path()).expect("a store");
+    let text = fs::read_to_string(dir.path().join("RECOVER.md")).expect("a text");
+    assert!(text.starts_with("# Getting a checkpoint back without fleet\n"));
+}

@@ -1,0 +1,9 @@
+//! The store from outside: real trees, real tar, real kills.
+
+mod bed;
+mod crash;
+mod damage;
+mod export;
+mod find;
+mod recover;
+mod seal;

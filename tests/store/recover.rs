@@ -1,0 +1,133 @@
+//! `RECOVER.md`: a checkpoint comes back where there is no fleet.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use super::bed::{Bed, NOW, describe, grow_tree};
+
+const TOOLS: &[&str] = &[
+    "sh",
+    "tar",
+    "zstd",
+    "sha256sum",
+    "mktemp",
+    "rm",
+    "mkdir",
+    "ls",
+    "xargs",
+    "grep",
+    "sort",
+    "base64",
+    "cat",
+];
+
+/// The first `sh` block of the text, saved beside the store.
+fn script(bed: &Bed) -> PathBuf {
+    let text = fs::read_to_string(bed.store.dir().join("RECOVER.md")).expect("a text");
+    let (_, block) = text.split_once("```sh\n").expect("a block");
+    let (block, _) = block.split_once("```").expect("its end");
+    let path = bed.dir.path().join("recover.sh");
+    fs::write(&path, block).expect("written");
+    path
+}
+
+/// A folder of nothing but the plain tools and `json`, the one that reads JSON.
+fn tools(bed: &Bed, json: &str) -> Option<PathBuf> {
+    let dir = bed.dir.path().join(format!("bin-{json}"));
+    fs::create_dir(&dir).expect("a folder");
+    for tool in TOOLS.iter().chain([&json]) {
+        symlink(which(tool)?, dir.join(tool)).expect("a link");
+    }
+    Some(dir)
+}
+
+fn which(tool: &str) -> Option<PathBuf> {
+    let found = if tool == "python3" {
+        // A launcher of several versions would look for its own tools.
+        Command::new("python3")
+            .args(["-c", "import sys; print(sys.executable)"])
+            .output()
+            .ok()
+            .map(|output| PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()))
+    } else {
+        let path = std::env::var_os("PATH")?;
+        std::env::split_paths(&path)
+            .map(|dir| dir.join(tool))
+            .find(|path| path.is_file())
+    };
+    found.filter(|path| path.is_file())
+}
+
+fn recover(bed: &Bed, tools: &Path, stamp: &str, target: &Path) -> Output {
+    Command::new("/bin/sh")
+        .arg(script(bed))
+        .arg(bed.store.dir().join("dev-vm").join(stamp))
+        .arg(target)
+        .env_clear()
+        .env("PATH", tools)
+        .current_dir(bed.dir.path())
+        .output()
+        .expect("sh")
+}
+
+fn three_packs() -> Bed {
+    let bed = Bed::new();
+    grow_tree(&bed.tree());
+    bed.seal(NOW, &["app"], None);
+    let first = bed.open("dev-vm@20261121T101500Z");
+    fs::write(bed.tree().join("app/new\nline"), "changed\n").expect("a file");
+    fs::create_dir_all(bed.tree().join("app/public/new/empty")).expect("folders");
+    bed.seal(NOW, &["app/public", "app/new\nline"], Some(&first));
+    let second = bed.open("dev-vm@20261121T101501Z");
+    let group = ["app/public/third", "app/z-first-name", "app/zz-second-name"];
+    bed.seal(NOW, &group, Some(&second));
+    bed
+}
+
+fn rebuilds_the_tree(json: &str) {
+    let bed = three_packs();
+    let Some(tools) = tools(&bed, json) else {
+        return;
+    };
+    let target = bed.dir.path().join("target");
+    let output = recover(&bed, &tools, "20261121T101502Z", &target);
+    assert_eq!(
+        String::from_utf8_lossy(&output.stderr),
+        format!("{} holds the checkpoint\n", target.display())
+    );
+    assert!(output.status.success());
+    assert_eq!(describe(&target), describe(&bed.tree()));
+}
+
+#[test]
+fn the_script_rebuilds_the_tree_with_python() {
+    rebuilds_the_tree("python3");
+}
+
+#[test]
+fn the_script_rebuilds_the_tree_with_jq() {
+    rebuilds_the_tree("jq");
+}
+
+#[test]
+fn the_script_stops_at_damage_and_at_a_folder_in_use() {
+    let bed = three_packs();
+    let Some(tools) = tools(&bed, "python3") else {
+        return;
+    };
+    let output = recover(&bed, &tools, "20261121T101502Z", &bed.tree());
+    assert_eq!(output.status.code(), Some(2));
+    let pack = bed
+        .store
+        .dir()
+        .join("dev-vm/packs/20261121T101500Z/app.tar.zst");
+    let mut bytes = fs::read(&pack).expect("a pack");
+    bytes[100] ^= 1;
+    fs::write(&pack, bytes).expect("written");
+    let target = bed.dir.path().join("target");
+    let output = recover(&bed, &tools, "20261121T101502Z", &target);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(fs::read_dir(&target).expect("a folder").count(), 0);
+}

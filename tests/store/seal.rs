@@ -1,0 +1,444 @@
+//! What a sealed checkpoint is, and what never becomes one.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::process::Command;
+
+use fleet::fault::{ExitClass, Fault};
+use fleet::manifest::{PartState, State};
+use fleet::store::{Error, PartFacts, Store};
+
+use super::bed::{Bed, NOW, capture, facts, grow_tree, host, plain_part, source, walk};
+
+#[test]
+fn a_sealed_checkpoint_reads_back_as_it_was_sealed() {
+    let bed = Bed::new();
+    grow_tree(&bed.tree());
+    let sealed = bed.seal(NOW, &["app"], None);
+    assert_eq!(sealed.id.to_string(), "dev-vm@20261121T101500Z");
+    assert_eq!(sealed.state(), State::Complete);
+    let listing = bed.store.checkpoints(&host()).expect("a listing");
+    assert_eq!(listing.checkpoints, [sealed.clone()]);
+    assert!(listing.damaged.is_empty());
+
+    let opened = bed.open("dev-vm@20261121T101500Z");
+    assert_eq!(*opened.checkpoint(), sealed);
+    let files = opened
+        .entries(&source("app"))
+        .expect("entries")
+        .map(|entry| entry.expect("an entry"))
+        .filter_map(|entry| entry.file_bytes())
+        .collect::<Vec<_>>();
+    assert_eq!(sealed.parts[0].totals.files, files.len() as u64);
+    assert_eq!(sealed.parts[0].totals.bytes, files.iter().sum::<u64>());
+    assert_eq!(sealed.parts[0].entries as usize, walk(&bed.tree()).len());
+    bed.assert_clean();
+}
+
+#[test]
+fn stored_bytes_are_what_the_disk_holds() {
+    let bed = Bed::new();
+    grow_tree(&bed.tree());
+    let sealed = bed.seal(NOW, &["app"], None);
+    let dir = bed.store.dir().join("dev-vm");
+    let on_disk: u64 = walk(&dir)
+        .iter()
+        .filter(|path| path.is_file() && !path.ends_with(".lock"))
+        .map(|path| path.metadata().expect("metadata").len())
+        .sum();
+    assert_eq!(sealed.stored_bytes, on_disk);
+}
+
+#[test]
+fn everything_in_the_store_is_private() {
+    let bed = Bed::new();
+    grow_tree(&bed.tree());
+    bed.seal(NOW, &["app"], None);
+    let mut paths = walk(bed.store.dir());
+    paths.push(bed.store.dir().to_owned());
+    for path in paths {
+        let facts = path.metadata().expect("metadata");
+        let expected = if facts.is_dir() { 0o700 } else { 0o600 };
+        assert_eq!(
+            facts.permissions().mode() & 0o7777,
+            expected,
+            "{}",
+            path.display()
+        );
+    }
+}
+
+#[test]
+fn the_folder_holds_exactly_this() {
+    let bed = Bed::new();
+    grow_tree(&bed.tree());
+    bed.seal(NOW, &["app"], None);
+    let found: Vec<String> = walk(bed.store.dir())
+        .iter()
+        .map(|path| {
+            path.strip_prefix(bed.store.dir())
+                .expect("beneath")
+                .display()
+                .to_string()
+        })
+        .collect();
+    assert_eq!(
+        found,
+        [
+            "RECOVER.md",
+            "dev-vm",
+            "dev-vm/.lock",
+            "dev-vm/20261121T101500Z",
+            "dev-vm/20261121T101500Z/MANIFEST.txt",
+            "dev-vm/20261121T101500Z/SHA256SUMS",
+            "dev-vm/20261121T101500Z/checkpoint.json",
+            "dev-vm/20261121T101500Z/entries",
+            "dev-vm/20261121T101500Z/entries/app.ndjson.zst",
+            "dev-vm/packs",
+            "dev-vm/packs/20261121T101500Z",
+            "dev-vm/packs/20261121T101500Z/app.tar.zst",
+            "fleet-store.json",
+        ]
+    );
+}
+
+#[test]
+fn sha256sum_checks_a_checkpoint_and_its_packs() {
+    let bed = Bed::new();
+    grow_tree(&bed.tree());
+    bed.seal(NOW, &["app"], None);
+    let first = bed.open("dev-vm@20261121T101500Z");
+    bed.seal(NOW, &["app/server.js"], Some(&first));
+    let output = Command::new("sha256sum")
+        .args(["-c", "SHA256SUMS"])
+        .current_dir(bed.store.dir().join("dev-vm/20261121T101501Z"))
+        .output()
+        .expect("sha256sum");
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        "checkpoint.json: OK\nMANIFEST.txt: OK\nentries/app.ndjson.zst: OK\n\
+         ../packs/20261121T101500Z/app.tar.zst: OK\n../packs/20261121T101501Z/app.tar.zst: OK\n"
+    );
+    assert!(output.status.success());
+}
+
+#[test]
+fn packs_are_named_relative_to_the_host() {
+    let bed = Bed::new();
+    grow_tree(&bed.tree());
+    bed.seal(NOW, &["app"], None);
+    let record = fs::read(
+        bed.store
+            .dir()
+            .join("dev-vm/20261121T101500Z/checkpoint.json"),
+    )
+    .expect("a record");
+    let record: serde_json::Value = serde_json::from_slice(&record).expect("JSON");
+    assert_eq!(
+        record["packs"],
+        serde_json::json!(["packs/20261121T101500Z/app.tar.zst"])
+    );
+}
+
+#[test]
+fn the_manifest_reads_like_this() {
+    let bed = Bed::new();
+    let app = bed.tree().join("app");
+    fs::create_dir_all(&app).expect("a folder");
+    for (name, content) in [("a.js", "1"), ("b.JS", "22"), (".env", "333"), ("big", "")] {
+        fs::write(app.join(name), content).expect("a file");
+    }
+    let incoming = bed.begin(NOW);
+    let mut app = capture(&incoming, &bed.tree(), "app", &["app"], None);
+    app.0.part.state = PartState::Warned;
+    app.0.part.warnings = vec!["/app/\u{1b}[2J vanished".to_owned()];
+    let absent = PartFacts {
+        part: plain_part(&source("grafana"), PartState::Absent),
+        entries: None,
+    };
+    let sealed = incoming
+        .seal(facts(vec![app, (absent, Vec::new())]))
+        .expect("sealed");
+    let text = fs::read_to_string(bed.store.dir().join("dev-vm/20261121T101500Z/MANIFEST.txt"))
+        .expect("a manifest");
+    let pack_bytes = sealed.packs[0].stored_bytes.to_string();
+    insta::assert_snapshot!(text.replace(&pack_bytes, "N"));
+}
+
+#[test]
+fn an_unchanged_part_shares_the_earlier_file() {
+    let bed = Bed::new();
+    grow_tree(&bed.tree());
+    let first = bed.seal(NOW, &["app"], None);
+    let earlier = bed.open("dev-vm@20261121T101500Z");
+    let incoming = bed.begin(NOW);
+    let shared = incoming
+        .share_entries(&source("app"), &earlier)
+        .expect("shared");
+    assert_eq!(shared.totals(), first.parts[0].totals);
+    assert_eq!(shared.packs(), [first.packs[0].name.clone()]);
+    let part = PartFacts {
+        part: plain_part(&source("app"), PartState::Complete),
+        entries: Some(shared),
+    };
+    let second = incoming
+        .seal(facts(vec![(part, Vec::new())]))
+        .expect("sealed");
+    assert_eq!(second.parts[0].totals, first.parts[0].totals);
+    assert_eq!(second.packs, first.packs);
+    assert!(second.stored_bytes < 8192, "{}", second.stored_bytes);
+    let inode = |stamp: &str| {
+        bed.store
+            .dir()
+            .join(format!("dev-vm/{stamp}/entries/app.ndjson.zst"))
+            .metadata()
+            .expect("metadata")
+            .ino()
+    };
+    assert_eq!(inode("20261121T101500Z"), inode("20261121T101501Z"));
+    bed.assert_clean();
+}
+
+#[test]
+fn stamps_are_never_used_twice() {
+    let bed = Bed::new();
+    grow_tree(&bed.tree());
+    let stamps: Vec<String> = [NOW, NOW, "1999-01-01T00:00:00Z", "2026-11-21T10:20:00Z"]
+        .iter()
+        .map(|now| bed.seal(now, &["app/server.js"], None).id.stamp.to_string())
+        .collect();
+    assert_eq!(
+        stamps,
+        [
+            "20261121T101500Z",
+            "20261121T101501Z",
+            "20261121T101502Z",
+            "20261121T102000Z"
+        ]
+    );
+    // Not even after the newest one was removed.
+    fs::remove_dir_all(bed.store.dir().join("dev-vm/20261121T102000Z")).expect("removed");
+    fs::remove_dir_all(bed.store.dir().join("dev-vm/packs/20261121T102000Z")).expect("removed");
+    let next = bed.seal(NOW, &["app/server.js"], None);
+    assert_eq!(next.id.stamp.to_string(), "20261121T102001Z");
+}
+
+#[test]
+fn a_second_run_is_refused_and_told_who_holds_the_host() {
+    let bed = Bed::new();
+    let incoming = bed.begin(NOW);
+    let refused = bed.store.lock(&host(), None, &|| false);
+    let Err(error) = refused else {
+        unreachable!("two runs at once");
+    };
+    assert_eq!(error.exit_class(), ExitClass::Locked);
+    let holder = format!("dev-vm is locked by process {} (`", std::process::id());
+    assert!(error.to_string().starts_with(&holder), "{error}");
+    // Another host is free, and readers need no lock.
+    let other = "new-vm".parse().expect("a host");
+    drop(bed.store.lock(&other, None, &|| false).expect("free"));
+    assert_eq!(bed.store.hosts().expect("hosts"), []);
+    incoming.abandon().expect("abandoned");
+    drop(
+        bed.store
+            .lock(&host(), None, &|| false)
+            .expect("free again"),
+    );
+}
+
+#[test]
+fn an_abandoned_checkpoint_leaves_nothing() {
+    let bed = Bed::new();
+    grow_tree(&bed.tree());
+    let incoming = bed.begin(NOW);
+    let (part, _) = capture(&incoming, &bed.tree(), "app", &["app"], None);
+    drop(part);
+    incoming.abandon().expect("abandoned");
+    let left: Vec<_> = walk(&bed.store.dir().join("dev-vm"));
+    assert_eq!(left, [bed.store.dir().join("dev-vm/.lock")]);
+}
+
+#[test]
+fn what_nothing_names_is_not_sealed() {
+    let bed = Bed::new();
+    grow_tree(&bed.tree());
+    let incoming = bed.begin(NOW);
+    let app = capture(&incoming, &bed.tree(), "app", &["app"], None);
+    drop(capture(
+        &incoming,
+        &bed.tree(),
+        "cut",
+        &["app/server.js"],
+        None,
+    ));
+    let failed = PartFacts {
+        part: plain_part(&source("cut"), PartState::Failed),
+        entries: None,
+    };
+    let sealed = incoming
+        .seal(facts(vec![app, (failed, Vec::new())]))
+        .expect("sealed");
+    assert_eq!(sealed.state(), State::Partial);
+    let names: Vec<bool> = walk(bed.store.dir())
+        .iter()
+        .map(|path| path.display().to_string().contains("cut."))
+        .collect();
+    assert!(!names.contains(&true));
+    bed.assert_clean();
+}
+
+#[test]
+fn facts_that_contradict_what_was_written_are_not_sealed() {
+    let bed = Bed::new();
+    grow_tree(&bed.tree());
+    let refused = |error: Error| {
+        assert_eq!(bed.store.hosts().expect("hosts"), []);
+        match error {
+            Error::Facts { problem, .. } => problem,
+            other => other.to_string(),
+        }
+    };
+    let incoming = bed.begin(NOW);
+    let mut app = capture(&incoming, &bed.tree(), "app", &["app"], None);
+    app.1[0].stored_bytes += 1;
+    let length = app.1[0].stored_bytes;
+    let error = incoming.seal(facts(vec![app])).expect_err("refused");
+    assert_eq!(
+        refused(error),
+        format!(
+            "packs/20261121T101500Z/app.tar.zst has {} bytes, its writer counted {length}",
+            length - 1
+        )
+    );
+
+    let incoming = bed.begin(NOW);
+    let mut app = capture(&incoming, &bed.tree(), "app", &["app"], None);
+    app.0.part.name = source("other");
+    let error = incoming.seal(facts(vec![app])).expect_err("refused");
+    assert_eq!(refused(error), "part `other` comes with entries of `app`");
+
+    let incoming = bed.begin(NOW);
+    let part = || PartFacts {
+        part: plain_part(&source("app"), PartState::Absent),
+        entries: None,
+    };
+    let twice = facts(vec![(part(), Vec::new()), (part(), Vec::new())]);
+    let error = incoming.seal(twice).expect_err("refused");
+    assert_eq!(refused(error), "part `app` is there twice");
+}
+
+#[test]
+fn a_pack_of_no_checkpoint_is_not_sealed() {
+    let bed = Bed::new();
+    grow_tree(&bed.tree());
+    bed.seal(NOW, &["app"], None);
+    let earlier = bed.open("dev-vm@20261121T101500Z");
+    let incoming = bed.begin(NOW);
+    let part = capture(
+        &incoming,
+        &bed.tree(),
+        "app",
+        &["app/server.js"],
+        Some(&earlier),
+    );
+    fs::remove_dir_all(bed.store.dir().join("dev-vm/20261121T101500Z")).expect("removed");
+    let error = incoming.seal(facts(vec![part])).expect_err("refused");
+    assert_eq!(
+        error.to_string(),
+        "can't seal dev-vm@20261121T101501Z: no earlier checkpoint names packs/20261121T101500Z/app.tar.zst"
+    );
+    assert_eq!(bed.store.hosts().expect("hosts"), []);
+}
+
+#[test]
+fn a_pack_that_its_writer_told_nothing_about_is_hashed() {
+    let bed = Bed::new();
+    grow_tree(&bed.tree());
+    let incoming = bed.begin(NOW);
+    let (part, packs) = capture(&incoming, &bed.tree(), "app", &["app"], None);
+    let sealed = incoming
+        .seal(facts(vec![(part, Vec::new())]))
+        .expect("sealed");
+    assert_eq!(sealed.packs, packs);
+    bed.assert_clean();
+}
+
+#[test]
+fn entries_out_of_order_are_refused() {
+    let bed = Bed::new();
+    grow_tree(&bed.tree());
+    bed.seal(NOW, &["app"], None);
+    let entries: Vec<_> = bed
+        .open("dev-vm@20261121T101500Z")
+        .entries(&source("app"))
+        .expect("entries")
+        .map(|entry| entry.expect("an entry"))
+        .collect();
+    let incoming = bed.begin(NOW);
+    let mut writer = incoming.entries(&source("app")).expect("a writer");
+    writer.append(&entries[1]).expect("appended");
+    for entry in &entries[..2] {
+        let refused = writer.append(entry);
+        assert!(
+            matches!(&refused, Err(Error::Order { path, previous })
+                if *path == entry.path && *previous == entries[1].path),
+            "{refused:?}"
+        );
+    }
+}
+
+#[test]
+fn a_full_disk_is_an_error_and_shows_nothing() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let dir = tempfile::tempdir().expect("a folder");
+    let mount = |args: &[&str]| {
+        Command::new("mount")
+            .args(args)
+            .arg(dir.path())
+            .status()
+            .is_ok_and(|status| status.success())
+    };
+    if !mount(&["-t", "tmpfs", "-o", "size=256k", "tmpfs"]) {
+        return;
+    }
+    let outcome = std::panic::catch_unwind(|| {
+        let store = Store::open_or_create(&dir.path().join("store")).expect("a store");
+        let lock = || store.lock(&host(), None, &|| false).expect("the lock");
+        // A pack that leaves room for nothing else.
+        let incoming = lock().begin(super::bed::time(NOW)).expect("begun");
+        let filler = fs::File::create(incoming.pack_path(&source("app"))).expect("a pack");
+        drop(std::io::copy(&mut std::io::repeat(7), &mut &filler));
+        let absent = PartFacts {
+            part: plain_part(&source("app"), PartState::Absent),
+            entries: None,
+        };
+        let writer = incoming.entries(&source("app"));
+        let written = writer.and_then(fleet::store::EntriesWriter::finish);
+        let error = match written {
+            Err(error) => error,
+            Ok(entries) => incoming
+                .seal(facts(vec![(
+                    PartFacts {
+                        entries: Some(entries),
+                        ..absent
+                    },
+                    Vec::new(),
+                )]))
+                .expect_err("no room"),
+        };
+        assert_eq!(error.exit_class(), ExitClass::Failed);
+        assert!(
+            fleet::fault::chain(&error)[1].contains("No space left on device"),
+            "{error:?}"
+        );
+        assert_eq!(store.hosts().expect("hosts"), []);
+        // The next run makes room for itself.
+        let incoming = lock().begin(super::bed::time(NOW)).expect("begun");
+        incoming.abandon().expect("abandoned");
+    });
+    let unmounted = Command::new("umount").arg(dir.path()).status();
+    assert!(unmounted.is_ok_and(|status| status.success()));
+    assert!(outcome.is_ok());
+}
