@@ -10,7 +10,7 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
 use super::{
-    cat, completions, export, guard, hosts, init, ls, man, show, trust, verify,
+    cat, completions, export, guard, hosts, init, ls, man, show, verify,
 };
 use crate::report::{Color, Console, Talk};
 
@@ -116,7 +116,7 @@ pub(super) enum When {
 pub(super) enum Verb {
     Init(init::Args),
     Hosts(hosts::Args),
-    Trust(trust::Args),
+
     Ls(ls::Args),
     Show(show::Args),
     Cat(cat::Args),
@@ -141,7 +141,7 @@ pub(super) enum Answer {
 impl Verb {
     pub(super) fn answer(&self) -> Answer {
         match self {
-            Self::Init(_) | Self::Trust(_) | Self::Export(_) => Answer::Summary,
+            Self::Init(_) | Self::Export(_) => Answer::Summary,
             Self::Hosts(_)
             | Self::Ls(_)
             | Self::Show(_)

@@ -18,7 +18,7 @@ mod select;
 mod setup;
 mod show;
 mod stop;
-mod trust;
+
 mod usage;
 mod verify;
 
@@ -69,7 +69,7 @@ fn dispatch(verb: Verb, setup: &Setup) -> Status {
     match verb {
         Verb::Init(args) => init::run(&args, setup),
         Verb::Hosts(args) => hosts::run(&args, setup),
-        Verb::Trust(args) => trust::run(&args, setup),
+
         Verb::Ls(args) => ls::run(&args, setup),
         Verb::Show(args) => show::run(&args, setup),
         Verb::Cat(args) => cat::run(&args, setup),

@@ -72,6 +72,12 @@ impl Console {
         self.json
     }
 
+    /// Whether the reader of standard output went away.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
+    }
+
     /// How much is said beside the answer.
     #[must_use]
     pub fn talk(&self) -> Talk {
@@ -96,7 +102,7 @@ impl Console {
     ///
     /// [`WriteError`], unless the reader just went away.
     pub fn answer(&self, text: &str) -> Result<(), WriteError> {
-        if self.closed.load(Ordering::Relaxed) {
+        if self.is_closed() {
             return Ok(());
         }
         let stdout = io::stdout();
@@ -137,7 +143,7 @@ impl Console {
     ///
     /// As [`Console::answer`].
     pub fn raw(&self, bytes: &[u8]) -> Result<(), WriteError> {
-        if self.closed.load(Ordering::Relaxed) {
+        if self.is_closed() {
             return Ok(());
         }
         let mut stdout = io::stdout().lock();
@@ -164,6 +170,11 @@ impl Console {
             Talk::Quiet => {}
             Talk::Normal | Talk::Verbose => self.aside(&format!("{}\n", safe(text, ""))),
         }
+    }
+
+    /// Asks something; the answer is read elsewhere.
+    pub fn prompt(&self, text: &str) {
+        self.aside(&format!("{} ", safe(text, "")));
     }
 
     /// Says what is wrong with the arguments, in prepared text.

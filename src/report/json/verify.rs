@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{Problem, Version};
+use crate::store;
 
 /// `verify`
 #[derive(Debug, Default, Serialize, JsonSchema)]
@@ -30,4 +31,14 @@ pub struct StoreProblem {
     pub problem: String,
     /// The checkpoints that need it.
     pub checkpoints: Vec<String>,
+}
+
+impl From<&store::Problem> for StoreProblem {
+    fn from(problem: &store::Problem) -> Self {
+        Self {
+            file: problem.file.clone(),
+            problem: problem.problem.clone(),
+            checkpoints: problem.checkpoints.iter().map(ToString::to_string).collect(),
+        }
+    }
 }

@@ -31,10 +31,13 @@ impl From<&report::Problem> for WorkFailed {
 /// `init`: what was written.
 #[derive(Debug, Default, Serialize, JsonSchema)]
 pub struct Init {
+    /// The last line of the command.
     #[serde(rename = "type")]
-    kind: SummaryTag,
-    version: Version,
-    exit: u8,
+    pub kind: SummaryTag,
+    /// The version of this shape.
+    pub version: Version,
+    /// The exit status.
+    pub exit: u8,
     /// The inventory file.
     pub inventory: String,
     /// The schema beside it.
@@ -44,27 +47,37 @@ pub struct Init {
 /// `export`: what was written.
 #[derive(Debug, Default, Serialize, JsonSchema)]
 pub struct Export {
+    /// The last line of the command.
     #[serde(rename = "type")]
-    kind: SummaryTag,
-    version: Version,
-    exit: u8,
+    pub kind: SummaryTag,
+    /// The version of this shape.
+    pub version: Version,
+    /// The exit status.
+    pub exit: u8,
     /// `HOST@STAMP`.
     pub checkpoint: String,
     /// The file or folder; `-` is standard output.
     pub path: String,
     /// `tar`, `tar.gz`, `tar.zst` or `folder`.
     pub format: String,
-    /// What could not be put there, entry by entry.
-    pub warnings: Vec<String>,
+    /// Entries of every kind.
+    pub entries: u64,
+    /// Content of regular files, every name counted.
+    pub bytes: u64,
+    /// Entries that were left out: sockets, or devices that this account can't make.
+    pub skipped: u64,
 }
 
 /// `trust`: what is trusted now.
 #[derive(Debug, Default, Serialize, JsonSchema)]
 pub struct Trust {
+    /// The last line of the command.
     #[serde(rename = "type")]
-    kind: SummaryTag,
-    version: Version,
-    exit: u8,
+    pub kind: SummaryTag,
+    /// The version of this shape.
+    pub version: Version,
+    /// The exit status.
+    pub exit: u8,
     /// The host.
     pub host: String,
     /// The name under which its keys are looked up.
