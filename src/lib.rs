@@ -13,8 +13,8 @@
 //! | 1 | [`inventory`], [`manifest`] | facts: plain data |
 //! | 0 | [`name`], [`digest`], [`fault`] | words |
 
-pub mod cli;
 pub mod checkpoint;
+pub mod cli;
 pub mod digest;
 pub mod engine;
 pub mod event;

@@ -1,4 +1,5 @@
 //! All tests that look at fleet from outside, in one binary.
 
+mod ssh;
 mod store;
 mod tidy;

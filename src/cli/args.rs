@@ -10,7 +10,7 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
 use super::{
-    cat, completions, export, guard, hosts, init, ls, man, show, verify,
+    cat, checkpoint, completions, doctor, export, guard, hosts, init, ls, man, show, trust, verify,
 };
 use crate::report::{Color, Console, Talk};
 
@@ -117,6 +117,9 @@ pub(super) enum Verb {
     Init(init::Args),
     Hosts(hosts::Args),
 
+    Trust(trust::Args),
+    Doctor(doctor::Args),
+    Checkpoint(checkpoint::Args),
     Ls(ls::Args),
     Show(show::Args),
     Cat(cat::Args),
@@ -141,8 +144,10 @@ pub(super) enum Answer {
 impl Verb {
     pub(super) fn answer(&self) -> Answer {
         match self {
-            Self::Init(_) | Self::Export(_) => Answer::Summary,
+            Self::Checkpoint(_) => Answer::Events,
+            Self::Init(_) | Self::Trust(_) | Self::Export(_) => Answer::Summary,
             Self::Hosts(_)
+            | Self::Doctor(_)
             | Self::Ls(_)
             | Self::Show(_)
             | Self::Cat(_)

@@ -54,6 +54,14 @@ pub(super) enum Error {
         /// The file.
         file: PathBuf,
     },
+    /// A file can't be read.
+    #[error("can't read {}", file.display())]
+    Read {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// A file can't be written.
     #[error("can't write {}", file.display())]
     Write {
@@ -134,7 +142,7 @@ impl Fault for Error {
                 "It shows {}. If that is not what the host itself says, something else answers in its place.",
                 shown_keys(keys)
             ),
-            Self::Inventory { .. } | Self::Write { .. } | Self::Start(_) | Self::Stopped => {
+            Self::Inventory { .. } | Self::Read { .. } | Self::Write { .. } | Self::Start(_) | Self::Stopped => {
                 return None;
             }
         })
@@ -147,9 +155,11 @@ impl Fault for Error {
             | Self::NotText { .. }
             | Self::NoHome { .. }
             | Self::AlreadyThere { .. }
-            | Self::NobodyToAsk { .. } => ExitClass::Usage,
-            Self::OtherFingerprint { .. } => ExitClass::Usage,
-            Self::Write { .. } | Self::Start(_) | Self::NotConfirmed { .. } => ExitClass::Failed,
+            | Self::NobodyToAsk { .. }
+            | Self::OtherFingerprint { .. } => ExitClass::Usage,
+            Self::Read { .. } | Self::Write { .. } | Self::Start(_) | Self::NotConfirmed { .. } => {
+                ExitClass::Failed
+            }
             Self::Stopped => ExitClass::Interrupted,
         }
     }

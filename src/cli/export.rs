@@ -100,7 +100,10 @@ fn target(args: &Args, setup: &Setup) -> Result<Target, Stop> {
         (false, Some(format)) => match Destination::of(&args.output) {
             Ok(Destination::Folder(path)) => Err(Stop(Problem::new(
                 ExitClass::Usage,
-                format!("{} is a folder, which has no archive format", path.display()),
+                format!(
+                    "{} is a folder, which has no archive format",
+                    path.display()
+                ),
                 Some("Name a file, or leave `--format` out.".to_owned()),
             ))),
             Ok(Destination::Archive(..)) | Err(_) => {

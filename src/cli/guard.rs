@@ -85,10 +85,7 @@ fn table(judgements: &[Judgement], file: &str) -> Table {
                 _ => ("", ""),
             };
             let place = format!("{file}:{}", rule.place.line);
-            table.row(
-                style,
-                [operation, decision, rule.rule, &place, &rule.says],
-            );
+            table.row(style, [operation, decision, rule.rule, &place, &rule.says]);
         }
     }
     table

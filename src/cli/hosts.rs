@@ -24,7 +24,14 @@ pub(super) fn run(_: &Args, setup: &Setup) -> Status {
         setup.console.document(&json::Hosts::from(&inventory))?;
         return Ok(None);
     }
-    let mut table = Table::new(&["HOST", "ADDRESS", "ENV", "ACCESS", "SOURCES", "PROTECTED BECAUSE"]);
+    let mut table = Table::new(&[
+        "HOST",
+        "ADDRESS",
+        "ENV",
+        "ACCESS",
+        "SOURCES",
+        "PROTECTED BECAUSE",
+    ]);
     for host in &inventory.hosts {
         let reasons: Vec<String> = protection(host)
             .iter()

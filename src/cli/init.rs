@@ -31,10 +31,11 @@ pub(super) fn run(_: &Args, setup: &Setup) -> Status {
     };
     let schema = file.with_file_name(SCHEMA_NAME);
     write_new(&file, STARTER)?;
-    let text = serde_json::to_string_pretty(&inventory::schema()).map_err(|error| Error::Write {
-        file: schema.clone(),
-        source: error.into(),
-    })?;
+    let text =
+        serde_json::to_string_pretty(&inventory::schema()).map_err(|error| Error::Write {
+            file: schema.clone(),
+            source: error.into(),
+        })?;
     fs::write(&schema, text + "\n").map_err(|source| Error::Write {
         file: schema.clone(),
         source,

@@ -148,10 +148,7 @@ fn meant(
     Ok((wanted, empty))
 }
 
-fn table<'a>(
-    checkpoints: impl Iterator<Item = &'a Checkpoint>,
-    now: Timestamp,
-) -> Option<Table> {
+fn table<'a>(checkpoints: impl Iterator<Item = &'a Checkpoint>, now: Timestamp) -> Option<Table> {
     let mut table = Table::new(&[
         "CHECKPOINT",
         "AGE",

@@ -6,7 +6,9 @@
 mod args;
 mod ask;
 mod cat;
+mod checkpoint;
 mod completions;
+mod doctor;
 mod error;
 mod export;
 mod guard;
@@ -18,7 +20,7 @@ mod select;
 mod setup;
 mod show;
 mod stop;
-
+mod trust;
 mod usage;
 mod verify;
 
@@ -70,6 +72,9 @@ fn dispatch(verb: Verb, setup: &Setup) -> Status {
         Verb::Init(args) => init::run(&args, setup),
         Verb::Hosts(args) => hosts::run(&args, setup),
 
+        Verb::Trust(args) => trust::run(&args, setup),
+        Verb::Doctor(args) => doctor::run(&args, setup),
+        Verb::Checkpoint(args) => checkpoint::run(&args, setup),
         Verb::Ls(args) => ls::run(&args, setup),
         Verb::Show(args) => show::run(&args, setup),
         Verb::Cat(args) => cat::run(&args, setup),

@@ -11,10 +11,12 @@ use etcetera::BaseStrategy;
 use tracing_subscriber::EnvFilter;
 
 use super::args::Global;
+use super::ask;
 use super::error::{Error, Stop};
+use crate::engine::House;
 use crate::inventory::{FILE_MAX_BYTES, Inventory};
-use crate::report::Console;
-use crate::ssh::SshConfig;
+use crate::report::{Console, Reporter};
+use crate::ssh::{self, Connector, SshConfig};
 use crate::store::Store;
 
 /// Looked for in the current folder, in this order.
@@ -86,10 +88,36 @@ impl Setup {
         Ok(Store::open(&dir)?)
     }
 
-    pub(super) fn ssh_config(&self) -> SshConfig {
-        SshConfig {
+    /// Makes connections, and asks the operator where a terminal is there.
+    pub(super) fn connector(&self, reporter: &Arc<Reporter>) -> Connector {
+        let config = SshConfig {
             file: self.global.ssh_config.clone(),
-        }
+        };
+        let options = ssh::Options {
+            prompter: ask::Terminal::of(&self.console, reporter),
+            ..ssh::Options::default()
+        };
+        Connector::new(config, options)
+    }
+
+    /// Everything that a run works with. Makes the store if there is none.
+    pub(super) fn house(&self, reporter: &Arc<Reporter>) -> Result<Arc<House>, Stop> {
+        self.house_of(self.inventory()?, reporter)
+    }
+
+    /// The same for an inventory that was read already.
+    pub(super) fn house_of(
+        &self,
+        inventory: Inventory,
+        reporter: &Arc<Reporter>,
+    ) -> Result<Arc<House>, Stop> {
+        let store = Store::open_or_create(&self.store_dir(&inventory)?)?;
+        Ok(Arc::new(House {
+            inventory,
+            store,
+            connector: self.connector(reporter),
+            wait: self.global.wait,
+        }))
     }
 }
 

@@ -31,9 +31,7 @@ pub(super) fn run(args: &Args, setup: &Setup) -> Status {
     if setup.console.is_json() {
         setup.console.document(&json::Show::from(checkpoint))?;
     } else {
-        setup
-            .console
-            .answer(&text(checkpoint, Timestamp::now()))?;
+        setup.console.answer(&text(checkpoint, Timestamp::now()))?;
     }
     Ok(None)
 }

@@ -11,8 +11,14 @@ use crate::report::{Console, Problem};
 
 /// Verbs that are settled and not built yet, and what helps until then.
 const LATER: [(&str, &str); 12] = [
-    ("restore", "`fleet export CHECKPOINT -o DIR/` takes the files out."),
-    ("rollback", "`fleet export CHECKPOINT -o DIR/` takes the files out."),
+    (
+        "restore",
+        "`fleet export CHECKPOINT -o DIR/` takes the files out.",
+    ),
+    (
+        "rollback",
+        "`fleet export CHECKPOINT -o DIR/` takes the files out.",
+    ),
     ("diff", "Export both checkpoints and compare the folders."),
     ("pin", "Nothing is ever removed from the store by itself."),
     ("prune", "Nothing is ever removed from the store by itself."),
@@ -20,8 +26,14 @@ const LATER: [(&str, &str); 12] = [
     ("resume", "Type the steps one by one."),
     ("runs", "`fleet ls` lists every checkpoint that was taken."),
     ("status", "`fleet ls` shows how old each checkpoint is."),
-    ("schedule", "Call `fleet checkpoint --all -q` from cron or a systemd timer."),
-    ("audit", "`fleet guard explain HOST` shows what may be done to a host."),
+    (
+        "schedule",
+        "Call `fleet checkpoint --all -q` from cron or a systemd timer.",
+    ),
+    (
+        "audit",
+        "`fleet guard explain HOST` shows what may be done to a host.",
+    ),
     ("serve", "Every command prints JSON with `--json`."),
 ];
 
@@ -46,7 +58,7 @@ fn refuse_usage(console: &Console, error: &clap::Error, arguments: &[OsString]) 
     if let Some(problem) = later(error) {
         return refuse(console, Answer::Document, &problem);
     }
-    console.usage(&error.render().ansi().to_string());
+    console.show(&error.render().ansi().to_string());
     if console.is_json() {
         let (message, hint) = texts(error);
         let problem = Problem::new(ExitClass::Usage, message, hint);

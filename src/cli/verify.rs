@@ -6,12 +6,12 @@ use std::str::FromStr;
 
 use super::setup::Setup;
 use super::{Status, stop};
+use crate::cli::error::{Error, Stop};
 use crate::engine::{Interrupt, Selection, Selector};
 use crate::fault::ExitClass;
 use crate::name::{CheckpointRef, HostName, ParseCheckpointError, ParseNameError};
 use crate::report::{Problem, Table, count, json};
 use crate::store::{self, Level, Scope, Store, VerifyReport};
-use crate::cli::error::{Error, Stop};
 
 /// Compare every stored byte with its digest
 #[derive(Debug, clap::Args)]
@@ -70,7 +70,10 @@ impl FromStr for Target {
                 .parse()
                 .map(Self::Checkpoint)
                 .map_err(ParseTargetError::Checkpoint),
-            Some(0) | None => text.parse().map(Self::Hosts).map_err(ParseTargetError::Name),
+            Some(0) | None => text
+                .parse()
+                .map(Self::Hosts)
+                .map_err(ParseTargetError::Name),
         }
     }
 }
@@ -78,7 +81,11 @@ impl FromStr for Target {
 pub(super) fn run(args: &Args, setup: &Setup) -> Status {
     let store = setup.store()?;
     let scope = scope(args, setup, &store)?;
-    let level = if args.quick { Level::Quick } else { Level::Full };
+    let level = if args.quick {
+        Level::Quick
+    } else {
+        Level::Full
+    };
     let interrupt = Interrupt::new();
     let wish = interrupt.clone();
     let work = tokio::task::spawn_blocking;
@@ -101,7 +108,11 @@ pub(super) fn run(args: &Args, setup: &Setup) -> Status {
             version: json::Version,
             checked: report.checked,
             files: report.files,
-            problems: report.problems.iter().map(json::StoreProblem::from).collect(),
+            problems: report
+                .problems
+                .iter()
+                .map(json::StoreProblem::from)
+                .collect(),
             error: problem.as_ref().map(json::Problem::from),
         })?;
     } else if !report.problems.is_empty() {

@@ -177,8 +177,9 @@ impl Console {
         self.aside(&format!("{} ", safe(text, "")));
     }
 
-    /// Says what is wrong with the arguments, in prepared text.
-    pub fn usage(&self, text: &str) {
+    /// Writes prepared text, colours included, to standard error: what a question is about, or what
+    /// is wrong with the arguments.
+    pub fn show(&self, text: &str) {
         self.aside(text);
     }
 

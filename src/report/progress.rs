@@ -44,7 +44,9 @@ impl Progress {
         let screen = MultiProgress::with_draw_target(target);
         let total = (hosts > TOTAL_ABOVE_HOSTS).then(|| {
             let bar = ProgressBar::new(hosts as u64);
-            bar.set_style(style("{prefix:.bold} {pos} of {len} hosts done, {elapsed}  {wide_msg}"));
+            bar.set_style(style(
+                "{prefix:.bold} {pos} of {len} hosts done, {elapsed}  {wide_msg}",
+            ));
             bar.set_prefix("all");
             screen.add(bar)
         });

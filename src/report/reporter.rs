@@ -72,7 +72,8 @@ impl Reporter {
             Face::Json => {
                 let line = json::Event::from(event);
                 if let Err(error) = self.console.event(&line) {
-                    self.console.warning(&format!("can't write an event: {error}"));
+                    self.console
+                        .warning(&format!("can't write an event: {error}"));
                 }
             }
         }

@@ -309,6 +309,12 @@ impl<'a> Known<'a> {
         }
     }
 
+    /// The numbers of all lines that speak of the host.
+    #[must_use]
+    pub fn lines(&self) -> Vec<u32> {
+        self.lines.iter().map(|line| line.place.line).collect()
+    }
+
     /// The name it was looked up as.
     #[must_use]
     pub fn name(&self) -> &str {

@@ -64,6 +64,11 @@ impl Link {
         self.cut.subscribe()
     }
 
+    /// The connection has ended.
+    pub(super) fn is_cut(&self) -> bool {
+        *self.cut.borrow()
+    }
+
     /// Ends the connection and everything on it; the first reason stays.
     pub(super) fn end(&self, why: Error) {
         self.inner().ended.get_or_insert(why);

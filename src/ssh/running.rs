@@ -326,7 +326,7 @@ impl Drive {
         if let Some(writer) = self.writer.take() {
             writer.abort();
         }
-        if !self.closed {
+        if !self.closed && !self.start.link.is_cut() {
             self.hang_up().await;
         }
         Ended {
@@ -469,16 +469,22 @@ impl Drive {
                 Err(_) => {
                     let room = Arc::clone(&self.room).acquire_many_owned(wanted);
                     let queue = self.queue.clone();
+                    let mut cut = self.start.link.switch();
                     let waited = self.start.link.indulging(async {
                         tokio::select! {
                             room = room => room.ok(),
                             () = queue.closed() => None,
                             _ = stopping.wait_for(|stop| *stop) => None,
+                            // The connection's loop waits for this channel; it must end with it.
+                            _ = cut.wait_for(|cut| *cut) => None,
                         }
                     });
                     waited.await
                 }
             };
+            if room.is_none() && self.start.link.is_cut() {
+                return Err(self.start.link.ended());
+            }
             if room.is_none() || self.queue.send((chunk, room)).is_err() {
                 return Err(Error::Stopped {
                     host: self.start.host.clone(),

@@ -3,7 +3,12 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::checkpoint::word;
 use super::{Problem, Version};
+use crate::checkpoint::{Found, Preview};
+use crate::engine::doctor::Report;
+use crate::health::doctor;
+use crate::report;
 
 /// `doctor`
 #[derive(Debug, Default, Serialize, JsonSchema)]
@@ -48,17 +53,10 @@ pub struct Finding {
     pub hint: Option<String>,
 }
 
-/// How good or bad a finding is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Grade {
-    /// As it should be.
-    Fine,
-    /// It works, but not as well as it could.
-    Warning,
-    /// Checkpoints will fail.
-    Broken,
-}
+word!(
+    /// How good or bad a finding is.
+    Grade of doctor::Grade { Fine, Warning, Broken }
+);
 
 /// What one source would read.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -91,4 +89,70 @@ pub enum SourceFound {
     Absent,
     /// It would fail.
     Failed,
+}
+
+impl From<&Report> for DoctorHost {
+    fn from(report: &Report) -> Self {
+        let known = |text: &String| (!text.is_empty()).then(|| text.clone());
+        let error = report.failure.as_ref().map(report::Problem::from);
+        Self {
+            host: report.host.to_string(),
+            ok: report.exit_class().is_none(),
+            address: known(&report.address),
+            user: known(&report.user),
+            host_key: known(&report.host_key),
+            findings: report.findings.iter().map(Finding::from).collect(),
+            sources: report.sources.iter().map(SourcePreview::from).collect(),
+            error: error.as_ref().map(Problem::from),
+        }
+    }
+}
+
+impl From<&doctor::Finding> for Finding {
+    fn from(finding: &doctor::Finding) -> Self {
+        Self {
+            subject: finding.subject.to_owned(),
+            grade: finding.grade.into(),
+            says: finding.says.clone(),
+            hint: finding.hint.clone(),
+        }
+    }
+}
+
+impl From<&Preview> for SourcePreview {
+    fn from(preview: &Preview) -> Self {
+        let mut source = Self {
+            name: preview.name.to_string(),
+            kind: preview.kind.to_owned(),
+            found: SourceFound::Absent,
+            roots: Vec::new(),
+            files: 0,
+            bytes: 0,
+            warnings: Vec::new(),
+            error: None,
+        };
+        match &preview.found {
+            Found::Absent => {}
+            Found::Ready {
+                roots,
+                totals,
+                warnings,
+            } => {
+                source.found = SourceFound::Ready;
+                source.roots = roots.iter().map(ToString::to_string).collect();
+                source.files = totals.files;
+                source.bytes = totals.bytes;
+                source.warnings.clone_from(warnings);
+            }
+            Found::Failed(failure) => {
+                source.found = SourceFound::Failed;
+                source.error = Some(Problem {
+                    message: failure.message.clone(),
+                    causes: Vec::new(),
+                    hint: failure.hint.clone(),
+                });
+            }
+        }
+        source
+    }
 }

@@ -155,7 +155,10 @@ impl From<&manifest::Part> for PartEnd {
             bytes: part.totals.bytes,
             fetched_bytes: part.fetched_bytes,
             error: part.failure.as_ref().map(|failure| failure.message.clone()),
-            hint: part.failure.as_ref().and_then(|failure| failure.hint.clone()),
+            hint: part
+                .failure
+                .as_ref()
+                .and_then(|failure| failure.hint.clone()),
         }
     }
 }

@@ -84,7 +84,9 @@ impl From<&inventory::Inventory> for Hosts {
 impl From<&inventory::Host> for HostLine {
     fn from(host: &inventory::Host) -> Self {
         let reasons = protection(host);
-        let access = host.access.map_or_else(Default::default, |(access, _)| access);
+        let access = host
+            .access
+            .map_or_else(Default::default, |(access, _)| access);
         Self {
             name: host.name.to_string(),
             address: host.address.clone(),

@@ -81,7 +81,10 @@ tag!(
 /// What a query prints: its answer, or why there is none.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(untagged)]
-#[expect(dead_code, reason = "only its schema is used: the two cases are printed as they are")]
+#[expect(
+    dead_code,
+    reason = "only its schema is used: the two cases are printed as they are"
+)]
 enum Answer<T> {
     Given(T),
     Errored(Errored),
@@ -90,7 +93,10 @@ enum Answer<T> {
 /// What a command that works prints last: what it did, or why it could not.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(untagged)]
-#[expect(dead_code, reason = "only its schema is used: the two cases are printed as they are")]
+#[expect(
+    dead_code,
+    reason = "only its schema is used: the two cases are printed as they are"
+)]
 enum Work<T> {
     Done(T),
     Failed(WorkFailed),

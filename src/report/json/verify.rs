@@ -38,7 +38,11 @@ impl From<&store::Problem> for StoreProblem {
         Self {
             file: problem.file.clone(),
             problem: problem.problem.clone(),
-            checkpoints: problem.checkpoints.iter().map(ToString::to_string).collect(),
+            checkpoints: problem
+                .checkpoints
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
         }
     }
 }

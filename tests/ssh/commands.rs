@@ -1,0 +1,495 @@
+//! Commands: what they answer, side by side, at length, and how they end.
+
+use std::fs;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use fleet::fault::{ExitClass, Fault as _};
+use fleet::ssh::{Error, Input};
+
+use super::{fetch, fetch_plain, list, probe, scan, session};
+use crate::support::sshd::{Sshd, eventually};
+
+/// A file that no tar takes for sparse.
+fn big_file(folder: &Path, bytes: u64) -> PathBuf {
+    let file = folder.join("big");
+    let mut out = fs::File::create(&file).expect("a file");
+    let mut from = std::io::repeat(b'x').take(bytes);
+    std::io::copy(&mut from, &mut out).expect("bytes");
+    file
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_command_answers_with_its_own_bytes_and_its_status() -> Result<(), Error> {
+    let Some(sshd) = Sshd::builder().start() else {
+        return Ok(());
+    };
+    let session = session(&sshd).await?;
+    let output = session
+        .output(&probe(), false, Input::none(), 1 << 20)
+        .await?;
+    let text = String::from_utf8(output.stdout).expect("text");
+    assert_eq!(text.lines().next().map(|line| &line[..6]), Some("uname="));
+    assert_eq!((output.status, output.stderr.is_empty()), (0, true));
+
+    let gone = sshd.folder().join("gone");
+    let output = session
+        .output(&scan(&gone), false, Input::none(), 1 << 20)
+        .await?;
+    assert_eq!((output.status, output.stdout), (1, Vec::new()));
+    assert_eq!(
+        output.stderr.last_line(),
+        Some(format!(
+            "find: ‘{}’: No such file or directory",
+            gone.display()
+        ))
+        .map(|line| line.replace(['‘', '’'], "'"))
+    );
+    assert_eq!(
+        session.host_key_fingerprint(),
+        fleet_fingerprint(&sshd.host_public_key())
+    );
+    session.close().await;
+    sshd.wait_until_idle();
+    Ok(())
+}
+
+fn fleet_fingerprint(line: &str) -> String {
+    let key = russh::keys::PublicKey::from_openssh(line).expect("a key");
+    fleet::ssh::known_hosts::fingerprint(&key)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fetch_is_the_archive_that_was_asked_for() -> Result<(), Error> {
+    let Some(sshd) = Sshd::builder().start() else {
+        return Ok(());
+    };
+    let file = sshd.folder().join("one file");
+    fs::write(&file, "content").expect("a file");
+    let session = session(&sshd).await?;
+    let running = session.run(&fetch(), false, list(&[&file], 0)).await?;
+    let (mut body, completion) = running.split();
+    let members = tokio::task::spawn_blocking(move || {
+        let mut archive = tar::Archive::new(&mut body);
+        let members: Vec<(Vec<u8>, String)> = archive
+            .entries()
+            .expect("an archive")
+            .map(|entry| {
+                let mut entry = entry.expect("a member");
+                let mut content = String::new();
+                entry.read_to_string(&mut content).expect("content");
+                (entry.path_bytes().into_owned(), content)
+            })
+            .collect();
+        std::io::copy(&mut body, &mut std::io::sink()).expect("the rest");
+        members
+    })
+    .await
+    .expect("the thread ends");
+    assert_eq!(completion.finish().await?.status, 0);
+    let name = file.to_string_lossy().trim_start_matches('/').to_owned();
+    assert_eq!(members, [(name.into_bytes(), "content".to_owned())]);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn noise_of_a_login_shell_is_no_data() -> Result<(), Error> {
+    let home = tempfile::tempdir().expect("a home");
+    fs::write(
+        home.path().join(".bashrc"),
+        "printf 'welcome back\\nno line end'; echo oops >&2\n",
+    )
+    .expect("a .bashrc");
+    let wrapper = home.path().join("wrapper");
+    fs::write(
+        &wrapper,
+        "#!/bin/bash\n. ~/.bashrc\nexec bash -c \"$SSH_ORIGINAL_COMMAND\"\n",
+    )
+    .expect("a wrapper");
+    let Some(sshd) = Sshd::builder()
+        .home(home.path())
+        .option(format!("ForceCommand /bin/bash {}", wrapper.display()))
+        .start()
+    else {
+        return Ok(());
+    };
+    let session = session(&sshd).await?;
+    let file = home.path().join("file");
+    fs::write(&file, "x").expect("a file");
+    let output = session
+        .output(&scan(&file), false, Input::none(), 1 << 20)
+        .await?;
+    assert_eq!(&output.stdout[..2], b"f ");
+    // sshd's bash and the wrapper's may both greet.
+    let stderr = output.stderr.to_bytes();
+    assert!(stderr.starts_with(b"oops\n"));
+    assert_eq!(
+        stderr
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty())
+            .any(|line| line != b"oops"),
+        false
+    );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shell_that_is_none_is_told() -> Result<(), Error> {
+    for (command, message) in [
+        (
+            "echo This account is currently not available.; exit 1",
+            "web did not run the command (exit status 1)",
+        ),
+        (
+            "yes 'have a nice day'",
+            "web answered with other text than the command's: have a nice day\\nhave a nice day\\nhave",
+        ),
+    ] {
+        let Some(sshd) = Sshd::builder()
+            .option(format!("ForceCommand {command}"))
+            .start()
+        else {
+            return Ok(());
+        };
+        let session = session(&sshd).await?;
+        let error = session
+            .run(&probe(), false, Input::none())
+            .await
+            .expect_err("nothing was run");
+        let text = error.to_string();
+        assert_eq!(&text[..message.len()], message);
+        assert_eq!(
+            error.hint().as_deref(),
+            Some("Is the account's shell a shell? `ssh web true` should print nothing.")
+        );
+        drop(session);
+        sshd.wait_until_idle();
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_commands_run_at_once_whatever_is_read_first() -> Result<(), Error> {
+    let Some(sshd) = Sshd::builder().start() else {
+        return Ok(());
+    };
+    let file = big_file(sshd.folder(), 64 << 20);
+    let session = session(&sshd).await?;
+    let command = fetch_plain();
+    let one = session.run(&command, false, list(&[&file], b'\n'));
+    let two = session.run(&command, false, list(&[&file], b'\n'));
+    let (one, two) = tokio::try_join!(one, two)?;
+    let count = |mut running: fleet::ssh::Running| async move {
+        let mut bytes = 0;
+        while let Some(chunk) = running.next().await {
+            bytes += chunk?.len();
+        }
+        Ok::<_, Error>((bytes, running.finish().await?.status))
+    };
+    let (two, one) = tokio::try_join!(count(two), count(one))?;
+    assert_eq!((one.1, two.1), (0, 0));
+    assert!(one.0 > 64 << 20 && one.0 == two.0);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_consumer_that_stalls_costs_others_nothing_but_time() -> Result<(), Error> {
+    let Some(sshd) = Sshd::builder().start() else {
+        return Ok(());
+    };
+    let small = big_file(sshd.folder(), 1 << 20);
+    let session = session(&sshd).await?;
+    let stalled = session
+        .run(&fetch_plain(), false, list(&[&small], b'\n'))
+        .await?;
+    // Nobody reads `stalled`, and yet:
+    for _ in 0..3 {
+        let output = session
+            .output(&probe(), false, Input::none(), 1 << 20)
+            .await?;
+        assert_eq!(output.status, 0);
+    }
+    assert_eq!(stalled.finish().await?.status, 0);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_time_in_which_the_consumer_was_slow_is_no_stall() -> Result<(), Error> {
+    let Some(sshd) = Sshd::builder().start() else {
+        return Ok(());
+    };
+    let file = big_file(sshd.folder(), 64 << 20);
+    let mut host = sshd.host("web");
+    host.limits.stall_timeout = std::time::Duration::from_millis(300);
+    let inventory = crate::support::sshd::inventory(vec![host.clone()]);
+    let session = super::connector(&sshd).connect(&inventory, &host).await?;
+    let mut running = session
+        .run(&fetch_plain(), false, list(&[&file], b'\n'))
+        .await?;
+    // The slow disk: the only thing that this test is about.
+    tokio::time::sleep(std::time::Duration::from_millis(1200)).await;
+    let mut bytes = 0;
+    while let Some(chunk) = running.next().await {
+        bytes += chunk?.len();
+    }
+    assert!(bytes > 64 << 20);
+    assert_eq!(running.finish().await?.status, 0);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn parallel_channels_survive_rekeying() -> Result<(), Error> {
+    let Some(sshd) = Sshd::builder().option("RekeyLimit 16M").start() else {
+        return Ok(());
+    };
+    let mebibytes: u64 = std::env::var("FLEET_TEST_REKEY_MIB")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(64);
+    let file = big_file(sshd.folder(), mebibytes << 20);
+    let session = std::sync::Arc::new(session(&sshd).await?);
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..8 {
+        let session = std::sync::Arc::clone(&session);
+        let input = list(&[&file], b'\n');
+        tasks.spawn(async move {
+            let mut running = session.run(&fetch_plain(), false, input).await?;
+            let mut bytes = 0;
+            while let Some(chunk) = running.next().await {
+                bytes += chunk?.len() as u64;
+            }
+            Ok::<_, Error>((bytes, running.finish().await?.status))
+        });
+    }
+    let mut ended = 0;
+    while let Some(outcome) = tasks.join_next().await {
+        let (bytes, status) = outcome.expect("no panic")?;
+        assert!(bytes > mebibytes << 20);
+        assert_eq!(status, 0);
+        ended += 1;
+    }
+    assert_eq!(ended, 8);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_long_list_is_sent_while_the_answer_is_read() -> Result<(), Error> {
+    let Some(sshd) = Sshd::builder().start() else {
+        return Ok(());
+    };
+    let file = big_file(sshd.folder(), 100);
+    let session = session(&sshd).await?;
+    // 8 MB of names: more than any window, and tar answers while it still reads.
+    let name = format!("{}\n", file.to_string_lossy().trim_start_matches('/'));
+    let names = name.repeat((8 << 20) / name.len());
+    let output = session
+        .output(&fetch_plain(), false, Input::bytes(names), 1 << 30)
+        .await?;
+    assert_eq!(output.status, 0);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cancelled_command_leaves_nothing_on_the_host() -> Result<(), Error> {
+    let Some(sshd) = Sshd::builder().start() else {
+        return Ok(());
+    };
+    let file = big_file(sshd.folder(), 64 << 20);
+    let session = session(&sshd).await?;
+    let is_running = || {
+        sshd.descendants()
+            .iter()
+            .any(|(_, line)| line.starts_with("tar "))
+    };
+    for polite in [true, false] {
+        let mut running = session
+            .run(&fetch_plain(), false, list(&[&file], b'\n'))
+            .await?;
+        assert!(running.next().await.is_some_and(|chunk| chunk.is_ok()));
+        eventually("tar runs", is_running);
+        if polite {
+            running.stop().await;
+        } else {
+            drop(running);
+        }
+        eventually("tar is gone", || !is_running());
+    }
+    // The connection is as good as before.
+    let output = session
+        .output(&probe(), false, Input::none(), 1 << 20)
+        .await?;
+    assert_eq!(output.status, 0);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dropped_session_leaves_nothing_on_the_host() -> Result<(), Error> {
+    let Some(sshd) = Sshd::builder().start() else {
+        return Ok(());
+    };
+    let file = big_file(sshd.folder(), 64 << 20);
+    let session = session(&sshd).await?;
+    let mut fetching = session
+        .run(&fetch_plain(), false, list(&[&file], b'\n'))
+        .await?;
+    assert!(fetching.next().await.is_some_and(|chunk| chunk.is_ok()));
+    let scanning = session
+        .run(&scan(Path::new("/")), false, Input::none())
+        .await?;
+    drop(session);
+    let error = fetching.finish().await.expect_err("its connection is gone");
+    assert_eq!(error.to_string(), "the command on web was stopped");
+    drop(scanning);
+    sshd.wait_until_idle();
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_command_that_answers_too_much_is_stopped() -> Result<(), Error> {
+    let Some(sshd) = Sshd::builder().start() else {
+        return Ok(());
+    };
+    let file = big_file(sshd.folder(), 8 << 20);
+    let session = session(&sshd).await?;
+    let error = session
+        .output(&fetch_plain(), false, list(&[&file], b'\n'), 1 << 20)
+        .await
+        .expect_err("8 MiB are more than 1 MiB");
+    assert_eq!(
+        error.to_string(),
+        "web answered with more than 1048576 bytes"
+    );
+    assert_eq!(error.exit_class(), ExitClass::Failed);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_of_complaints_is_cut_to_its_ends() -> Result<(), Error> {
+    let Some(sshd) = Sshd::builder()
+        .option(
+            "ForceCommand (echo first; head -c 200000000 /dev/zero | tr '\\0' e; echo; echo last) >&2; \
+             eval \"$SSH_ORIGINAL_COMMAND\"",
+        )
+        .start()
+    else {
+        return Ok(());
+    };
+    let session = session(&sshd).await?;
+    let before = resident_kib();
+    let output = session
+        .output(&probe(), false, Input::none(), 1 << 20)
+        .await?;
+    let grown = resident_kib().saturating_sub(before);
+    let stderr = output.stderr.to_bytes();
+    assert_eq!(stderr.len(), 128 << 10);
+    assert_eq!(
+        (&stderr[..6], &stderr[stderr.len() - 5..]),
+        (&b"first\n"[..], &b"last\n"[..])
+    );
+    assert_eq!(output.stderr.dropped_bytes(), 200_000_012 - (128 << 10));
+    // Other tests run in this process, so this is no precise measure; 200 MB would show.
+    assert!(grown < 150_000, "{grown} KiB more");
+    Ok(())
+}
+
+fn resident_kib() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .and_then(|rest| rest.trim().trim_end_matches(" kB").parse().ok())
+        .unwrap_or(0)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_with_few_sessions_is_waited_for() -> Result<(), Error> {
+    let Some(sshd) = Sshd::builder().option("MaxSessions 2").start() else {
+        return Ok(());
+    };
+    let session = session(&sshd).await?;
+    let commands: Vec<_> = (0..8).map(|_| probe()).collect();
+    let mut all = Vec::new();
+    for command in &commands {
+        all.push(session.output(command, false, Input::none(), 1 << 20));
+    }
+    let mut statuses = Vec::new();
+    for output in futures_in_order(all).await {
+        statuses.push(output?.status);
+    }
+    assert_eq!(statuses, [0; 8]);
+    Ok(())
+}
+
+/// Drives all futures at once; their outputs in order.
+async fn futures_in_order<F: Future>(futures: Vec<F>) -> Vec<F::Output> {
+    let mut futures: Vec<_> = futures.into_iter().map(Box::pin).collect();
+    let mut outputs: Vec<Option<F::Output>> = futures.iter().map(|_| None).collect();
+    std::future::poll_fn(|context| {
+        for (future, output) in futures.iter_mut().zip(&mut outputs) {
+            if output.is_none()
+                && let std::task::Poll::Ready(done) = future.as_mut().poll(context)
+            {
+                *output = Some(done);
+            }
+        }
+        if outputs.iter().all(Option::is_some) {
+            std::task::Poll::Ready(())
+        } else {
+            std::task::Poll::Pending
+        }
+    })
+    .await;
+    outputs.into_iter().flatten().collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sessions_that_are_forbidden_are_told() -> Result<(), Error> {
+    let Some(sshd) = Sshd::builder().option("MaxSessions 0").start() else {
+        return Ok(());
+    };
+    let session = session(&sshd).await?;
+    let error = session
+        .run(&probe(), false, Input::none())
+        .await
+        .expect_err("no session");
+    assert_eq!(
+        error.to_string(),
+        "web runs no command: it opens no more sessions"
+    );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_command_that_a_signal_ends_has_not_succeeded() -> Result<(), Error> {
+    let Some(sshd) = Sshd::builder().option("ForceCommand kill -KILL $$").start() else {
+        return Ok(());
+    };
+    let session = session(&sshd).await?;
+    let error = session
+        .run(&probe(), false, Input::none())
+        .await
+        .expect_err("killed");
+    assert_eq!(
+        error.to_string(),
+        "the command on web was ended by signal KILL"
+    );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_output_without_its_last_line_is_cut() -> Result<(), Error> {
+    let Some(sshd) = Sshd::builder()
+        .option("ForceCommand eval \"$SSH_ORIGINAL_COMMAND\" | head -n 1; exit 0")
+        .start()
+    else {
+        return Ok(());
+    };
+    let session = session(&sshd).await?;
+    let running = session.run(&probe(), false, Input::none()).await?;
+    let error = running.finish().await.expect_err("the trailer was cut off");
+    assert_eq!(
+        error.to_string(),
+        "the output of web is cut: its last line is missing (exit status 0)"
+    );
+    Ok(())
+}

@@ -1,0 +1,65 @@
+//! The SSH layer against a real server on loopback, and through networks that break.
+
+use fleet::guard::{Prune, ReadCommand, TarFlavour};
+use fleet::name::RemotePath;
+use fleet::ssh::{Connector, Error, Input, Options, ReadSession};
+
+use crate::support::sshd::{Sshd, inventory};
+
+mod commands;
+mod hops;
+mod host_keys;
+mod known_hosts;
+mod login;
+mod loss;
+
+/// A connector that reads nothing but the server's own configuration.
+fn connector(sshd: &Sshd) -> Connector {
+    Connector::new(sshd.ssh_config(), Options::default())
+}
+
+/// A session on the server, as the operator.
+async fn session(sshd: &Sshd) -> Result<ReadSession, Error> {
+    let host = sshd.host("web");
+    connector(sshd)
+        .connect(&inventory(vec![host.clone()]), &host)
+        .await
+}
+
+fn probe() -> ReadCommand {
+    ReadCommand::Probe { ask_sudo: false }
+}
+
+fn fetch() -> ReadCommand {
+    ReadCommand::Fetch {
+        tar: TarFlavour::Gnu,
+    }
+}
+
+/// GNU tar looks for holes in files of zeros and sends none of them; this one sends what it reads.
+fn fetch_plain() -> ReadCommand {
+    ReadCommand::Fetch {
+        tar: TarFlavour::Busybox,
+    }
+}
+
+fn scan(root: &std::path::Path) -> ReadCommand {
+    use std::os::unix::ffi::OsStrExt as _;
+    ReadCommand::Scan {
+        roots: vec![RemotePath::from_bytes(root.as_os_str().as_bytes()).expect("absolute")],
+        prune: Vec::<Prune>::new(),
+        one_file_system: true,
+        gnu: true,
+    }
+}
+
+/// The list that a fetch takes: names without the leading `/`, each ended by `end`.
+fn list(paths: &[&std::path::Path], end: u8) -> Input {
+    use std::os::unix::ffi::OsStrExt as _;
+    let mut bytes = Vec::new();
+    for path in paths {
+        bytes.extend_from_slice(&path.as_os_str().as_bytes()[1..]);
+        bytes.push(end);
+    }
+    Input::bytes(bytes)
+}
