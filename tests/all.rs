@@ -2,4 +2,5 @@
 
 mod ssh;
 mod store;
+mod support;
 mod tidy;

@@ -19,8 +19,8 @@ use crate::report::{Color, Console, Talk};
 #[command(
     name = "fleet",
     version,
-    about,
     max_term_width = 100,
+    disable_help_flag = true,
     subcommand_required = true,
     arg_required_else_help = true,
     after_help = "\
@@ -86,7 +86,11 @@ pub(super) struct Global {
     #[arg(short, long, action = ArgAction::Count, global = true)]
     pub(super) verbose: u8,
 
-    /// When to use colours
+    /// Print help
+    #[arg(short, long, action = ArgAction::HelpShort, global = true)]
+    pub(super) help: Option<bool>,
+
+    /// When to use colours; `auto` is on a terminal, unless NO_COLOR is set
     #[arg(
         long,
         value_name = "WHEN",
@@ -104,11 +108,8 @@ pub(super) struct Global {
 /// When to use colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum When {
-    /// On a terminal, unless NO_COLOR is set
     Auto,
-    /// Always
     Always,
-    /// Never
     Never,
 }
 

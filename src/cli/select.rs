@@ -8,7 +8,7 @@ use crate::engine::{Selection, Selector};
 #[derive(Debug, Args)]
 pub(super) struct Hosts {
     /// Hosts by name, or groups as @ENV-or-TAG
-    #[arg(value_name = "HOST", required_unless_present = "all")]
+    #[arg(value_name = "HOST")]
     include: Vec<Selector>,
 
     /// Every host of the inventory

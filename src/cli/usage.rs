@@ -127,6 +127,7 @@ fn console(arguments: &[OsString]) -> Console {
         json: options.contains(&"--json"),
         quiet: false,
         verbose: 0,
+        help: None,
         color: color.unwrap_or(When::Auto),
         wait: None,
     }
