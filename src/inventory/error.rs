@@ -10,7 +10,7 @@ use crate::fault::{ExitClass, Fault};
 use crate::name::{HostName, ParseNameError, ProfileName, SourceName};
 
 /// So many problems are told; the rest is counted.
-const TOLD_MAX: usize = 20;
+pub(super) const TOLD_MAX: usize = 20;
 
 /// An inventory file that was refused, with everything that is wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq)]

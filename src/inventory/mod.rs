@@ -27,7 +27,7 @@ pub use source::{
 pub const VERSION: u64 = 1;
 
 /// Longer files are refused; ten thousand hosts need less than half of it.
-pub const FILE_MAX_BYTES: u64 = 4 << 20;
+pub const FILE_MAX_BYTES: u64 = 2 << 20;
 
 /// What `fleet init` writes: a small inventory that explains itself.
 pub const STARTER: &str = include_str!("../../inventory/minimal.yaml");

@@ -15,7 +15,7 @@ use crate::name::escape;
 
 /// Far above what hosts and sources need.
 const DEPTH_MAX: usize = 32;
-const NODES_MAX: usize = 500_000;
+const NODES_MAX: usize = 250_000;
 const ALIASES_MAX: usize = 1_000;
 const ALIAS_EVENTS_MAX: usize = 100_000;
 
@@ -37,7 +37,16 @@ pub(super) fn read(text: &str) -> Result<raw::File, Problem> {
             },
         )),
         // A file of another version may have any keys: its version explains them all.
-        Err(error) => Err(other_version(text).unwrap_or_else(|| problem(&error))),
+        Err(error) => {
+            let problem = problem(&error);
+            // Not read a second time when once was already too much.
+            let other = if problem.rule == Rule::TooComplex {
+                None
+            } else {
+                other_version(text)
+            };
+            Err(other.unwrap_or(problem))
+        }
     }
 }
 
@@ -51,7 +60,7 @@ fn options() -> Options {
             max_recorded_anchor_events: ALIAS_EVENTS_MAX,
             max_depth: DEPTH_MAX,
             flow_nesting_limit: DEPTH_MAX,
-            max_documents: 1,
+            max_documents: 2,
             enforce_alias_anchor_ratio: false,
         },
         alias_limits: serde_saphyr::alias_limits! {
@@ -84,11 +93,16 @@ fn other_version(text: &str) -> Option<Problem> {
 }
 
 fn problem(error: &Error) -> Problem {
-    let error = innermost(error);
-    let rule = rule(error);
-    match error.location().map(place_of) {
-        Some(place) if place.line > 0 && rule != Rule::Empty => Problem::new(place, rule),
-        _ => Problem::of_file(rule),
+    // Within an alias: where the alias stands, not what it stands for.
+    let place = error
+        .locations()
+        .map(|locations| place_of(locations.reference_location))
+        .filter(|place| place.line > 0);
+    match (rule(innermost(error)), place) {
+        // A document that is nothing but `---` or `~` has no place to miss a key at.
+        (Rule::Empty, _) | (Rule::MissingKey { .. }, None) => Problem::of_file(Rule::Empty),
+        (rule, Some(place)) => Problem::new(place, rule),
+        (rule, None) => Problem::of_file(rule),
     }
 }
 

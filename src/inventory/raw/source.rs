@@ -70,7 +70,10 @@ source! {
     postgres: At<OneOrMany>,
     /// A program with its arguments; what it prints is captured. A protected host needs
     /// `reads_only: true` beside it.
-    #[schemars(example = ["asterisk", "-V"])]
+    #[schemars(
+        example = ["asterisk", "-V"],
+        extend("items" = { "type": ["string", "number"] })
+    )]
     command: At<Vec<At<String>>>,
     /// Text for `sh -c`; what it prints is captured. A protected host needs `reads_only: true`
     /// beside it.
@@ -127,7 +130,7 @@ source! {
     #[schemars(example = &"30s")]
     timeout: At<String>,
     /// More than this is a failure. Default: 16MiB.
-    #[schemars(example = &"16MiB")]
+    #[schemars(example = &"16MiB", extend("type" = ["string", "integer", "null"]))]
     max_bytes: At<String>,
     /// You vouch that it changes nothing on the host.
     reads_only: At<bool>,

@@ -1,6 +1,6 @@
 //! One host: its own words first, then what `defaults` and its profiles bring.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -239,13 +239,14 @@ fn all_sources(
     findings: &mut Findings,
 ) -> (Vec<ProfileName>, Vec<Source>) {
     let mut used = Vec::new();
+    let mut named = BTreeSet::new();
     let mut all: Vec<Source> = Vec::new();
     let mut seen: BTreeMap<SourceName, (String, Place)> = BTreeMap::new();
     for said in raw.profiles.as_ref().map_or(&[][..], |said| &said.0) {
         let Some(profile_name) = findings.name::<ProfileName>(said) else {
             continue;
         };
-        if used.contains(&profile_name) {
+        if !named.insert(profile_name.clone()) {
             findings.add(
                 said.place,
                 Rule::ProfileTwice {
@@ -257,10 +258,16 @@ fn all_sources(
         }
         let Some(profile) = profiles.get(&profile_name) else {
             let known = profiles.keys().map(ProfileName::as_str);
+            // Dear with many profiles, and not told beyond the first problems.
+            let nearest = if findings.are_all_told() {
+                nearest(profile_name.as_str(), known)
+            } else {
+                None
+            };
             findings.add(
                 said.place,
                 Rule::UnknownProfile {
-                    nearest: nearest(profile_name.as_str(), known),
+                    nearest,
                     name: profile_name,
                 },
             );

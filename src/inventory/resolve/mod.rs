@@ -9,11 +9,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use super::error::{Problem, Rule};
+use super::error::{Problem, Rule, TOLD_MAX};
 use super::raw::{At, Entries, File, OneOrMany};
 use super::value::{self, Refusal};
 use super::{Defaults, Inventory, Place, Profile, Source};
 use crate::name::{ParseNameError, ProfileName};
+
+/// Patterns and names beyond this cost more to check than they can be worth.
+const VALUE_MAX_BYTES: usize = 4096;
 
 /// The problems found so far.
 #[derive(Default)]
@@ -32,6 +35,11 @@ impl Findings {
         });
     }
 
+    /// Whether the next problem would be told, too.
+    fn are_all_told(&self) -> bool {
+        self.0.len() < TOLD_MAX
+    }
+
     pub(super) fn into_problems(self) -> Vec<Problem> {
         self.0
     }
@@ -43,6 +51,17 @@ impl Findings {
         said: &At<String>,
         parse: impl Fn(&str) -> Result<T, Refusal>,
     ) -> Option<T> {
+        if said.value.len() > VALUE_MAX_BYTES && !matches!(key, "shell" | "command") {
+            self.add(
+                said.place,
+                Rule::Value {
+                    key,
+                    why: format!("it is longer than {VALUE_MAX_BYTES} bytes"),
+                    hint: "Shorten it.",
+                },
+            );
+            return None;
+        }
         parse(&said.value)
             .map_err(|refusal| self.add(said.place, refusal.at_key(key)))
             .ok()

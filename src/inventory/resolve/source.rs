@@ -1,5 +1,6 @@
 //! One source: which kind it is, which keys belong to it, and what they mean.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -184,9 +185,10 @@ fn directory(
     findings: &mut Findings,
 ) -> Option<SourceKind> {
     let mut roots = Vec::new();
+    let mut seen = BTreeSet::new();
     for said in said {
         match said.value.parse::<RemotePath>() {
-            Ok(root) if !roots.contains(&root) => roots.push(root),
+            Ok(root) if seen.insert(root.clone()) => roots.push(root),
             Ok(_) => {}
             Err(error) => findings.add(
                 said.place,

@@ -1,0 +1,228 @@
+//! What may be writable, and which hosts are one machine.
+
+use fleet::inventory::Access;
+
+use super::{accepted, refusal_of};
+
+#[test]
+fn a_host_is_read_only_unless_it_says_otherwise() {
+    let inventory = accepted(
+        "version: 1\nhosts:\n  a: { env: dev }\n  b: { env: dev, access: read-only }\n  \
+         c: { env: dev, access: writable }\n",
+    );
+    let access: Vec<_> = inventory
+        .hosts
+        .iter()
+        .map(|host| {
+            host.access
+                .map(|(access, place)| (access, place.to_string()))
+        })
+        .collect();
+    assert_eq!(
+        access,
+        [
+            None,
+            Some((Access::ReadOnly, "4:26".to_owned())),
+            Some((Access::Writable, "5:26".to_owned())),
+        ]
+    );
+}
+
+#[test]
+fn prod_is_never_writable_however_it_is_spelled() {
+    for word in ["prod", "PROD", "Production", "\" prod \"", "!!str prod"] {
+        let told = refusal_of(&format!(
+            "hosts:\n  a:\n    env: {word}\n    access: writable\n"
+        ));
+        // The place is that of the word itself, behind its tag.
+        let column = if word.starts_with('!') { 16 } else { 10 };
+        let shown = word.trim_matches('"').trim().trim_start_matches("!!str ");
+        assert_eq!(
+            told,
+            format!(
+                "fleet.yaml:5:13: host `a` can't be `access: writable`, for its env is `{shown}` \
+                 (see also fleet.yaml:4:{column})\n\
+                 hint: Remove `access: writable`: a prod host is never written."
+            )
+        );
+    }
+}
+
+#[test]
+fn a_prod_tag_is_as_good_as_a_prod_env() {
+    assert_eq!(
+        refusal_of(
+            "hosts:\n  a:\n    access: writable\n    env: dev\n    tags: [pbx, PRODUCTION]\n"
+        ),
+        "fleet.yaml:4:13: host `a` can't be `access: writable`, for it has the tag `PRODUCTION` \
+         (see also fleet.yaml:6:17)\n\
+         hint: Remove `access: writable`: a prod host is never written."
+    );
+    assert_eq!(
+        refusal_of("hosts:\n  a: { access: writable, tags: prod }\n")
+            .lines()
+            .next(),
+        Some(
+            "fleet.yaml:3:16: host `a` can't be `access: writable`, for it has the tag `prod` \
+             (see also fleet.yaml:3:32)"
+        )
+    );
+}
+
+#[test]
+fn a_host_without_env_counts_as_prod() {
+    for env in ["", "    env:\n", "    env: ~\n"] {
+        assert_eq!(
+            refusal_of(&format!("hosts:\n  a:\n    access: writable\n{env}")),
+            "fleet.yaml:4:13: host `a` is `access: writable` but has no `env`, and so counts as \
+             prod (see also fleet.yaml:3:3)\n\
+             hint: Say what it is, as in `env: dev`, or remove `access: writable`.",
+            "{env:?}"
+        );
+    }
+}
+
+#[test]
+fn access_is_one_of_two_words() {
+    for word in ["Writable", "rw", "true", "\"\""] {
+        assert_eq!(
+            refusal_of(&format!("hosts:\n  a: {{ env: dev, access: {word} }}\n")),
+            "fleet.yaml:3:26: `access`: it is neither `read-only` nor `writable`\n\
+             hint: Write one of the two; without `access` the host is read-only.",
+            "{word}"
+        );
+    }
+}
+
+#[test]
+fn an_env_is_an_ascii_word_so_that_none_merely_looks_like_prod() {
+    for word in ["\"p r\"", "рrod", "\"\"", "\"@x\""] {
+        let told = refusal_of(&format!(
+            "hosts:\n  a: {{ access: writable, env: {word} }}\n"
+        ));
+        assert_eq!(
+            told,
+            format!(
+                "fleet.yaml:3:31: `env`: `{}` is not a word\n\
+                 hint: Use letters, digits, `.`, `_` and `-`, beginning with a letter or digit.",
+                word.trim_matches('"')
+            )
+        );
+    }
+}
+
+#[test]
+fn defaults_and_profiles_can_say_neither_env_nor_access() {
+    for (text, place, key) in [
+        ("defaults: { access: writable }", "2:13", "access"),
+        ("defaults: { env: dev }", "2:13", "env"),
+        ("profiles: { p: { access: writable } }", "2:18", "access"),
+        ("profiles: { p: { env: dev } }", "2:18", "env"),
+    ] {
+        assert_eq!(
+            refusal_of(text),
+            format!(
+                "fleet.yaml:{place}: `{key}` can be said only at a host itself\n\
+                 hint: Say `{key}` at each host: what may be written is never inherited."
+            )
+        );
+    }
+}
+
+#[test]
+fn one_address_with_different_access_is_refused_however_it_is_spelled() {
+    for (first, second, shown) in [
+        ("203.0.113.9", "203.0.113.9", "203.0.113.9"),
+        ("203.0.113.9", "203.0.113.9, port: 2222", "203.0.113.9"),
+        ("GW.example.org", "gw.example.ORG.", "gw.example.org"),
+        ("\"2001:db8::1\"", "\"2001:0DB8:0:0::1\"", "2001:db8::1"),
+        ("\"::ffff:203.0.113.9\"", "203.0.113.9", "203.0.113.9"),
+    ] {
+        assert_eq!(
+            refusal_of(&format!(
+                "hosts:\n  live: {{ env: prod, address: {first} }}\n  \
+                 dev: {{ env: dev, access: writable, address: {second} }}\n"
+            )),
+            format!(
+                "fleet.yaml:4:47: hosts `dev` and `live` are one address, `{shown}`, with \
+                 different access (see also fleet.yaml:3:31)\n\
+                 hint: Remove one of the two hosts, correct its address, or give both the same \
+                 access."
+            )
+        );
+    }
+}
+
+#[test]
+fn a_hosts_name_is_an_address_too() {
+    assert_eq!(
+        refusal_of(
+            "hosts:\n  live: { env: prod }\n  dev: { env: dev, access: writable, address: Live }\n"
+        )
+        .lines()
+        .next(),
+        Some(
+            "fleet.yaml:4:47: hosts `dev` and `live` are one address, `live`, with different \
+             access (see also fleet.yaml:3:3)"
+        )
+    );
+}
+
+#[test]
+fn one_address_with_the_same_access_is_fine() {
+    let inventory = accepted(
+        "version: 1\nhosts:\n  a: { env: prod, address: h.example }\n  b: { address: h.example, port: 2222 }\n  \
+         c: { env: dev, access: writable, address: g.example }\n  \
+         d: { env: test, access: writable, address: g.example }\n",
+    );
+    assert_eq!(inventory.hosts.len(), 4);
+}
+
+#[test]
+fn host_names_that_differ_in_case_only_are_refused() {
+    assert_eq!(
+        refusal_of("hosts:\n  Web: {}\n  web: {}\n"),
+        "fleet.yaml:4:3: hosts `web` and `Web` differ only in upper and lower case \
+         (see also fleet.yaml:3:3)\n\
+         hint: Rename one: their checkpoints would lie in one folder on some file systems."
+    );
+}
+
+#[test]
+fn jumps_that_lead_in_a_circle_are_refused() {
+    const HINT: &str = "hint: Change `jump` at one of them; `jump: none` reaches a host directly.";
+    assert_eq!(
+        refusal_of("hosts:\n  a: { jump: a }\n"),
+        format!("fleet.yaml:3:14: the way to host `a` leads in a circle: `a` → `a`\n{HINT}")
+    );
+    assert_eq!(
+        refusal_of(
+            "hosts:\n  z: { jump: a }\n  a: { jump: b }\n  b: { jump: \"x.example,c\" }\n  c: { jump: a }\n"
+        ),
+        format!(
+            "fleet.yaml:4:14: the way to host `a` leads in a circle: `a` → `b` → `c` → `a`\n{HINT}"
+        )
+    );
+}
+
+#[test]
+fn a_bastion_of_the_defaults_is_not_reached_through_itself() {
+    let inventory = accepted(
+        "version: 1\ndefaults: { jump: bastion }\nhosts:\n  bastion: {}\n  a: {}\n  \
+         b: { jump: none }\n  c: { jump: root@other.example:2222 }\n",
+    );
+    let jumps: Vec<_> = inventory
+        .hosts
+        .iter()
+        .map(|host| host.jump.as_deref())
+        .collect();
+    assert_eq!(
+        jumps,
+        [
+            None,
+            Some("bastion"),
+            Some("none"),
+            Some("root@other.example:2222")
+        ]
+    );
+}

@@ -1,0 +1,277 @@
+//! Text that has not the shape of an inventory.
+
+use super::{accepted, refusal, refusal_of};
+
+#[test]
+fn an_empty_file_is_told_from_a_broken_one() {
+    for text in ["", "\n", "# only a comment\n", "---\n"] {
+        assert_eq!(
+            refusal(text),
+            "fleet.yaml: the file is empty\n\
+             hint: `fleet init` writes an inventory to begin with.",
+            "{text:?}"
+        );
+    }
+}
+
+#[test]
+fn tabs_are_pointed_at() {
+    assert_eq!(
+        refusal_of("hosts:\n\ta: {}\n"),
+        "fleet.yaml:3:2: a tab stands where only spaces may\n\
+         hint: Indent with spaces."
+    );
+}
+
+#[test]
+fn broken_yaml_is_pointed_at_and_never_quoted() {
+    let told = refusal_of("hosts:\n  a: { user: \"hunter2 }\n");
+    assert_eq!(
+        told,
+        "fleet.yaml:3:14: not valid YAML: unclosed quote\n\
+         hint: Mend the file at that place; an editor that knows YAML shows more."
+    );
+}
+
+#[test]
+fn an_unknown_key_is_told_with_the_nearest_known_one() {
+    assert_eq!(
+        refusal_of(
+            "profiles:\n  p:\n    sources:\n      s:\n        directory: /a\n        exlude: [x]\n"
+        ),
+        "fleet.yaml:7:9: unknown key `exlude`\n\
+         hint: Did you mean `exclude`?"
+    );
+    assert_eq!(
+        refusal_of("hosts:\n  a: { adress: x }\n"),
+        "fleet.yaml:3:8: unknown key `adress`\n\
+         hint: Did you mean `address`?"
+    );
+    assert_eq!(
+        refusal_of("hosts:\n  a: { keep: { lats: 1 } }\n"),
+        "fleet.yaml:3:16: unknown key `lats`\n\
+         hint: Did you mean `last`?"
+    );
+}
+
+#[test]
+fn an_unknown_key_like_no_other_is_told_with_all_known_ones() {
+    assert_eq!(
+        refusal_of("machines: {}\n"),
+        "fleet.yaml:2:1: unknown key `machines`\n\
+         hint: Known here: `version`, `store`, `defaults`, `profiles`, `hosts`."
+    );
+}
+
+#[test]
+fn terminal_codes_in_keys_are_escaped() {
+    assert_eq!(
+        refusal_of("\"\\e[2Jx\": 1\n").lines().next(),
+        Some("fleet.yaml:2:1: unknown key `\\u{1b}[2Jx`")
+    );
+}
+
+#[test]
+fn a_duplicate_key_is_refused_at_every_depth() {
+    assert_eq!(
+        refusal_of("hosts: {}\nhosts: {}\n"),
+        "fleet.yaml:3:1: `hosts` is said twice\n\
+         hint: Remove one of the two, or give it another name."
+    );
+    assert_eq!(
+        refusal_of("hosts:\n  a: { env: dev }\n  b:\n  a: { env: prod }\n"),
+        "fleet.yaml:5:3: `a` is said twice\n\
+         hint: Remove one of the two, or give it another name."
+    );
+    assert_eq!(
+        refusal_of("hosts:\n  a:\n    access: read-only\n    access: writable\n"),
+        "fleet.yaml:5:5: `access` is said twice\n\
+         hint: Remove one of the two, or give it another name."
+    );
+}
+
+#[test]
+fn the_version_is_needed() {
+    assert_eq!(
+        refusal("hosts: {}\n"),
+        "fleet.yaml:1:1: `version` is missing\n\
+         hint: Begin the file with `version: 1`."
+    );
+}
+
+#[test]
+fn another_version_explains_whatever_else_is_unknown() {
+    for rest in ["", "machines: {}\n", "hosts: [1]\n"] {
+        assert_eq!(
+            refusal(&format!("version: 2\n{rest}")),
+            "fleet.yaml:1:10: the inventory has version 2, and this fleet reads version 1\n\
+             hint: Install a newer fleet.",
+            "{rest:?}"
+        );
+    }
+    assert_eq!(
+        refusal("version: 0\n"),
+        "fleet.yaml:1:10: the inventory has version 0, and this fleet reads version 1\n\
+         hint: Write `version: 1`."
+    );
+}
+
+#[test]
+fn a_value_of_another_kind_is_told_without_the_value() {
+    const HINT: &str =
+        "hint: `inventory/fleet.schema.json` in an editor shows what each key takes.";
+    for (text, what) in [
+        (
+            "hosts: { a: { port: hunter2 } }",
+            "2:21: expected a whole number up to 65535",
+        ),
+        (
+            "hosts: { a: { port: 99999 } }",
+            "2:21: expected a whole number up to 65535",
+        ),
+        (
+            "hosts: { a: { port: -1 } }",
+            "2:21: expected a whole number up to 65535",
+        ),
+        (
+            "hosts: { a: { keep: { last: hunter2 } } }",
+            "2:29: expected a whole number",
+        ),
+        (
+            "hosts: { a: { user: [hunter2] } }",
+            "2:21: expected a single value",
+        ),
+        (
+            "hosts: { a: { use: { b: hunter2 } } }",
+            "2:20: expected text or a list of texts, found keys with values",
+        ),
+        ("hosts: { a: hunter2 }", "2:13: expected keys with values"),
+        ("hosts: [hunter2]", "2:8: expected keys with values"),
+        (
+            "hosts: { a: { sources: { s: { directory: /a, sudo: yes } } } }",
+            "2:52: expected `true` or `false`",
+        ),
+        (
+            "hosts: { a: { sources: { s: { directories: /a } } } }",
+            "2:44: expected a list",
+        ),
+        (
+            "hosts: { a: { sources: { s: { command: hunter2 } } } }",
+            "2:40: expected a list",
+        ),
+        (
+            "hosts: { a: { tags: [a, ~] } }",
+            "2:25: expected text, found nothing",
+        ),
+    ] {
+        assert_eq!(
+            refusal_of(text),
+            format!("fleet.yaml:{what}\n{HINT}"),
+            "{text}"
+        );
+    }
+    assert_eq!(
+        refusal("just text"),
+        format!("fleet.yaml:1:1: expected keys with values\n{HINT}")
+    );
+    assert_eq!(
+        refusal("- a\n"),
+        format!("fleet.yaml:1:1: expected keys with values\n{HINT}")
+    );
+}
+
+#[test]
+fn a_second_document_is_refused() {
+    assert_eq!(
+        refusal_of("---\nversion: 1\n"),
+        "fleet.yaml:3:1: a second YAML document begins here\n\
+         hint: Keep one document in the file, without `---` between parts."
+    );
+}
+
+#[test]
+fn merge_keys_are_refused_because_access_would_be_inherited() {
+    assert_eq!(
+        refusal_of("hosts:\n  a: &a { env: dev, access: writable }\n  b: { <<: *a }\n"),
+        "fleet.yaml:4:8: merge keys (`<<`) can't be used in an inventory\n\
+         hint: Put what hosts share into a profile or into `defaults`; `env` and `access` stand at \
+         each host itself."
+    );
+}
+
+#[test]
+fn aliases_may_be_used_for_lists() {
+    let inventory = accepted("version: 1\nhosts:\n  a: { tags: &t [x, y] }\n  b: { tags: *t }\n");
+    let tags = |at: usize| -> Vec<&str> {
+        let tags = &inventory.hosts[at].tags;
+        tags.iter().map(|(tag, _)| tag.as_str()).collect()
+    };
+    assert_eq!(tags(0), ["x", "y"]);
+    assert_eq!(tags(1), ["x", "y"]);
+}
+
+#[test]
+fn what_is_reserved_for_later_is_refused_rather_than_ignored() {
+    for text in [
+        "hosts: { a: { services: { x: {} } } }",
+        "profiles: { a: { services: [x] } }",
+    ] {
+        assert_eq!(
+            refusal_of(text).split_once(": ").map(|(_, told)| told),
+            Some("`services` is not supported yet\nhint: Remove it; a later fleet will read it."),
+            "{text}"
+        );
+    }
+    assert_eq!(
+        refusal_of("hosts:\n  a:\n    probes: { x: {} }\n"),
+        "fleet.yaml:4:13: `probes` is not supported yet\n\
+         hint: Remove it; a later fleet will read it."
+    );
+}
+
+#[test]
+fn names_must_be_safe_as_file_names() {
+    assert_eq!(
+        refusal_of("hosts:\n  ../a: {}\n"),
+        "fleet.yaml:3:3: `../a` is not a host name: use 1 to 128 letters, digits, `.`, `_` or `-`, \
+         beginning with a letter or digit"
+    );
+    assert_eq!(
+        refusal_of("profiles:\n  p q: {}\n"),
+        "fleet.yaml:3:3: `p q` is not a profile name: use 1 to 128 letters, digits, `.`, `_` or \
+         `-`, beginning with a letter or digit"
+    );
+    assert_eq!(
+        refusal_of("profiles:\n  p: { sources: { .s: { directory: /a } } }\n"),
+        "fleet.yaml:3:19: `.s` is not a source name: use 1 to 128 letters, digits, `.`, `_` or \
+         `-`, beginning with a letter or digit"
+    );
+}
+
+#[test]
+fn several_problems_are_told_together_in_the_files_order() {
+    assert_eq!(
+        refusal_of("hosts:\n  b: { use: x }\n  a: { port: 0, max_age: 20 }\n"),
+        "3 problems in fleet.yaml\n  \
+           fleet.yaml:3:13: there is no profile `x`\n  \
+           fleet.yaml:4:14: `port`: 0 is not a port\n  \
+           fleet.yaml:4:26: `max_age`: `20` is not a duration\n\
+         hint: Line 3: Add it under `profiles`, or remove it from `use`.\n\
+         Line 4: Ports go from 1 to 65535.\n\
+         Line 4: Write a number with a unit, as in `30s`, `20m`, `1h30m` or `2d`; the units are s, \
+         m, h, d and w."
+    );
+}
+
+#[test]
+fn no_more_than_twenty_problems_are_told() {
+    let hosts: String = (0..25)
+        .map(|n| format!("  h{n}: {{ port: 0 }}\n"))
+        .collect();
+    let told = refusal_of(&format!("hosts:\n{hosts}"));
+    let (message, hints) = told.split_once("\nhint: ").expect("there are hints");
+    assert_eq!(message.lines().next(), Some("25 problems in fleet.yaml"));
+    assert_eq!(message.lines().count(), 22);
+    assert_eq!(message.lines().last(), Some("  and 5 more"));
+    assert_eq!(hints.lines().count(), 20);
+}
