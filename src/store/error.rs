@@ -3,6 +3,9 @@
 //! Facts are fields; callers match variants. Every text that came from a host or a file is escaped
 //! before it is shown. Nothing here decides.
 
+#[cfg(test)]
+mod tests;
+
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -254,8 +257,8 @@ impl Fault for Error {
             }
             Self::Newer { .. } => Some("Use the newer fleet, or another store.".to_owned()),
             Self::Damaged { file, .. } if file == super::layout::STORE_FILE => Some(format!(
-                "Put the file back with this text, then run `fleet verify --all`: {}",
-                super::record::store::text().split_whitespace().collect::<String>()
+                "Put the file back with this one line, then run `fleet verify --all`: {}",
+                super::record::store::text().trim_end()
             )),
             Self::Damaged { .. } | Self::Content { .. } => Some(
                 "Run `fleet verify --all` to see what else is damaged; restore the named file from a copy of the store, or take a new checkpoint with `--full`."

@@ -296,8 +296,13 @@ impl Incoming {
         }
         watch(SealStep::PacksPlaced);
 
-        disk::rename(&making, &host_dir.join(self.stamp.to_string()))?;
-        disk::sync_dir(&host_dir)?;
+        let place = host_dir.join(self.stamp.to_string());
+        disk::rename(&making, &place)?;
+        if let Err(error) = disk::sync_dir(&host_dir) {
+            // What may not last must not be seen.
+            drop(disk::rename(&place, &making));
+            return Err(error);
+        }
         watch(SealStep::CheckpointPlaced);
 
         // It is sealed; what can't be removed now is removed by the next run.

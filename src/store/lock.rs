@@ -154,6 +154,14 @@ impl HostLock {
     }
 }
 
+impl Drop for HostLock {
+    fn drop(&mut self) {
+        // Closing alone is not enough: a child that is just being started still has a copy of the
+        // file. If unlocking fails, closing is what is left.
+        drop(self.file.unlock());
+    }
+}
+
 impl LockRecord {
     fn holder(self) -> Holder {
         Holder {

@@ -196,16 +196,10 @@ fn parse(header: &Header, before: Extensions, offset: u64) -> Result<Parsed, Err
     };
     let head = Head {
         kind,
-        mode: small(header.mode().ok(), &header.as_old().mode, "mode", offset)? & 0o7777,
+        mode: number(header.mode().ok(), &header.as_old().mode, "mode", offset)? & 0o7777,
         owner: Owner {
-            uid: pax.uid.map_or_else(
-                || number(header.uid().ok(), &header.as_old().uid, "owner", offset),
-                Ok,
-            )?,
-            gid: pax.gid.map_or_else(
-                || number(header.gid().ok(), &header.as_old().gid, "group", offset),
-                Ok,
-            )?,
+            uid: account(pax.uid, header.uid().ok(), &header.as_old().uid, offset)?,
+            gid: account(pax.gid, header.gid().ok(), &header.as_old().gid, offset)?,
             user: text(pax.user.as_deref().or_else(|| header.username_bytes())),
             group: text(pax.group.as_deref().or_else(|| header.groupname_bytes())),
         },
@@ -248,8 +242,8 @@ fn kind(
         })?;
         let numbers = (header.device_major(), header.device_minor());
         Ok((
-            small(numbers.0.ok().flatten(), major, "device number", offset)?,
-            small(numbers.1.ok().flatten(), minor, "device number", offset)?,
+            number(numbers.0.ok().flatten(), major, "device number", offset)?,
+            number(numbers.1.ok().flatten(), minor, "device number", offset)?,
         ))
     };
     Ok(match header.entry_type() {
@@ -311,6 +305,18 @@ fn mtime(header: &Header, offset: u64) -> Result<FileTime, Error> {
     })
 }
 
+/// The number of a user or group, which systems keep in 32 bits.
+fn account(pax: Option<u64>, read: Option<u64>, field: &[u8], offset: u64) -> Result<u64, Error> {
+    let number = pax.map_or_else(|| number(read, field, "owner", offset), Ok)?;
+    if number > u64::from(u32::MAX) {
+        return Err(Error::Field {
+            offset,
+            field: "owner",
+        });
+    }
+    Ok(number)
+}
+
 /// A number that the crate `read` from `field`; a blank field is zero.
 fn number<T: Default>(
     read: Option<T>,
@@ -327,11 +333,6 @@ fn number<T: Default>(
         offset,
         field: name,
     })
-}
-
-/// A number that the format writes in octal only, or in 7 bytes of binary.
-fn small(read: Option<u32>, field: &[u8], name: &'static str, offset: u64) -> Result<u32, Error> {
-    number(read, field, name, offset)
 }
 
 fn is_blank(field: &[u8]) -> bool {

@@ -57,6 +57,10 @@ impl Pax {
     }
 
     fn take(&mut self, key: &[u8], value: &[u8]) -> Result<(), &'static str> {
+        // GNU tar passes over blanks in front of a key and takes NUL for its end.
+        if key[0] == b' ' || key.iter().any(u8::is_ascii_control) {
+            return Err("has a bad key");
+        }
         match key {
             b"path" => once(&mut self.path, value.to_vec()),
             b"linkpath" => once(&mut self.link_path, value.to_vec()),
@@ -169,6 +173,8 @@ mod tests {
                 b"29 size=18446744073709551616\n",
                 "has a number that is too large",
             ),
+            (b"11  path=a\n", "has a bad key"),
+            (b"11 path\0=a\n", "has a bad key"),
             (b"13 mtime=1e5\n", "has a bad time"),
             (
                 b"22 GNU.sparse.map=0,1\n",

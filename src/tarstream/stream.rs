@@ -44,7 +44,7 @@ pub struct MemberStream<R> {
 #[derive(Debug)]
 enum State {
     Between,
-    Inside(Inside),
+    Inside(Box<Inside>),
     Finished,
     Refused,
 }
@@ -125,12 +125,12 @@ impl<R: Read> MemberStream<R> {
         if !self.seen.insert(short_digest(&head.path)) {
             return Err(Error::Duplicate { path: head.path });
         }
-        self.state = State::Inside(Inside {
+        self.state = State::Inside(Box::new(Inside {
             hasher: matches!(head.kind, Kind::File { .. }).then(Hasher::new),
             left_bytes: head.stored_bytes,
             layout,
             head,
-        });
+        }));
         match &self.state {
             State::Inside(inside) => Ok(Event::Begin {
                 head: &inside.head,
@@ -140,7 +140,7 @@ impl<R: Read> MemberStream<R> {
         }
     }
 
-    fn data(&mut self, mut inside: Inside) -> Result<Event<'_>, Error> {
+    fn data(&mut self, mut inside: Box<Inside>) -> Result<Event<'_>, Error> {
         if !self.blocks.fill()? {
             return Err(Error::Cut {
                 offset: self.blocks.offset(),

@@ -309,7 +309,28 @@ pub(super) fn grow_tree(root: &Path) {
     mode("private/key", 0o400);
     mode("private", 0o500);
     mode("public/empty", 0o1777);
+    if rustix::process::geteuid().is_root() {
+        // What their owner may not search, only root captures.
+        write(b"locked/inner/file", b"locked\n");
+        fs::create_dir(app.join("locked/empty")).expect("a folder");
+        mode("locked/inner", 0o000);
+        mode("locked", 0o600);
+    }
     age(root);
+}
+
+/// Gives `root` and everything beneath it to another account. Only root can.
+pub(super) fn give_away(root: &Path, account: u32) {
+    let mut paths = walk(root);
+    paths.push(root.to_owned());
+    for path in paths {
+        let facts = fs::symlink_metadata(&path).expect("metadata");
+        std::os::unix::fs::lchown(&path, Some(account), Some(account)).expect("given away");
+        if !facts.is_symlink() {
+            // A new owner takes set-id bits away.
+            fs::set_permissions(&path, facts.permissions()).expect("a mode");
+        }
+    }
 }
 
 /// Gives everything beneath `root` times of its own, children first.

@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::ops::ControlFlow;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
-use fleet::store::{ArchiveFormat, Destination, Error, Exported, SealedCheckpoint};
+use fleet::store::{ArchiveFormat, Destination, Error, Exported, SealedCheckpoint, Store};
 
-use super::bed::{Bed, NOW, capture, describe, facts, grow_tree, id, walk};
+use super::bed::{Bed, NOW, capture, describe, facts, give_away, grow_tree, id, walk};
 
 fn go_on(_: &Exported) -> ControlFlow<()> {
     ControlFlow::Continue(())
@@ -129,6 +130,53 @@ fn a_folder_export_rebuilds_the_tree() {
             .expect("exported");
         assert_eq!(describe(&target), describe(&bed.tree()));
     }
+}
+
+const FOLDER: &str = "FLEET_TEST_EXPORTS";
+/// Somebody who is not root.
+const NOBODY: u32 = 65_534;
+
+/// Not a test by itself: the process of another account.
+#[test]
+fn the_one_that_exports() {
+    let Ok(folder) = std::env::var(FOLDER) else {
+        return;
+    };
+    let folder = Path::new(&folder);
+    Store::open(&folder.join("store"))
+        .expect("a store")
+        .open_checkpoint(&id("dev-vm@20261121T101500Z"))
+        .expect("a checkpoint")
+        .export_folder(&folder.join("target"), &mut go_on)
+        .expect("exported");
+}
+
+#[test]
+fn a_folder_export_needs_no_root() {
+    if !rustix::process::geteuid().is_root() {
+        // The other test of folders is this one then.
+        return;
+    }
+    let bed = Bed::new();
+    grow_tree(&bed.tree());
+    give_away(&bed.tree(), NOBODY);
+    bed.seal(NOW, &["app"], None);
+    give_away(bed.dir.path(), NOBODY);
+    let program = bed.dir.path().join("program");
+    fs::copy(std::env::current_exe().expect("this program"), &program).expect("a copy");
+    let output = Command::new(program)
+        .args(["--exact", "store::export::the_one_that_exports"])
+        .env(FOLDER, bed.dir.path())
+        .current_dir(bed.dir.path())
+        .uid(NOBODY)
+        .gid(NOBODY)
+        .output()
+        .expect("a child");
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(
+        describe(&bed.dir.path().join("target")),
+        describe(&bed.tree())
+    );
 }
 
 #[test]

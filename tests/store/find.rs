@@ -1,10 +1,12 @@
 //! Which stores, hosts and checkpoints there are, and which one a person means.
 
 use std::fs;
+use std::ops::ControlFlow;
+use std::path::Path;
 
 use fleet::fault::{ExitClass, Fault};
 use fleet::manifest::PartState;
-use fleet::store::{Error, PartFacts, Store};
+use fleet::store::{Error, Level, PartFacts, Scope, Store};
 
 use super::bed::{Bed, facts, host, id, plain_part, source};
 
@@ -132,6 +134,28 @@ fn a_moved_checkpoint_is_not_taken_for_another() {
         error.to_string(),
         "dev-vm/20261119T100000Z/checkpoint.json is damaged: it belongs to dev-vm@20261120T100000Z"
     );
+}
+
+#[test]
+fn a_store_of_version_1_is_read_forever() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/store-1");
+    let store = Store::open(&dir).expect("a store");
+    let report = store
+        .verify(&Scope::All, Level::Full, &mut |_| ControlFlow::Continue(()))
+        .expect("a report");
+    assert_eq!((report.checked, report.problems), (2, Vec::new()));
+    let id = store
+        .resolve(&"dev-vm@latest".parse().expect("a reference"))
+        .expect("a checkpoint");
+    let checkpoint = store.open_checkpoint(&id).expect("a checkpoint");
+    let mut content = Vec::new();
+    for path in ["/app/a.js", "/app/b.js"] {
+        let path = path.parse().expect("a path");
+        checkpoint
+            .write_content(&path, &mut content)
+            .expect("content");
+    }
+    assert_eq!(content, b"onetwo");
 }
 
 #[test]

@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use super::bed::{Bed, NOW, describe, grow_tree};
+use super::bed::{Bed, NOW, capture, describe, facts, give_away, grow_tree};
 
 const TOOLS: &[&str] = &[
     "sh",
@@ -18,9 +19,8 @@ const TOOLS: &[&str] = &[
     "ls",
     "xargs",
     "grep",
-    "sort",
     "base64",
-    "cat",
+    "awk",
 ];
 
 /// The first `sh` block of the text, saved beside the store.
@@ -45,12 +45,15 @@ fn tools(bed: &Bed, json: &str) -> Option<PathBuf> {
 
 fn which(tool: &str) -> Option<PathBuf> {
     let found = if tool == "python3" {
-        // A launcher of several versions would look for its own tools.
-        Command::new("python3")
-            .args(["-c", "import sys; print(sys.executable)"])
-            .output()
-            .ok()
-            .map(|output| PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()))
+        // A launcher of several versions would look for its own tools; the system's is everybody's.
+        let of_system = PathBuf::from("/usr/bin/python3");
+        let of_path = || {
+            let ask = ["-c", "import sys; print(sys.executable)"];
+            let output = Command::new(tool).args(ask).output().ok()?;
+            let path = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+            Some(PathBuf::from(path))
+        };
+        Some(of_system).filter(|p| p.is_file()).or_else(of_path)
     } else {
         let path = std::env::var_os("PATH")?;
         std::env::split_paths(&path)
@@ -61,24 +64,56 @@ fn which(tool: &str) -> Option<PathBuf> {
 }
 
 fn recover(bed: &Bed, tools: &Path, stamp: &str, target: &Path) -> Output {
-    Command::new("/bin/sh")
+    command(bed, tools, stamp, target).output().expect("sh")
+}
+
+fn command(bed: &Bed, tools: &Path, stamp: &str, target: &Path) -> Command {
+    let mut command = Command::new("/bin/sh");
+    command
         .arg(script(bed))
         .arg(bed.store.dir().join("dev-vm").join(stamp))
         .arg(target)
         .env_clear()
         .env("PATH", tools)
-        .current_dir(bed.dir.path())
-        .output()
-        .expect("sh")
+        .current_dir(bed.dir.path());
+    command
 }
 
+#[test]
+fn the_script_takes_a_path_of_two_parts_once() {
+    for json in ["python3", "jq"] {
+        let bed = Bed::new();
+        grow_tree(&bed.tree());
+        let incoming = bed.begin(NOW);
+        let web = capture(&incoming, &bed.tree(), "web", &["app/public"], None);
+        let app = capture(&incoming, &bed.tree(), "app", &["app"], None);
+        incoming.seal(facts(vec![web, app])).expect("sealed");
+        let Some(tools) = tools(&bed, json) else {
+            continue;
+        };
+        let target = bed.dir.path().join("target");
+        let output = recover(&bed, &tools, "20261121T101500Z", &target);
+        assert!(output.status.success(), "{json}: {output:?}");
+        assert_eq!(describe(&target), describe(&bed.tree()));
+    }
+}
+
+/// Somebody who is not root.
+const NOBODY: u32 = 65_534;
+
 fn three_packs() -> Bed {
+    grown_by(|_| {})
+}
+
+fn grown_by(change: impl Fn(&Path)) -> Bed {
     let bed = Bed::new();
     grow_tree(&bed.tree());
+    change(&bed.tree());
     bed.seal(NOW, &["app"], None);
     let first = bed.open("dev-vm@20261121T101500Z");
     fs::write(bed.tree().join("app/new\nline"), "changed\n").expect("a file");
     fs::create_dir_all(bed.tree().join("app/public/new/empty")).expect("folders");
+    change(&bed.tree());
     bed.seal(NOW, &["app/public", "app/new\nline"], Some(&first));
     let second = bed.open("dev-vm@20261121T101501Z");
     let group = ["app/public/third", "app/z-first-name", "app/zz-second-name"];
@@ -109,6 +144,36 @@ fn the_script_rebuilds_the_tree_with_python() {
 #[test]
 fn the_script_rebuilds_the_tree_with_jq() {
     rebuilds_the_tree("jq");
+}
+
+#[test]
+fn the_script_needs_no_root() {
+    if !rustix::process::geteuid().is_root() {
+        // The other tests of the script are this one then.
+        return;
+    }
+    let bed = grown_by(|tree| give_away(tree, NOBODY));
+    give_away(bed.dir.path(), NOBODY);
+    for json in ["python3", "jq"] {
+        // An interpreter in root's home is not there for others.
+        let Some(tools) = tools(&bed, json) else {
+            continue;
+        };
+        let target = bed.dir.path().join(format!("target-{json}"));
+        let output = command(&bed, &tools, "20261121T101502Z", &target)
+            .uid(NOBODY)
+            .gid(NOBODY)
+            .output()
+            .expect("sh");
+        if String::from_utf8_lossy(&output.stderr).ends_with("jq: not found\n") {
+            continue;
+        }
+        assert_eq!(
+            String::from_utf8_lossy(&output.stderr),
+            format!("{} holds the checkpoint\n", target.display())
+        );
+        assert_eq!(describe(&target), describe(&bed.tree()));
+    }
 }
 
 #[test]

@@ -18,7 +18,7 @@ fn a_sealed_checkpoint_reads_back_as_it_was_sealed() {
     assert_eq!(sealed.id.to_string(), "dev-vm@20261121T101500Z");
     assert_eq!(sealed.state(), State::Complete);
     let listing = bed.store.checkpoints(&host()).expect("a listing");
-    assert_eq!(listing.checkpoints, [sealed.clone()]);
+    assert_eq!(listing.checkpoints, std::slice::from_ref(&sealed));
     assert!(listing.damaged.is_empty());
 
     let opened = bed.open("dev-vm@20261121T101500Z");
@@ -417,7 +417,10 @@ fn a_full_disk_is_an_error_and_shows_nothing() {
         let writer = incoming.entries(&source("app"));
         let written = writer.and_then(fleet::store::EntriesWriter::finish);
         let error = match written {
-            Err(error) => error,
+            Err(error) => {
+                drop(incoming);
+                error
+            }
             Ok(entries) => incoming
                 .seal(facts(vec![(
                     PartFacts {
@@ -441,4 +444,15 @@ fn a_full_disk_is_an_error_and_shows_nothing() {
     let unmounted = Command::new("umount").arg(dir.path()).status();
     assert!(unmounted.is_ok_and(|status| status.success()));
     assert!(outcome.is_ok());
+}
+
+#[test]
+fn what_is_being_made_moves_between_threads() {
+    fn is_send<T: Send>() {}
+    is_send::<fleet::store::HostLock>();
+    is_send::<fleet::store::Incoming>();
+    is_send::<fleet::store::EntriesWriter>();
+    is_send::<fleet::store::Entries>();
+    is_send::<fleet::store::SealedCheckpoint>();
+    is_send::<Error>();
 }

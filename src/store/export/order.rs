@@ -17,17 +17,24 @@ use crate::store::{Error, SealedCheckpoint};
 pub(super) type Placed = (SourceName, Entry);
 
 /// Entries of all parts in the order of a walk.
-pub(super) struct Walk {
-    merged: Peekable<Merged>,
+pub(super) struct Walk<I: Iterator = Merged> {
+    merged: Peekable<I>,
     held: BTreeMap<Vec<u8>, Placed>,
 }
 
 impl Walk {
     pub(super) fn new(checkpoint: &SealedCheckpoint) -> Result<Self, Error> {
-        Ok(Self {
-            merged: Merged::new(checkpoint)?.peekable(),
+        Ok(Self::over(Merged::new(checkpoint)?))
+    }
+}
+
+impl<I: Iterator<Item = Result<Placed, Error>>> Walk<I> {
+    /// Over entries that are ordered by the bytes of their paths.
+    fn over(merged: I) -> Self {
+        Self {
+            merged: merged.peekable(),
             held: BTreeMap::new(),
-        })
+        }
     }
 
     /// Whether nothing that is still to come can stand before `path`.
@@ -52,7 +59,7 @@ impl Walk {
     }
 }
 
-impl Iterator for Walk {
+impl<I: Iterator<Item = Result<Placed, Error>>> Iterator for Walk<I> {
     type Item = Result<Placed, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -82,7 +89,7 @@ pub(super) fn walk_key(path: &[u8]) -> Vec<u8> {
 }
 
 /// Entries of all parts by the bytes of their paths; of one path the first part's.
-struct Merged {
+pub(super) struct Merged {
     parts: Vec<(SourceName, Peekable<Entries>)>,
 }
 
@@ -109,11 +116,8 @@ impl Iterator for Merged {
                     self.parts.clear();
                     return Some(Err(error));
                 }
-                Some(Ok(entry)) => {
-                    if first.as_ref().is_none_or(|(_, path)| entry.path < *path) {
-                        first = Some((at, entry.path.clone()));
-                    }
-                }
+                Some(Ok(entry)) if first.as_ref().is_some_and(|(_, p)| entry.path >= *p) => {}
+                Some(Ok(entry)) => first = Some((at, entry.path.clone())),
             }
         }
         let (chosen, path) = first?;
@@ -125,5 +129,72 @@ impl Iterator for Merged {
             }
         }
         taken
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::manifest::{EntryKind, FileTime, Owner};
+    use crate::name::RemotePath;
+
+    fn placed(path: &RemotePath) -> Result<Placed, Error> {
+        let entry = Entry {
+            path: path.clone(),
+            kind: EntryKind::Directory,
+            mode: 0o755,
+            owner: Owner::default(),
+            mtime: FileTime {
+                seconds: 0,
+                nanoseconds: 0,
+            },
+            scan: None,
+            content: Vec::new(),
+            unstable: false,
+        };
+        Ok(("app".parse().expect("a name"), entry))
+    }
+
+    fn walked(paths: &[RemotePath]) -> Vec<RemotePath> {
+        Walk::over(paths.iter().map(placed))
+            .map(|placed| placed.expect("no errors").1.path)
+            .collect()
+    }
+
+    proptest! {
+        #[test]
+        fn any_set_of_paths_comes_in_the_order_of_a_walk(
+            names in proptest::collection::btree_set("(/[-.a0 ]{1,3}){1,4}", 0..60),
+        ) {
+            let mut paths: Vec<RemotePath> = names
+                .into_iter()
+                .filter_map(|name| RemotePath::from_bytes(name).ok())
+                .collect();
+            paths.sort();
+            let mut expected = paths.clone();
+            expected.sort_by_key(|path| walk_key(path.as_bytes()));
+            prop_assert_eq!(walked(&paths), expected);
+        }
+    }
+
+    #[test]
+    fn nothing_is_held_back_without_a_reason() {
+        let paths: Vec<RemotePath> = [
+            "/home/u/.cache",
+            "/home/u/a.js",
+            "/home/u/b.js",
+            "/home/u/c",
+        ]
+        .iter()
+        .map(|path| path.parse().expect("a path"))
+        .collect();
+        let mut walk = Walk::over(paths.iter().map(placed));
+        for path in &paths {
+            let (_, entry) = walk.next().expect("one").expect("no errors");
+            assert_eq!(entry.path, *path);
+            assert_eq!(walk.held.len(), 0);
+        }
     }
 }

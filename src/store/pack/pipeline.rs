@@ -66,13 +66,16 @@ impl Pipeline {
                 .map_err(failed(&disk.path))?;
             let (job_in, job_out) = sync_channel(QUEUE_FRAMES);
             let (packed_in, packed_out) = sync_channel(QUEUE_FRAMES);
+            let (written_in, written_out) = channel();
             let give_back = give_back.clone();
             let worker = std::thread::Builder::new()
                 .name("pack-compress".to_owned())
-                .spawn(move || compress_all(compressor, &job_out, &packed_in, &give_back))
+                .spawn(move || {
+                    compress_all(compressor, &job_out, &packed_in, &written_out, &give_back);
+                })
                 .map_err(failed(&disk.path))?;
             jobs.push(job_in);
-            packed.push(packed_out);
+            packed.push((packed_out, written_in));
             workers.push(worker);
         }
         let path = disk.path.clone();
@@ -117,10 +120,10 @@ impl Pipeline {
     /// Waits until everything is written.
     pub(super) fn join(self, path: &Path) -> Result<Disk, Error> {
         drop(self.jobs);
-        let is_whole = self
-            .workers
-            .into_iter()
-            .fold(true, |fine, worker| worker.join().is_ok() && fine);
+        let mut is_whole = true;
+        for worker in self.workers {
+            is_whole &= worker.join().is_ok();
+        }
         match self.disk.join() {
             Ok(Ok(disk)) if is_whole => Ok(disk),
             Ok(Err(error)) => Err(error),
@@ -135,6 +138,7 @@ fn compress_all(
     mut compressor: Compressor<'static>,
     jobs: &Receiver<Job>,
     packed: &SyncSender<Packed>,
+    written: &Receiver<Vec<u8>>,
     give_back: &Sender<Vec<u8>>,
 ) {
     while let Ok(job) = jobs.recv() {
@@ -144,7 +148,9 @@ fn compress_all(
                 mut content,
                 is_marked,
             } => {
-                let mut buffer = Vec::with_capacity(compress_bound(content.len()));
+                let mut buffer = written.try_recv().unwrap_or_default();
+                buffer.clear();
+                buffer.reserve_exact(compress_bound(content.len()));
                 let compressed = compressor
                     .compress_to_buffer(&content, &mut buffer)
                     .map(|_| buffer);
@@ -196,8 +202,8 @@ impl Disk {
         }
     }
 
-    fn write_all(mut self, packed: &[Receiver<Packed>]) -> Result<Self, Error> {
-        for worker in packed.iter().cycle() {
+    fn write_all(mut self, packed: &[(Receiver<Packed>, Sender<Vec<u8>>)]) -> Result<Self, Error> {
+        for (worker, give_back) in packed.iter().cycle() {
             // Jobs are dealt in the same turn: when this worker has none left, nobody has.
             let Ok(next) = worker.recv() else { break };
             match next {
@@ -223,6 +229,8 @@ impl Disk {
                         content: short(content_bytes),
                     });
                     self.append(&compressed)?;
+                    // Nobody takes buffers back once the pack is being closed.
+                    drop(give_back.send(compressed));
                 }
             }
         }

@@ -457,3 +457,6 @@ fn part_state(word: &str) -> Result<PartState, RecordError> {
     .find(|state| state.as_str() == word)
     .ok_or_else(|| RecordError::new(format!("`{word}` is no state of a part")))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! `fleet-store.json`: what kind of folder this is.
 //!
 //! A check value over name and version tells a flipped byte from a store of a newer fleet. The text
-//! is fixed, so that any other byte in it is found.
+//! is fixed, so that any other byte in it is found, and one line, so that a hint can show it.
 
 use serde::Deserialize;
 
@@ -37,9 +37,7 @@ pub(in crate::store) fn text() -> String {
 
 fn text_of(version: u64) -> String {
     let check = check(version);
-    format!(
-        "{{\n  \"format\": \"{FORMAT}\",\n  \"version\": {version},\n  \"check\": \"{check}\"\n}}\n"
-    )
+    format!("{{\"format\":\"{FORMAT}\",\"version\":{version},\"check\":\"{check}\"}}\n")
 }
 
 fn check(version: u64) -> Sha256 {
@@ -69,20 +67,14 @@ mod tests {
 
     #[test]
     fn the_text_is_this() {
-        insta::assert_snapshot!(text(), @r#"
-        {
-          "format": "fleet-store",
-          "version": 1,
-          "check": "a6842a9a78ea69864ff773014e65f244f02ea4ce87314729d284c247a2eaef52"
-        }
-        "#);
+        insta::assert_snapshot!(text(), @r#"{"format":"fleet-store","version":1,"check":"a6842a9a78ea69864ff773014e65f244f02ea4ce87314729d284c247a2eaef52"}"#);
         assert_eq!(read(text().as_bytes()), Said::Ours);
     }
 
     #[test]
     fn a_newer_version_is_told_from_a_flipped_digit() {
         assert_eq!(read(text_of(2).as_bytes()), Said::Newer(2));
-        let flipped = text().replace("\"version\": 1", "\"version\": 3");
+        let flipped = text().replace("\"version\":1", "\"version\":3");
         assert_eq!(
             read(flipped.as_bytes()),
             Said::Damaged("it is not the text that fleet writes".to_owned())

@@ -1,6 +1,8 @@
 //! Archives that end early.
 
 use super::super::sample::{archive, make_tree, read_all, sh};
+use crate::fault::Fault as _;
+
 use super::super::{Error, Event, MemberStream};
 
 /// Where the end-of-archive blocks of `archive` end.
@@ -55,6 +57,14 @@ fn a_cut_names_the_member_that_is_incomplete() {
     assert_eq!(
         at(1536 + 1536 + 700),
         "the archive stream was cut at byte 3772, inside `/tree/file`"
+    );
+    let error = read_all(&archive[..1536]).expect_err("cut");
+    assert_eq!(
+        error.hint().as_deref(),
+        Some(
+            "The connection or the remote tar ended early. Run the command again: what arrived \
+             whole is kept."
+        )
     );
     assert_eq!(at(1536), "the archive stream was cut at byte 1536");
 }

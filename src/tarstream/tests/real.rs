@@ -110,10 +110,8 @@ fn archives_of_other_dialects_are_read_too() {
         dir.path(),
         "mkdir -p tree/deep/$(printf 'd%.0s' {1..90}); printf x > $(echo tree/deep/d*)/$(printf 'f%.0s' {1..90})",
     );
-    for options in ["--format=ustar"] {
-        let members = read_all(&archive_as(dir.path(), options)).expect("a whole archive");
-        assert_eq!(names(&members), names_on_disk(dir.path()), "{options}");
-    }
+    let members = read_all(&archive_as(dir.path(), "--format=ustar")).expect("a whole archive");
+    assert_eq!(names(&members), names_on_disk(dir.path()));
     sh(
         dir.path(),
         "rm -rf tree/deep tree/device tree/block tree/pipe",

@@ -184,7 +184,7 @@ fn one_member_is_read_by_its_offset() {
             assert_eq!(bytes.len() as u64, size_bytes);
             assert_eq!(Some(Sha256::of(&bytes)), member.sha256);
         } else {
-            assert_eq!(bytes, Vec::<u8>::new());
+            assert_eq!(bytes, [0_u8; 0]);
         }
         let mut raw = Vec::new();
         let copied = reader.raw_member(*offset, name, &mut raw).expect("there");

@@ -1,9 +1,4 @@
-//! Finding damage: every stored byte is compared with what was sealed, every pack read once.
-//!
-//! Memory: 16 bytes for each member of the packs of one host; contents are streamed. Nothing is
-//! mended and nothing is written here.
-
-mod members;
+//! The checkpoints of one host and the packs that they need together.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::{self, File};
@@ -12,161 +7,26 @@ use std::ops::ControlFlow;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use self::members::Members;
-use super::entries::{self, Entries};
-use super::record::checkpoint::{EntriesFacts, FileFacts, Sealed};
-use super::sealed::read_record;
-use super::{Error, Store, disk, layout, sums};
+use super::members::{self, Members};
+use super::{Level, VerifyProgress, Watch};
 use crate::digest::Sha256;
 use crate::manifest::{Pack, PackName};
 use crate::name::{CheckpointId, HostName};
+use crate::store::entries::{self, Entries};
+use crate::store::record::checkpoint::{EntriesFacts, FileFacts, Sealed};
+use crate::store::sealed::read_record;
+use crate::store::{Error, Store, disk, layout, sums};
 
-/// What is verified.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Scope {
-    /// Everything.
-    All,
-    /// All checkpoints of some hosts, and some checkpoints, with all packs that they need.
-    Some {
-        /// The hosts.
-        hosts: Vec<HostName>,
-        /// The checkpoints.
-        checkpoints: Vec<CheckpointId>,
-    },
-}
-
-/// How closely.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Level {
-    /// Every byte, and that every entry's content lies where its record says.
-    Full,
-    /// Packs only by their presence and length, everything else as with [`Level::Full`].
-    Quick,
-}
-
-/// What was found.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct VerifyReport {
-    /// How many checkpoints were looked at.
-    pub checked: u64,
-    /// How many files were looked at; one that several checkpoints need counts once.
-    pub files: u64,
-    /// What is wrong, by file.
-    pub problems: Vec<Problem>,
-}
-
-/// A damaged or missing file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
-    /// Relative to the store.
-    pub file: String,
-    /// What is wrong with it.
-    pub problem: String,
-    /// The checkpoints that need it, in order.
-    pub checkpoints: Vec<CheckpointId>,
-}
-
-/// How far it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct VerifyProgress<'a> {
-    /// The file that is being read, relative to the store.
-    pub file: &'a str,
-    /// Bytes of packs that were read.
-    pub done_bytes: u64,
-    /// Bytes of packs of the host that is being verified, and of those before it.
-    pub total_bytes: u64,
-}
-
-type Watch<'a> = &'a mut dyn FnMut(VerifyProgress<'_>) -> ControlFlow<()>;
-
-impl Store {
-    /// Compares what is stored with what was sealed.
-    ///
-    /// `watch` is told how far it is, at least once for each MiB read, and may end it. Damage is in
-    /// the report and no error.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::UnknownHost`] and [`Error::UnknownCheckpoint`] for what is not there to be verified,
-    /// [`Error::Stopped`] if `watch` ended it, [`Error::Io`] if the store can't be read.
-    pub fn verify(
-        &self,
-        scope: &Scope,
-        level: Level,
-        watch: Watch<'_>,
-    ) -> Result<VerifyReport, Error> {
-        let mut verify = Verify {
-            store: self,
-            level,
-            watch,
-            done_bytes: 0,
-            total_bytes: 0,
-            files: 1,
-            problems: BTreeMap::new(),
-        };
-        if let Some(problem) = self.store_file_problem()? {
-            verify.problem(layout::STORE_FILE.to_owned(), problem, &[]);
-        }
-        let mut checked = 0;
-        for (host, ids) in self.in_scope(scope)? {
-            checked += ids.len() as u64;
-            verify.host(&host, &ids)?;
-        }
-        Ok(VerifyReport {
-            checked,
-            files: verify.files,
-            problems: verify
-                .problems
-                .into_iter()
-                .map(|((file, problem), checkpoints)| Problem {
-                    file,
-                    problem,
-                    checkpoints: checkpoints.into_iter().collect(),
-                })
-                .collect(),
-        })
-    }
-
-    fn in_scope(&self, scope: &Scope) -> Result<BTreeMap<HostName, BTreeSet<CheckpointId>>, Error> {
-        let mut chosen: BTreeMap<HostName, BTreeSet<CheckpointId>> = BTreeMap::new();
-        match scope {
-            Scope::All => {
-                for host in self.hosts()? {
-                    let ids = self.ids(&host)?.into_iter().collect();
-                    chosen.insert(host, ids);
-                }
-            }
-            Scope::Some { hosts, checkpoints } => {
-                for host in hosts {
-                    let ids = self.ids(host)?;
-                    if ids.is_empty() {
-                        return Err(self.unknown_host(host)?);
-                    }
-                    chosen.entry(host.clone()).or_default().extend(ids);
-                }
-                for id in checkpoints {
-                    if !layout::checkpoint_dir(self.dir(), id).is_dir() {
-                        return Err(self.unknown_checkpoint(id)?);
-                    }
-                    chosen
-                        .entry(id.host.clone())
-                        .or_default()
-                        .insert(id.clone());
-                }
-            }
-        }
-        Ok(chosen)
-    }
-}
-
-struct Verify<'a> {
-    store: &'a Store,
-    level: Level,
-    watch: Watch<'a>,
-    done_bytes: u64,
-    total_bytes: u64,
-    files: u64,
-    problems: BTreeMap<(String, String), BTreeSet<CheckpointId>>,
+/// Verifies host after host, and gathers what it finds.
+pub(super) struct Verify<'a> {
+    pub(super) store: &'a Store,
+    pub(super) level: Level,
+    pub(super) watch: Watch<'a>,
+    pub(super) done_bytes: u64,
+    pub(super) total_bytes: u64,
+    pub(super) files: u64,
+    /// Who needs it, by file and problem.
+    pub(super) problems: BTreeMap<(String, String), BTreeSet<CheckpointId>>,
 }
 
 /// What the checkpoints of one host need together.
@@ -180,7 +40,12 @@ struct Needs {
 }
 
 impl Verify<'_> {
-    fn host(&mut self, host: &HostName, ids: &BTreeSet<CheckpointId>) -> Result<(), Error> {
+    /// Verifies these checkpoints of one host.
+    pub(super) fn host(
+        &mut self,
+        host: &HostName,
+        ids: &BTreeSet<CheckpointId>,
+    ) -> Result<(), Error> {
         let mut needs = Needs::default();
         for id in ids {
             self.checkpoint(id, &mut needs)?;
@@ -452,7 +317,7 @@ impl Verify<'_> {
         );
     }
 
-    fn problem(&mut self, file: String, problem: String, checkpoints: &[CheckpointId]) {
+    pub(super) fn problem(&mut self, file: String, problem: String, checkpoints: &[CheckpointId]) {
         self.problems
             .entry((file, problem))
             .or_default()
