@@ -23,7 +23,7 @@ use super::options::Options;
 use super::prompts::Prompts;
 use super::resolve::{Endpoint, Hop, SshConfig};
 use super::session::{ReadSession, Shared};
-use super::transport::{Cuttable, HopStream, Stream};
+use super::transport::{CommandStream, Cuttable, HopStream, Stream};
 use crate::inventory::{Host, Inventory, Limits};
 
 /// Attempts to connect when the refusals are quick.
@@ -607,10 +607,7 @@ async fn stream(
             let (Some(stdout), Some(stdin)) = (child.stdout.take(), child.stdin.take()) else {
                 return Err(failed(ErrorKind::BrokenPipe.into()));
             };
-            Ok(Box::new(CommandStream {
-                pipes: tokio::io::join(stdout, stdin),
-                _child: child,
-            }))
+            Ok(Box::new(CommandStream::new(stdout, stdin, child)))
         }
         (Some(Hop::Jump(jump)), Some(bastion)) => {
             let opened = bastion
@@ -639,7 +636,7 @@ async fn stream(
                             host: endpoint.name.clone(),
                             via: jump.name.clone(),
                             address: endpoint.place(),
-                            why,
+                            source: why,
                         },
                         Quick(false),
                     ))
@@ -661,45 +658,5 @@ async fn stream(
             stream.set_nodelay(true).map_err(failed)?;
             Ok(Box::new(stream))
         }
-    }
-}
-
-/// The pipes of a ProxyCommand, which ends with them.
-struct CommandStream {
-    pipes: tokio::io::Join<tokio::process::ChildStdout, tokio::process::ChildStdin>,
-    _child: tokio::process::Child,
-}
-
-impl tokio::io::AsyncRead for CommandStream {
-    fn poll_read(
-        mut self: std::pin::Pin<&mut Self>,
-        context: &mut std::task::Context<'_>,
-        buffer: &mut tokio::io::ReadBuf<'_>,
-    ) -> std::task::Poll<std::io::Result<()>> {
-        std::pin::Pin::new(&mut self.pipes).poll_read(context, buffer)
-    }
-}
-
-impl tokio::io::AsyncWrite for CommandStream {
-    fn poll_write(
-        mut self: std::pin::Pin<&mut Self>,
-        context: &mut std::task::Context<'_>,
-        bytes: &[u8],
-    ) -> std::task::Poll<std::io::Result<usize>> {
-        std::pin::Pin::new(&mut self.pipes).poll_write(context, bytes)
-    }
-
-    fn poll_flush(
-        mut self: std::pin::Pin<&mut Self>,
-        context: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<std::io::Result<()>> {
-        std::pin::Pin::new(&mut self.pipes).poll_flush(context)
-    }
-
-    fn poll_shutdown(
-        mut self: std::pin::Pin<&mut Self>,
-        context: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<std::io::Result<()>> {
-        std::pin::Pin::new(&mut self.pipes).poll_shutdown(context)
     }
 }

@@ -55,7 +55,7 @@ pub enum Error {
         /// Where it was asked to go.
         address: String,
         /// What it said.
-        why: ForwardRefusal,
+        source: ForwardRefusal,
     },
     /// The connection ended too early.
     #[error("lost the connection to {host}")]
@@ -371,7 +371,7 @@ impl Fault for Error {
                 failure.user, failure.host
             )),
             Self::Hop { source, .. } => source.hint(),
-            Self::Forward { via, why, .. } => Some(match why {
+            Self::Forward { via, source, .. } => Some(match source {
                 ForwardRefusal::Prohibited => {
                     format!(
                         "Allow it on {via} (`AllowTcpForwarding`, `PermitOpen` in sshd_config)."

@@ -136,6 +136,9 @@ impl ReadSession {
     /// [`Error::Lost`] if the connection ends, [`Error::Connect`] if a proof is wrong.
     pub async fn proven_host_keys(&self) -> Result<Vec<String>, Error> {
         let mut keys = vec![self.host_key_fingerprint()];
+        // The announcement follows authentication; the answer to a question comes after it.
+        let ping = self.connection.handle.send_ping();
+        drop(tokio::time::timeout(self.connection.limits.connect_timeout, ping).await);
         let announced = self.connection.link.announced();
         // An empty list would be proven by an empty answer.
         if announced.is_empty() {
@@ -170,6 +173,9 @@ impl ReadSession {
     ///
     /// With `sudo`, a password is asked for only where the host wants one and somebody can be asked:
     /// once a run. The input is sent only after the command has answered.
+    ///
+    /// Every command that runs must be read or dropped before anything else is waited for: past 2 MiB
+    /// that nobody takes, the whole connection waits with it, and so does the next `run`.
     ///
     /// # Errors
     ///

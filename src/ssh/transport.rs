@@ -6,11 +6,13 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Buf as _, Bytes};
 use russh::ChannelMsg;
 use russh::client::Msg;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::process::{Child, ChildStdin, ChildStdout};
 use tokio::sync::{mpsc, watch};
 
 /// Anything that an SSH connection can run over.
@@ -194,5 +196,80 @@ impl AsyncWrite for HopStream {
         // Dropping the queue makes the drain close the channel, which says more than an end of data.
         self.incoming.close();
         Poll::Ready(Ok(()))
+    }
+}
+
+/// How long a ProxyCommand may take to end by itself once its pipes are closed.
+const COMMAND_GRACE: Duration = Duration::from_secs(2);
+
+/// The pipes of a ProxyCommand. When they close, it is given a moment to end, and is then killed.
+pub(super) struct CommandStream {
+    pipes: Option<Pipes>,
+    child: Option<Child>,
+}
+
+type Pipes = tokio::io::Join<ChildStdout, ChildStdin>;
+
+impl CommandStream {
+    pub(super) fn new(stdout: ChildStdout, stdin: ChildStdin, child: Child) -> Self {
+        Self {
+            pipes: Some(tokio::io::join(stdout, stdin)),
+            child: Some(child),
+        }
+    }
+
+    fn pipes(&mut self) -> std::io::Result<Pin<&mut Pipes>> {
+        self.pipes
+            .as_mut()
+            .map(Pin::new)
+            .ok_or_else(|| std::io::ErrorKind::BrokenPipe.into())
+    }
+}
+
+impl Drop for CommandStream {
+    fn drop(&mut self) {
+        drop(self.pipes.take());
+        if let (Some(mut child), Ok(runtime)) =
+            (self.child.take(), tokio::runtime::Handle::try_current())
+        {
+            // A child that is dropped is killed.
+            runtime.spawn(async move {
+                drop(tokio::time::timeout(COMMAND_GRACE, child.wait()).await);
+            });
+        }
+    }
+}
+
+impl AsyncRead for CommandStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        self.pipes()?.poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for CommandStream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        self.pipes()?.poll_write(context, bytes)
+    }
+
+    fn poll_flush(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        self.pipes()?.poll_flush(context)
+    }
+
+    fn poll_shutdown(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        self.pipes()?.poll_shutdown(context)
     }
 }

@@ -105,7 +105,7 @@ fn names_match_as_ssh_keygen_says() {
         text += &fs::read_to_string(&one).expect("hashed");
     }
     // Odd lines between good ones must not shift anything.
-    text += &format!("\n# web {key}\n  \t web\t{key}\tcomment # 2\nweb ssh-ed25519 broken\nweb\n");
+    text += &format!("\n# web {key}\n  \t web\t{key}\tcomment # 2\nodd ssh-ed25519 broken\nweb\n");
     text += &format!("@cert-authority web {key}\n@revoked  web   {key}\n@unknown web {key}\n");
     let file = folder.path().join("known_hosts");
     fs::write(&file, &text).expect("a file");
@@ -127,7 +127,7 @@ fn names_match_as_ssh_keygen_says() {
     assert_eq!(
         odd,
         [
-            "web ssh-ed25519 broken",
+            "odd ssh-ed25519 broken",
             "web",
             &format!("@unknown web {key}")
         ]
