@@ -4,8 +4,8 @@
 //!
 //! | floor | modules | what lives there |
 //! |---|---|---|
-//! | 8 | `cli` | arguments → request → engine → exit status |
-//! | 6 | `report` | the only place that prints |
+//! | 8 | [`cli`] | arguments → request → engine → exit status |
+//! | 6 | [`report`] | the only place that prints |
 //! | 5 | [`engine`] | many hosts: fan-out, limits, stop levels |
 //! | 4 | [`checkpoint`], [`health`] | one host: scan → fetch → seal; what a host can do |
 //! | 3 | [`ssh`], [`source`], [`store`] | the outside world |
@@ -14,6 +14,7 @@
 //! | 0 | [`name`], [`digest`], [`fault`] | words |
 
 pub mod checkpoint;
+pub mod cli;
 pub mod digest;
 pub mod engine;
 pub mod event;
@@ -23,6 +24,7 @@ pub mod health;
 pub mod inventory;
 pub mod manifest;
 pub mod name;
+pub mod report;
 pub mod source;
 pub mod ssh;
 pub mod store;

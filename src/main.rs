@@ -1,2 +1,7 @@
-//! fleet
-fn main() {}
+//! The `fleet` program.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    fleet::cli::main()
+}

@@ -32,5 +32,7 @@ pub use error::{
 pub use options::{Options, Prompter, Question, Secret};
 pub use resolve::{Endpoint, Hop, SshConfig};
 pub use running::{Body, Completion, Exit, Running};
+/// A host's public key.
+pub use russh::keys::PublicKey;
 pub use session::{Input, OpenError, Output, ReadSession, WriteSession};
 pub use stderr::Stderr;

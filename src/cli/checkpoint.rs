@@ -1,0 +1,218 @@
+//! `fleet checkpoint`
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::error::Stop;
+use super::select::Hosts;
+use super::setup::Setup;
+use super::{Status, stop};
+use crate::engine::checkpoint::{self, Outcome, Request};
+use crate::engine::{Interrupt, StopLevel};
+use crate::event::{Event, Sink};
+use crate::fault::ExitClass;
+use crate::manifest::{Checkpoint, Trigger};
+use crate::name::SourceName;
+use crate::report::{Console, Problem, Reporter, Style, count, duration, json, size};
+
+/// Take a checkpoint of hosts
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Pulls every source of each host and seals what came. Nothing is written on the hosts. One host's
+failure never stops the others. Ctrl-C once stops at the next safe point, twice at once; nothing
+half-done is ever visible.
+
+Examples:
+  fleet checkpoint dev-vm -m \"before the codec change\"
+  fleet checkpoint @prod --exclude old-vm -j 4
+  fleet checkpoint dev-vm --only asterisk --only app
+  fleet checkpoint --all -q --wait 10m          for cron")]
+pub(super) struct Args {
+    #[command(flatten)]
+    hosts: Hosts,
+
+    /// What to remember about it
+    #[arg(
+        short,
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true
+    )]
+    message: String,
+
+    /// Only this source; may be given several times
+    #[arg(long, value_name = "SOURCE")]
+    only: Vec<SourceName>,
+
+    /// Fetch everything, whatever is known to be unchanged
+    #[arg(long)]
+    full: bool,
+
+    /// So many hosts at once
+    #[arg(
+        short,
+        long,
+        value_name = "N",
+        default_value_t = 8,
+        value_parser = clap::value_parser!(u16).range(1..)
+    )]
+    jobs: u16,
+}
+
+pub(super) fn run(args: &Args, setup: &Setup) -> Status {
+    let request = Request {
+        selection: args.hosts.selection(),
+        description: args.message.clone(),
+        trigger: Trigger::Manual,
+        only: args.only.clone(),
+        full: args.full,
+        jobs: usize::from(args.jobs),
+    };
+    let inventory = setup.inventory()?;
+    let hosts = request.selection.of(&inventory)?.len();
+    let console = &setup.console;
+    let reporter = Reporter::new(Arc::clone(console), Style::of(console), hosts);
+    let house = setup.house_of(inventory, &reporter)?;
+    let interrupt = Interrupt::new();
+    let seen = Seen::default();
+    let sink = seen.beside(reporter.sink());
+    let notice = {
+        let reporter = Arc::clone(&reporter);
+        move || reporter.tell(&Event::Stopping)
+    };
+    let ended = stop::run(&interrupt, notice, async {
+        checkpoint::run(&request, &house, &sink, &interrupt).await
+    });
+    reporter.finish();
+    let outcome = match ended? {
+        Some(outcome) => outcome.map_err(Stop::from)?,
+        // Stopped at once: what was sealed until then is sealed.
+        None => seen.outcome(),
+    };
+    tell(console, &outcome, interrupt.level())
+}
+
+/// What happened so far, in case that the run does not get to tell.
+#[derive(Debug, Clone, Default)]
+struct Seen {
+    // Events come from many tasks, and what they add up to is read when all of them are gone.
+    outcome: Arc<Mutex<Outcome>>,
+}
+
+impl Seen {
+    fn beside(&self, sink: Sink) -> Sink {
+        let seen = Arc::clone(&self.outcome);
+        Arc::new(move |event| {
+            match &event {
+                Event::Sealed { checkpoint } => {
+                    let mut outcome = seen.lock().unwrap_or_else(PoisonError::into_inner);
+                    outcome.checkpoints.push(checkpoint.as_ref().clone());
+                }
+                Event::HostFailed { failure } => {
+                    let mut outcome = seen.lock().unwrap_or_else(PoisonError::into_inner);
+                    outcome.failed.push(failure.clone());
+                }
+                Event::HostStarted { .. }
+                | Event::Connected { .. }
+                | Event::PartStarted { .. }
+                | Event::Scanned { .. }
+                | Event::Progress { .. }
+                | Event::Warned { .. }
+                | Event::PartEnded { .. }
+                | Event::Stopping => {}
+            }
+            sink(event);
+        })
+    }
+
+    fn outcome(&self) -> Outcome {
+        let mut outcome = self
+            .outcome
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        outcome.interrupted = true;
+        outcome
+    }
+}
+
+fn tell(console: &Console, outcome: &Outcome, level: StopLevel) -> Status {
+    let class = outcome.exit_class();
+    let stopped = (class == Some(ExitClass::Interrupted)).then(|| stopped(outcome, level));
+    for failure in &outcome.failed {
+        console.problem(&named(failure));
+    }
+    if let Some(problem) = &stopped {
+        console.problem(problem);
+    }
+    if console.is_json() {
+        console.event(&json::Event::Summary {
+            version: json::Version,
+            exit: class.map_or(0, ExitClass::code),
+            checkpoints: outcome
+                .checkpoints
+                .iter()
+                .map(json::Checkpoint::from)
+                .collect(),
+            failed: outcome.failed.iter().map(json::FailedPart::from).collect(),
+            error: stopped.as_ref().map(json::Problem::from),
+        })?;
+    } else if console.talk() != crate::report::Talk::Quiet {
+        let lines: Vec<String> = outcome.checkpoints.iter().map(line).collect();
+        console.answer(&lines.concat())?;
+    }
+    Ok(class)
+}
+
+/// A failed part says of which host and part it is; a host's error names its host itself.
+fn named(failure: &crate::event::Failure) -> Problem {
+    let mut problem = Problem::from(failure);
+    if let Some(part) = &failure.part {
+        problem.message = format!(
+            "can't checkpoint source `{part}` on {}: {}",
+            failure.host, problem.message
+        );
+    }
+    problem
+}
+
+fn stopped(outcome: &Outcome, level: StopLevel) -> Problem {
+    let how = match level {
+        StopLevel::Now => "stopped at once",
+        StopLevel::None | StopLevel::Soon => "stopped before all hosts were done",
+    };
+    let sealed = match outcome.checkpoints.len() as u64 {
+        0 => "Nothing was sealed".to_owned(),
+        number => format!("{} sealed and kept", was(number)),
+    };
+    Problem::new(
+        ExitClass::Interrupted,
+        how,
+        Some(format!(
+            "{sealed}, and nothing needs cleaning up. Run the same command again to go on."
+        )),
+    )
+}
+
+fn was(number: u64) -> String {
+    let verb = if number == 1 { "was" } else { "were" };
+    format!("{} {verb}", count(number, "checkpoint"))
+}
+
+/// `dev-vm@20261121T101500Z  complete  980 files, 26.1 MiB  (fetched 26.1 MiB, stored 9.8 MiB, 1.2 s)`
+fn line(checkpoint: &Checkpoint) -> String {
+    let totals = checkpoint.totals();
+    let took = checkpoint.finished.duration_since(checkpoint.started);
+    let style = super::ls::style(checkpoint.state());
+    format!(
+        "{}  {style}{}{style:#}  {}, {}  (fetched {}, stored {}, {})\n",
+        checkpoint.id,
+        checkpoint.state().as_str(),
+        count(totals.files, "file"),
+        size(totals.bytes),
+        size(checkpoint.fetched_bytes),
+        size(checkpoint.stored_bytes),
+        duration(Duration::try_from(took).unwrap_or_default()),
+    )
+}

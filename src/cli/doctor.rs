@@ -1,0 +1,142 @@
+//! `fleet doctor`
+
+use std::sync::Arc;
+
+use anstyle::{AnsiColor, Style};
+
+use super::error::Error;
+use super::select::Hosts;
+use super::setup::Setup;
+use super::{Status, stop};
+use crate::checkpoint::Found;
+use crate::engine::Interrupt;
+use crate::engine::doctor::{self, Report};
+use crate::fault::ExitClass;
+use crate::health::doctor::Grade;
+use crate::report::{self, Problem, Reporter, Table, count, json, size};
+
+/// Connect to hosts and tell what each source would read
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Nothing is fetched and nothing is written on the host. The store is opened as a checkpoint would
+open it. Exit status 5 if no host could be reached, 3 if some could, 1 if checkpoints would fail.
+
+Examples:
+  fleet doctor dev-vm
+  fleet doctor --all --json")]
+pub(super) struct Args {
+    #[command(flatten)]
+    hosts: Hosts,
+}
+
+pub(super) fn run(args: &Args, setup: &Setup) -> Status {
+    let reporter = Reporter::new(Arc::clone(&setup.console), report::Style::Silent, 0);
+    let house = setup.house(&reporter)?;
+    let interrupt = Interrupt::new();
+    let selection = args.hosts.selection();
+    let wish = interrupt.clone();
+    let ended = stop::run(&interrupt, || {}, async move {
+        tokio::select! {
+            reports = doctor::run(&selection, &house) => Some(reports),
+            // Looking has no unsafe point: the first wish ends it.
+            () = wish.reached(crate::engine::StopLevel::Soon) => None,
+        }
+    })?;
+    let reports = ended.flatten().ok_or(Error::Stopped)??;
+    if setup.console.is_json() {
+        setup.console.document(&json::Doctor {
+            version: json::Version,
+            hosts: reports.iter().map(json::DoctorHost::from).collect(),
+        })?;
+    } else {
+        let texts: Vec<String> = reports.iter().map(text).collect();
+        setup.console.answer(&texts.join("\n"))?;
+    }
+    for failure in reports.iter().filter_map(|report| report.failure.as_ref()) {
+        setup.console.problem(&Problem::from(failure));
+    }
+    Ok(worst(&reports))
+}
+
+/// What all hosts ask for, if they agree; else that some failed.
+fn worst(reports: &[Report]) -> Option<ExitClass> {
+    let first = reports.first()?.exit_class();
+    if reports.iter().all(|report| report.exit_class() == first) {
+        first
+    } else {
+        Some(ExitClass::Partial)
+    }
+}
+
+fn text(report: &Report) -> String {
+    let bold = Style::new().bold();
+    if report.failure.is_some() {
+        return format!("{bold}{}{bold:#}  not reached\n", report.host);
+    }
+    let mut text = format!(
+        "{bold}{}{bold:#}  {} at {}, host key {}\n",
+        report.host, report.user, report.address, report.host_key
+    );
+    let mut findings = Table::new(&["CHECK", "GRADE", "FOUND"]);
+    for finding in &report.findings {
+        let says = match &finding.hint {
+            Some(hint) if finding.grade != Grade::Fine => format!("{} ({hint})", finding.says),
+            Some(_) | None => finding.says.clone(),
+        };
+        findings.row(
+            style(finding.grade),
+            [finding.subject, finding.grade.as_str(), &says],
+        );
+    }
+    text.push_str(&findings.shown());
+    let mut sources = Table::new(&["SOURCE", "KIND", "STATE", "WOULD READ"]);
+    for source in &report.sources {
+        let (grade, state, found) = found(&source.found);
+        sources.row(
+            style(grade),
+            [source.name.as_str(), source.kind, state, &found],
+        );
+    }
+    text.push_str(&sources.shown());
+    text
+}
+
+fn found(found: &Found) -> (Grade, &'static str, String) {
+    match found {
+        Found::Ready {
+            totals, warnings, ..
+        } => {
+            let mut text = format!("{}, {}", count(totals.files, "file"), size(totals.bytes));
+            for warning in warnings {
+                text.push_str("; ");
+                text.push_str(warning);
+            }
+            let grade = if warnings.is_empty() {
+                Grade::Fine
+            } else {
+                Grade::Warning
+            };
+            (grade, "ready", text)
+        }
+        Found::Absent => (
+            Grade::Fine,
+            "absent",
+            "nothing: it is optional and not there".to_owned(),
+        ),
+        Found::Failed(failure) => {
+            let mut text = failure.message.clone();
+            if let Some(hint) = &failure.hint {
+                text.push_str(&format!(" ({hint})"));
+            }
+            (Grade::Broken, "failed", text)
+        }
+    }
+}
+
+fn style(grade: Grade) -> Style {
+    match grade {
+        Grade::Fine => Style::new(),
+        Grade::Warning => Style::new().fg_color(Some(AnsiColor::Yellow.into())),
+        Grade::Broken => Style::new().fg_color(Some(AnsiColor::Red.into())),
+    }
+}

@@ -1,0 +1,166 @@
+//! What stops a verb: any error of the floors below as it is shown, and the few that arise here.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::fault::{ExitClass, Fault};
+use crate::name::HostName;
+use crate::report::Problem;
+
+/// A verb ends here. Made from any error that knows how it is mended.
+#[derive(Debug)]
+pub(super) struct Stop(pub(super) Problem);
+
+impl<E: Fault> From<E> for Stop {
+    fn from(fault: E) -> Self {
+        Self(Problem::of(&fault))
+    }
+}
+
+/// What can go wrong before and beside the work.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Error {
+    /// None of the places has an inventory.
+    #[error("there is no inventory: looked for {}", places(.looked))]
+    NoInventory {
+        /// The places.
+        looked: Vec<PathBuf>,
+    },
+    /// The inventory that was named can't be read.
+    #[error("can't read the inventory {}", file.display())]
+    Inventory {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The inventory is no text.
+    #[error("{} is not UTF-8 text", file.display())]
+    NotText {
+        /// The file.
+        file: PathBuf,
+    },
+    /// There is no home folder to keep things in.
+    #[error("can't tell where {what} is kept: there is no home folder")]
+    NoHome {
+        /// What.
+        what: &'static str,
+        /// The option that names a place.
+        option: &'static str,
+    },
+    /// `init` never overwrites.
+    #[error("{} is already there", file.display())]
+    AlreadyThere {
+        /// The file.
+        file: PathBuf,
+    },
+    /// A file can't be read.
+    #[error("can't read {}", file.display())]
+    Read {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file can't be written.
+    #[error("can't write {}", file.display())]
+    Write {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The program can't start its work.
+    #[error("can't start")]
+    Start(#[source] io::Error),
+    /// Nobody is there to be asked.
+    #[error("can't ask whether to trust {host}: there is no terminal")]
+    NobodyToAsk {
+        /// The host.
+        host: HostName,
+        /// The fingerprints that it showed, with their algorithms.
+        keys: Vec<(String, String)>,
+    },
+    /// The operator typed something else.
+    #[error("{host} is not trusted: its name was not typed")]
+    NotConfirmed {
+        /// The host.
+        host: HostName,
+    },
+    /// None of the keys has the fingerprint that was given.
+    #[error("{host} shows no key with the fingerprint {wanted}")]
+    OtherFingerprint {
+        /// The host.
+        host: HostName,
+        /// What was given.
+        wanted: String,
+        /// The fingerprints that it showed, with their algorithms.
+        keys: Vec<(String, String)>,
+    },
+    /// The operator stopped it.
+    #[error("stopped before it was done")]
+    Stopped,
+}
+
+fn places(looked: &[PathBuf]) -> String {
+    let shown: Vec<String> = looked.iter().map(|p| p.display().to_string()).collect();
+    shown.join(", ")
+}
+
+fn shown_keys(keys: &[(String, String)]) -> String {
+    let shown: Vec<String> = keys
+        .iter()
+        .map(|(algorithm, fingerprint)| format!("{fingerprint} ({algorithm})"))
+        .collect();
+    shown.join(", ")
+}
+
+impl Fault for Error {
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::NoInventory { .. } => {
+                "Write a first one with `fleet init`, or name yours with `-i FILE`.".to_owned()
+            }
+            Self::Inventory { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                "Name an inventory that exists with `-i FILE`, or write a first one with `fleet init`."
+                    .to_owned()
+            }
+            Self::NotText { .. } => "An inventory is YAML in UTF-8.".to_owned(),
+            Self::NoHome { option, .. } => format!("Set HOME, or name a place with `{option}`."),
+            Self::AlreadyThere { .. } => {
+                "Nothing was written. Edit the file, or remove it first.".to_owned()
+            }
+            Self::NobodyToAsk { host, keys } => match keys.first() {
+                Some((_, fingerprint)) => format!(
+                    "It shows {}. Compare that with the host itself (`ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` there), then run `fleet trust {host} --fingerprint {fingerprint}`.",
+                    shown_keys(keys)
+                ),
+                None => format!("Run `fleet trust {host}` in a terminal."),
+            },
+            Self::NotConfirmed { .. } => "Nothing was written.".to_owned(),
+            Self::OtherFingerprint { keys, .. } => format!(
+                "It shows {}. If that is not what the host itself says, something else answers in its place.",
+                shown_keys(keys)
+            ),
+            Self::Inventory { .. } | Self::Read { .. } | Self::Write { .. } | Self::Start(_) | Self::Stopped => {
+                return None;
+            }
+        })
+    }
+
+    fn exit_class(&self) -> ExitClass {
+        match self {
+            Self::NoInventory { .. }
+            | Self::Inventory { .. }
+            | Self::NotText { .. }
+            | Self::NoHome { .. }
+            | Self::AlreadyThere { .. }
+            | Self::NobodyToAsk { .. }
+            | Self::OtherFingerprint { .. } => ExitClass::Usage,
+            Self::Read { .. } | Self::Write { .. } | Self::Start(_) | Self::NotConfirmed { .. } => {
+                ExitClass::Failed
+            }
+            Self::Stopped => ExitClass::Interrupted,
+        }
+    }
+}

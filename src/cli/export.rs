@@ -1,0 +1,187 @@
+//! `fleet export`
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use super::cat::{Output, forgive};
+use super::error::{Error, Stop};
+use super::setup::Setup;
+use super::{Status, stop};
+use crate::engine::Interrupt;
+use crate::fault::ExitClass;
+use crate::name::{CheckpointId, CheckpointRef};
+use crate::report::{Problem, count, json, size};
+use crate::store::{ArchiveFormat, Destination, Exported, SealedCheckpoint, Store};
+
+/// Take a checkpoint out of the store, as an archive or a folder
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+The name's end tells the format: .tar, .tar.gz, .tgz, .tar.zst. An existing folder, or a name that
+ends in `/`, is a folder. Nothing that exists is overwritten. With `-o -`, an archive goes to
+standard output.
+
+Examples:
+  fleet export dev-vm@latest -o dev-vm.tar.gz
+  fleet export dev-vm@~1 -o before/
+  fleet export dev-vm@latest -o - --format tar.zst | ssh backup 'cat > dev-vm.tar.zst'")]
+pub(super) struct Args {
+    /// HOST@STAMP, HOST@latest, HOST@~1, or a unique prefix of the stamp
+    #[arg(value_name = "CHECKPOINT")]
+    checkpoint: CheckpointRef,
+
+    /// Where to: a file, a folder, or - for standard output
+    #[arg(short, long, value_name = "PATH")]
+    output: PathBuf,
+
+    /// The archive's format, whatever the name's end says
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    Tar,
+    #[value(name = "tar.gz", alias = "tgz")]
+    TarGz,
+    #[value(name = "tar.zst")]
+    TarZst,
+}
+
+impl From<Format> for ArchiveFormat {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Tar => Self::Tar,
+            Format::TarGz => Self::TarGz,
+            Format::TarZst => Self::TarZst,
+        }
+    }
+}
+
+/// Where the export goes.
+#[derive(Debug, Clone)]
+enum Target {
+    Stream(ArchiveFormat),
+    Archive(PathBuf, ArchiveFormat),
+    Folder(PathBuf),
+}
+
+pub(super) fn run(args: &Args, setup: &Setup) -> Status {
+    let target = target(args, setup)?;
+    let store = setup.store()?;
+    let id = store.resolve(&args.checkpoint)?;
+    let (shown, console) = (target.clone(), std::sync::Arc::clone(&setup.console));
+    let (interrupt, of) = (Interrupt::new(), id.clone());
+    let wish = interrupt.clone();
+    let exported = stop::run(&interrupt, || {}, async move {
+        let work = tokio::task::spawn_blocking(move || {
+            write(&store, &of, &target, &mut Output(&console), &wish)
+        });
+        work.await.expect("exporting does not panic")
+    })?;
+    let exported = exported.ok_or(Error::Stopped)??;
+    tell(setup, &id, &shown, &exported)?;
+    Ok(None)
+}
+
+fn target(args: &Args, setup: &Setup) -> Result<Target, Stop> {
+    let to_stdout = args.output == Path::new("-");
+    match (to_stdout, args.format) {
+        (true, Some(_)) if setup.console.is_json() => Err(Stop(Problem::new(
+            ExitClass::Usage,
+            "an archive and JSON can't both go to standard output",
+            Some("Name a file with `-o`, or leave `--json` out.".to_owned()),
+        ))),
+        (true, Some(format)) => Ok(Target::Stream(format.into())),
+        (true, None) => Err(Stop(Problem::new(
+            ExitClass::Usage,
+            "standard output has no name that tells the format",
+            Some("Say `-o - --format tar.zst`, or tar or tar.gz.".to_owned()),
+        ))),
+        (false, Some(format)) => match Destination::of(&args.output) {
+            Ok(Destination::Folder(path)) => Err(Stop(Problem::new(
+                ExitClass::Usage,
+                format!(
+                    "{} is a folder, which has no archive format",
+                    path.display()
+                ),
+                Some("Name a file, or leave `--format` out.".to_owned()),
+            ))),
+            Ok(Destination::Archive(..)) | Err(_) => {
+                Ok(Target::Archive(args.output.clone(), format.into()))
+            }
+        },
+        (false, None) => Ok(match Destination::of(&args.output)? {
+            Destination::Archive(path, format) => Target::Archive(path, format),
+            Destination::Folder(path) => Target::Folder(path),
+        }),
+    }
+}
+
+fn write(
+    store: &Store,
+    id: &CheckpointId,
+    target: &Target,
+    output: &mut Output<'_>,
+    wish: &Interrupt,
+) -> Result<Exported, crate::store::Error> {
+    let sealed: SealedCheckpoint = store.open_checkpoint(id)?;
+    let mut watch = |_: &Exported| {
+        if wish.is_raised() {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    };
+    match target {
+        Target::Stream(format) => forgive(sealed.export_stream(output, *format, &mut watch)),
+        Target::Archive(path, format) => sealed.export_archive(path, *format, &mut watch),
+        Target::Folder(path) => sealed.export_folder(path, &mut watch),
+    }
+}
+
+fn tell(
+    setup: &Setup,
+    id: &CheckpointId,
+    target: &Target,
+    exported: &Exported,
+) -> Result<(), Stop> {
+    let (path, format) = match target {
+        Target::Stream(format) => ("-".to_owned(), name(*format)),
+        Target::Archive(path, format) => (path.display().to_string(), name(*format)),
+        Target::Folder(path) => (path.display().to_string(), "folder"),
+    };
+    if setup.console.is_json() {
+        setup.console.event(&json::Export {
+            checkpoint: id.to_string(),
+            path,
+            format: format.to_owned(),
+            entries: exported.entries,
+            bytes: exported.bytes,
+            skipped: exported.skipped,
+            ..json::Export::default()
+        })?;
+        return Ok(());
+    }
+    if exported.skipped > 0 {
+        setup.console.warning(&format!(
+            "left out {}, or devices that this account can't make",
+            count(exported.skipped, "socket")
+        ));
+    }
+    if matches!(target, Target::Archive(..) | Target::Folder(_)) {
+        setup.console.remark(&format!(
+            "{id}: {} entries, {} to {path}",
+            exported.entries,
+            size(exported.bytes)
+        ));
+    }
+    Ok(())
+}
+
+fn name(format: ArchiveFormat) -> &'static str {
+    match format {
+        ArchiveFormat::Tar => "tar",
+        ArchiveFormat::TarGz => "tar.gz",
+        ArchiveFormat::TarZst => "tar.zst",
+    }
+}

@@ -1,0 +1,92 @@
+//! `fleet guard explain`
+
+use anstyle::{AnsiColor, Style};
+
+use super::Status;
+use super::setup::Setup;
+use crate::engine;
+use crate::fault::ExitClass;
+use crate::guard::{Decision, Judgement, Operation, judge};
+use crate::name::HostName;
+use crate::report::{Table, json};
+
+/// Ask what may be done to a host
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    pub(super) question: Question,
+}
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Question {
+    Explain(Explain),
+}
+
+/// Show every rule that speaks for or against an operation on a host
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+With an operation, the exit status is the decision: 0 allow, 4 deny. Without one, all are shown and
+the exit status is 0. Only the inventory decides; no flag overrides it.
+
+Examples:
+  fleet guard explain prod-vm
+  fleet guard explain prod-vm restore || echo \"not there\"")]
+pub(super) struct Explain {
+    /// The host
+    #[arg(value_name = "HOST")]
+    host: HostName,
+
+    /// checkpoint, restore, service or run
+    #[arg(value_name = "OPERATION")]
+    operation: Option<Operation>,
+}
+
+pub(super) fn run(args: &Explain, setup: &Setup) -> Status {
+    let inventory = setup.inventory()?;
+    let host = engine::host(&inventory, &args.host)?;
+    let operations = match &args.operation {
+        Some(operation) => std::slice::from_ref(operation),
+        None => &Operation::ALL,
+    };
+    let judgements: Vec<Judgement> = operations
+        .iter()
+        .map(|operation| judge(host, *operation))
+        .collect();
+    let file = inventory.file.display().to_string();
+    if setup.console.is_json() {
+        setup.console.document(&json::Explain {
+            version: json::Version,
+            host: host.name.to_string(),
+            operations: judgements
+                .iter()
+                .map(|judgement| json::Judged::of(judgement, &file))
+                .collect(),
+        })?;
+    } else {
+        setup.console.answer(&table(&judgements, &file).shown())?;
+    }
+    let denied = judgements
+        .iter()
+        .any(|judgement| judgement.decision == Decision::Deny);
+    Ok((args.operation.is_some() && denied).then_some(ExitClass::Refused))
+}
+
+fn table(judgements: &[Judgement], file: &str) -> Table {
+    let mut table = Table::new(&["OPERATION", "DECISION", "RULE", "WHERE", "SAYS"]);
+    for judgement in judgements {
+        let color = match judgement.decision {
+            Decision::Allow => AnsiColor::Green,
+            Decision::Deny => AnsiColor::Red,
+        };
+        let style = Style::new().fg_color(Some(color.into()));
+        for (index, rule) in judgement.rules.iter().enumerate() {
+            let (operation, decision) = match index {
+                0 => (judgement.operation.as_str(), judgement.decision.as_str()),
+                _ => ("", ""),
+            };
+            let place = format!("{file}:{}", rule.place.line);
+            table.row(style, [operation, decision, rule.rule, &place, &rule.says]);
+        }
+    }
+    table
+}

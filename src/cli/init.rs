@@ -1,0 +1,102 @@
+//! `fleet init`
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use super::Status;
+use super::error::{Error, Stop};
+use super::setup::Setup;
+use crate::inventory::{self, STARTER};
+use crate::report::json;
+
+const INVENTORY_FILE: &str = "inventory/fleet.yaml";
+const SCHEMA_NAME: &str = "fleet.schema.json";
+
+/// Write a first inventory, with a schema for editors
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Writes inventory/fleet.yaml (or what -i names) and fleet.schema.json beside it. An inventory that is
+already there is never touched.
+
+Examples:
+  fleet init
+  fleet init -i ~/.config/fleet/fleet.yaml")]
+pub(super) struct Args {}
+
+pub(super) fn run(_: &Args, setup: &Setup) -> Status {
+    let file = match &setup.global.inventory {
+        Some(file) => file.clone(),
+        None => PathBuf::from(INVENTORY_FILE),
+    };
+    let schema = file.with_file_name(SCHEMA_NAME);
+    write_new(&file, STARTER)?;
+    let text =
+        serde_json::to_string_pretty(&inventory::schema()).map_err(|error| Error::Write {
+            file: schema.clone(),
+            source: error.into(),
+        })?;
+    fs::write(&schema, text + "\n").map_err(|source| Error::Write {
+        file: schema.clone(),
+        source,
+    })?;
+    if setup.console.is_json() {
+        setup.console.event(&json::Init {
+            inventory: file.display().to_string(),
+            schema: schema.display().to_string(),
+            ..json::Init::default()
+        })?;
+        return Ok(None);
+    }
+    setup.console.remark(&next_steps(&file, &schema));
+    Ok(None)
+}
+
+fn next_steps(file: &Path, schema: &Path) -> String {
+    let named = if file == Path::new(INVENTORY_FILE) {
+        String::new()
+    } else {
+        format!(" -i {}", file.display())
+    };
+    format!(
+        "wrote {} and {}\n\n\
+         Next:\n\
+         \x20 1. Put your hosts into {}.\n\
+         \x20 2. fleet{named} hosts              who is there, who may be written, and why not\n\
+         \x20 3. fleet{named} trust HOST         keep a host's key, if ssh does not know it yet\n\
+         \x20 4. fleet{named} doctor HOST        what each source would read\n\
+         \x20 5. fleet{named} checkpoint HOST",
+        file.display(),
+        schema.display(),
+        file.display()
+    )
+}
+
+/// Writes `text` to a file that is not there yet, and makes its folder.
+fn write_new(file: &Path, text: &str) -> Result<(), Stop> {
+    let failed = |source: std::io::Error| match source.kind() {
+        std::io::ErrorKind::AlreadyExists => Error::AlreadyThere {
+            file: file.to_owned(),
+        },
+        _ => Error::Write {
+            file: file.to_owned(),
+            source,
+        },
+    };
+    if fs::symlink_metadata(file).is_ok() {
+        return Err(failed(std::io::ErrorKind::AlreadyExists.into()).into());
+    }
+    if let Some(folder) = file.parent().filter(|p| !p.as_os_str().is_empty()) {
+        fs::create_dir_all(folder).map_err(|source| Error::Write {
+            file: folder.to_owned(),
+            source,
+        })?;
+    }
+    let mut new = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(file)
+        .map_err(failed)?;
+    new.write_all(text.as_bytes()).map_err(failed)?;
+    Ok(())
+}

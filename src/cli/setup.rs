@@ -1,0 +1,146 @@
+//! What verbs share: the inventory that is meant, the store that is meant, and diagnostics.
+//!
+//! Flags beat the environment, the environment beats the inventory, the inventory beats defaults.
+
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use etcetera::BaseStrategy;
+use tracing_subscriber::EnvFilter;
+
+use super::args::Global;
+use super::ask;
+use super::error::{Error, Stop};
+use crate::engine::House;
+use crate::inventory::{FILE_MAX_BYTES, Inventory};
+use crate::report::{Console, Reporter};
+use crate::ssh::{self, Connector, SshConfig};
+use crate::store::Store;
+
+/// Looked for in the current folder, in this order.
+const INVENTORY_FILES: [&str; 2] = ["inventory/fleet.yaml", "fleet.yaml"];
+
+/// The global options and what follows from them.
+#[derive(Debug)]
+pub(super) struct Setup {
+    pub(super) console: Arc<Console>,
+    pub(super) global: Global,
+}
+
+impl Setup {
+    pub(super) fn new(console: Arc<Console>, mut global: Global) -> Self {
+        // An empty environment variable names nothing.
+        let named = |path: &PathBuf| !path.as_os_str().is_empty();
+        global.inventory = global.inventory.filter(named);
+        global.store = global.store.filter(named);
+        Self { console, global }
+    }
+
+    /// Reads the inventory that is meant.
+    pub(super) fn inventory(&self) -> Result<Inventory, Stop> {
+        let file = self.inventory_file()?;
+        let bytes = read(&file).map_err(|source| Error::Inventory {
+            file: file.clone(),
+            source,
+        })?;
+        let text = String::from_utf8(bytes).map_err(|_| Error::NotText { file: file.clone() })?;
+        Ok(Inventory::parse(&text, &file)?)
+    }
+
+    fn inventory_file(&self) -> Result<PathBuf, Stop> {
+        if let Some(file) = &self.global.inventory {
+            return Ok(file.clone());
+        }
+        let mut looked: Vec<PathBuf> = INVENTORY_FILES.iter().map(PathBuf::from).collect();
+        if let Ok(base) = etcetera::choose_base_strategy() {
+            looked.push(base.config_dir().join("fleet").join("fleet.yaml"));
+        }
+        match looked.iter().find(|file| file.is_file()) {
+            Some(file) => Ok(file.clone()),
+            None => Err(Error::NoInventory { looked }.into()),
+        }
+    }
+
+    /// Where the store is: `--store`, else what the inventory says, else the user's data folder.
+    pub(super) fn store_dir(&self, inventory: &Inventory) -> Result<PathBuf, Stop> {
+        if let Some(dir) = &self.global.store {
+            return Ok(dir.clone());
+        }
+        if let Some(dir) = &inventory.store {
+            let folder = inventory.file.parent().unwrap_or(Path::new(""));
+            return Ok(folder.join(dir));
+        }
+        let base = etcetera::choose_base_strategy().map_err(|_| Error::NoHome {
+            what: "the store",
+            option: "--store DIR",
+        })?;
+        Ok(base.data_dir().join("fleet"))
+    }
+
+    /// Opens the store for reading. With `--store`, no inventory is needed.
+    pub(super) fn store(&self) -> Result<Store, Stop> {
+        let dir = match &self.global.store {
+            Some(dir) => dir.clone(),
+            None => self.store_dir(&self.inventory()?)?,
+        };
+        Ok(Store::open(&dir)?)
+    }
+
+    /// Makes connections, and asks the operator where a terminal is there.
+    pub(super) fn connector(&self, reporter: &Arc<Reporter>) -> Connector {
+        let config = SshConfig {
+            file: self.global.ssh_config.clone(),
+        };
+        let options = ssh::Options {
+            prompter: ask::Terminal::of(&self.console, reporter),
+            ..ssh::Options::default()
+        };
+        Connector::new(config, options)
+    }
+
+    /// Everything that a run works with. Makes the store if there is none.
+    pub(super) fn house(&self, reporter: &Arc<Reporter>) -> Result<Arc<House>, Stop> {
+        self.house_of(self.inventory()?, reporter)
+    }
+
+    /// The same for an inventory that was read already.
+    pub(super) fn house_of(
+        &self,
+        inventory: Inventory,
+        reporter: &Arc<Reporter>,
+    ) -> Result<Arc<House>, Stop> {
+        let store = Store::open_or_create(&self.store_dir(&inventory)?)?;
+        Ok(Arc::new(House {
+            inventory,
+            store,
+            connector: self.connector(reporter),
+            wait: self.global.wait,
+        }))
+    }
+}
+
+/// Reads a little more than an inventory may have, so that a too large one is told by its parser.
+fn read(file: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    fs::File::open(file)?
+        .take(FILE_MAX_BYTES + 1)
+        .read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Sends diagnostics to standard error, the more the more often `-v` was given.
+pub(super) fn trace(verbose: u8) {
+    let filter = match verbose {
+        0 => return,
+        1 => "warn,fleet=debug",
+        2 => "info,fleet=trace,russh=debug",
+        _ => "trace",
+    };
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new(filter))
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .init();
+}

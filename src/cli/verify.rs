@@ -1,0 +1,198 @@
+//! `fleet verify`
+
+use std::fmt;
+use std::ops::ControlFlow;
+use std::str::FromStr;
+
+use super::setup::Setup;
+use super::{Status, stop};
+use crate::cli::error::{Error, Stop};
+use crate::engine::{Interrupt, Selection, Selector};
+use crate::fault::ExitClass;
+use crate::name::{CheckpointRef, HostName, ParseCheckpointError, ParseNameError};
+use crate::report::{Problem, Table, count, json};
+use crate::store::{self, Level, Scope, Store, VerifyReport};
+
+/// Compare every stored byte with its digest
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Exit status 6 if anything is damaged or missing.
+
+Examples:
+  fleet verify                    everything
+  fleet verify dev-vm             all checkpoints of a host
+  fleet verify dev-vm@latest --quick")]
+pub(super) struct Args {
+    /// Checkpoints, hosts or @groups [default: everything]
+    #[arg(value_name = "CHECKPOINT or HOST", conflicts_with = "all")]
+    targets: Vec<Target>,
+
+    /// Everything that the store holds
+    #[arg(long)]
+    all: bool,
+
+    /// Look at packs only by their presence and length
+    #[arg(long)]
+    quick: bool,
+}
+
+/// A checkpoint, a host or a group.
+#[derive(Debug, Clone)]
+enum Target {
+    Checkpoint(CheckpointRef),
+    Hosts(Selector),
+}
+
+/// The text is none of them.
+#[derive(Debug, Clone)]
+enum ParseTargetError {
+    Checkpoint(ParseCheckpointError),
+    Name(ParseNameError),
+}
+
+impl fmt::Display for ParseTargetError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Checkpoint(error) => error.fmt(f),
+            Self::Name(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for ParseTargetError {}
+
+impl FromStr for Target {
+    type Err = ParseTargetError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.find('@') {
+            Some(1..) => text
+                .parse()
+                .map(Self::Checkpoint)
+                .map_err(ParseTargetError::Checkpoint),
+            Some(0) | None => text
+                .parse()
+                .map(Self::Hosts)
+                .map_err(ParseTargetError::Name),
+        }
+    }
+}
+
+pub(super) fn run(args: &Args, setup: &Setup) -> Status {
+    let store = setup.store()?;
+    let scope = scope(args, setup, &store)?;
+    let level = if args.quick {
+        Level::Quick
+    } else {
+        Level::Full
+    };
+    let interrupt = Interrupt::new();
+    let wish = interrupt.clone();
+    let work = tokio::task::spawn_blocking;
+    let report = stop::run(&interrupt, || {}, async move {
+        let verified = work(move || {
+            store.verify(&scope, level, &mut |_| {
+                if wish.is_raised() {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
+                }
+            })
+        });
+        verified.await.expect("verifying does not panic")
+    })?;
+    let report = report.ok_or(Error::Stopped)??;
+    let problem = problem(&report);
+    if setup.console.is_json() {
+        setup.console.document(&json::Verify {
+            version: json::Version,
+            checked: report.checked,
+            files: report.files,
+            problems: report
+                .problems
+                .iter()
+                .map(json::StoreProblem::from)
+                .collect(),
+            error: problem.as_ref().map(json::Problem::from),
+        })?;
+    } else if !report.problems.is_empty() {
+        setup.console.answer(&table(&report.problems).shown())?;
+    } else {
+        setup.console.remark(&format!(
+            "{} and {} are as they were sealed",
+            count(report.checked, "checkpoint"),
+            count(report.files, "file")
+        ));
+    }
+    if let Some(problem) = &problem {
+        setup.console.problem(problem);
+    }
+    Ok(problem.map(|problem| problem.class))
+}
+
+fn scope(args: &Args, setup: &Setup, store: &Store) -> Result<Scope, Stop> {
+    if args.targets.is_empty() {
+        return Ok(Scope::All);
+    }
+    let mut hosts: Vec<HostName> = Vec::new();
+    let mut checkpoints = Vec::new();
+    for target in &args.targets {
+        match target {
+            Target::Checkpoint(reference) => checkpoints.push(store.resolve(reference)?),
+            Target::Hosts(Selector::Host(host)) => hosts.push(host.clone()),
+            Target::Hosts(group @ Selector::Group(_)) => {
+                let selection = Selection {
+                    include: vec![group.clone()],
+                    ..Selection::default()
+                };
+                let inventory = setup.inventory()?;
+                let meant = selection.of(&inventory)?.into_iter();
+                hosts.extend(meant.map(|host| host.name.clone()));
+            }
+        }
+    }
+    Ok(Scope::Some { hosts, checkpoints })
+}
+
+fn problem(report: &VerifyReport) -> Option<Problem> {
+    let number = report.problems.len() as u64;
+    (number > 0).then(|| {
+        Problem::new(
+            ExitClass::Mismatch,
+            format!("{} in the store", count(number, "problem")),
+            Some(
+                "Put the named files back from a copy of the store, or take new checkpoints with `--full`."
+                    .to_owned(),
+            ),
+        )
+    })
+}
+
+fn table(problems: &[store::Problem]) -> Table {
+    let mut table = Table::new(&["FILE", "PROBLEM", "NEEDED BY"]);
+    for problem in problems {
+        table.row(
+            anstyle::Style::new(),
+            [
+                problem.file.clone(),
+                problem.problem.clone(),
+                names(&problem.checkpoints),
+            ],
+        );
+    }
+    table
+}
+
+fn names(checkpoints: &[crate::name::CheckpointId]) -> String {
+    const SHOWN_MAX: usize = 3;
+    let shown: Vec<String> = checkpoints
+        .iter()
+        .rev()
+        .take(SHOWN_MAX)
+        .map(ToString::to_string)
+        .collect();
+    match checkpoints.len().checked_sub(SHOWN_MAX) {
+        Some(more @ 1..) => format!("{} and {more} more", shown.join(" ")),
+        _ => shown.join(" "),
+    }
+}

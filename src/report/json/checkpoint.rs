@@ -1,0 +1,135 @@
+//! Checkpoints in JSON: the object that `ls`, `show` and `checkpoint` share.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::{Problem, Version};
+use crate::manifest;
+
+/// One checkpoint.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Checkpoint {
+    /// `HOST@STAMP`.
+    pub id: String,
+    /// The host.
+    pub host: String,
+    /// When it began, RFC 3339 in UTC.
+    pub created: String,
+    /// How it came out.
+    pub state: State,
+    /// Why it was taken.
+    pub trigger: Trigger,
+    /// What the operator said about it.
+    pub description: String,
+    /// Never pruned.
+    pub pinned: bool,
+    /// Regular files; every name of a hard-link group counts.
+    pub files: u64,
+    /// The sum of their sizes.
+    pub bytes: u64,
+    /// Content that crossed the wire for it, uncompressed.
+    pub fetched_bytes: u64,
+    /// What it added to the store.
+    pub stored_bytes: u64,
+    /// One for each source.
+    pub parts: Vec<PartOutcome>,
+}
+
+/// One source's outcome.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct PartOutcome {
+    /// The source.
+    pub name: String,
+    /// How it came out.
+    pub state: PartState,
+    /// Regular files.
+    pub files: u64,
+    /// The sum of their sizes.
+    pub bytes: u64,
+}
+
+macro_rules! word {
+    ($(#[$doc:meta])* $name:ident of $of:path { $($variant:ident),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+        #[serde(rename_all = "kebab-case")]
+        #[expect(missing_docs, reason = "the words are those of the domain type")]
+        pub enum $name { $($variant),+ }
+
+        impl From<$of> for $name {
+            fn from(value: $of) -> Self {
+                use $of as Of;
+                match value { $(Of::$variant => Self::$variant),+ }
+            }
+        }
+    };
+}
+pub(super) use word;
+
+word!(
+    /// How a checkpoint came out.
+    State of manifest::State { Complete, Warned, Partial }
+);
+word!(
+    /// Why a checkpoint was taken.
+    Trigger of manifest::Trigger { Manual, Scheduled, Boot, PreRestore, Playbook, Import }
+);
+word!(
+    /// How a part came out.
+    PartState of manifest::PartState { Complete, Warned, Absent, Failed }
+);
+
+impl From<&manifest::Part> for PartOutcome {
+    fn from(part: &manifest::Part) -> Self {
+        Self {
+            name: part.name.to_string(),
+            state: part.state.into(),
+            files: part.totals.files,
+            bytes: part.totals.bytes,
+        }
+    }
+}
+
+impl From<&manifest::Checkpoint> for Checkpoint {
+    fn from(checkpoint: &manifest::Checkpoint) -> Self {
+        let totals = checkpoint.totals();
+        Self {
+            id: checkpoint.id.to_string(),
+            host: checkpoint.id.host.to_string(),
+            created: checkpoint.id.stamp.time().to_string(),
+            state: checkpoint.state().into(),
+            trigger: checkpoint.trigger.into(),
+            description: checkpoint.description.clone(),
+            pinned: false,
+            files: totals.files,
+            bytes: totals.bytes,
+            fetched_bytes: checkpoint.fetched_bytes,
+            stored_bytes: checkpoint.stored_bytes,
+            parts: checkpoint.parts.iter().map(PartOutcome::from).collect(),
+        }
+    }
+}
+
+/// `ls`: checkpoints by host, oldest first.
+#[derive(Debug, Default, Serialize, JsonSchema)]
+pub struct Ls {
+    /// The version of this shape.
+    pub version: Version,
+    /// Those that read.
+    pub checkpoints: Vec<Checkpoint>,
+    /// Those that do not.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub damaged: Vec<Damaged>,
+    /// The first reason why the list is not whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<Problem>,
+}
+
+/// A checkpoint whose record does not read.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Damaged {
+    /// `HOST@STAMP`, from the name of its folder.
+    pub id: String,
+    /// What is wrong with it.
+    pub error: Problem,
+}

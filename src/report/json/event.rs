@@ -1,0 +1,247 @@
+//! What happens during a checkpoint, as lines of JSON.
+
+use data_encoding::BASE64;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::checkpoint::{Checkpoint, PartState};
+use super::{Problem, Version};
+use crate::report::{self, problem};
+use crate::{event, manifest};
+
+/// One line of `checkpoint --json`; the last one is the summary.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub enum Event {
+    /// Work on a host begins.
+    HostStarted {
+        /// The host.
+        host: String,
+    },
+    /// It was reached and let us in.
+    Connected {
+        /// The host.
+        host: String,
+        /// The account.
+        user: String,
+        /// `address:port`.
+        address: String,
+    },
+    /// Work on a part begins.
+    PartStarted {
+        /// The host.
+        host: String,
+        /// The part.
+        part: String,
+    },
+    /// The scan of a part is done.
+    Scanned {
+        /// The host.
+        host: String,
+        /// The part.
+        part: String,
+        /// Regular files that were found.
+        files: u64,
+        /// Their bytes.
+        bytes: u64,
+        /// The bytes that have to be fetched.
+        fetch_bytes: u64,
+    },
+    /// A part is being fetched.
+    Progress {
+        /// The host.
+        host: String,
+        /// The part.
+        part: String,
+        /// Content that has arrived so far.
+        bytes: u64,
+        /// What is being read.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        path: Option<String>,
+        /// The same in base64, where it is not UTF-8.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        path_b64: Option<String>,
+    },
+    /// Something the operator should know.
+    Warning {
+        /// The host.
+        host: String,
+        /// The part, if it concerns one.
+        part: Option<String>,
+        /// What.
+        message: String,
+    },
+    /// Work on a part has ended, well or not.
+    PartEnded {
+        /// The host.
+        host: String,
+        /// Its outcome.
+        part: PartEnd,
+    },
+    /// A checkpoint was sealed.
+    Sealed {
+        /// The checkpoint.
+        checkpoint: Checkpoint,
+    },
+    /// Work on a host has ended without a checkpoint.
+    HostFailed(FailedPart),
+    /// The operator asked to stop.
+    Stopping,
+    /// The last line.
+    Summary {
+        /// The version of these shapes.
+        version: Version,
+        /// The exit status.
+        exit: u8,
+        /// The checkpoints that were sealed.
+        checkpoints: Vec<Checkpoint>,
+        /// Hosts without a checkpoint, and failed parts.
+        failed: Vec<FailedPart>,
+        /// Why the run ended before its time.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        error: Option<Problem>,
+    },
+}
+
+/// How a part ended.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct PartEnd {
+    /// The source.
+    pub name: String,
+    /// How it came out.
+    pub state: PartState,
+    /// Regular files.
+    pub files: u64,
+    /// The sum of their sizes.
+    pub bytes: u64,
+    /// Content that crossed the wire for it.
+    pub fetched_bytes: u64,
+    /// Why it failed, if it did.
+    pub error: Option<String>,
+    /// How to mend that.
+    pub hint: Option<String>,
+}
+
+/// A host without a checkpoint, or a failed part.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct FailedPart {
+    /// The host.
+    pub host: String,
+    /// The part, if only that failed.
+    pub part: Option<String>,
+    /// What happened and why.
+    pub error: String,
+    /// How to mend it.
+    pub hint: Option<String>,
+}
+
+impl From<&event::Failure> for FailedPart {
+    fn from(failure: &event::Failure) -> Self {
+        Self {
+            host: failure.host.to_string(),
+            part: failure.part.as_ref().map(ToString::to_string),
+            error: problem::line(&failure.message, &failure.causes),
+            hint: failure.hint.clone(),
+        }
+    }
+}
+
+impl From<&manifest::Part> for PartEnd {
+    fn from(part: &manifest::Part) -> Self {
+        Self {
+            name: part.name.to_string(),
+            state: part.state.into(),
+            files: part.totals.files,
+            bytes: part.totals.bytes,
+            fetched_bytes: part.fetched_bytes,
+            error: part.failure.as_ref().map(|failure| failure.message.clone()),
+            hint: part
+                .failure
+                .as_ref()
+                .and_then(|failure| failure.hint.clone()),
+        }
+    }
+}
+
+impl Event {
+    /// The summary of a run that did not even begin.
+    #[must_use]
+    pub fn failed(problem: &report::Problem) -> Self {
+        Self::Summary {
+            version: Version,
+            exit: problem.class.code(),
+            checkpoints: Vec::new(),
+            failed: Vec::new(),
+            error: Some(problem.into()),
+        }
+    }
+}
+
+impl From<&event::Event> for Event {
+    fn from(event: &event::Event) -> Self {
+        match event {
+            event::Event::HostStarted { host } => Self::HostStarted {
+                host: host.to_string(),
+            },
+            event::Event::Connected {
+                host,
+                user,
+                address,
+            } => Self::Connected {
+                host: host.to_string(),
+                user: user.clone(),
+                address: address.clone(),
+            },
+            event::Event::PartStarted { host, part } => Self::PartStarted {
+                host: host.to_string(),
+                part: part.to_string(),
+            },
+            event::Event::Scanned {
+                host,
+                part,
+                files,
+                bytes,
+                fetch_bytes,
+            } => Self::Scanned {
+                host: host.to_string(),
+                part: part.to_string(),
+                files: *files,
+                bytes: *bytes,
+                fetch_bytes: *fetch_bytes,
+            },
+            event::Event::Progress {
+                host,
+                part,
+                bytes,
+                path,
+            } => {
+                let text = std::str::from_utf8(path.as_bytes()).ok();
+                Self::Progress {
+                    host: host.to_string(),
+                    part: part.to_string(),
+                    bytes: *bytes,
+                    path: text.map(str::to_owned),
+                    path_b64: text.is_none().then(|| BASE64.encode(path.as_bytes())),
+                }
+            }
+            event::Event::Warned {
+                host,
+                part,
+                message,
+            } => Self::Warning {
+                host: host.to_string(),
+                part: part.as_ref().map(ToString::to_string),
+                message: message.clone(),
+            },
+            event::Event::PartEnded { host, part } => Self::PartEnded {
+                host: host.to_string(),
+                part: part.as_ref().into(),
+            },
+            event::Event::Sealed { checkpoint } => Self::Sealed {
+                checkpoint: checkpoint.as_ref().into(),
+            },
+            event::Event::HostFailed { failure } => Self::HostFailed(failure.into()),
+            event::Event::Stopping => Self::Stopping,
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! Errors in JSON.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::Version;
+use crate::report;
+
+/// An error: what happened, why, and how to mend it.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Problem {
+    /// What happened.
+    pub message: String,
+    /// Why, outermost first.
+    pub causes: Vec<String>,
+    /// How to mend it.
+    pub hint: Option<String>,
+}
+
+impl From<&report::Problem> for Problem {
+    fn from(problem: &report::Problem) -> Self {
+        Self {
+            message: problem.message.clone(),
+            causes: problem.causes.clone(),
+            hint: problem.hint.clone(),
+        }
+    }
+}
+
+/// A query that has no answer.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Errored {
+    version: Version,
+    error: Problem,
+}
+
+impl From<&report::Problem> for Errored {
+    fn from(problem: &report::Problem) -> Self {
+        Self {
+            version: Version,
+            error: problem.into(),
+        }
+    }
+}

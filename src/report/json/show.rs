@@ -1,0 +1,138 @@
+//! Everything about one checkpoint in JSON.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::checkpoint::{Checkpoint, PartState};
+use super::{Problem, Version};
+use crate::manifest;
+
+/// `show`
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Show {
+    /// The version of this shape.
+    pub version: Version,
+    /// The checkpoint, as `ls` has it.
+    pub checkpoint: Checkpoint,
+    /// When the work began, RFC 3339 in UTC.
+    pub started: String,
+    /// When everything had arrived.
+    pub finished: String,
+    /// Which machine it really was.
+    pub machine: Machine,
+    /// Each part in full.
+    pub parts: Vec<PartDetail>,
+    /// The packs that its contents lie in.
+    pub packs: Vec<PackUse>,
+    /// What concerns the whole host.
+    pub warnings: Vec<String>,
+}
+
+/// Which machine a checkpoint was taken of. Empty where it could not be told.
+#[derive(Debug, Serialize, JsonSchema)]
+#[expect(missing_docs, reason = "the words are those of the domain type")]
+pub struct Machine {
+    pub env: String,
+    pub protected: bool,
+    pub address: String,
+    pub user: String,
+    pub host_key: String,
+    pub machine_id: String,
+    pub os: String,
+    pub kernel: String,
+    pub hostname: String,
+}
+
+/// One part in full.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct PartDetail {
+    /// The source.
+    pub name: String,
+    /// The source's kind.
+    pub kind: String,
+    /// How it came out.
+    pub state: PartState,
+    /// The roots that were captured.
+    pub roots: Vec<String>,
+    /// The patterns that were left out.
+    pub exclude: Vec<String>,
+    /// Regular files.
+    pub files: u64,
+    /// The sum of their sizes.
+    pub bytes: u64,
+    /// Entries of every kind.
+    pub entries: u64,
+    /// Content that crossed the wire for it.
+    pub fetched_bytes: u64,
+    /// What the operator should know.
+    pub warnings: Vec<String>,
+    /// Why it failed, if it did.
+    pub error: Option<Problem>,
+}
+
+/// A pack that a checkpoint needs.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct PackUse {
+    /// `packs/STAMP/SOURCE.tar.zst`, relative to the host's folder.
+    pub name: String,
+    /// Its digest.
+    pub sha256: String,
+    /// Its length.
+    pub stored_bytes: u64,
+}
+
+impl From<&manifest::Checkpoint> for Show {
+    fn from(checkpoint: &manifest::Checkpoint) -> Self {
+        let host = &checkpoint.host;
+        Self {
+            version: Version,
+            checkpoint: checkpoint.into(),
+            started: checkpoint.started.to_string(),
+            finished: checkpoint.finished.to_string(),
+            machine: Machine {
+                env: host.env.clone(),
+                protected: host.protected,
+                address: host.address.clone(),
+                user: host.user.clone(),
+                host_key: host.host_key.clone(),
+                machine_id: host.machine_id.clone(),
+                os: host.os.clone(),
+                kernel: host.kernel.clone(),
+                hostname: host.hostname.clone(),
+            },
+            parts: checkpoint.parts.iter().map(PartDetail::from).collect(),
+            packs: checkpoint
+                .packs
+                .iter()
+                .map(|pack| PackUse {
+                    name: pack.name.to_string(),
+                    sha256: pack.sha256.to_string(),
+                    stored_bytes: pack.stored_bytes,
+                })
+                .collect(),
+            warnings: checkpoint.warnings.clone(),
+        }
+    }
+}
+
+impl From<&manifest::Part> for PartDetail {
+    fn from(part: &manifest::Part) -> Self {
+        Self {
+            name: part.name.to_string(),
+            kind: part.kind.clone(),
+            state: part.state.into(),
+            roots: part.roots.iter().map(ToString::to_string).collect(),
+            exclude: part.exclude.clone(),
+            files: part.totals.files,
+            bytes: part.totals.bytes,
+            entries: part.entries,
+            fetched_bytes: part.fetched_bytes,
+            warnings: part.warnings.clone(),
+            error: part.failure.as_ref().map(|failure| Problem {
+                message: failure.message.clone(),
+                causes: Vec::new(),
+                hint: failure.hint.clone(),
+            }),
+        }
+    }
+}

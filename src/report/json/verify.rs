@@ -1,0 +1,48 @@
+//! What verification found, in JSON.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::{Problem, Version};
+use crate::store;
+
+/// `verify`
+#[derive(Debug, Default, Serialize, JsonSchema)]
+pub struct Verify {
+    /// The version of this shape.
+    pub version: Version,
+    /// How many checkpoints were looked at.
+    pub checked: u64,
+    /// How many files were looked at.
+    pub files: u64,
+    /// What is wrong, by file.
+    pub problems: Vec<StoreProblem>,
+    /// Why the answer is not good, in one sentence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<Problem>,
+}
+
+/// A damaged or missing file.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct StoreProblem {
+    /// Relative to the store.
+    pub file: String,
+    /// What is wrong with it.
+    pub problem: String,
+    /// The checkpoints that need it.
+    pub checkpoints: Vec<String>,
+}
+
+impl From<&store::Problem> for StoreProblem {
+    fn from(problem: &store::Problem) -> Self {
+        Self {
+            file: problem.file.clone(),
+            problem: problem.problem.clone(),
+            checkpoints: problem
+                .checkpoints
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
+        }
+    }
+}

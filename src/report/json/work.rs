@@ -1,0 +1,100 @@
+//! The last lines of commands that work and have no events of their own.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::{Problem, SummaryTag, Version};
+use crate::report;
+
+/// A command that could not do its work.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct WorkFailed {
+    #[serde(rename = "type")]
+    kind: SummaryTag,
+    version: Version,
+    /// The exit status.
+    exit: u8,
+    error: Problem,
+}
+
+impl From<&report::Problem> for WorkFailed {
+    fn from(problem: &report::Problem) -> Self {
+        Self {
+            kind: SummaryTag,
+            version: Version,
+            exit: problem.class.code(),
+            error: problem.into(),
+        }
+    }
+}
+
+/// `init`: what was written.
+#[derive(Debug, Default, Serialize, JsonSchema)]
+pub struct Init {
+    /// The last line of the command.
+    #[serde(rename = "type")]
+    pub kind: SummaryTag,
+    /// The version of this shape.
+    pub version: Version,
+    /// The exit status.
+    pub exit: u8,
+    /// The inventory file.
+    pub inventory: String,
+    /// The schema beside it.
+    pub schema: String,
+}
+
+/// `export`: what was written.
+#[derive(Debug, Default, Serialize, JsonSchema)]
+pub struct Export {
+    /// The last line of the command.
+    #[serde(rename = "type")]
+    pub kind: SummaryTag,
+    /// The version of this shape.
+    pub version: Version,
+    /// The exit status.
+    pub exit: u8,
+    /// `HOST@STAMP`.
+    pub checkpoint: String,
+    /// The file or folder; `-` is standard output.
+    pub path: String,
+    /// `tar`, `tar.gz`, `tar.zst` or `folder`.
+    pub format: String,
+    /// Entries of every kind.
+    pub entries: u64,
+    /// Content of regular files, every name counted.
+    pub bytes: u64,
+    /// Entries that were left out: sockets, or devices that this account can't make.
+    pub skipped: u64,
+}
+
+/// `trust`: what is trusted now.
+#[derive(Debug, Default, Serialize, JsonSchema)]
+pub struct Trust {
+    /// The last line of the command.
+    #[serde(rename = "type")]
+    pub kind: SummaryTag,
+    /// The version of this shape.
+    pub version: Version,
+    /// The exit status.
+    pub exit: u8,
+    /// The host.
+    pub host: String,
+    /// The name under which its keys are looked up.
+    pub lookup: String,
+    /// It was trusted before, and nothing was written.
+    pub already_trusted: bool,
+    /// The file that was added to.
+    pub file: Option<String>,
+    /// The keys that the host showed.
+    pub keys: Vec<KeyOffered>,
+}
+
+/// A key that a host showed.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct KeyOffered {
+    /// Its algorithm.
+    pub algorithm: String,
+    /// `SHA256:…`
+    pub fingerprint: String,
+}

@@ -1,0 +1,167 @@
+//! What went wrong, why, and how to mend it: one shape for every error that is shown.
+//!
+//! The texts come from typed errors; nothing here makes a text of its own.
+
+use anstyle::{AnsiColor, Style};
+
+use crate::event::Failure;
+use crate::fault::{ExitClass, Fault, chain};
+use crate::name::escape;
+
+/// An error as it is shown: `error: …`, `caused by: …`, `hint: …`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// What happened.
+    pub message: String,
+    /// Why, outermost first.
+    pub causes: Vec<String>,
+    /// How to mend it.
+    pub hint: Option<String>,
+    /// The exit status that it asks for.
+    pub class: ExitClass,
+}
+
+impl Problem {
+    /// A problem without causes.
+    #[must_use]
+    pub fn new(class: ExitClass, message: impl Into<String>, hint: Option<String>) -> Self {
+        Self {
+            message: message.into(),
+            causes: Vec::new(),
+            hint,
+            class,
+        }
+    }
+
+    /// The fault with everything beneath it.
+    #[must_use]
+    pub fn of(fault: &dyn Fault) -> Self {
+        let message = fault.to_string();
+        let mut causes = fault.source().map(chain).unwrap_or_default();
+        if causes.first() == Some(&message) {
+            causes.remove(0);
+        }
+        Self {
+            message,
+            causes,
+            hint: fault.hint(),
+            class: fault.exit_class(),
+        }
+    }
+
+    /// The same for an error that has no hint of its own.
+    #[must_use]
+    pub fn of_error(error: &(dyn std::error::Error + 'static), class: ExitClass) -> Self {
+        let mut texts = chain(error);
+        Self {
+            message: texts.remove(0),
+            causes: texts,
+            hint: None,
+            class,
+        }
+    }
+
+    /// What and why in one line, as JSON lists of failures have it.
+    #[must_use]
+    pub fn line(&self) -> String {
+        line(&self.message, &self.causes)
+    }
+
+    /// The lines that people see, colours included, ended by a line end.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        let error = Style::new().bold().fg_color(Some(AnsiColor::Red.into()));
+        let hint = Style::new().fg_color(Some(AnsiColor::Cyan.into()));
+        let mut text = format!("{error}error{error:#}: {}\n", safe(&self.message, ""));
+        for cause in &self.causes {
+            text.push_str(&format!("  caused by: {}\n", safe(cause, "    ")));
+        }
+        if let Some(words) = &self.hint {
+            text.push_str(&format!("  {hint}hint{hint:#}: {}\n", safe(words, "    ")));
+        }
+        text
+    }
+}
+
+impl From<&Failure> for Problem {
+    fn from(failure: &Failure) -> Self {
+        Self {
+            message: failure.message.clone(),
+            causes: failure.causes.clone(),
+            hint: failure.hint.clone(),
+            class: failure.class,
+        }
+    }
+}
+
+/// What and why, joined by colons.
+pub(super) fn line(message: &str, causes: &[String]) -> String {
+    let mut text = message.to_owned();
+    for cause in causes {
+        text.push_str(": ");
+        text.push_str(cause);
+    }
+    text
+}
+
+/// Escaped line by line: a line end is ours, everything else that a terminal obeys may not be.
+/// Backslashes stay single, for the modules that quote remote text have escaped it already.
+pub(super) fn safe(text: &str, indent: &str) -> String {
+    let lines: Vec<String> = text.trim_end().lines().map(plain).collect();
+    lines.join(&format!("\n{indent}"))
+}
+
+fn plain(line: &str) -> String {
+    let pieces: Vec<String> = line
+        .split('\\')
+        .map(|piece| escape(piece.as_bytes()))
+        .collect();
+    pieces.join("\\")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("can't read the file")]
+    struct Outer(#[source] Inner);
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("permission denied")]
+    struct Inner;
+
+    impl Fault for Outer {
+        fn hint(&self) -> Option<String> {
+            Some("Run `chmod`.".to_owned())
+        }
+    }
+
+    fn without_colours(text: &str) -> String {
+        anstream::adapter::strip_str(text).to_string()
+    }
+
+    #[test]
+    fn what_why_and_how_stand_on_lines_of_their_own() {
+        let problem = Problem::of(&Outer(Inner));
+        assert_eq!(
+            without_colours(&problem.shown()),
+            "error: can't read the file\n  caused by: permission denied\n  hint: Run `chmod`.\n"
+        );
+        assert_eq!(problem.line(), "can't read the file: permission denied");
+        assert_eq!(problem.class, ExitClass::Failed);
+    }
+
+    #[test]
+    fn what_a_terminal_would_obey_never_gets_there() {
+        let problem = Problem::new(
+            ExitClass::Failed,
+            "host said \u{1b}[2J\\x07\u{202e}",
+            Some("Two.\nLines.".to_owned()),
+        );
+        assert_eq!(
+            without_colours(&problem.shown()),
+            "error: host said \\u{1b}[2J\\x07\\u{202e}\n  hint: Two.\n    Lines.\n"
+        );
+    }
+}

@@ -1,0 +1,179 @@
+//! A moving line for each running host: what is read, how much of it, how fast.
+//!
+//! Lines of hosts that have ended go away; what stays is the summary that the command prints.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::problem::safe;
+use crate::event::Event;
+use crate::name::{HostName, SourceName};
+
+/// With more hosts than this, a line for all of them stands below.
+const TOTAL_ABOVE_HOSTS: usize = 8;
+
+const REDRAWS_PER_SECOND: u8 = 10;
+
+/// Draws on standard error.
+#[derive(Debug)]
+pub(super) struct Progress {
+    screen: MultiProgress,
+    total: Option<ProgressBar>,
+    // Events come from many tasks, and a host's line is made and removed by different ones.
+    hosts: Mutex<HashMap<HostName, Line>>,
+}
+
+#[derive(Debug)]
+struct Line {
+    bar: ProgressBar,
+    parts: HashMap<SourceName, Fetched>,
+}
+
+#[derive(Debug, Default)]
+struct Fetched {
+    bytes: u64,
+    of_bytes: u64,
+}
+
+impl Progress {
+    pub(super) fn new(hosts: usize) -> Self {
+        let target = ProgressDrawTarget::stderr_with_hz(REDRAWS_PER_SECOND);
+        let screen = MultiProgress::with_draw_target(target);
+        let total = (hosts > TOTAL_ABOVE_HOSTS).then(|| {
+            let bar = ProgressBar::new(hosts as u64);
+            bar.set_style(style(
+                "{prefix:.bold} {pos} of {len} hosts done, {elapsed}  {wide_msg}",
+            ));
+            bar.set_prefix("all");
+            screen.add(bar)
+        });
+        Self {
+            screen,
+            total,
+            hosts: Mutex::default(),
+        }
+    }
+
+    pub(super) fn tell(&self, event: &Event) {
+        match event {
+            Event::HostStarted { host } => self.start(host),
+            Event::Connected { host, .. } => self.change(host, |line| {
+                line.bar.set_message("connected");
+            }),
+            Event::PartStarted { host, part } => self.change(host, |line| {
+                line.bar.set_message(format!("{part}: looking"));
+            }),
+            Event::Scanned {
+                host,
+                part,
+                fetch_bytes,
+                ..
+            } => self.change(host, |line| {
+                line.parts.entry(part.clone()).or_default().of_bytes = *fetch_bytes;
+                line.draw();
+            }),
+            Event::Progress {
+                host,
+                part,
+                bytes,
+                path,
+            } => self.change(host, |line| {
+                line.parts.entry(part.clone()).or_default().bytes = *bytes;
+                line.bar.set_message(format!("{part}: {path}"));
+                line.draw();
+            }),
+            Event::Warned {
+                host,
+                part,
+                message,
+            } => self.say(&match part {
+                Some(part) => format!("{host} {part}: warning: {message}"),
+                None => format!("{host}: warning: {message}"),
+            }),
+            Event::PartEnded { host, part } => self.change(host, |line| {
+                let fetched = line.parts.entry(part.name.clone()).or_default();
+                fetched.bytes = fetched.of_bytes;
+                line.bar
+                    .set_message(format!("{}: {}", part.name, part.state.as_str()));
+                line.draw();
+            }),
+            Event::Sealed { checkpoint } => self.end(&checkpoint.id.host),
+            Event::HostFailed { failure } => self.end(&failure.host),
+            Event::Stopping => {
+                self.say("stopping at the next safe point; press Ctrl-C again to stop at once");
+            }
+        }
+    }
+
+    pub(super) fn aside<T>(&self, act: impl FnOnce() -> T) -> T {
+        self.screen.suspend(act)
+    }
+
+    pub(super) fn finish(&self) {
+        for (_, line) in self.lock().drain() {
+            line.bar.finish_and_clear();
+        }
+        if let Some(total) = &self.total {
+            total.finish_and_clear();
+        }
+    }
+
+    fn start(&self, host: &HostName) {
+        let bar = ProgressBar::new(0);
+        bar.set_style(style(
+            "{prefix:.bold} {bar:16} {binary_bytes:>10} of {binary_total_bytes:<10} {binary_bytes_per_sec:>12}  {wide_msg}",
+        ));
+        bar.set_prefix(host.to_string());
+        bar.set_message("connecting");
+        let bar = match &self.total {
+            Some(total) => self.screen.insert_before(total, bar),
+            None => self.screen.add(bar),
+        };
+        bar.enable_steady_tick(Duration::from_millis(200));
+        let line = Line {
+            bar,
+            parts: HashMap::new(),
+        };
+        self.lock().insert(host.clone(), line);
+    }
+
+    fn end(&self, host: &HostName) {
+        if let Some(line) = self.lock().remove(host) {
+            line.bar.finish_and_clear();
+        }
+        if let Some(total) = &self.total {
+            total.inc(1);
+        }
+    }
+
+    fn change(&self, host: &HostName, act: impl FnOnce(&mut Line)) {
+        if let Some(line) = self.lock().get_mut(host) {
+            act(line);
+        }
+    }
+
+    fn say(&self, text: &str) {
+        // The screen is a terminal that just drew; if it is gone, nobody reads this.
+        drop(self.screen.println(safe(text, "    ")));
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<HostName, Line>> {
+        self.hosts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Line {
+    fn draw(&self) {
+        let of_bytes = self.parts.values().map(|part| part.of_bytes).sum();
+        let bytes = self.parts.values().map(|part| part.bytes).sum();
+        self.bar.set_length(of_bytes);
+        self.bar.set_position(bytes);
+    }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).expect("the template is a constant of this file")
+}

@@ -1,0 +1,104 @@
+//! How a run is shown while it goes on: moving lines, plain lines, lines of JSON, or not at all.
+//!
+//! A reporter is told from many tasks at once; it never blocks for longer than one write.
+
+use std::sync::Arc;
+
+use super::lines::Lines;
+use super::progress::Progress;
+use super::{Console, Talk, json};
+use crate::event::{Event, Sink};
+
+/// What a reporter looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Style {
+    /// Nothing is shown.
+    Silent,
+    /// A moving line for each running host.
+    Moving,
+    /// A line for each thing that happened.
+    Plain,
+    /// A line of JSON for each thing that happened.
+    Json,
+}
+
+/// Shows what happens.
+#[derive(Debug)]
+pub struct Reporter {
+    console: Arc<Console>,
+    face: Face,
+}
+
+#[derive(Debug)]
+enum Face {
+    Silent,
+    Moving(Progress),
+    Plain(Lines),
+    Json,
+}
+
+impl Style {
+    /// What suits this console.
+    #[must_use]
+    pub fn of(console: &Console) -> Self {
+        match (console.is_json(), console.talk()) {
+            (true, _) => Self::Json,
+            (false, Talk::Quiet) => Self::Silent,
+            (false, Talk::Normal) if console.can_move() => Self::Moving,
+            (false, Talk::Normal | Talk::Verbose) => Self::Plain,
+        }
+    }
+}
+
+impl Reporter {
+    /// A reporter for a run on `hosts` hosts.
+    #[must_use]
+    pub fn new(console: Arc<Console>, style: Style, hosts: usize) -> Arc<Self> {
+        let face = match style {
+            Style::Silent => Face::Silent,
+            Style::Moving => Face::Moving(Progress::new(hosts)),
+            Style::Plain => Face::Plain(Lines::new(Arc::clone(&console))),
+            Style::Json => Face::Json,
+        };
+        Arc::new(Self { console, face })
+    }
+
+    /// Shows one thing that happened.
+    pub fn tell(&self, event: &Event) {
+        match &self.face {
+            Face::Silent => {}
+            Face::Moving(progress) => progress.tell(event),
+            Face::Plain(lines) => lines.tell(event),
+            Face::Json => {
+                let line = json::Event::from(event);
+                if let Err(error) = self.console.event(&line) {
+                    self.console
+                        .warning(&format!("can't write an event: {error}"));
+                }
+            }
+        }
+    }
+
+    /// A sink that shows everything it is told.
+    #[must_use]
+    pub fn sink(self: &Arc<Self>) -> Sink {
+        let reporter = Arc::clone(self);
+        Arc::new(move |event| reporter.tell(&event))
+    }
+
+    /// Does something that writes to the terminal itself, with moving lines out of the way.
+    pub fn aside<T>(&self, act: impl FnOnce() -> T) -> T {
+        match &self.face {
+            Face::Moving(progress) => progress.aside(act),
+            Face::Silent | Face::Plain(_) | Face::Json => act(),
+        }
+    }
+
+    /// Takes moving lines away for good: what is printed next stays.
+    pub fn finish(&self) {
+        match &self.face {
+            Face::Moving(progress) => progress.finish(),
+            Face::Silent | Face::Plain(_) | Face::Json => {}
+        }
+    }
+}
