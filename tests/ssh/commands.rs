@@ -162,7 +162,7 @@ async fn noise_of_a_login_shell_is_no_data() -> Result<(), Error> {
     assert!(stderr.starts_with(b"oops\n"));
     assert!(
         stderr
-            .split(|byte| *byte == 0)
+            .split(|byte| *byte == b'\n')
             .all(|line| line.is_empty() || line == b"oops")
     );
     assert_eq!(sshd.home, home.path());
@@ -316,7 +316,7 @@ async fn a_long_list_is_sent_while_the_answer_is_read() -> Result<(), Error> {
     let file = big_file(sshd.folder(), 100);
     let session = session(&sshd).await?;
     // 8 MB of names: more than any window, and tar answers while it still reads.
-    let name = format!("{}\n", file.to_string_lossy().trim_start_matches('/'));
+    let name = format!("{}\0", file.to_string_lossy().trim_start_matches('/'));
     let names = name.repeat((8 << 20) / name.len());
     let output = session
         .output(&fetch_plain(), false, Input::bytes(names), 1 << 30)

@@ -225,7 +225,7 @@ async fn silence_in_the_middle_is_a_stall_for_all_commands() -> Result<(), Error
 async fn a_silent_command_ends_with_its_connection() -> Result<(), Error> {
     let Some(sshd) = Sshd::builder()
         // Stands for a find that meets nothing it may print for hours.
-        .option("ForceCommand eval \"$(printf %s \"$SSH_ORIGINAL_COMMAND\" | sed 's/find -H/sleep 1000; find -H/')\"")
+        .option("ForceCommand eval \"$(printf %s \"$SSH_ORIGINAL_COMMAND\" | sed 's/find -P/sleep 1000; find -P/')\"")
         .start()
     else {
         return Ok(());
