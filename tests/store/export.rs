@@ -8,7 +8,7 @@ use std::process::Command;
 
 use fleet::store::{ArchiveFormat, Destination, Error, Exported, SealedCheckpoint, Store};
 
-use super::bed::{Bed, NOW, capture, describe, facts, give_away, grow_tree, id, walk};
+use super::bed::{Bed, NOW, SmallDisk, capture, describe, facts, give_away, grow_tree, id, walk};
 
 fn go_on(_: &Exported) -> ControlFlow<()> {
     ControlFlow::Continue(())
@@ -284,4 +284,23 @@ fn what_has_no_content_says_what_it_is() {
             if *checkpoint == id("dev-vm@20261121T101502Z") && path == "../etc/passwd"),
         "{odd:?}"
     );
+}
+
+#[test]
+fn an_export_onto_a_full_disk_leaves_nothing() {
+    let Some(disk) = SmallDisk::mount("1m") else {
+        return;
+    };
+    let (_bed, checkpoint) = bed();
+    for failed in [
+        checkpoint.export_archive(&disk.path().join("x.tar"), ArchiveFormat::Tar, &mut go_on),
+        checkpoint.export_folder(&disk.path().join("new"), &mut go_on),
+    ] {
+        assert!(
+            matches!(&failed, Err(Error::Io { action: "write", source, .. })
+                if source.kind() == std::io::ErrorKind::StorageFull),
+            "{failed:?}"
+        );
+    }
+    assert_eq!(walk(disk.path()), Vec::<std::path::PathBuf>::new());
 }

@@ -8,7 +8,7 @@ use fleet::fault::{ExitClass, Fault};
 use fleet::manifest::{PartState, State};
 use fleet::store::{Error, PartFacts, Store};
 
-use super::bed::{Bed, NOW, capture, facts, grow_tree, host, plain_part, source, walk};
+use super::bed::{Bed, NOW, SmallDisk, capture, facts, grow_tree, host, plain_part, source, walk};
 
 #[test]
 fn a_sealed_checkpoint_reads_back_as_it_was_sealed() {
@@ -389,61 +389,44 @@ fn entries_out_of_order_are_refused() {
 
 #[test]
 fn a_full_disk_is_an_error_and_shows_nothing() {
-    if !rustix::process::geteuid().is_root() {
+    let Some(disk) = SmallDisk::mount("512k") else {
         return;
-    }
-    let dir = tempfile::tempdir().expect("a folder");
-    let mount = |args: &[&str]| {
-        Command::new("mount")
-            .args(args)
-            .arg(dir.path())
-            .status()
-            .is_ok_and(|status| status.success())
     };
-    if !mount(&["-t", "tmpfs", "-o", "size=256k", "tmpfs"]) {
-        return;
-    }
-    let outcome = std::panic::catch_unwind(|| {
-        let store = Store::open_or_create(&dir.path().join("store")).expect("a store");
-        let lock = || store.lock(&host(), None, &|| false).expect("the lock");
-        // A pack that leaves room for nothing else.
-        let incoming = lock().begin(super::bed::time(NOW)).expect("begun");
-        let filler = fs::File::create(incoming.pack_path(&source("app"))).expect("a pack");
-        drop(std::io::copy(&mut std::io::repeat(7), &mut &filler));
-        let absent = PartFacts {
-            part: plain_part(&source("app"), PartState::Absent),
-            entries: None,
+    let store = Store::open_or_create(&disk.path().join("store")).expect("a store");
+    let attempt = || -> Result<(), Error> {
+        let incoming = store
+            .lock(&host(), None, &|| false)?
+            .begin(super::bed::time(NOW))?;
+        let part = PartFacts {
+            part: plain_part(&source("app"), PartState::Complete),
+            entries: Some(incoming.entries(&source("app"))?.finish()?),
         };
-        let writer = incoming.entries(&source("app"));
-        let written = writer.and_then(fleet::store::EntriesWriter::finish);
-        let error = match written {
-            Err(error) => {
-                drop(incoming);
-                error
-            }
-            Ok(entries) => incoming
-                .seal(facts(vec![(
-                    PartFacts {
-                        entries: Some(entries),
-                        ..absent
-                    },
-                    Vec::new(),
-                )]))
-                .expect_err("no room"),
+        incoming.seal(facts(vec![(part, Vec::new())])).map(drop)
+    };
+    let mut failures = 0;
+    for free_pages in 0.. {
+        disk.fill(free_pages);
+        let outcome = attempt();
+        disk.empty();
+        let Err(error) = outcome else {
+            break;
         };
+        failures += 1;
         assert_eq!(error.exit_class(), ExitClass::Failed);
         assert!(
-            fleet::fault::chain(&error)[1].contains("No space left on device"),
-            "{error:?}"
+            error
+                .hint()
+                .is_some_and(|hint| hint.starts_with("Free space where ")),
+            "{free_pages}: {error:?}"
         );
-        assert_eq!(store.hosts().expect("hosts"), []);
-        // The next run makes room for itself.
-        let incoming = lock().begin(super::bed::time(NOW)).expect("begun");
-        incoming.abandon().expect("abandoned");
-    });
-    let unmounted = Command::new("umount").arg(dir.path()).status();
-    assert!(unmounted.is_ok_and(|status| status.success()));
-    assert!(outcome.is_ok());
+        assert_eq!(store.hosts().expect("hosts"), [], "{free_pages}");
+    }
+    // The lock, the entries and each of the three records need a page.
+    assert!(failures >= 4, "{failures}");
+    let listing = store.checkpoints(&host()).expect("a listing");
+    assert_eq!(listing.checkpoints.len(), 1);
+    // Nothing is left aside: the lock, and a folder of four files and one folder.
+    assert_eq!(walk(&disk.path().join("store/dev-vm")).len(), 7);
 }
 
 #[test]

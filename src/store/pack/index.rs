@@ -5,6 +5,8 @@
 
 use std::ops::Range;
 
+use zstd::zstd_safe::compress_bound;
+
 use super::FRAME_MAX_BYTES;
 use crate::digest::Sha256;
 
@@ -110,7 +112,11 @@ pub(super) fn decode(index: &[u8], file_bytes: u64) -> Result<Vec<Frame>, &'stat
         };
         let compressed = u64::from(u32::from_le_bytes([a, b, c, d]));
         let length_bytes = u32::from_le_bytes([e, f, g, h]);
-        if length_bytes == 0 || length_bytes as usize > FRAME_MAX_BYTES || compressed == 0 {
+        if length_bytes == 0
+            || length_bytes as usize > FRAME_MAX_BYTES
+            || compressed == 0
+            || compressed > compress_bound(FRAME_MAX_BYTES) as u64
+        {
             return Err("its index has a frame of impossible length");
         }
         frames.push(Frame {
@@ -125,4 +131,69 @@ pub(super) fn decode(index: &[u8], file_bytes: u64) -> Result<Vec<Frame>, &'stat
         return Err("its index does not match its length");
     }
     Ok(frames)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FRAMES: [Lengths; 2] = [
+        Lengths {
+            compressed: 10,
+            content: 512,
+        },
+        Lengths {
+            compressed: 7,
+            content: 1024,
+        },
+    ];
+
+    #[test]
+    fn an_index_reads_back_what_was_written() {
+        let index = encode(&FRAMES).expect("two frames");
+        assert_eq!(index.len(), 40 + 8 + 2 * 8 + 9);
+        assert_eq!(
+            decode(&index, 17 + index.len() as u64),
+            Ok(vec![
+                Frame {
+                    compressed: 0..10,
+                    offset_bytes: 0,
+                    length_bytes: 512
+                },
+                Frame {
+                    compressed: 10..17,
+                    offset_bytes: 512,
+                    length_bytes: 1024
+                },
+            ])
+        );
+        let footer = *index.last_chunk().expect("longer than that");
+        assert_eq!(decode_footer(&footer), Ok(2));
+    }
+
+    #[test]
+    fn a_forged_index_cannot_ask_for_memory() {
+        for (compressed, content) in [(0, 1), (1, 0), (1, 1 << 30), (1 << 30, 1)] {
+            let index = encode(&[Lengths {
+                compressed,
+                content,
+            }])
+            .expect("one frame");
+            assert_eq!(
+                decode(&index, u64::from(compressed) + index.len() as u64),
+                Err("its index has a frame of impossible length")
+            );
+        }
+        assert_eq!(table_bytes(u32::MAX), None);
+    }
+
+    #[test]
+    fn an_index_of_another_file_is_refused() {
+        let index = encode(&FRAMES).expect("two frames");
+        assert_eq!(
+            decode(&index, 16 + index.len() as u64),
+            Err("its index does not match its length")
+        );
+        assert_eq!(decode(&index[..39], 39), Err("its index is too short"));
+    }
 }

@@ -120,6 +120,41 @@ fn archives_of_other_dialects_are_read_too() {
     assert_eq!(names(&members), names_on_disk(dir.path()));
 }
 
+/// Other writers of tar, where the machine has them.
+#[test]
+fn archives_of_other_tars_are_read_too() {
+    let dir = tempfile::tempdir().expect("a folder");
+    make_tree(dir.path());
+    // bsdtar writes fractions of seconds before 1970 the wrong way round.
+    sh(dir.path(), "rm tree/old");
+    for (program, options, nanoseconds) in [
+        ("bsdtar", "-c --format pax -f -", true),
+        ("bsdtar", "-c --format ustar -f -", false),
+        ("bsdtar", "-c --format gnutar -f -", false),
+        ("busybox", "tar -c -f -", false),
+    ] {
+        if program == "busybox" || options.contains("ustar") {
+            // These can't hold such times, names and numbers.
+            sh(
+                dir.path(),
+                "rm -rf tree/new tree/deep tree/long-link tree/xxx* tree/mode",
+            );
+        }
+        let script = format!("! command -v {program} >/dev/null || {program} {options} tree");
+        let archive = sh(dir.path(), &script);
+        if archive.is_empty() {
+            continue;
+        }
+        let members = read_all(&archive).expect("a whole archive");
+        let mut found = names(&members);
+        found.sort();
+        assert_eq!(found, names_on_disk(dir.path()), "{program} {options}");
+        for member in &members {
+            assert_is_on_disk(dir.path(), member, nanoseconds);
+        }
+    }
+}
+
 #[test]
 fn old_forms_of_sparse_files_are_refused() {
     let dir = tempfile::tempdir().expect("a folder");
