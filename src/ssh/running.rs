@@ -224,6 +224,7 @@ impl Start {
         let (stop, stopping) = watch::channel(false);
         let (begin, begun) = oneshot::channel();
         let host = self.host.clone();
+        let user = self.user.clone();
         let is_password = self.password.is_some();
         let answer = self.answer;
         let (read, write) = channel.split();
@@ -270,7 +271,6 @@ impl Start {
             match tokio::time::timeout(answer, begun).await {
                 Ok(begun) => begun.is_ok(),
                 Err(_) => {
-                    let user = String::new();
                     running.stop().await;
                     return Err(Error::SudoPassword { host, user });
                 }

@@ -448,7 +448,6 @@ impl WriteSession {
     }
 
     /// What it may be used for.
-    #[must_use]
     pub fn permit(&self) -> &WritePermit {
         &self.permit
     }

@@ -51,6 +51,43 @@ async fn a_command_answers_with_its_own_bytes_and_its_status() -> Result<(), Err
     );
     session.close().await;
     sshd.wait_until_idle();
+    assert!(
+        sshd.inventory_text("web")
+            .contains(&format!("    port: {}\n", sshd.port))
+    );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_that_writes_takes_the_permit_of_its_host() -> Result<(), Error> {
+    use fleet::guard::{Operation, permit};
+    use fleet::ssh::{OpenError, WriteSession};
+
+    let Some(sshd) = Sshd::builder().start() else {
+        return Ok(());
+    };
+    let (web, db) = (sshd.host("web"), sshd.host("db"));
+    let inventory = crate::support::sshd::inventory(vec![web.clone(), db.clone()]);
+    let connector = super::connector(&sshd);
+    let for_web = || permit(&inventory, &web, Operation::Restore).expect("writable");
+    let error = WriteSession::open(for_web(), &connector, &inventory, &db)
+        .await
+        .expect_err("another host's permit");
+    assert!(matches!(error, OpenError::OtherHost { .. }));
+    assert_eq!(error.to_string(), "the permit is for web, not for db");
+    assert_eq!(error.exit_class(), ExitClass::Refused);
+    assert!(!sshd.log().contains("Accepted"));
+    let Ok(session) = WriteSession::open(for_web(), &connector, &inventory, &web).await else {
+        return Err(Error::Stopped {
+            host: "the permit is good".to_owned(),
+        });
+    };
+    assert_eq!(session.permit().host().as_str(), "web");
+    let output = session
+        .reader()
+        .output(&probe(), false, Input::none(), 1 << 20)
+        .await?;
+    assert_eq!(output.status, 0);
     Ok(())
 }
 
@@ -123,13 +160,12 @@ async fn noise_of_a_login_shell_is_no_data() -> Result<(), Error> {
     // sshd's bash and the wrapper's may both greet.
     let stderr = output.stderr.to_bytes();
     assert!(stderr.starts_with(b"oops\n"));
-    assert_eq!(
+    assert!(
         stderr
             .split(|byte| *byte == b'\n')
-            .filter(|line| !line.is_empty())
-            .any(|line| line != b"oops"),
-        false
+            .all(|line| line.is_empty() || line == b"oops")
     );
+    assert_eq!(sshd.home, home.path());
     Ok(())
 }
 

@@ -288,16 +288,14 @@ async fn a_slow_network_is_no_broken_one() -> Result<(), Error> {
     let Some(sshd) = Sshd::builder().start() else {
         return Ok(());
     };
-    let proxy = Proxy::start(
-        sshd.port,
-        Faults {
-            delay: Duration::from_millis(20),
-            rate: 4 << 20,
-            ..Faults::default()
-        },
-    );
+    let proxy = Proxy::start(sshd.port, Faults::default());
     let host = behind(&sshd, &proxy);
     let session = through(&sshd, &host).await?;
+    proxy.set(Faults {
+        delay: Duration::from_millis(20),
+        rate: 4 << 20,
+        ..Faults::default()
+    });
     let file = sshd.folder().join("file");
     std::fs::write(&file, vec![b'x'; 1 << 20]).expect("a file");
     let output = session
@@ -305,5 +303,6 @@ async fn a_slow_network_is_no_broken_one() -> Result<(), Error> {
         .await?;
     assert_eq!(output.status, 0);
     assert!(output.stdout.len() > 1 << 20);
+    assert!(proxy.down_bytes() > 1 << 20 && proxy.up_bytes() < 1 << 20);
     Ok(())
 }
