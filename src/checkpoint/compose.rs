@@ -199,13 +199,20 @@ pub(super) fn compose(
     }
     said.others
         .retain(|text| !text.starts_with("sudo: unable to resolve host"));
-    composed.conclude(
-        plan.unreadable.is_some(),
-        missing,
-        &said,
-        status,
-        unreadable,
-    );
+    let explained = composed.conclude(missing, &said, unreadable) || plan.unreadable.is_some();
+    let tolerated = if received.cut.is_some() {
+        0
+    } else if explained {
+        2
+    } else {
+        1
+    };
+    if status > tolerated {
+        composed.fail(Error::Tar {
+            status,
+            said: said.others,
+        });
+    }
     if composed.failure.is_none()
         && let Err(error) = tarstream::tree::check(
             &plan.roots,
@@ -240,14 +247,8 @@ impl Missing {
 }
 
 impl Composed {
-    fn conclude(
-        &mut self,
-        fails_anyway: bool,
-        mut missing: Missing,
-        said: &Said,
-        status: u32,
-        unreadable: Unreadable,
-    ) {
+    /// Says what is to be said, and whether that explains why tar was not content.
+    fn conclude(&mut self, mut missing: Missing, said: &Said, unreadable: Unreadable) -> bool {
         let shrank: Vec<&RemotePath> = sorted(&said.shrank);
         let changed: Vec<&RemotePath> = sorted(&said.changed)
             .into_iter()
@@ -271,7 +272,7 @@ impl Composed {
             }
         }
         missing.unread.sort();
-        let explained = !missing.unread.is_empty() || !missing.vanished.is_empty() || fails_anyway;
+        let explained = !missing.unread.is_empty() || !missing.vanished.is_empty();
         if !missing.unread.is_empty() {
             let count = missing.unread.len();
             missing.unread.truncate(NAMED_MAX);
@@ -292,12 +293,7 @@ impl Composed {
                 first: missing.unexplained,
             });
         }
-        if status > 2 || (status == 2 && !explained) {
-            self.fail(Error::Tar {
-                status,
-                said: said.others.clone(),
-            });
-        }
+        explained
     }
 
     fn fail(&mut self, error: Error) {

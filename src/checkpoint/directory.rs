@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::event::{Event, Sink};
-use crate::guard::{ReadCommand, TarFlavour};
+use crate::guard::ReadCommand;
 use crate::inventory::{DirectorySource, Source};
 use crate::manifest::{Pack, PackName, Part, PartFailure, PartState};
 use crate::name::HostName;
@@ -18,7 +18,7 @@ use crate::store::pack::PackOptions;
 use super::compose::compose;
 use super::part::{Outcome, failure, shrinkage};
 use super::plan::{self, Plan};
-use super::receive::{self, Received, receive};
+use super::receive::{self, Received, Unasked, receive};
 
 /// A directory source after its scan.
 #[derive(Debug)]
@@ -91,7 +91,7 @@ async fn try_scan(
     probe: &Probe,
 ) -> Result<Option<Plan>, ScanError> {
     let gnu = probe.has_gnu_find();
-    if probe.tar_flavour().is_none() {
+    if !probe.has_tar() {
         return Err(ScanError::NoTar);
     }
     let exclude = Exclude::new(&directory.exclude)?;
@@ -151,7 +151,16 @@ impl Fetch<'_> {
     /// [`receive::Error`] if the pack cannot be written; everything else makes the part failed.
     pub(super) async fn run(self, plan: Plan) -> Result<Fetched, receive::Error> {
         let mut outcome = Outcome::new(self.source, PartState::Complete);
-        let tar = self.probe.tar_flavour().unwrap_or(TarFlavour::Gnu);
+        let (command, input, unasked) = match self.probe.tar_flavour() {
+            Some(tar) => (ReadCommand::Fetch { tar }, list(&plan), Unasked::Refuse),
+            None => (
+                ReadCommand::FetchWhole {
+                    roots: plan.roots.clone(),
+                },
+                Input::none(),
+                Unasked::Drop,
+            ),
+        };
         (self.sink)(Event::Scanned {
             host: self.host.clone(),
             part: self.source.name.clone(),
@@ -160,14 +169,7 @@ impl Fetch<'_> {
             fetch_bytes: plan.totals.bytes,
         });
         let plan = Arc::new(plan);
-        let started = self
-            .session
-            .run(
-                &ReadCommand::Fetch { tar },
-                self.source.sudo,
-                list(&plan, tar),
-            )
-            .await;
+        let started = self.session.run(&command, self.source.sudo, input).await;
         let running = match started {
             Ok(running) => running,
             Err(error) => {
@@ -179,7 +181,7 @@ impl Fetch<'_> {
         let (progress, wanted, path) = (self.progress(), Arc::clone(&plan), self.pack_path.clone());
         let options = PackOptions::default();
         let received = tokio::task::spawn_blocking(move || {
-            receive(body, &wanted.wanted, path, options, progress)
+            receive(body, &wanted.wanted, unasked, path, options, progress)
         })
         .await
         .expect("receiving does not panic");
@@ -240,9 +242,6 @@ impl Fetch<'_> {
             self.directory.unreadable,
             &self.pack,
         );
-        if let Some(cut) = &received.cut {
-            outcome.fail(failure(cut));
-        }
         for fault in composed
             .failure
             .as_ref()
@@ -251,6 +250,9 @@ impl Fetch<'_> {
             .chain(fault)
         {
             outcome.fail(fault);
+        }
+        if let Some(cut) = &received.cut {
+            outcome.fail(failure(cut));
         }
         outcome.fill(
             roots,
@@ -281,15 +283,11 @@ fn is_lost(error: &ssh::Error) -> bool {
 }
 
 /// The names that tar is asked for.
-fn list(plan: &Plan, tar: TarFlavour) -> Input {
-    let end = match tar {
-        TarFlavour::Gnu | TarFlavour::Bsd => b'\0',
-        TarFlavour::Busybox => b'\n',
-    };
+fn list(plan: &Plan) -> Input {
     let mut list = Vec::new();
     for found in &plan.wanted {
         list.extend_from_slice(found.path.member());
-        list.push(end);
+        list.push(0);
     }
     Input::bytes(list)
 }

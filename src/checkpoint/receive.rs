@@ -16,6 +16,15 @@ use crate::tarstream::{self, Event, Kind, Member, MemberStream};
 /// Progress is told this often.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 
+/// What becomes of members that were not asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unasked {
+    /// The host was given a list, and sends something else: nothing is kept.
+    Refuse,
+    /// The host takes no lists and sends everything beneath the roots: they are dropped.
+    Drop,
+}
+
 /// What arrived.
 #[derive(Debug)]
 pub(super) struct Received {
@@ -81,6 +90,7 @@ impl Fault for Error {
 pub(super) fn receive(
     stream: impl Read,
     wanted: &[Found],
+    unasked: Unasked,
     path: PathBuf,
     options: PackOptions,
     mut progress: impl FnMut(u64, &RemotePath),
@@ -101,19 +111,23 @@ pub(super) fn receive(
             Ok(Event::Begin { head, raw }) => {
                 if wanted
                     .binary_search_by(|found| found.path.cmp(&head.path))
-                    .is_err()
+                    .is_ok()
                 {
+                    offset = pack.begin_member(raw.len() as u64 + head.stored_bytes)?;
+                    pack.write(raw)?;
+                    reading = Some((head.path.clone(), matches!(head.kind, Kind::File { .. })));
+                } else if unasked == Unasked::Refuse {
                     let path = head.path.clone();
                     pack.abandon()?;
                     return Err(Error::Unasked { path });
                 }
-                offset = pack.begin_member(raw.len() as u64 + head.stored_bytes)?;
-                pack.write(raw)?;
-                reading = Some((head.path.clone(), matches!(head.kind, Kind::File { .. })));
             }
             Ok(Event::Data(bytes)) => {
+                let Some((path, is_file)) = &reading else {
+                    continue;
+                };
                 pack.write(bytes)?;
-                if let Some((path, true)) = &reading {
+                if *is_file {
                     received.content_bytes += bytes.len() as u64;
                     if told.elapsed() >= PROGRESS_INTERVAL {
                         progress(received.content_bytes, path);
@@ -122,10 +136,11 @@ pub(super) fn receive(
                 }
             }
             Ok(Event::End(member)) => {
-                pack.end_member()?;
-                received.content_bytes -= padding(&member);
-                received.members.push((member, offset));
-                reading = None;
+                if reading.take().is_some() {
+                    pack.end_member()?;
+                    received.content_bytes -= padding(&member);
+                    received.members.push((member, offset));
+                }
             }
             Ok(Event::Finished) => break,
             Err(error @ (tarstream::Error::Cut { .. } | tarstream::Error::Read { .. })) => {

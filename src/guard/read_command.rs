@@ -28,10 +28,15 @@ pub enum ReadCommand {
         /// `find` knows `-printf`.
         gnu: bool,
     },
-    /// Sends the paths that it is told on its standard input as one tar stream.
+    /// Sends the paths that it is told on its standard input, each ended by NUL, as one tar stream.
     Fetch {
         /// Which tar the host has.
         tar: TarFlavour,
+    },
+    /// Sends all that lies beneath the roots as one tar stream, for a tar that takes no list.
+    FetchWhole {
+        /// The directories.
+        roots: Vec<RemotePath>,
     },
 }
 
@@ -44,15 +49,13 @@ pub enum Prune {
     Beneath(String),
 }
 
-/// The tars that fleet can ask.
+/// The tars that take a list of names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TarFlavour {
     /// GNU tar.
     Gnu,
     /// The tar of libarchive, as BSDs and macOS have it.
     Bsd,
-    /// busybox: names with a newline cannot be asked for.
-    Busybox,
 }
 
 /// How a command comes by the rights that it needs.
@@ -120,6 +123,10 @@ impl ReadCommand {
                 script.extend_from_slice(b"; s=$?");
                 true
             }
+            Self::FetchWhole { roots } => {
+                script.extend(watched(&fetch_whole(prefix, roots)));
+                false
+            }
         };
         script.extend_from_slice(b"; printf '\\n%s end %s\\n' ");
         script.extend(quote(nonce.as_bytes()));
@@ -141,12 +148,15 @@ impl ReadCommand {
 
 /// Runs `script` so that it ends when its standard input does: a connection that is lost then leaves
 /// nothing behind on the host, however long the script is silent. Leaves its exit status in `s`.
+///
+/// An input that ends at once may end before `setsid` has made the group that is to be ended; hence the
+/// second try.
 fn watched(script: &[u8]) -> Vec<u8> {
     let script = quote(script);
     let mut text = b"exec 3<&0; if command -v setsid >/dev/null 2>&1; then setsid sh -c ".to_vec();
     text.extend_from_slice(&script);
     text.extend_from_slice(
-        b" </dev/null 3<&- & p=$!; { cat <&3 >/dev/null; kill -TERM -$p; } >/dev/null 2>&1 & w=$!; \
+        b" </dev/null 3<&- & p=$!; { cat <&3 >/dev/null; kill -TERM -$p || { sleep 1; kill -TERM -$p; }; } >/dev/null 2>&1 & w=$!; \
           exec 3<&-; wait $p; s=$?; kill $w 2>/dev/null; else sh -c ",
     );
     text.extend_from_slice(&script);
@@ -271,9 +281,22 @@ fn fetch(prefix: &[u8], tar: TarFlavour) -> Vec<u8> {
               --quoting-style=c --directory=/ --null --no-unquote --files-from=-"
         }
         TarFlavour::Bsd => b"tar -c -f - --format pax -n -C / --null -T -",
-        TarFlavour::Busybox => b"tar -c -f - --no-recursion -C / -T -",
     };
     [prefix, options].concat()
+}
+
+fn fetch_whole(prefix: &[u8], roots: &[RemotePath]) -> Vec<u8> {
+    let mut script = [prefix, b"tar -c -f - -C / --"].concat();
+    for root in roots {
+        script.push(b' ');
+        // The file system's root is the only one without a name.
+        script.extend(quote(if root.member().is_empty() {
+            b"."
+        } else {
+            root.member()
+        }));
+    }
+    script
 }
 
 #[cfg(test)]
@@ -444,6 +467,18 @@ mod tests {
     }
 
     #[test]
+    fn a_tar_without_lists_sends_everything_beneath_the_roots() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = folder.path().join("it's");
+        fs::create_dir_all(root.join("b")).expect("a directory");
+        let roots = vec![RemotePath::from_bytes(root.as_os_str().as_bytes()).expect("absolute")];
+        let answer = answer("sh", &ReadCommand::FetchWhole { roots }, b"");
+        let mut archive = tar::Archive::new(answer.body.as_slice());
+        let count = archive.entries().expect("an archive").count();
+        assert_eq!((answer.status, count), (Some(0), 2));
+    }
+
+    #[test]
     fn a_probe_answers_key_value_lines() {
         let answer = answer("sh", &ReadCommand::Probe { ask_sudo: false }, b"");
         let text = String::from_utf8(answer.body).expect("text");
@@ -476,16 +511,13 @@ mod tests {
 
     #[test]
     fn sudo_stands_before_the_tool_or_around_the_script() {
-        let command = ReadCommand::Fetch {
-            tar: TarFlavour::Busybox,
+        let command = ReadCommand::FetchWhole {
+            roots: vec!["/srv/a b".parse().expect("a path")],
         };
         let line = |sudo| String::from_utf8(command.render("nonce", sudo).line).expect("text");
-        assert_eq!(
-            line(Sudo::NonInteractive),
-            r"exec sh -c 'LC_ALL=C; export LC_ALL; printf '\''%s'\\'n'\'' '\''nonce begin'\''; sudo -n -- tar -c -f - --no-recursion -C / -T -; s=$?; printf '\'\\'n%s end %s'\\'n'\'' '\''nonce'\'' "
-                .to_owned()
-                + r#""$s"; exit "$s"'"#
-        );
+        let text = line(Sudo::NonInteractive);
+        assert!(text.contains("sudo -n -- tar -c -f - -C / -- "), "{text}");
+        assert!(!line(Sudo::No).contains("sudo"));
         assert!(line(Sudo::Password).starts_with("exec sudo -S -k -p '' -- sh -c "));
     }
 }

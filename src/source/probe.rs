@@ -74,17 +74,21 @@ impl Probe {
         self.find.contains("GNU findutils")
     }
 
-    /// Which tar it has; none if it has none.
+    /// Whether it has a tar at all.
+    #[must_use]
+    pub fn has_tar(&self) -> bool {
+        self.tools.contains("tar")
+    }
+
+    /// Which of the tars that take a list of names it has; none for others, as busybox's.
     #[must_use]
     pub fn tar_flavour(&self) -> Option<TarFlavour> {
-        if !self.tools.contains("tar") {
-            None
-        } else if self.tar.contains("GNU tar") {
+        if self.tar.contains("GNU tar") {
             Some(TarFlavour::Gnu)
         } else if self.tar.contains("bsdtar") {
             Some(TarFlavour::Bsd)
         } else {
-            Some(TarFlavour::Busybox)
+            None
         }
     }
 
@@ -141,8 +145,8 @@ mod tests {
             flavour("bsdtar 3.7.2 - libarchive 3.7.2"),
             Some(TarFlavour::Bsd)
         );
-        assert_eq!(flavour("tar (busybox) 1.35.0"), Some(TarFlavour::Busybox));
-        assert_eq!(Probe::default().tar_flavour(), None);
+        assert_eq!(flavour("tar (busybox) 1.35.0"), None);
+        assert!(!Probe::default().has_tar());
         assert_eq!(Probe::parse(b"clock=1700000000.N\n").clock, None);
         assert_eq!(
             Probe::parse(b"uname=FreeBSD 14.0\n").system(),

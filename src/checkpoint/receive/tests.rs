@@ -45,6 +45,7 @@ fn run(stream: &[u8], wanted: &[Found], pack: &Path) -> Result<Received, Error> 
     receive(
         stream,
         wanted,
+        Unasked::Refuse,
         pack.to_owned(),
         PackOptions::default(),
         |_, _| {},
@@ -130,6 +131,34 @@ fn a_member_that_nobody_asked_for_ends_it_and_leaves_nothing() {
 }
 
 #[test]
+fn of_a_tar_without_lists_only_what_is_wanted_is_kept() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let stream = archive(folder.path());
+    let pack = folder.path().join("x.tar.zst");
+    let some = wanted(&["/a", "/a/small"]);
+    let received = receive(
+        stream.as_slice(),
+        &some,
+        Unasked::Drop,
+        pack.clone(),
+        PackOptions::default(),
+        |_, _| {},
+    )
+    .expect("an archive");
+    assert_eq!(
+        (names(&received).join(" "), received.content_bytes),
+        ("/a /a/small".to_owned(), 5)
+    );
+    let listed = Command::new("tar")
+        .arg("--zstd")
+        .arg("-tf")
+        .arg(&pack)
+        .output()
+        .expect("tar runs");
+    assert_eq!(String::from_utf8_lossy(&listed.stdout), "a/\na/small\n");
+}
+
+#[test]
 fn a_stream_that_is_no_archive_is_refused_and_leaves_nothing() {
     let folder = tempfile::tempdir().expect("a folder");
     let pack = folder.path().join("x.tar.zst");
@@ -156,6 +185,7 @@ fn progress_never_goes_back() {
     receive(
         stream.as_slice(),
         &wanted(&ALL),
+        Unasked::Refuse,
         pack,
         PackOptions::default(),
         |bytes, _| told.push(bytes),

@@ -1,0 +1,138 @@
+# shellcheck shell=bash
+# What the state folder tells others: testbed.json, ssh_config, known_hosts and an inventory.
+
+files_write() {
+  files_known_hosts >"$state/known_hosts"
+  files_ssh_config >"$state/ssh_config"
+  files_inventory >"$state/fleet.yaml"
+  chmod 600 "$state/known_hosts" "$state/ssh_config" "$state/fleet.yaml"
+  files_json >"$state/testbed.json.part"
+  mv "$state/testbed.json.part" "$state/testbed.json" # last: it says that all is there
+}
+
+files_known_hosts() {
+  local host address port key
+  for host in $(host_names); do
+    address=$("${kind}_address" "$host") port=$("${kind}_port" "$host")
+    [ "$port" = 22 ] || address="[$address]:$port"
+    for key in "$state/identity/$host"/ssh_host_*_key.pub; do
+      echo "$address,$host $(cut -d' ' -f1,2 "$key")"
+    done
+  done
+}
+
+files_ssh_config() {
+  local host
+  for host in $(host_names); do
+    cat <<END
+Host $host
+  HostName $("${kind}_address" "$host")
+  Port $("${kind}_port" "$host")
+  User $("${kind}_user")
+
+END
+  done
+  cat <<END
+Host *
+  IdentityFile $state/id_ed25519
+  IdentitiesOnly yes
+  UserKnownHostsFile $state/known_hosts
+  GlobalKnownHostsFile /dev/null
+  StrictHostKeyChecking yes
+  PasswordAuthentication no
+  LogLevel ERROR
+END
+}
+
+files_inventory() {
+  local host prefix=/ sudo=', sudo: true'
+  [ "$kind" != plain ] || sudo=
+  cat <<END
+# The test bed's inventory, written by \`testbed up\`.
+version: 1
+store: checkpoints
+defaults:
+  user: $("${kind}_user")
+  keep: { last: 10, daily: 14, monthly: 6 }
+  max_age: 20m
+profiles:
+END
+  # Where every host's tree lies under a prefix of its own, each host has its own profile.
+  if [ -z "$("${kind}_prefix" prod-vm)" ]; then
+    files_profile translation '' "$sudo"
+  else
+    for host in prod-vm dev-vm; do
+      files_profile "translation-$host" "$("${kind}_prefix" "$host")" "$sudo"
+    done
+  fi
+  echo 'hosts:'
+  for host in $(host_names); do
+    prefix=$("${kind}_prefix" "$host")
+    echo "  $host:"
+    echo "    env: $(host_field "$host" env)"
+    [ "$(host_field "$host" access)" = read-only ] || echo '    access: writable'
+    echo "    address: $("${kind}_address" "$host")"
+    [ "$("${kind}_port" "$host")" = 22 ] || echo "    port: $("${kind}_port" "$host")"
+    [ "$host" = new-vm ] || echo "    use: [translation${prefix:+-$host}]"
+  done
+}
+
+files_profile() { # NAME PREFIX SUDO
+  cat <<END
+  $1:
+    sources:
+      app:
+        directory: $2/home/azureuser/translation-app
+        exclude: [node_modules/, checkpoints/, .git/, "*.log", "*.wav", "*.bak"]
+      asterisk: { directory: $2/etc/asterisk$3 }
+      homer:
+        directories: [$2/opt/homer-app, $2/opt/homer-docker, $2/opt/homer-ui]
+        exclude: [data/]
+        optional: true$([ -z "$3" ] || printf '\n        sudo: true')
+      grafana: { directory: $2/etc/grafana, optional: true }
+      units: { directory: $2/etc/systemd/system }
+END
+}
+
+files_json() {
+  local host root
+  cat <<END
+{
+  "version": 1,
+  "name": "$bed_name",
+  "kind": "$kind",
+  "state": "$state",
+  "ssh_config": "$state/ssh_config",
+  "known_hosts": "$state/known_hosts",
+  "identity": "$state/id_ed25519",
+  "inventory": "$state/fleet.yaml",
+  "capabilities": [$("${kind}_capabilities" | sed 's/[^ ][^ ]*/"&",/g; s/,$//')],
+  "missing": [
+$("${kind}_missing" | sed 's/^\([^:]*\): \(.*\)$/    {"what": "\1", "why": "\2"},/; $s/,$//')
+  ],
+  "hosts": [
+END
+  for host in $(host_names); do
+    root=$("${kind}_root" "$host")
+    printf '    {"name": "%s", "address": "%s", "port": %s, "user": "%s", "env": "%s", "access": "%s", "root": %s}%s\n' \
+      "$host" "$("${kind}_address" "$host")" "$("${kind}_port" "$host")" "$("${kind}_user")" \
+      "$(host_field "$host" env)" "$(host_field "$host" access)" \
+      "$([ -n "$root" ] && echo "\"$root\"" || echo null)" "$([ "$host" = new-vm ] || echo ,)"
+  done
+  printf '  ]\n}\n'
+}
+
+files_status() {
+  local host answer
+  if [ ! -e "$state/testbed.json" ]; then
+    echo "test bed \`$bed_name\` is not up ($state)"
+    return 3
+  fi
+  echo "test bed \`$bed_name\`: $kind, $state"
+  for host in $(host_names); do
+    answer=$(banner_there "$host" 2 && echo answers || echo 'does not answer')
+    printf '%-8s %-9s %-5s %-16s %s\n' "$host" "$(host_field "$host" access)" "$(host_field "$host" env)" \
+      "$("${kind}_address" "$host"):$("${kind}_port" "$host")" "$answer"
+  done
+  "${kind}_missing" | sed 's/^/missing  /'
+}
