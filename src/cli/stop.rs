@@ -10,6 +10,7 @@ use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
+use super::ask;
 use super::error::{Error, Stop};
 use crate::engine::{Interrupt, StopLevel};
 
@@ -59,6 +60,9 @@ pub(super) fn run<T>(
     });
     // Threads that still read or write files end with the process; nobody waits for them.
     runtime.shutdown_background();
+    if matches!(ended, Ok(None)) {
+        ask::restore_terminal();
+    }
     Ok(ended?)
 }
 

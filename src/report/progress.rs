@@ -17,6 +17,11 @@ const TOTAL_ABOVE_HOSTS: usize = 8;
 
 const REDRAWS_PER_SECOND: u8 = 10;
 
+/// Until it is known how much there is to fetch.
+const WAITING: &str = "{prefix:.bold} {spinner} {wide_msg}";
+
+const FETCHING: &str = "{prefix:.bold} {bar:16} {binary_bytes:>10} of {binary_total_bytes:<10} {binary_bytes_per_sec:>12}  {wide_msg}";
+
 /// Draws on standard error.
 #[derive(Debug)]
 pub(super) struct Progress {
@@ -72,6 +77,10 @@ impl Progress {
                 fetch_bytes,
                 ..
             } => self.change(host, |line| {
+                if line.parts.is_empty() {
+                    line.bar.set_style(style(FETCHING));
+                    line.bar.reset_eta();
+                }
                 line.parts.entry(part.clone()).or_default().of_bytes = *fetch_bytes;
                 line.draw();
             }),
@@ -123,9 +132,7 @@ impl Progress {
 
     fn start(&self, host: &HostName) {
         let bar = ProgressBar::new(0);
-        bar.set_style(style(
-            "{prefix:.bold} {bar:16} {binary_bytes:>10} of {binary_total_bytes:<10} {binary_bytes_per_sec:>12}  {wide_msg}",
-        ));
+        bar.set_style(style(WAITING));
         bar.set_prefix(host.to_string());
         bar.set_message("connecting");
         let bar = match &self.total {

@@ -281,7 +281,7 @@ async fn parallel_channels_survive_rekeying() -> Result<(), Error> {
     let mebibytes: u64 = std::env::var("FLEET_TEST_REKEY_MIB")
         .ok()
         .and_then(|text| text.parse().ok())
-        .unwrap_or(64);
+        .unwrap_or(256);
     let file = big_file(sshd.folder(), mebibytes << 20);
     let session = std::sync::Arc::new(session(&sshd).await?);
     let mut tasks = tokio::task::JoinSet::new();

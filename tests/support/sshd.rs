@@ -164,6 +164,8 @@ impl Builder {
                    KbdInteractiveAuthentication no\nPermitRootLogin yes\nUseDNS no\n\
                    MaxStartups 200\nPrintMotd no\nListenAddress 127.0.0.1\nLogLevel VERBOSE\n";
         let log = root.join("log");
+        // As root, sshd wants this folder, which systemd makes; for others it is not needed.
+        drop(fs::create_dir("/run/sshd"));
         // The port is free at this moment; if somebody takes it meanwhile, another one is tried.
         for _ in 0..20 {
             let port = free_port();

@@ -84,7 +84,14 @@ pub enum Event {
         checkpoint: Checkpoint,
     },
     /// Work on a host has ended without a checkpoint.
-    HostFailed(FailedPart),
+    HostFailed {
+        /// The host.
+        host: String,
+        /// What happened and why.
+        error: String,
+        /// How to mend it.
+        hint: Option<String>,
+    },
     /// The operator asked to stop.
     Stopping,
     /// The last line.
@@ -240,7 +247,14 @@ impl From<&event::Event> for Event {
             event::Event::Sealed { checkpoint } => Self::Sealed {
                 checkpoint: checkpoint.as_ref().into(),
             },
-            event::Event::HostFailed { failure } => Self::HostFailed(failure.into()),
+            event::Event::HostFailed { failure } => {
+                let failed = FailedPart::from(failure);
+                Self::HostFailed {
+                    host: failed.host,
+                    error: failed.error,
+                    hint: failed.hint,
+                }
+            }
             event::Event::Stopping => Self::Stopping,
         }
     }
