@@ -162,7 +162,7 @@ async fn noise_of_a_login_shell_is_no_data() -> Result<(), Error> {
     assert!(stderr.starts_with(b"oops\n"));
     assert!(
         stderr
-            .split(|byte| *byte == b'\n')
+            .split(|byte| *byte == 0)
             .all(|line| line.is_empty() || line == b"oops")
     );
     assert_eq!(sshd.home, home.path());
@@ -212,8 +212,8 @@ async fn two_commands_run_at_once_whatever_is_read_first() -> Result<(), Error> 
     let file = big_file(sshd.folder(), 64 << 20);
     let session = session(&sshd).await?;
     let command = fetch_plain();
-    let one = session.run(&command, false, list(&[&file], b'\n'));
-    let two = session.run(&command, false, list(&[&file], b'\n'));
+    let one = session.run(&command, false, list(&[&file], 0));
+    let two = session.run(&command, false, list(&[&file], 0));
     let (one, two) = tokio::try_join!(one, two)?;
     let count = |mut running: fleet::ssh::Running| async move {
         let mut bytes = 0;
@@ -236,7 +236,7 @@ async fn a_consumer_that_stalls_costs_others_nothing_but_time() -> Result<(), Er
     let small = big_file(sshd.folder(), 1 << 20);
     let session = session(&sshd).await?;
     let stalled = session
-        .run(&fetch_plain(), false, list(&[&small], b'\n'))
+        .run(&fetch_plain(), false, list(&[&small], 0))
         .await?;
     // Nobody reads `stalled`, and yet:
     for _ in 0..3 {
@@ -260,7 +260,7 @@ async fn the_time_in_which_the_consumer_was_slow_is_no_stall() -> Result<(), Err
     let inventory = crate::support::sshd::inventory(vec![host.clone()]);
     let session = super::connector(&sshd).connect(&inventory, &host).await?;
     let mut running = session
-        .run(&fetch_plain(), false, list(&[&file], b'\n'))
+        .run(&fetch_plain(), false, list(&[&file], 0))
         .await?;
     // The slow disk: the only thing that this test is about.
     tokio::time::sleep(std::time::Duration::from_millis(1200)).await;
@@ -287,7 +287,7 @@ async fn parallel_channels_survive_rekeying() -> Result<(), Error> {
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..8 {
         let session = std::sync::Arc::clone(&session);
-        let input = list(&[&file], b'\n');
+        let input = list(&[&file], 0);
         tasks.spawn(async move {
             let mut running = session.run(&fetch_plain(), false, input).await?;
             let mut bytes = 0;
@@ -339,7 +339,7 @@ async fn a_cancelled_command_leaves_nothing_on_the_host() -> Result<(), Error> {
     };
     for polite in [true, false] {
         let mut running = session
-            .run(&fetch_plain(), false, list(&[&file], b'\n'))
+            .run(&fetch_plain(), false, list(&[&file], 0))
             .await?;
         assert!(running.next().await.is_some_and(|chunk| chunk.is_ok()));
         eventually("tar runs", is_running);
@@ -366,7 +366,7 @@ async fn a_dropped_session_leaves_nothing_on_the_host() -> Result<(), Error> {
     let file = big_file(sshd.folder(), 64 << 20);
     let session = session(&sshd).await?;
     let mut fetching = session
-        .run(&fetch_plain(), false, list(&[&file], b'\n'))
+        .run(&fetch_plain(), false, list(&[&file], 0))
         .await?;
     assert!(fetching.next().await.is_some_and(|chunk| chunk.is_ok()));
     let scanning = session
@@ -388,7 +388,7 @@ async fn a_command_that_answers_too_much_is_stopped() -> Result<(), Error> {
     let file = big_file(sshd.folder(), 8 << 20);
     let session = session(&sshd).await?;
     let error = session
-        .output(&fetch_plain(), false, list(&[&file], b'\n'), 1 << 20)
+        .output(&fetch_plain(), false, list(&[&file], 0), 1 << 20)
         .await
         .expect_err("8 MiB are more than 1 MiB");
     assert_eq!(

@@ -54,7 +54,7 @@ async fn a_host_is_reached_over_one_and_two_hops() -> Result<(), Error> {
         let inventory = inventory(vec![host.clone(), named.clone()]);
         let session = connector(&web).connect(&inventory, &host).await?;
         let output = session
-            .output(&fetch_plain(), false, list(&[&file], b'\n'), 1 << 30)
+            .output(&fetch_plain(), false, list(&[&file], 0), 1 << 30)
             .await?;
         assert_eq!(
             (output.status, output.stdout.len() > 8 << 20),
@@ -135,12 +135,12 @@ async fn a_consumer_that_stalls_behind_a_bastion_stops_nobody_else() -> Result<(
     let inventory = inventory(vec![one.clone(), two.clone(), jump]);
     let stalled = connector.connect(&inventory, &one).await?;
     let unread = stalled
-        .run(&fetch_plain(), false, list(&[&file], b'\n'))
+        .run(&fetch_plain(), false, list(&[&file], 0))
         .await?;
     // Nobody reads that, and the other host doesn't care.
     let other = connector.connect(&inventory, &two).await?;
     let output = other
-        .output(&fetch_plain(), false, list(&[&file], b'\n'), 1 << 30)
+        .output(&fetch_plain(), false, list(&[&file], 0), 1 << 30)
         .await?;
     assert_eq!(output.status, 0);
     drop((unread, stalled, other));

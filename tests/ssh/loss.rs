@@ -120,7 +120,7 @@ async fn an_output_that_breaks_off_is_never_whole() -> Result<(), Error> {
         let host = behind(&sshd, &proxy);
         let session = through(&sshd, &host).await?;
         let running = session
-            .run(&fetch_plain(), false, list(&[&file], b'\n'))
+            .run(&fetch_plain(), false, list(&[&file], 0))
             .await?;
         let (mut body, completion) = running.split();
         let copied = tokio::task::spawn_blocking(move || {
@@ -205,7 +205,7 @@ async fn silence_in_the_middle_is_a_stall_for_all_commands() -> Result<(), Error
     let mut host = behind(&sshd, &proxy);
     host.limits.stall_timeout = Duration::from_millis(700);
     let session = through(&sshd, &host).await?;
-    let input = list(&[&file], b'\n');
+    let input = list(&[&file], 0);
     let command = fetch_plain();
     let one = session.output(&command, false, input.clone(), 1 << 30);
     let two = session.output(&command, false, input, 1 << 30);
@@ -299,7 +299,7 @@ async fn a_slow_network_is_no_broken_one() -> Result<(), Error> {
     let file = sshd.folder().join("file");
     std::fs::write(&file, vec![b'x'; 1 << 20]).expect("a file");
     let output = session
-        .output(&fetch_plain(), false, list(&[&file], b'\n'), 1 << 30)
+        .output(&fetch_plain(), false, list(&[&file], 0), 1 << 30)
         .await?;
     assert_eq!(output.status, 0);
     assert!(output.stdout.len() > 1 << 20);

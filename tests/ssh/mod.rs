@@ -40,7 +40,7 @@ fn fetch() -> ReadCommand {
 /// GNU tar looks for holes in files of zeros and sends none of them; this one sends what it reads.
 fn fetch_plain() -> ReadCommand {
     ReadCommand::Fetch {
-        tar: TarFlavour::Busybox,
+        tar: TarFlavour::Bsd,
     }
 }
 
