@@ -37,6 +37,8 @@ pub use options::{Options, Prompter, Question, Secret};
 pub use refusal::{Attempt, AuthenticationFailure, HostKeyProblem, HostKeyRefusal};
 pub use resolve::{Endpoint, Hop, SshConfig};
 pub use running::{Body, Completion, Exit, Running};
+/// A host's public key.
+pub use russh::keys::PublicKey;
 pub use session::{Input, Output, ReadSession};
 pub use stderr::Stderr;
 pub use write::{OpenError, WriteSession};

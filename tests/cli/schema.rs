@@ -81,6 +81,11 @@ fn check(schema: &Value, root: &Value, value: &Value, at: &str, flaws: &mut Vec<
                 let target = root.pointer(name.trim_start_matches('#'));
                 check(target.expect("a definition"), root, value, at, flaws);
             }
+            "allOf" => {
+                for part in wanted.as_array().expect("a list") {
+                    check(part, root, value, at, flaws);
+                }
+            }
             "anyOf" | "oneOf" => {
                 let mut tried = Vec::new();
                 let fits = wanted.as_array().expect("a list").iter().any(|option| {

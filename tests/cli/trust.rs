@@ -95,7 +95,7 @@ fn a_changed_key_is_never_replaced() {
         return;
     };
     crate::support::sshd::keygen(&bed.path("other"), "ed25519", "");
-    let other = crate::support::sshd::public(&bed.path("other"));
+    let other = crate::support::sshd::public(&bed.path("other.pub"));
     let line = format!("{} {other}\n", server.lookup());
     server.write_known_hosts(&line);
     for arguments in [
@@ -114,6 +114,22 @@ fn a_changed_key_is_never_replaced() {
         assert!(ran.stderr.contains("ssh-keygen -R "), "{}", ran.stderr);
     }
     assert_eq!(known(&server), line);
+}
+
+#[test]
+fn lines_of_known_hosts_that_make_no_sense_are_told() {
+    let Some((server, bed, fingerprint)) = unknown() else {
+        return;
+    };
+    server.write_known_hosts("what is this\n");
+    let ran = bed.fleet_at(&server, &["trust", "dev-vm", "--fingerprint", &fingerprint]);
+    assert_eq!(ran.code, Some(0));
+    let file = server.known_hosts();
+    let warning = format!(
+        "warning: {}:1 is no line of known_hosts and is passed over\n",
+        file.display()
+    );
+    assert!(ran.stderr.starts_with(&warning), "{}", ran.stderr);
 }
 
 /// Types `answer` at the question that a terminal shows.
