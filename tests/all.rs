@@ -2,7 +2,7 @@
 
 mod cli;
 mod inventory;
-// mod ssh;
+mod ssh;
 mod store;
 mod support;
 mod tidy;
