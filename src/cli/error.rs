@@ -80,6 +80,8 @@ pub(super) enum Error {
         host: HostName,
         /// The fingerprints that it showed, with their algorithms.
         keys: Vec<(String, String)>,
+        /// Where they would be stored.
+        file: PathBuf,
     },
     /// The operator typed something else.
     #[error("{host} is not trusted: its name was not typed")]
@@ -130,10 +132,11 @@ impl Fault for Error {
             Self::AlreadyThere { .. } => {
                 "Nothing was written. Edit the file, or remove it first.".to_owned()
             }
-            Self::NobodyToAsk { host, keys } => match keys.first() {
+            Self::NobodyToAsk { host, keys, file } => match keys.first() {
                 Some((_, fingerprint)) => format!(
-                    "It shows {}. Compare that with the host itself (`ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` there), then run `fleet trust {host} --fingerprint {fingerprint}`.",
-                    shown_keys(keys)
+                    "It shows {}. Compare that with the host itself (`ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` there), then run `fleet trust {host} --fingerprint {fingerprint}`, which adds to {}.",
+                    shown_keys(keys),
+                    file.display()
                 ),
                 None => format!("Run `fleet trust {host}` in a terminal."),
             },

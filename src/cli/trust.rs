@@ -165,6 +165,7 @@ fn confirm(
         return Err(Error::NobodyToAsk {
             host: name(),
             keys: pairs(),
+            file: file.to_owned(),
         }
         .into());
     }

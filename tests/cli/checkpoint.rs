@@ -5,10 +5,12 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::process::Command;
 
+use fleet::store::Store;
 use regex::Regex;
 use serde_json::Value;
 
 use super::bed::Bed;
+use super::terminal::on_a_terminal;
 use crate::support::sshd::{Sshd, eventually};
 
 fn started() -> Option<(Sshd, Bed)> {
@@ -183,10 +185,75 @@ fn a_host_that_is_not_reached_exits_5() {
     );
 }
 
-/// A tar that never ends stands on the host's PATH; the run is stopped by `signals`.
+#[test]
+fn a_host_that_another_run_works_on_exits_7_or_is_waited_for() {
+    let Some((server, bed)) = started() else {
+        return;
+    };
+    let store = Store::open_or_create(&bed.path("checkpoints")).expect("a store");
+    let host = "dev-vm".parse().expect("a name");
+    let lock = store.lock(&host, None, &|| false).expect("the lock");
+    let ran = bed.fleet_at(&server, &["checkpoint", "dev-vm", "-q"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(7), ""));
+    let holder = format!(
+        "error: dev-vm is locked by process {} (`",
+        std::process::id()
+    );
+    assert!(ran.stderr.starts_with(&holder), "{}", ran.stderr);
+    let ran = bed.fleet_at(&server, &["checkpoint", "dev-vm", "-q", "--wait", "1s"]);
+    assert_eq!(ran.code, Some(7));
+    drop(lock);
+    let ran = bed.fleet_at(&server, &["checkpoint", "dev-vm", "-q", "--wait", "1s"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+}
+
+#[test]
+fn on_a_terminal_moving_lines_go_away_and_the_summary_stays() {
+    let Some((server, bed)) = started() else {
+        return;
+    };
+    let config = server.ssh_config().file.expect("a file");
+    let arguments = format!("-F {} checkpoint dev-vm", config.display());
+    let Some(ran) = on_a_terminal(&bed, &arguments, &[]) else {
+        return;
+    };
+    assert_eq!(ran.code, Some(0), "{}", ran.stdout);
+    assert!(ran.stdout.contains("connecting"), "{}", ran.stdout);
+    assert!(!ran.stdout.contains("dev-vm: started"), "{}", ran.stdout);
+    let (_, last) = ran.stdout.rsplit_once("\u{1b}[2K").expect("a cleared line");
+    matches(
+        last,
+        r"dev-vm@\d{8}T\d{6}Z  complete  2 files, 6 B  \(fetched .*\)\r\n",
+    );
+    let plain = on_a_terminal(&bed, &arguments, &[("TERM", "dumb")]).expect("script is there");
+    assert!(
+        plain.stdout.starts_with("dev-vm: started"),
+        "{}",
+        plain.stdout
+    );
+}
+
+#[test]
+fn diagnostics_go_to_standard_error() {
+    let Some((server, bed)) = started() else {
+        return;
+    };
+    let ran = bed.fleet_at(&server, &["checkpoint", "dev-vm", "-v", "--json"]);
+    assert_eq!(ran.code, Some(0));
+    ran.lines("checkpoint");
+    for told in [
+        "inventory=\"fleet.yaml\"",
+        "store=\"checkpoints\"",
+        "event=Sealed",
+    ] {
+        assert!(ran.stderr.contains(told), "{}", ran.stderr);
+    }
+    assert!(!ran.stderr.contains("event=Progress"), "{}", ran.stderr);
+}
+
+/// A file that takes long to read is being fetched; the run is stopped by `signals`.
 fn stopped_by(signals: &[&str]) -> Option<(Bed, super::bed::Ran)> {
     let (server, bed) = started()?;
-    // A pipe that nobody writes to: whoever reads it waits.
     let log = bed.path("events");
     let file = fs::File::create(&log).expect("a file");
     let config = server.ssh_config().file.expect("a file");

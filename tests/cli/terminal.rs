@@ -7,7 +7,11 @@ use super::bed::{Bed, Ran};
 use crate::support::sshd::installed;
 
 /// Runs the program on a terminal of its own; both streams come as one text.
-fn on_a_terminal(bed: &Bed, arguments: &str, environment: &[(&str, &str)]) -> Option<Ran> {
+pub(super) fn on_a_terminal(
+    bed: &Bed,
+    arguments: &str,
+    environment: &[(&str, &str)],
+) -> Option<Ran> {
     installed("script")?;
     let line = format!("{} {arguments}", env!("CARGO_BIN_EXE_fleet"));
     let mut command = Command::new("script");

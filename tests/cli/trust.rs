@@ -38,7 +38,8 @@ fn without_a_terminal_nothing_is_trusted_unasked() {
             "exit 2\n── stderr\nerror: can't ask whether to trust dev-vm: there is no terminal\n  \
              hint: It shows {fingerprint} (ssh-ed25519). Compare that with the host itself \
              (`ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` there), then run \
-             `fleet trust dev-vm --fingerprint {fingerprint}`.\n"
+             `fleet trust dev-vm --fingerprint {fingerprint}`, which adds to {}.\n",
+            server.known_hosts().display()
         )
     );
     let ran = bed.fleet_at(

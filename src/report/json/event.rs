@@ -259,3 +259,30 @@ impl From<&event::Event> for Event {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::name::RemotePath;
+
+    #[test]
+    fn paths_that_are_not_text_come_in_base64() {
+        let json = |path: &[u8]| {
+            let event = event::Event::Progress {
+                host: "dev-vm".parse().expect("a name"),
+                part: "app".parse().expect("a name"),
+                bytes: 7,
+                path: RemotePath::from_bytes(path).expect("a path"),
+            };
+            serde_json::to_string(&Event::from(&event)).expect("JSON")
+        };
+        assert_eq!(
+            json(b"/a\n"),
+            r#"{"type":"progress","host":"dev-vm","part":"app","bytes":7,"path":"/a\n"}"#
+        );
+        assert_eq!(
+            json(b"/\xff"),
+            r#"{"type":"progress","host":"dev-vm","part":"app","bytes":7,"path_b64":"L/8="}"#
+        );
+    }
+}
