@@ -193,7 +193,8 @@ impl ReadSession {
             .prompts
             .sudo(&self.connection.name, &self.connection.user)
             .await;
-        if let Some(password) = slot.lock().await.clone() {
+        let known = slot.lock().await.clone();
+        if let Some(password) = known {
             return self
                 .start(command, Sudo::Password, Some(&password), input)
                 .await;
