@@ -167,3 +167,70 @@ impl Fault for Error {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use super::*;
+
+    #[test]
+    fn every_message_reads_like_this() {
+        let host = || "dev-vm".parse().expect("a name");
+        let keys = || vec![("ssh-ed25519".to_owned(), "SHA256:abc".to_owned())];
+        let denied = || io::Error::from(io::ErrorKind::PermissionDenied);
+        let file = || PathBuf::from("some/file");
+        let errors = [
+            Error::NoInventory {
+                looked: vec!["fleet.yaml".into(), "/home/a/fleet.yaml".into()],
+            },
+            Error::Inventory {
+                file: file(),
+                source: denied(),
+            },
+            Error::Inventory {
+                file: file(),
+                source: io::ErrorKind::NotFound.into(),
+            },
+            Error::NotText { file: file() },
+            Error::NoHome {
+                what: "the store",
+                option: "--store DIR",
+            },
+            Error::AlreadyThere { file: file() },
+            Error::Read {
+                file: file(),
+                source: denied(),
+            },
+            Error::Write {
+                file: file(),
+                source: denied(),
+            },
+            Error::Start(denied()),
+            Error::NobodyToAsk {
+                host: host(),
+                keys: keys(),
+                file: file(),
+            },
+            Error::NobodyToAsk {
+                host: host(),
+                keys: Vec::new(),
+                file: file(),
+            },
+            Error::NotConfirmed { host: host() },
+            Error::OtherFingerprint {
+                host: host(),
+                wanted: "SHA256:xyz".to_owned(),
+                keys: keys(),
+            },
+            Error::Stopped,
+        ];
+        let mut text = String::new();
+        for error in errors {
+            let problem = Problem::of(&error);
+            let shown = anstream::adapter::strip_str(&problem.shown()).to_string();
+            text.push_str(&format!("{}  {shown}", problem.class.code()));
+        }
+        assert_snapshot!(text);
+    }
+}

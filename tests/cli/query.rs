@@ -134,6 +134,7 @@ fn a_whole_store_verifies_and_a_damaged_one_exits_6() {
     let ran = bed.fleet(&["verify", "--json"]);
     assert_eq!(ran.code, Some(6));
     let document = ran.document("verify");
+    assert_snapshot!("verify_damaged_json", ran.whole());
     assert_eq!(
         document["problems"][0]["file"],
         "dev-vm/packs/20261121T101501Z/app.tar.zst"
