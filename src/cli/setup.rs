@@ -41,6 +41,7 @@ impl Setup {
     /// Reads the inventory that is meant.
     pub(super) fn inventory(&self) -> Result<Inventory, Stop> {
         let file = self.inventory_file()?;
+        tracing::debug!(inventory = ?file);
         let bytes = read(&file).map_err(|source| Error::Inventory {
             file: file.clone(),
             source,
@@ -85,6 +86,7 @@ impl Setup {
             Some(dir) => dir.clone(),
             None => self.store_dir(&self.inventory()?)?,
         };
+        tracing::debug!(store = ?dir);
         Ok(Store::open(&dir)?)
     }
 
@@ -111,7 +113,9 @@ impl Setup {
         inventory: Inventory,
         reporter: &Arc<Reporter>,
     ) -> Result<Arc<House>, Stop> {
-        let store = Store::open_or_create(&self.store_dir(&inventory)?)?;
+        let dir = self.store_dir(&inventory)?;
+        tracing::debug!(store = ?dir);
+        let store = Store::open_or_create(&dir)?;
         Ok(Arc::new(House {
             inventory,
             store,
@@ -135,7 +139,7 @@ pub(super) fn trace(verbose: u8) {
     let filter = match verbose {
         0 => return,
         1 => "warn,fleet=debug",
-        2 => "info,fleet=trace,russh=debug",
+        2 => "debug,fleet=trace",
         _ => "trace",
     };
     tracing_subscriber::fmt()
