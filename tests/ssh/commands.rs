@@ -236,7 +236,7 @@ async fn a_consumer_that_stalls_costs_others_nothing_but_time() -> Result<(), Er
     let small = big_file(sshd.folder(), 1 << 20);
     let session = session(&sshd).await?;
     let stalled = session
-        .run(&fetch_plain(), false, list(&[&small], b'\n'))
+        .run(&fetch_plain(), false, list(&[&small], 0))
         .await?;
     // Nobody reads `stalled`, and yet:
     for _ in 0..3 {
@@ -260,7 +260,7 @@ async fn the_time_in_which_the_consumer_was_slow_is_no_stall() -> Result<(), Err
     let inventory = crate::support::sshd::inventory(vec![host.clone()]);
     let session = super::connector(&sshd).connect(&inventory, &host).await?;
     let mut running = session
-        .run(&fetch_plain(), false, list(&[&file], b'\n'))
+        .run(&fetch_plain(), false, list(&[&file], 0))
         .await?;
     // The slow disk: the only thing that this test is about.
     tokio::time::sleep(std::time::Duration::from_millis(1200)).await;
@@ -287,7 +287,7 @@ async fn parallel_channels_survive_rekeying() -> Result<(), Error> {
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..8 {
         let session = std::sync::Arc::clone(&session);
-        let input = list(&[&file], b'\n');
+        let input = list(&[&file], 0);
         tasks.spawn(async move {
             let mut running = session.run(&fetch_plain(), false, input).await?;
             let mut bytes = 0;
@@ -339,7 +339,7 @@ async fn a_cancelled_command_leaves_nothing_on_the_host() -> Result<(), Error> {
     };
     for polite in [true, false] {
         let mut running = session
-            .run(&fetch_plain(), false, list(&[&file], b'\n'))
+            .run(&fetch_plain(), false, list(&[&file], 0))
             .await?;
         assert!(running.next().await.is_some_and(|chunk| chunk.is_ok()));
         eventually("tar runs", is_running);
@@ -387,7 +387,7 @@ async fn a_command_that_answers_too_much_is_stopped() -> Result<(), Error> {
     let file = big_file(sshd.folder(), 8 << 20);
     let session = session(&sshd).await?;
     let error = session
-        .output(&fetch_plain(), false, list(&[&file], b'\n'), 1 << 20)
+        .output(&fetch_plain(), false, list(&[&file], 0), 1 << 20)
         .await
         .expect_err("8 MiB are more than 1 MiB");
     assert_eq!(
