@@ -13,7 +13,7 @@ use tracing_subscriber::EnvFilter;
 use super::args::Global;
 use super::ask;
 use super::error::{Error, Stop};
-use crate::engine::House;
+use crate::engine::{House, Network};
 use crate::inventory::{FILE_MAX_BYTES, Inventory};
 use crate::report::{Console, Reporter};
 use crate::ssh::{self, Connector, SshConfig};
@@ -102,13 +102,17 @@ impl Setup {
         Connector::new(config, options)
     }
 
-    /// Everything that a run works with. Makes the store if there is none.
-    pub(super) fn house(&self, reporter: &Arc<Reporter>) -> Result<Arc<House>, Stop> {
-        self.house_of(self.inventory()?, reporter)
+    /// The hosts of `inventory`, and the way to each of them.
+    pub(super) fn network(&self, inventory: Inventory, reporter: &Arc<Reporter>) -> Network {
+        let connector = self.connector(reporter);
+        Network {
+            inventory,
+            connector,
+        }
     }
 
-    /// The same for an inventory that was read already.
-    pub(super) fn house_of(
+    /// Everything that a run works with. Makes the store if there is none.
+    pub(super) fn house(
         &self,
         inventory: Inventory,
         reporter: &Arc<Reporter>,
@@ -117,9 +121,8 @@ impl Setup {
         tracing::debug!(store = ?dir);
         let store = Store::open_or_create(&dir)?;
         Ok(Arc::new(House {
-            inventory,
+            network: self.network(inventory, reporter),
             store,
-            connector: self.connector(reporter),
             wait: self.global.wait,
         }))
     }

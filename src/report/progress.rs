@@ -48,7 +48,7 @@ impl Progress {
         let target = ProgressDrawTarget::stderr_with_hz(REDRAWS_PER_SECOND);
         let screen = MultiProgress::with_draw_target(target);
         let total = (hosts > TOTAL_ABOVE_HOSTS).then(|| {
-            let bar = ProgressBar::new(hosts as u64);
+            let bar = unseen(hosts as u64);
             bar.set_style(style(
                 "{prefix:.bold} {pos} of {len} hosts done, {elapsed}  {wide_msg}",
             ));
@@ -131,7 +131,7 @@ impl Progress {
     }
 
     fn start(&self, host: &HostName) {
-        let bar = ProgressBar::new(0);
+        let bar = unseen(0);
         bar.set_style(style(WAITING));
         bar.set_prefix(host.to_string());
         bar.set_message("connecting");
@@ -179,6 +179,11 @@ impl Line {
         self.bar.set_length(of_bytes);
         self.bar.set_position(bytes);
     }
+}
+
+/// A bar that draws nothing before it has its place on the screen.
+fn unseen(length: u64) -> ProgressBar {
+    ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::hidden())
 }
 
 fn style(template: &str) -> ProgressStyle {
