@@ -14,10 +14,10 @@ fn text(schema: &Value) -> String {
     serde_json::to_string_pretty(schema).expect("JSON") + "\n"
 }
 
-/// With `FLEET_UPDATE_SCHEMAS=1` the copies are written instead.
+/// With `FLEET_UPDATE=1` the copies are written instead.
 #[test]
 fn the_checked_in_schemas_are_those_of_the_types() {
-    if std::env::var_os("FLEET_UPDATE_SCHEMAS").is_some() {
+    if std::env::var_os("FLEET_UPDATE").is_some() {
         fs::create_dir_all(folder()).expect("a folder");
         for (name, schema) in schemas() {
             fs::write(folder().join(format!("{name}.json")), text(&schema)).expect("a file");
@@ -30,7 +30,11 @@ fn the_checked_in_schemas_are_those_of_the_types() {
             stale.push(name);
         }
     }
-    assert_eq!(stale, Vec::<&str>::new(), "run with FLEET_UPDATE_SCHEMAS=1");
+    assert_eq!(
+        stale,
+        Vec::<&str>::new(),
+        "refresh them with `FLEET_UPDATE=1 cargo test schema`"
+    );
     let files = fs::read_dir(folder()).expect("schemas").count();
     assert_eq!(files, schemas().len());
 }
