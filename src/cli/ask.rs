@@ -1,10 +1,23 @@
 //! Questions to the operator. They are asked on a terminal or not at all.
 
 use std::io::{self, BufRead};
+use std::process::Command;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::report::{Console, Reporter};
 use crate::ssh::{Prompter, Question, Secret};
+
+/// Whether a hidden answer is being typed: the terminal does not echo then.
+static HIDING: AtomicBool = AtomicBool::new(false);
+
+/// Makes the terminal echo again, if the program ends while a hidden answer is being typed.
+pub(super) fn restore_terminal() {
+    if HIDING.swap(false, Ordering::SeqCst) {
+        // Without `stty` there is nothing left to try.
+        drop(Command::new("stty").arg("echo").status());
+    }
+}
 
 /// Asks for passphrases and passwords, with moving lines out of the way.
 pub(super) struct Terminal {
@@ -32,10 +45,15 @@ impl Prompter for Terminal {
             Question::Passphrase { .. }
             | Question::Password { .. }
             | Question::FromServer { .. }
-            | Question::Sudo { .. } => dialoguer::Password::new()
-                .with_prompt(prompt)
-                .allow_empty_password(true)
-                .interact(),
+            | Question::Sudo { .. } => {
+                HIDING.store(true, Ordering::SeqCst);
+                let typed = dialoguer::Password::new()
+                    .with_prompt(prompt)
+                    .allow_empty_password(true)
+                    .interact();
+                HIDING.store(false, Ordering::SeqCst);
+                typed
+            }
         });
         // A terminal that went away has declined.
         answer.ok().map(Secret::new)

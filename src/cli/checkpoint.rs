@@ -73,7 +73,7 @@ pub(super) fn run(args: &Args, setup: &Setup) -> Status {
     let hosts = request.selection.of(&inventory)?.len();
     let console = &setup.console;
     let reporter = Reporter::new(Arc::clone(console), Style::of(console), hosts);
-    let house = setup.house_of(inventory, &reporter)?;
+    let house = setup.house(inventory, &reporter)?;
     let interrupt = Interrupt::new();
     let seen = Seen::default();
     let sink = seen.beside(reporter.sink());

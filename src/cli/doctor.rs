@@ -18,8 +18,7 @@ use crate::report::{self, Problem, Reporter, Table, count, json, size};
 /// Connect to hosts and tell what each source would read
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Nothing is fetched and nothing is written on the host. The store is opened as a checkpoint would
-open it. Exit status 5 if no host could be reached, 3 if some could, 1 if checkpoints would fail.
+Nothing is fetched and nothing is written. Exit status 5 if no host could be reached, 3 if some could, 1 if checkpoints would fail.
 
 Examples:
   fleet doctor dev-vm
@@ -31,13 +30,13 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args, setup: &Setup) -> Status {
     let reporter = Reporter::new(Arc::clone(&setup.console), report::Style::Silent, 0);
-    let house = setup.house(&reporter)?;
+    let network = Arc::new(setup.network(setup.inventory()?, &reporter));
     let interrupt = Interrupt::new();
     let selection = args.hosts.selection();
     let wish = interrupt.clone();
     let ended = stop::run(&interrupt, || {}, async move {
         tokio::select! {
-            reports = doctor::run(&selection, &house) => Some(reports),
+            reports = doctor::run(&selection, &network) => Some(reports),
             // Looking has no unsafe point: the first wish ends it.
             () = wish.reached(crate::engine::StopLevel::Soon) => None,
         }

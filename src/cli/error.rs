@@ -80,6 +80,8 @@ pub(super) enum Error {
         host: HostName,
         /// The fingerprints that it showed, with their algorithms.
         keys: Vec<(String, String)>,
+        /// Where they would be stored.
+        file: PathBuf,
     },
     /// The operator typed something else.
     #[error("{host} is not trusted: its name was not typed")]
@@ -130,10 +132,11 @@ impl Fault for Error {
             Self::AlreadyThere { .. } => {
                 "Nothing was written. Edit the file, or remove it first.".to_owned()
             }
-            Self::NobodyToAsk { host, keys } => match keys.first() {
+            Self::NobodyToAsk { host, keys, file } => match keys.first() {
                 Some((_, fingerprint)) => format!(
-                    "It shows {}. Compare that with the host itself (`ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` there), then run `fleet trust {host} --fingerprint {fingerprint}`.",
-                    shown_keys(keys)
+                    "It shows {}. Compare that with the host itself (`ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` there), then run `fleet trust {host} --fingerprint {fingerprint}`, which adds to {}.",
+                    shown_keys(keys),
+                    file.display()
                 ),
                 None => format!("Run `fleet trust {host}` in a terminal."),
             },
@@ -162,5 +165,72 @@ impl Fault for Error {
             }
             Self::Stopped => ExitClass::Interrupted,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use super::*;
+
+    #[test]
+    fn every_message_reads_like_this() {
+        let host = || "dev-vm".parse().expect("a name");
+        let keys = || vec![("ssh-ed25519".to_owned(), "SHA256:abc".to_owned())];
+        let denied = || io::Error::from(io::ErrorKind::PermissionDenied);
+        let file = || PathBuf::from("some/file");
+        let errors = [
+            Error::NoInventory {
+                looked: vec!["fleet.yaml".into(), "/home/a/fleet.yaml".into()],
+            },
+            Error::Inventory {
+                file: file(),
+                source: denied(),
+            },
+            Error::Inventory {
+                file: file(),
+                source: io::ErrorKind::NotFound.into(),
+            },
+            Error::NotText { file: file() },
+            Error::NoHome {
+                what: "the store",
+                option: "--store DIR",
+            },
+            Error::AlreadyThere { file: file() },
+            Error::Read {
+                file: file(),
+                source: denied(),
+            },
+            Error::Write {
+                file: file(),
+                source: denied(),
+            },
+            Error::Start(denied()),
+            Error::NobodyToAsk {
+                host: host(),
+                keys: keys(),
+                file: file(),
+            },
+            Error::NobodyToAsk {
+                host: host(),
+                keys: Vec::new(),
+                file: file(),
+            },
+            Error::NotConfirmed { host: host() },
+            Error::OtherFingerprint {
+                host: host(),
+                wanted: "SHA256:xyz".to_owned(),
+                keys: keys(),
+            },
+            Error::Stopped,
+        ];
+        let mut text = String::new();
+        for error in errors {
+            let problem = Problem::of(&error);
+            let shown = anstream::adapter::strip_str(&problem.shown()).to_string();
+            text.push_str(&format!("{}  {shown}", problem.class.code()));
+        }
+        assert_snapshot!(text);
     }
 }

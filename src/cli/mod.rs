@@ -104,6 +104,10 @@ fn tell_json(console: &Console, answer: Answer, problem: &Problem) {
         Answer::Summary => console.event(&json::WorkFailed::from(problem)),
     };
     if let Err(error) = written {
-        console.problem(&Problem::of(&error));
+        let second = Problem::of(&error);
+        // The first problem may be that nothing can be written.
+        if second != *problem {
+            console.problem(&second);
+        }
     }
 }

@@ -13,7 +13,7 @@ use tracing_subscriber::EnvFilter;
 use super::args::Global;
 use super::ask;
 use super::error::{Error, Stop};
-use crate::engine::House;
+use crate::engine::{House, Network};
 use crate::inventory::{FILE_MAX_BYTES, Inventory};
 use crate::report::{Console, Reporter};
 use crate::ssh::{self, Connector, SshConfig};
@@ -41,6 +41,7 @@ impl Setup {
     /// Reads the inventory that is meant.
     pub(super) fn inventory(&self) -> Result<Inventory, Stop> {
         let file = self.inventory_file()?;
+        tracing::debug!(inventory = ?file);
         let bytes = read(&file).map_err(|source| Error::Inventory {
             file: file.clone(),
             source,
@@ -85,6 +86,7 @@ impl Setup {
             Some(dir) => dir.clone(),
             None => self.store_dir(&self.inventory()?)?,
         };
+        tracing::debug!(store = ?dir);
         Ok(Store::open(&dir)?)
     }
 
@@ -100,22 +102,27 @@ impl Setup {
         Connector::new(config, options)
     }
 
-    /// Everything that a run works with. Makes the store if there is none.
-    pub(super) fn house(&self, reporter: &Arc<Reporter>) -> Result<Arc<House>, Stop> {
-        self.house_of(self.inventory()?, reporter)
+    /// The hosts of `inventory`, and the way to each of them.
+    pub(super) fn network(&self, inventory: Inventory, reporter: &Arc<Reporter>) -> Network {
+        let connector = self.connector(reporter);
+        Network {
+            inventory,
+            connector,
+        }
     }
 
-    /// The same for an inventory that was read already.
-    pub(super) fn house_of(
+    /// Everything that a run works with. Makes the store if there is none.
+    pub(super) fn house(
         &self,
         inventory: Inventory,
         reporter: &Arc<Reporter>,
     ) -> Result<Arc<House>, Stop> {
-        let store = Store::open_or_create(&self.store_dir(&inventory)?)?;
+        let dir = self.store_dir(&inventory)?;
+        tracing::debug!(store = ?dir);
+        let store = Store::open_or_create(&dir)?;
         Ok(Arc::new(House {
-            inventory,
+            network: self.network(inventory, reporter),
             store,
-            connector: self.connector(reporter),
             wait: self.global.wait,
         }))
     }
@@ -135,7 +142,7 @@ pub(super) fn trace(verbose: u8) {
     let filter = match verbose {
         0 => return,
         1 => "warn,fleet=debug",
-        2 => "info,fleet=trace,russh=debug",
+        2 => "debug,fleet=trace",
         _ => "trace",
     };
     tracing_subscriber::fmt()

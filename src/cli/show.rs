@@ -49,7 +49,7 @@ fn text(checkpoint: &Checkpoint, now: Timestamp) -> String {
         (
             "taken",
             format!(
-                "{} ({} ago, took {})",
+                "{}, {} ago, took {}",
                 checkpoint.started,
                 ago(checkpoint.started, now),
                 duration(took)

@@ -5,11 +5,13 @@
 
 use std::fs;
 use std::future::Future;
+use std::pin::pin;
 
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
+use super::ask;
 use super::error::{Error, Stop};
 use crate::engine::{Interrupt, StopLevel};
 
@@ -25,7 +27,7 @@ const SIGNALS: [fn() -> SignalKind; 3] = [
 /// What is dropped then leaves nothing half-sealed: only a rename makes a checkpoint visible.
 pub(super) fn run<T>(
     interrupt: &Interrupt,
-    notice: impl Fn() + Send + 'static,
+    notice: impl Fn(),
     work: impl Future<Output = T>,
 ) -> Result<Option<T>, Stop> {
     let runtime = Builder::new_multi_thread()
@@ -34,11 +36,6 @@ pub(super) fn run<T>(
         .map_err(Error::Start)?;
     let ended = runtime.block_on(async {
         let mut watchers = JoinSet::new();
-        let wish = interrupt.clone();
-        watchers.spawn(async move {
-            wish.reached(StopLevel::Soon).await;
-            notice();
-        });
         for kind in SIGNALS.map(|kind| kind()) {
             if is_ignored(kind) {
                 continue;
@@ -51,14 +48,25 @@ pub(super) fn run<T>(
                 }
             });
         }
-        Ok::<_, Error>(tokio::select! {
-            biased;
-            () = interrupt.reached(StopLevel::Now) => None,
-            ended = work => Some(ended),
-        })
+        let mut work = pin!(work);
+        let mut noticed = false;
+        loop {
+            tokio::select! {
+                biased;
+                () = interrupt.reached(StopLevel::Now) => break Ok::<_, Error>(None),
+                () = interrupt.reached(StopLevel::Soon), if !noticed => {
+                    noticed = true;
+                    notice();
+                }
+                ended = &mut work => break Ok(Some(ended)),
+            }
+        }
     });
     // Threads that still read or write files end with the process; nobody waits for them.
     runtime.shutdown_background();
+    if matches!(ended, Ok(None)) {
+        ask::restore_terminal();
+    }
     Ok(ended?)
 }
 

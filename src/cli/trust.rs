@@ -51,6 +51,11 @@ pub(super) fn run(args: &Args, setup: &Setup) -> Status {
     }
     let known = KnownHosts::read(&endpoint.known_hosts())
         .map_err(|(file, source)| Error::Read { file, source })?;
+    for place in known.odd() {
+        setup.console.warning(&format!(
+            "{place} is no line of known_hosts and is passed over"
+        ));
+    }
     let known = known.of(&endpoint.lookup());
     let mut trusted = None;
     for shown in &keys {
@@ -160,6 +165,7 @@ fn confirm(
         return Err(Error::NobodyToAsk {
             host: name(),
             keys: pairs(),
+            file: file.to_owned(),
         }
         .into());
     }

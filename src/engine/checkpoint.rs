@@ -213,7 +213,7 @@ fn meant<'a>(
     house: &'a House,
     sink: &Sink,
 ) -> Result<Vec<&'a Host>, RequestError> {
-    let selected = request.selection.of(&house.inventory)?;
+    let selected = request.selection.of(&house.network.inventory)?;
     if selected.iter().all(|host| host.sources.is_empty()) {
         let hosts = selected.iter().map(|host| host.name.clone()).collect();
         return Err(RequestError::NoSources { hosts });
@@ -297,7 +297,7 @@ async fn gather(
     sink: &Sink,
 ) -> Result<Gathered, checkpoint::Error> {
     let lock = house.lock(&host.name).await?;
-    let (session, address) = house.reach(host).await?;
+    let (session, address) = house.network.reach(host).await?;
     sink(Event::Connected {
         host: host.name.clone(),
         user: session.user().to_owned(),

@@ -13,7 +13,7 @@ use crate::inventory::Host;
 use crate::name::HostName;
 use crate::ssh;
 
-use super::{House, Selection, SelectionError};
+use super::{Network, Selection, SelectionError};
 
 /// What was found out about one host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,24 +58,27 @@ impl Report {
 /// # Errors
 ///
 /// [`SelectionError`] if no host is meant; whatever happens to a host is in its [`Report`].
-pub async fn run(selection: &Selection, house: &Arc<House>) -> Result<Vec<Report>, SelectionError> {
+pub async fn run(
+    selection: &Selection,
+    network: &Arc<Network>,
+) -> Result<Vec<Report>, SelectionError> {
     let mut tasks = JoinSet::new();
     for (index, host) in selection
-        .of(&house.inventory)?
+        .of(&network.inventory)?
         .into_iter()
         .cloned()
         .enumerate()
     {
-        let house = Arc::clone(house);
-        tasks.spawn(async move { (index, one(&host, &house).await) });
+        let network = Arc::clone(network);
+        tasks.spawn(async move { (index, one(&host, &network).await) });
     }
     let mut reports = tasks.join_all().await;
     reports.sort_by_key(|(index, _)| *index);
     Ok(reports.into_iter().map(|(_, report)| report).collect())
 }
 
-async fn one(host: &Host, house: &House) -> Report {
-    look(host, house).await.unwrap_or_else(|error| Report {
+async fn one(host: &Host, network: &Network) -> Report {
+    look(host, network).await.unwrap_or_else(|error| Report {
         host: host.name.clone(),
         address: String::new(),
         user: String::new(),
@@ -86,8 +89,8 @@ async fn one(host: &Host, house: &House) -> Report {
     })
 }
 
-async fn look(host: &Host, house: &House) -> Result<Report, ssh::Error> {
-    let (session, address) = house.reach(host).await?;
+async fn look(host: &Host, network: &Network) -> Result<Report, ssh::Error> {
+    let (session, address) = network.reach(host).await?;
     let probe = checkpoint::probe(&session, host.sources.iter().any(|source| source.sudo)).await?;
     let findings = doctor::examine(&probe, Timestamp::now());
     let sources = checkpoint::preview(host, &session, &probe).await;

@@ -8,14 +8,33 @@ use crate::name::HostName;
 use crate::ssh::{self, Connector, ReadSession};
 use crate::store::{self, HostLock, Store};
 
-/// The inventory, the store, and the way to the hosts.
-pub struct House {
+/// The hosts, and the way to each of them.
+pub struct Network {
     /// The hosts.
     pub inventory: Inventory,
-    /// Where checkpoints are kept.
-    pub store: Store,
     /// Makes connections, and shares bastions among them.
     pub connector: Connector,
+}
+
+impl Network {
+    /// Connects to `host`, and tells the `address:port` at which it was reached.
+    ///
+    /// # Errors
+    ///
+    /// [`ssh::Error`], up to and including authentication.
+    pub(super) async fn reach(&self, host: &Host) -> Result<(ReadSession, String), ssh::Error> {
+        let endpoint = self.connector.endpoint(&self.inventory, host).await?;
+        let session = self.connector.connect_to(&endpoint, host.limits).await?;
+        Ok((session, format!("{}:{}", endpoint.address, endpoint.port)))
+    }
+}
+
+/// The hosts, and the place for what is captured of them.
+pub struct House {
+    /// The hosts, and the way to each of them.
+    pub network: Network,
+    /// Where checkpoints are kept.
+    pub store: Store,
     /// How long to wait for a locked host; none: not at all.
     pub wait: Option<Duration>,
 }
@@ -43,16 +62,5 @@ impl House {
         .expect("locking does not panic");
         drop(given_up);
         lock
-    }
-
-    /// Connects to `host`, and tells the `address:port` at which it was reached.
-    ///
-    /// # Errors
-    ///
-    /// [`ssh::Error`], up to and including authentication.
-    pub(super) async fn reach(&self, host: &Host) -> Result<(ReadSession, String), ssh::Error> {
-        let endpoint = self.connector.endpoint(&self.inventory, host).await?;
-        let session = self.connector.connect_to(&endpoint, host.limits).await?;
-        Ok((session, format!("{}:{}", endpoint.address, endpoint.port)))
     }
 }

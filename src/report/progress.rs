@@ -17,6 +17,11 @@ const TOTAL_ABOVE_HOSTS: usize = 8;
 
 const REDRAWS_PER_SECOND: u8 = 10;
 
+/// Until it is known how much there is to fetch.
+const WAITING: &str = "{prefix:.bold} {spinner} {wide_msg}";
+
+const FETCHING: &str = "{prefix:.bold} {bar:16} {binary_bytes:>10} of {binary_total_bytes:<10} {binary_bytes_per_sec:>12}  {wide_msg}";
+
 /// Draws on standard error.
 #[derive(Debug)]
 pub(super) struct Progress {
@@ -43,7 +48,7 @@ impl Progress {
         let target = ProgressDrawTarget::stderr_with_hz(REDRAWS_PER_SECOND);
         let screen = MultiProgress::with_draw_target(target);
         let total = (hosts > TOTAL_ABOVE_HOSTS).then(|| {
-            let bar = ProgressBar::new(hosts as u64);
+            let bar = unseen(hosts as u64);
             bar.set_style(style(
                 "{prefix:.bold} {pos} of {len} hosts done, {elapsed}  {wide_msg}",
             ));
@@ -72,6 +77,10 @@ impl Progress {
                 fetch_bytes,
                 ..
             } => self.change(host, |line| {
+                if line.parts.is_empty() {
+                    line.bar.set_style(style(FETCHING));
+                    line.bar.reset_eta();
+                }
                 line.parts.entry(part.clone()).or_default().of_bytes = *fetch_bytes;
                 line.draw();
             }),
@@ -122,10 +131,8 @@ impl Progress {
     }
 
     fn start(&self, host: &HostName) {
-        let bar = ProgressBar::new(0);
-        bar.set_style(style(
-            "{prefix:.bold} {bar:16} {binary_bytes:>10} of {binary_total_bytes:<10} {binary_bytes_per_sec:>12}  {wide_msg}",
-        ));
+        let bar = unseen(0);
+        bar.set_style(style(WAITING));
         bar.set_prefix(host.to_string());
         bar.set_message("connecting");
         let bar = match &self.total {
@@ -174,6 +181,62 @@ impl Line {
     }
 }
 
+/// A bar that draws nothing before it has its place on the screen.
+fn unseen(length: u64) -> ProgressBar {
+    ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::hidden())
+}
+
 fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).expect("the template is a constant of this file")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn started(name: &str) -> Event {
+        Event::HostStarted {
+            host: name.parse().expect("a name"),
+        }
+    }
+
+    #[test]
+    fn a_total_line_stands_below_more_than_eight_hosts() {
+        assert!(Progress::new(8).total.is_none());
+        let progress = Progress::new(9);
+        progress.tell(&started("a"));
+        progress.end(&"a".parse().expect("a name"));
+        assert_eq!(progress.total.map(|bar| bar.position()), Some(1));
+    }
+
+    #[test]
+    fn a_hosts_line_adds_up_its_parts() {
+        let progress = Progress::new(1);
+        progress.tell(&started("a"));
+        let host: HostName = "a".parse().expect("a name");
+        for (part, fetch_bytes, bytes) in [("x", 10, 4), ("y", 20, 6)] {
+            let part: SourceName = part.parse().expect("a name");
+            progress.tell(&Event::Scanned {
+                host: host.clone(),
+                part: part.clone(),
+                files: 1,
+                bytes: 100,
+                fetch_bytes,
+            });
+            progress.tell(&Event::Progress {
+                host: host.clone(),
+                part,
+                bytes,
+                path: "/p".parse().expect("a path"),
+            });
+        }
+        let (position, length) = {
+            let hosts = progress.lock();
+            let bar = &hosts[&host].bar;
+            (bar.position(), bar.length())
+        };
+        assert_eq!((position, length), (10, Some(30)));
+        progress.finish();
+        assert!(progress.lock().is_empty());
+    }
 }

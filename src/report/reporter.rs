@@ -65,17 +65,16 @@ impl Reporter {
 
     /// Shows one thing that happened.
     pub fn tell(&self, event: &Event) {
+        match event {
+            Event::Progress { .. } => tracing::trace!(?event),
+            event => tracing::debug!(?event),
+        }
         match &self.face {
             Face::Silent => {}
             Face::Moving(progress) => progress.tell(event),
             Face::Plain(lines) => lines.tell(event),
-            Face::Json => {
-                let line = json::Event::from(event);
-                if let Err(error) = self.console.event(&line) {
-                    self.console
-                        .warning(&format!("can't write an event: {error}"));
-                }
-            }
+            // The summary goes the same way, and its failure is told once for all.
+            Face::Json => drop(self.console.event(&json::Event::from(event))),
         }
     }
 

@@ -3,7 +3,6 @@
 //! Every step has a limit. What was tried, and why it failed, is told; secrets are not.
 
 use std::collections::HashSet;
-use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,17 +10,18 @@ use std::time::Duration;
 use russh::client::{AuthResult, KeyboardInteractiveAuthResponse};
 use russh::keys::agent::AgentIdentity;
 use russh::keys::agent::client::AgentClient;
-use russh::keys::ssh_key::private::KeypairData;
 use russh::keys::{Algorithm, Certificate, HashAlg, PrivateKey, PrivateKeyWithHashAlg, PublicKey};
 use russh::{MethodKind, MethodSet};
 use tokio::net::UnixStream;
 
-use super::error::{Attempt, AuthenticationFailure, Error};
+use super::error::Error;
 use super::known_hosts::fingerprint;
 use super::link::{Handle, Link};
 use super::options::{Question, Secret};
 use super::prompts::{Prompts, TRIES_MAX};
+use super::refusal::{Attempt, AuthenticationFailure};
 use super::resolve::Endpoint;
+use super::signer::FileSigner;
 
 /// One login on one connection.
 pub(super) struct Login<'a> {
@@ -466,53 +466,4 @@ async fn configured_keys(identities: &[PathBuf]) -> HashSet<String> {
         }
     }
     keys
-}
-
-/// Signs with a key from a file; for certificates, where russh itself would sign RSA with SHA-1.
-struct FileSigner {
-    key: Arc<PrivateKey>,
-    hash: Option<HashAlg>,
-}
-
-/// A signature could not be made.
-#[derive(Debug, thiserror::Error)]
-enum SignError {
-    #[error("the connection is gone")]
-    Send(#[from] russh::SendError),
-    #[error("can't sign")]
-    Sign(#[from] russh::keys::signature::Error),
-    #[error("can't encode the signature")]
-    Encode(#[from] russh::keys::ssh_encoding::Error),
-    #[error("can't encode the signature")]
-    Key(#[from] russh::keys::ssh_key::Error),
-}
-
-impl From<Infallible> for SignError {
-    fn from(never: Infallible) -> Self {
-        match never {}
-    }
-}
-
-impl russh::Signer for FileSigner {
-    type Error = SignError;
-
-    async fn auth_sign(
-        &mut self,
-        _: &AgentIdentity,
-        _: Option<HashAlg>,
-        mut to_sign: Vec<u8>,
-    ) -> Result<Vec<u8>, Self::Error> {
-        use russh::keys::signature::Signer as _;
-        use russh::keys::ssh_encoding::Encode as _;
-
-        let signature: russh::keys::ssh_key::Signature = match self.key.key_data() {
-            KeypairData::Rsa(pair) => (pair, self.hash).try_sign(&to_sign)?,
-            _ => self.key.try_sign(&to_sign)?,
-        };
-        // What is asked for is the signed data with the signature behind it, as a string.
-        let mut blob = Vec::new();
-        signature.encode(&mut blob)?;
-        blob.as_slice().encode(&mut to_sign)?;
-        Ok(to_sign)
-    }
 }

@@ -1,10 +1,9 @@
 //! What can go wrong on the way to a host, and on the way back.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::known_hosts::Place;
+use super::refusal::{AuthenticationFailure, HostKeyRefusal};
 use crate::fault::{ExitClass, Fault};
 
 /// A failure that one host's connection, or one command on it, ended with. Cheap to clone, because
@@ -220,134 +219,6 @@ pub enum ForwardRefusal {
     Other,
 }
 
-/// The host key of a host isn't trusted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HostKeyRefusal {
-    /// The host.
-    pub host: String,
-    /// The name under which it was looked up.
-    pub lookup: String,
-    /// What kind of key it showed.
-    pub algorithm: String,
-    /// The fingerprint of that.
-    pub shown: String,
-    /// What is wrong with it.
-    pub problem: HostKeyProblem,
-}
-
-/// What is wrong with a host key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum HostKeyProblem {
-    /// No line of the files knows the host.
-    Unknown,
-    /// It has another key.
-    Changed {
-        /// Where that stands.
-        place: Place,
-        /// The known fingerprint.
-        known: String,
-    },
-    /// It has keys of other kinds.
-    ChangedAlgorithm {
-        /// Where one of them stands.
-        place: Place,
-        /// Its kind.
-        algorithm: String,
-        /// Its fingerprint.
-        known: String,
-    },
-    /// The key was revoked.
-    Revoked {
-        /// Where it says so.
-        place: Place,
-    },
-    /// The certificate isn't good.
-    Certificate {
-        /// Where its authority stands.
-        place: Place,
-        /// What is wrong with it.
-        why: String,
-    },
-}
-
-impl fmt::Display for HostKeyRefusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            host,
-            lookup,
-            algorithm,
-            shown,
-            problem,
-        } = self;
-        match problem {
-            HostKeyProblem::Unknown => write!(
-                f,
-                "the host key of {host} is not known: it shows {algorithm} {shown}, and no known_hosts file knows `{lookup}`"
-            ),
-            HostKeyProblem::Changed { place, known } => write!(
-                f,
-                "the host key of {host} has changed: it shows {algorithm} {shown}, {place} says {known}"
-            ),
-            HostKeyProblem::ChangedAlgorithm {
-                place,
-                algorithm: known_algorithm,
-                known,
-            } => write!(
-                f,
-                "the host key of {host} has changed its kind: it shows {algorithm} {shown}, {place} says {known_algorithm} {known}"
-            ),
-            HostKeyProblem::Revoked { place } => write!(
-                f,
-                "the host key of {host} was revoked: it shows {algorithm} {shown}, revoked at {place}"
-            ),
-            HostKeyProblem::Certificate { place, why } => write!(
-                f,
-                "the host certificate of {host} is refused: {why} (key {algorithm} {shown}, authority at {place})"
-            ),
-        }
-    }
-}
-
-/// What was tried to log in, and why each failed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AuthenticationFailure {
-    /// The host.
-    pub host: String,
-    /// The account.
-    pub user: String,
-    /// One after the other.
-    pub tried: Vec<Attempt>,
-    /// The server gave up on us, or was too slow.
-    pub ended: Option<String>,
-}
-
-/// One way to log in that failed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Attempt {
-    /// What.
-    pub what: String,
-    /// Why.
-    pub why: String,
-}
-
-impl fmt::Display for AuthenticationFailure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} does not let {} in", self.host, self.user)?;
-        let mut separator = ": ";
-        for attempt in &self.tried {
-            write!(f, "{separator}{} ({})", attempt.what, attempt.why)?;
-            separator = ", ";
-        }
-        if self.tried.is_empty() {
-            write!(f, ": there was nothing to try")?;
-        }
-        if let Some(ended) = &self.ended {
-            write!(f, "; {ended}")?;
-        }
-        Ok(())
-    }
-}
-
 fn seconds(duration: &Duration) -> String {
     format!("{} s", duration.as_secs_f64())
 }
@@ -428,25 +299,102 @@ impl Fault for Error {
     }
 }
 
-impl HostKeyRefusal {
-    fn mend(&self) -> String {
-        let Self { host, lookup, .. } = self;
-        match &self.problem {
-            HostKeyProblem::Unknown => {
-                format!("Compare the fingerprint with the host's own, then run `fleet trust {host}`.")
-            }
-            HostKeyProblem::Changed { place, .. }
-            | HostKeyProblem::ChangedAlgorithm { place, .. } => format!(
-                "Someone may be in between. If the host was really set up anew, run `ssh-keygen -R '{lookup}' -f {}` and then `fleet trust {host}`.",
-                place.file.display()
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fault::chain;
+
+    /// Every failure that no test on a real server reaches, as the operator reads it.
+    #[test]
+    fn every_failure_says_what_why_and_how_to_mend_it() {
+        let host = || "web".to_owned();
+        let cases = [
+            (
+                Error::Stalled {
+                    host: host(),
+                    after: Duration::from_secs(60),
+                },
+                vec!["web sent nothing for 60 s"],
+                Some(
+                    "Raise `stall_timeout` in the inventory if the host may be silent for so long.",
+                ),
+                ExitClass::Unreachable,
             ),
-            HostKeyProblem::Revoked { .. } => {
-                "Do not connect. Give the host a new key, and learn from whoever revoked this one why."
-                    .to_owned()
-            }
-            HostKeyProblem::Certificate { .. } => {
-                "Have the authority sign a new host certificate.".to_owned()
-            }
+            (
+                Error::NoStatus { host: host() },
+                vec!["web didn't say how the command ended"],
+                None,
+                ExitClass::Failed,
+            ),
+            (
+                Error::NotBegun {
+                    host: host(),
+                    status: None,
+                    source: Cause("it said nothing".to_owned()),
+                },
+                vec![
+                    "web did not run the command (exit status unknown)",
+                    "it said nothing",
+                ],
+                Some("Is the account's shell a shell? `ssh web true` should print nothing."),
+                ExitClass::Failed,
+            ),
+            (
+                Error::SudoRefused {
+                    host: host(),
+                    user: "ops".to_owned(),
+                },
+                vec!["sudo on web wants a password of ops"],
+                Some(
+                    "Run fleet in a terminal to be asked for it, or let ops run it without one (`NOPASSWD` in sudoers).",
+                ),
+                ExitClass::Failed,
+            ),
+            (
+                Error::Forward {
+                    host: host(),
+                    via: "bastion".to_owned(),
+                    address: "10.0.0.1:22".to_owned(),
+                    source: ForwardRefusal::Other,
+                },
+                vec!["bastion opens no way to 10.0.0.1:22", "it refused"],
+                Some("Check that the target is up and can be reached from bastion."),
+                ExitClass::Unreachable,
+            ),
+            (
+                Error::File {
+                    file: "/kh".into(),
+                    source: Cause("denied".to_owned()),
+                },
+                vec!["can't use /kh", "denied"],
+                None,
+                ExitClass::Failed,
+            ),
+        ];
+        for (error, texts, hint, class) in cases {
+            assert_eq!(chain(&error), texts);
+            assert_eq!(error.hint().as_deref(), hint);
+            assert_eq!(error.exit_class(), class);
+        }
+    }
+
+    #[test]
+    fn causes_are_told_in_words_of_ours() {
+        let cases = [
+            (russh::Error::HUP, "the other side closed the connection"),
+            (russh::Error::Version, "the other side doesn't speak SSH 2"),
+            (
+                russh::Error::NoCommonAlgo {
+                    kind: russh::AlgorithmKind::Kex,
+                    ours: Vec::new(),
+                    theirs: vec!["old-one".to_owned(), "older".to_owned()],
+                },
+                "no common kex algorithm; the host has old-one, older",
+            ),
+            (russh::Error::WrongServerSig, "wrong server signature"),
+        ];
+        for (error, text) in cases {
+            assert_eq!(Cause::from(&error).to_string(), text);
         }
     }
 }

@@ -11,28 +11,34 @@
 
 mod auth;
 mod connector;
+mod drive;
 mod error;
 mod frame;
+mod handshake;
 pub mod known_hosts;
 mod link;
 mod options;
 mod prompts;
+mod refusal;
 pub mod resolve;
 mod running;
+mod said;
 mod session;
+mod signer;
 mod stderr;
 mod tokens;
 mod transport;
 pub mod trust;
+mod write;
 
 pub use connector::Connector;
-pub use error::{
-    Attempt, AuthenticationFailure, Cause, Error, ForwardRefusal, HostKeyProblem, HostKeyRefusal,
-};
+pub use error::{Cause, Error, ForwardRefusal};
 pub use options::{Options, Prompter, Question, Secret};
+pub use refusal::{Attempt, AuthenticationFailure, HostKeyProblem, HostKeyRefusal};
 pub use resolve::{Endpoint, Hop, SshConfig};
 pub use running::{Body, Completion, Exit, Running};
 /// A host's public key.
 pub use russh::keys::PublicKey;
-pub use session::{Input, OpenError, Output, ReadSession, WriteSession};
+pub use session::{Input, Output, ReadSession};
 pub use stderr::Stderr;
+pub use write::{OpenError, WriteSession};

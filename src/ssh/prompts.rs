@@ -17,9 +17,12 @@ pub(super) const TRIES_MAX: usize = 3;
 pub(super) struct Prompts {
     prompter: Option<Arc<dyn Prompter>>,
     terminal: Mutex<()>,
-    keys: Mutex<HashMap<PathBuf, Arc<Mutex<Option<KeyOutcome>>>>>,
-    sudo: Mutex<HashMap<(String, String), Arc<Mutex<Option<Secret>>>>>,
+    keys: Mutex<HashMap<PathBuf, Place<KeyOutcome>>>,
+    sudo: Mutex<HashMap<(String, String), Place<Secret>>>,
 }
+
+/// A place for one answer; whoever fills it holds it meanwhile.
+type Place<T> = Arc<Mutex<Option<T>>>;
 
 /// A key, or why there is none.
 pub(super) type KeyOutcome = Result<Arc<PrivateKey>, String>;
@@ -48,9 +51,8 @@ impl Prompts {
         answer.ok().flatten()
     }
 
-    /// The place for the sudo password of one account on one host. Whoever fills it holds it
-    /// meanwhile, so that it is asked for once.
-    pub(super) async fn sudo(&self, host: &str, user: &str) -> Arc<Mutex<Option<Secret>>> {
+    /// The place for the sudo password of one account on one host, so that it is asked for once.
+    pub(super) async fn sudo(&self, host: &str, user: &str) -> Place<Secret> {
         let key = (host.to_owned(), user.to_owned());
         Arc::clone(self.sudo.lock().await.entry(key).or_default())
     }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::error::Error;
 use super::known_hosts::lookup_name;
+use super::said::{DEFAULTS, Jump, Said};
 use super::tokens::Tokens;
 use crate::inventory::{Host, Inventory};
 use crate::name::HostName;
@@ -368,117 +369,6 @@ impl SshConfig {
     }
 }
 
-/// What ssh has built in, in the words of `ssh -G`.
-const DEFAULTS: &str = "identityfile ~/.ssh/id_rsa
-identityfile ~/.ssh/id_ecdsa
-identityfile ~/.ssh/id_ecdsa_sk
-identityfile ~/.ssh/id_ed25519
-identityfile ~/.ssh/id_ed25519_sk
-userknownhostsfile ~/.ssh/known_hosts ~/.ssh/known_hosts2
-globalknownhostsfile /etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2
-";
-
-/// What `ssh -G` says of a host.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Said {
-    hostname: Option<String>,
-    port: Option<u16>,
-    user: Option<String>,
-    identities: Vec<String>,
-    identity_agent: Option<String>,
-    identities_only: bool,
-    certificates: Vec<String>,
-    user_known_hosts: Vec<String>,
-    global_known_hosts: Vec<String>,
-    hash_known_hosts: bool,
-    host_key_alias: Option<String>,
-    proxy_jump: Option<String>,
-    proxy_command: Option<String>,
-}
-
-impl Said {
-    fn parse(text: &str) -> Self {
-        let mut said = Self::default();
-        for line in text.lines() {
-            let Some((key, value)) = line.split_once(' ') else {
-                continue;
-            };
-            let words = || value.split_whitespace().map(str::to_owned).collect();
-            match key {
-                "hostname" => said.hostname = Some(value.to_owned()),
-                "port" => said.port = value.parse().ok(),
-                "user" => said.user = Some(value.to_owned()),
-                "identityfile" => said.identities.push(value.to_owned()),
-                "identityagent" => said.identity_agent = Some(value.to_owned()),
-                "identitiesonly" => said.identities_only = value == "yes",
-                "certificatefile" => said.certificates.push(value.to_owned()),
-                "userknownhostsfile" => said.user_known_hosts = words(),
-                "globalknownhostsfile" => said.global_known_hosts = words(),
-                "hashknownhosts" => said.hash_known_hosts = value == "yes",
-                "hostkeyalias" => said.host_key_alias = Some(value.to_owned()),
-                "proxyjump" => said.proxy_jump = Some(value.to_owned()),
-                "proxycommand" => said.proxy_command = Some(value.to_owned()),
-                // ssh says a hundred things more, and newer ones say new things.
-                _ => {}
-            }
-        }
-        said
-    }
-}
-
-/// One host of `ssh -J`: `[user@]host[:port]`, `[user@][address]:port` or `ssh://…`.
-#[derive(Debug, PartialEq, Eq)]
-struct Jump {
-    user: Option<String>,
-    host: String,
-    port: Option<u16>,
-}
-
-impl Jump {
-    fn parse(text: &str) -> Option<Self> {
-        let text = text.strip_prefix("ssh://").unwrap_or(text);
-        let text = text.strip_suffix('/').unwrap_or(text);
-        let (user, place) = match text.rsplit_once('@') {
-            Some((user, place)) => (Some(user), place),
-            None => (None, text),
-        };
-        let (host, port) = if let Some(rest) = place.strip_prefix('[') {
-            let (host, rest) = rest.split_once(']')?;
-            match rest.strip_prefix(':') {
-                Some(port) => (host, Some(port)),
-                None if rest.is_empty() => (host, None),
-                None => return None,
-            }
-        } else if place.matches(':').count() > 1 {
-            (place, None)
-        } else {
-            match place.split_once(':') {
-                Some((host, port)) => (host, Some(port)),
-                None => (place, None),
-            }
-        };
-        let port = match port {
-            Some(port) => Some(port.parse().ok().filter(|port| *port != 0)?),
-            None => None,
-        };
-        let fine = |word: &str| {
-            !word.is_empty()
-                && !word.starts_with('-')
-                && word
-                    .chars()
-                    .all(|c| c.is_ascii_graphic() && !"\"'`$\\;&<>|(){}".contains(c))
-        };
-        if !fine(host) || !user.is_none_or(fine) {
-            return None;
-        }
-        Some(Self {
-            user: user.map(str::to_owned),
-            host: host.to_owned(),
-            port,
-        })
-    }
-}
-
 /// The user's home, as ssh finds it: where the account says, or else the environment.
 pub(super) fn home() -> Option<PathBuf> {
     std::env::home_dir().filter(|home| home.is_absolute() && home != Path::new("/nonexistent"))
@@ -490,66 +380,4 @@ fn local_user() -> String {
         .find_map(|variable| std::env::var(variable).ok())
         .filter(|user| !user.is_empty())
         .unwrap_or_else(|| "root".to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_jump_is_what_ssh_takes() {
-        let jump = |text| {
-            Jump::parse(text).map(|jump| {
-                (
-                    jump.user.unwrap_or_default(),
-                    jump.host,
-                    jump.port.unwrap_or_default(),
-                )
-            })
-        };
-        let is = |user: &str, host: &str, port| Some((user.to_owned(), host.to_owned(), port));
-        assert_eq!(jump("bastion"), is("", "bastion", 0));
-        assert_eq!(jump("ops@bastion:2222"), is("ops", "bastion", 2222));
-        assert_eq!(jump("ops@[fe80::1]:22"), is("ops", "fe80::1", 22));
-        assert_eq!(jump("fe80::1"), is("", "fe80::1", 0));
-        assert_eq!(jump("ssh://ops@bastion:2222/"), is("ops", "bastion", 2222));
-        assert_eq!(jump("a@b@bastion"), is("a@b", "bastion", 0));
-        for text in [
-            "",
-            "-oProxyCommand=x",
-            "u@",
-            "host:",
-            "host:0",
-            "host:x",
-            "a b",
-            "$(id)",
-            "[x",
-        ] {
-            assert_eq!(jump(text), None, "{text}");
-        }
-    }
-
-    #[test]
-    fn what_ssh_says_is_read_line_by_line() {
-        let said = Said::parse(
-            "host x\nuser bob\nhostname 10.0.0.1\nport 2222\nidentityfile ~/.ssh/a b\n\
-             identitiesonly yes\nuserknownhostsfile /a /b\nhashknownhosts yes\nproxyjump u@a:22,b\n\
-             hostkeyalias web\nfuture option\n",
-        );
-        assert_eq!(
-            said,
-            Said {
-                hostname: Some("10.0.0.1".to_owned()),
-                port: Some(2222),
-                user: Some("bob".to_owned()),
-                identities: vec!["~/.ssh/a b".to_owned()],
-                identities_only: true,
-                user_known_hosts: vec!["/a".to_owned(), "/b".to_owned()],
-                hash_known_hosts: true,
-                host_key_alias: Some("web".to_owned()),
-                proxy_jump: Some("u@a:22,b".to_owned()),
-                ..Said::default()
-            }
-        );
-    }
 }

@@ -1,5 +1,4 @@
-//! Sessions: what can be done with a connection. One kind only reads; the other is opened with the
-//! guard's permit.
+//! A session that only reads: what fleet can do with a connection to any host.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,16 +6,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use russh::{ChannelOpenFailure, client};
 
-use super::connector::{Connection, Connector};
+use super::connector::Connection;
+use super::drive::Start;
 use super::error::{Cause, Error};
 use super::known_hosts::fingerprint;
 use super::options::{Question, Secret};
 use super::prompts::{Prompts, TRIES_MAX};
-use super::running::{Exit, Running, Start};
+use super::running::{Exit, Running};
 use super::stderr::Stderr;
-use crate::fault::Fault;
-use crate::guard::{ReadCommand, Sudo, WritePermit};
-use crate::inventory::{Host, Inventory};
+use crate::guard::{ReadCommand, Sudo};
 
 /// A refused session is asked for again this often: sshd frees places late.
 const OPENS_MAX: u32 = 20;
@@ -195,7 +193,8 @@ impl ReadSession {
             .prompts
             .sudo(&self.connection.name, &self.connection.user)
             .await;
-        if let Some(password) = slot.lock().await.clone() {
+        let known = slot.lock().await.clone();
+        if let Some(password) = known {
             return self
                 .start(command, Sudo::Password, Some(&password), input)
                 .await;
@@ -363,93 +362,4 @@ fn nonce() -> String {
         }
     }
     format!("fleet-{}", data_encoding::HEXLOWER.encode(&bytes))
-}
-
-/// A connection to a host that may be written, opened with the guard's permit. It has no method that
-/// writes yet.
-///
-/// Without a permit there is none:
-///
-/// ```compile_fail,E0061
-/// async fn sneak(connector: &fleet::ssh::Connector, inventory: &fleet::inventory::Inventory) {
-///     let _ = fleet::ssh::WriteSession::open(connector, inventory).await;
-/// }
-/// ```
-///
-/// ```compile_fail,E0451
-/// fn sneak(reader: fleet::ssh::ReadSession, permit: fleet::guard::WritePermit) -> fleet::ssh::WriteSession {
-///     fleet::ssh::WriteSession { reader, permit }
-/// }
-/// ```
-#[derive(Debug)]
-pub struct WriteSession {
-    reader: ReadSession,
-    permit: WritePermit,
-}
-
-/// A session that writes could not be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// The permit is for another host.
-    #[error("the permit is for {permitted}, not for {asked}")]
-    OtherHost {
-        /// The host of the permit.
-        permitted: String,
-        /// The host that was asked for.
-        asked: String,
-    },
-    /// No connection.
-    #[error(transparent)]
-    Ssh(#[from] Error),
-}
-
-impl Fault for OpenError {
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::OtherHost { .. } => None,
-            Self::Ssh(error) => error.hint(),
-        }
-    }
-
-    fn exit_class(&self) -> crate::fault::ExitClass {
-        match self {
-            Self::OtherHost { .. } => crate::fault::ExitClass::Refused,
-            Self::Ssh(error) => error.exit_class(),
-        }
-    }
-}
-
-impl WriteSession {
-    /// Connects to the host of `permit`, which is used up.
-    ///
-    /// # Errors
-    ///
-    /// [`OpenError::OtherHost`] if `host` isn't the permit's; else as [`Connector::connect`].
-    pub async fn open(
-        permit: WritePermit,
-        connector: &Connector,
-        inventory: &Inventory,
-        host: &Host,
-    ) -> Result<Self, OpenError> {
-        if *permit.host() != host.name {
-            return Err(OpenError::OtherHost {
-                permitted: permit.host().to_string(),
-                asked: host.name.to_string(),
-            });
-        }
-        let reader = connector.connect(inventory, host).await?;
-        Ok(Self { reader, permit })
-    }
-
-    /// The same connection, for reading.
-    #[must_use]
-    pub fn reader(&self) -> &ReadSession {
-        &self.reader
-    }
-
-    /// What it may be used for.
-    #[must_use]
-    pub fn permit(&self) -> &WritePermit {
-        &self.permit
-    }
 }

@@ -8,7 +8,7 @@ use fleet::ssh::{Connector, Error, Hop, Input, Options};
 
 use super::{connector, fetch_plain, list, probe};
 use crate::support::proxy::{Faults, Proxy};
-use crate::support::sshd::{Sshd, free_port, inventory, user};
+use crate::support::sshd::{Sshd, inventory, user};
 
 /// Both servers know each other's keys under the addresses that a jump uses.
 fn trust(target: &Sshd, others: &[&Sshd]) {
@@ -339,6 +339,5 @@ async fn the_inventory_beats_ssh_config_and_circles_are_told() -> Result<(), Err
             folder.path().join("missing").display()
         )
     );
-    drop(free_port());
     Ok(())
 }

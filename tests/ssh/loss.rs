@@ -225,7 +225,7 @@ async fn silence_in_the_middle_is_a_stall_for_all_commands() -> Result<(), Error
 async fn a_silent_command_ends_with_its_connection() -> Result<(), Error> {
     let Some(sshd) = Sshd::builder()
         // Stands for a find that meets nothing it may print for hours.
-        .option("ForceCommand eval \"$(printf %s \"$SSH_ORIGINAL_COMMAND\" | sed 's/find -H/sleep 1000; find -H/')\"")
+        .option("ForceCommand eval \"$(printf %s \"$SSH_ORIGINAL_COMMAND\" | sed 's/find -P/sleep 1000; find -P/')\"")
         .start()
     else {
         return Ok(());
@@ -288,16 +288,14 @@ async fn a_slow_network_is_no_broken_one() -> Result<(), Error> {
     let Some(sshd) = Sshd::builder().start() else {
         return Ok(());
     };
-    let proxy = Proxy::start(
-        sshd.port,
-        Faults {
-            delay: Duration::from_millis(20),
-            rate: 4 << 20,
-            ..Faults::default()
-        },
-    );
+    let proxy = Proxy::start(sshd.port, Faults::default());
     let host = behind(&sshd, &proxy);
     let session = through(&sshd, &host).await?;
+    proxy.set(Faults {
+        delay: Duration::from_millis(20),
+        rate: 4 << 20,
+        ..Faults::default()
+    });
     let file = sshd.folder().join("file");
     std::fs::write(&file, vec![b'x'; 1 << 20]).expect("a file");
     let output = session
@@ -305,5 +303,6 @@ async fn a_slow_network_is_no_broken_one() -> Result<(), Error> {
         .await?;
     assert_eq!(output.status, 0);
     assert!(output.stdout.len() > 1 << 20);
+    assert!(proxy.down_bytes() > 1 << 20 && proxy.up_bytes() < 1 << 20);
     Ok(())
 }

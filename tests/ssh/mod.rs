@@ -12,6 +12,7 @@ mod host_keys;
 mod known_hosts;
 mod login;
 mod loss;
+mod typed;
 
 /// A connector that reads nothing but the server's own configuration.
 fn connector(sshd: &Sshd) -> Connector {

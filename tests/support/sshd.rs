@@ -17,6 +17,10 @@ use fleet::ssh::SshConfig;
 /// Where the server is; none, and the tests that need it are skipped, loudly.
 ///
 /// With `FLEET_TEST_REQUIRE=1` nothing is skipped: the test fails.
+#[expect(
+    clippy::print_stderr,
+    reason = "whoever runs the tests must see what they did not try"
+)]
 pub(crate) fn installed(program: &str) -> Option<PathBuf> {
     let found = std::env::var_os("PATH")
         .map(|path| std::env::split_paths(&path).collect::<Vec<_>>())
@@ -160,6 +164,8 @@ impl Builder {
                    KbdInteractiveAuthentication no\nPermitRootLogin yes\nUseDNS no\n\
                    MaxStartups 200\nPrintMotd no\nListenAddress 127.0.0.1\nLogLevel VERBOSE\n";
         let log = root.join("log");
+        // As root, sshd wants this folder, which systemd makes; for others it is not needed.
+        drop(fs::create_dir("/run/sshd"));
         // The port is free at this moment; if somebody takes it meanwhile, another one is tried.
         for _ in 0..20 {
             let port = free_port();

@@ -139,7 +139,7 @@ impl From<&Preview> for SourcePreview {
                 warnings,
             } => {
                 source.found = SourceFound::Ready;
-                source.roots = roots.iter().map(ToString::to_string).collect();
+                source.roots = roots.iter().map(super::show::text).collect();
                 source.files = totals.files;
                 source.bytes = totals.bytes;
                 source.warnings.clone_from(warnings);

@@ -84,7 +84,14 @@ pub enum Event {
         checkpoint: Checkpoint,
     },
     /// Work on a host has ended without a checkpoint.
-    HostFailed(FailedPart),
+    HostFailed {
+        /// The host.
+        host: String,
+        /// What happened and why.
+        error: String,
+        /// How to mend it.
+        hint: Option<String>,
+    },
     /// The operator asked to stop.
     Stopping,
     /// The last line.
@@ -240,8 +247,42 @@ impl From<&event::Event> for Event {
             event::Event::Sealed { checkpoint } => Self::Sealed {
                 checkpoint: checkpoint.as_ref().into(),
             },
-            event::Event::HostFailed { failure } => Self::HostFailed(failure.into()),
+            event::Event::HostFailed { failure } => {
+                let failed = FailedPart::from(failure);
+                Self::HostFailed {
+                    host: failed.host,
+                    error: failed.error,
+                    hint: failed.hint,
+                }
+            }
             event::Event::Stopping => Self::Stopping,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::name::RemotePath;
+
+    #[test]
+    fn paths_that_are_not_text_come_in_base64() {
+        let json = |path: &[u8]| {
+            let event = event::Event::Progress {
+                host: "dev-vm".parse().expect("a name"),
+                part: "app".parse().expect("a name"),
+                bytes: 7,
+                path: RemotePath::from_bytes(path).expect("a path"),
+            };
+            serde_json::to_string(&Event::from(&event)).expect("JSON")
+        };
+        assert_eq!(
+            json(b"/a\n"),
+            r#"{"type":"progress","host":"dev-vm","part":"app","bytes":7,"path":"/a\n"}"#
+        );
+        assert_eq!(
+            json(b"/\xff"),
+            r#"{"type":"progress","host":"dev-vm","part":"app","bytes":7,"path_b64":"L/8="}"#
+        );
     }
 }

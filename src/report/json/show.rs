@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::checkpoint::{Checkpoint, PartState};
 use super::{Problem, Version};
 use crate::manifest;
+use crate::name::RemotePath;
 
 /// `show`
 #[derive(Debug, Serialize, JsonSchema)]
@@ -115,13 +116,18 @@ impl From<&manifest::Checkpoint> for Show {
     }
 }
 
+/// A root as the inventory has it, which is text.
+pub(super) fn text(root: &RemotePath) -> String {
+    String::from_utf8_lossy(root.as_bytes()).into_owned()
+}
+
 impl From<&manifest::Part> for PartDetail {
     fn from(part: &manifest::Part) -> Self {
         Self {
             name: part.name.to_string(),
             kind: part.kind.clone(),
             state: part.state.into(),
-            roots: part.roots.iter().map(ToString::to_string).collect(),
+            roots: part.roots.iter().map(text).collect(),
             exclude: part.exclude.clone(),
             files: part.totals.files,
             bytes: part.totals.bytes,

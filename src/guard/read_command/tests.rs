@@ -1,0 +1,221 @@
+//! Every reading command in the real shells and tools that are here.
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::ffi::OsStrExt as _;
+use std::process::{Command, Stdio};
+
+use super::*;
+
+struct Answer {
+    body: Vec<u8>,
+    status: Option<i32>,
+}
+
+/// Runs a rendered command in a real shell, as sshd does, and takes the frame off.
+fn answer(shell: &str, command: &ReadCommand, input: &[u8]) -> Answer {
+    let rendered = command.render("nonce", Sudo::No);
+    let mut child = Command::new(shell)
+        .arg("-c")
+        .arg(std::ffi::OsStr::from_bytes(&rendered.line))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("a shell");
+    let mut stdin = child.stdin.take().expect("piped");
+    if rendered.takes_input {
+        stdin.write_all(input).expect("the list is taken");
+        drop(stdin);
+        let output = child.wait_with_output().expect("it ends");
+        return unframe(&rendered, &output.stdout, output.status.code());
+    }
+    let output = child
+        .wait_with_output()
+        .expect("it ends while its input is open");
+    drop(stdin);
+    unframe(&rendered, &output.stdout, output.status.code())
+}
+
+fn unframe(rendered: &Rendered, stdout: &[u8], status: Option<i32>) -> Answer {
+    let body = stdout
+        .strip_prefix(format!("{}\n", rendered.opening).as_bytes())
+        .expect("it opens with the nonce");
+    let end = format!("{}{}\n", rendered.closing, status.unwrap_or(-1));
+    let body = body
+        .strip_suffix(end.as_bytes())
+        .expect("it closes with the nonce");
+    Answer {
+        body: body.to_vec(),
+        status,
+    }
+}
+
+fn scan_of(root: &std::path::Path, prune: Vec<Prune>, gnu: bool) -> ReadCommand {
+    ReadCommand::Scan {
+        roots: vec![RemotePath::from_bytes(root.as_os_str().as_bytes()).expect("absolute")],
+        prune,
+        one_file_system: true,
+        gnu,
+    }
+}
+
+fn names(body: &[u8], root: &std::path::Path) -> Vec<String> {
+    let root = format!("{}", root.display());
+    let mut names: Vec<String> = body
+        .split(|&b| b == 0)
+        .filter_map(|field| {
+            let text = String::from_utf8_lossy(field);
+            text.find(&root)
+                .map(|at| text[at + root.len()..].to_owned())
+        })
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_scan_lists_hostile_names_and_leaves_out_pruned_directories() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let root = folder.path().join("it's [a] *root\n");
+    for directory in [
+        "node_modules/x",
+        "keep/node_modules/y",
+        "var/cache/z",
+        "keep/var/cache",
+    ] {
+        fs::create_dir_all(root.join(directory)).expect("a directory");
+    }
+    fs::write(root.join("-rf"), "x").expect("a file");
+    let prune = vec![
+        Prune::Name("node_mod*".to_owned()),
+        Prune::Beneath("var/cache".to_owned()),
+    ];
+    for shell in ["sh", "bash"] {
+        for gnu in [true, false] {
+            let answer = answer(shell, &scan_of(&root, prune.clone(), gnu), b"");
+            assert_eq!(answer.status, Some(0));
+            assert_eq!(
+                names(&answer.body, &root),
+                ["", "/-rf", "/keep", "/keep/var", "/keep/var/cache", "/var"],
+                "{shell}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_root_is_scanned_even_if_its_own_name_is_pruned() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let root = folder.path().join("node_modules");
+    fs::create_dir_all(root.join("a")).expect("a directory");
+    let prune = vec![Prune::Name("node_modules".to_owned())];
+    let answer = answer("sh", &scan_of(&root, prune, true), b"");
+    assert_eq!(names(&answer.body, &root), ["", "/a"]);
+}
+
+#[test]
+fn a_scan_of_nothing_ends_with_the_status_of_find() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let answer = answer(
+        "sh",
+        &scan_of(&folder.path().join("gone"), Vec::new(), true),
+        b"",
+    );
+    assert_eq!((answer.status, answer.body), (Some(1), Vec::new()));
+}
+
+#[test]
+fn a_scan_ends_when_its_input_does() {
+    // `yes` stands in for a find that would never end: the wrapper is what is tried here.
+    let mut line = b"exec sh -c ".to_vec();
+    let mut script = watched(b"sleep 1000 & wait");
+    script.extend_from_slice(b"; exit $s");
+    line.extend(quote(&script));
+    let mut child = Command::new("sh")
+        .arg("-c")
+        .arg(std::ffi::OsStr::from_bytes(&line))
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("a shell");
+    drop(child.stdin.take());
+    let status = child.wait().expect("it ends");
+    assert_eq!(status.code(), Some(143));
+}
+
+#[test]
+fn a_fetch_sends_just_what_it_was_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let root = folder.path().join("-dir");
+    fs::create_dir(&root).expect("a directory");
+    fs::write(root.join("a\nb"), "one").expect("a file");
+    fs::write(root.join("other"), "two").expect("a file");
+    let member = root.join("a\nb").as_os_str().as_bytes()[1..].to_vec();
+    let list = [member.as_slice(), b"\0"].concat();
+    let command = ReadCommand::Fetch {
+        tar: TarFlavour::Gnu,
+    };
+    let answer = answer("sh", &command, &list);
+    assert_eq!(answer.status, Some(0));
+    let mut archive = tar::Archive::new(answer.body.as_slice());
+    let members: Vec<Vec<u8>> = archive
+        .entries()
+        .expect("an archive")
+        .map(|entry| entry.expect("an entry").path_bytes().into_owned())
+        .collect();
+    assert_eq!(members, [member]);
+}
+
+#[test]
+fn a_tar_without_lists_sends_everything_beneath_the_roots() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let root = folder.path().join("it's");
+    fs::create_dir_all(root.join("b")).expect("a directory");
+    let roots = vec![RemotePath::from_bytes(root.as_os_str().as_bytes()).expect("absolute")];
+    let answer = answer("sh", &ReadCommand::FetchWhole { roots }, b"");
+    let mut archive = tar::Archive::new(answer.body.as_slice());
+    let count = archive.entries().expect("an archive").count();
+    assert_eq!((answer.status, count), (Some(0), 2));
+}
+
+#[test]
+fn a_probe_answers_key_value_lines() {
+    let answer = answer("sh", &ReadCommand::Probe { ask_sudo: false }, b"");
+    let text = String::from_utf8(answer.body).expect("text");
+    let keys: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.split_once('=').map(|(key, _)| key))
+        .filter(|key| *key != "tool")
+        .collect();
+    assert_eq!(
+        keys,
+        [
+            "uname",
+            "kernel",
+            "hostname",
+            "account",
+            "uid",
+            "machine_id",
+            "os",
+            "clock",
+            "find",
+            "tar",
+            "free_kib"
+        ]
+    );
+    assert!(
+        text.contains("tool=tar\n") && text.contains("find=find (GNU findutils)"),
+        "{text}"
+    );
+}
+
+#[test]
+fn sudo_stands_before_the_tool_or_around_the_script() {
+    let command = ReadCommand::FetchWhole {
+        roots: vec!["/srv/a b".parse().expect("a path")],
+    };
+    let line = |sudo| String::from_utf8(command.render("nonce", sudo).line).expect("text");
+    let text = line(Sudo::NonInteractive);
+    assert!(text.contains("sudo -n -- tar -c -f - -C / -- "), "{text}");
+    assert!(!line(Sudo::No).contains("sudo"));
+    assert!(line(Sudo::Password).starts_with("exec sudo -S -k -p '' -- sh -c "));
+}

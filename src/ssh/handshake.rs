@@ -1,0 +1,344 @@
+//! Handshakes: the bytes underneath, the algorithms that are asked for, and what a refusal means.
+
+use std::io::ErrorKind;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+
+use russh::client::Config;
+use russh::keys::{Algorithm, PublicKey};
+use russh::{ChannelOpenFailure, Preferred, cipher};
+use tokio::net::TcpStream;
+
+use super::connector::{Connection, Connector};
+use super::error::{Cause, Error, ForwardRefusal};
+use super::known_hosts::{KnownHosts, Verdict, fingerprint};
+use super::link::{Callbacks, Handle, Link, Trust};
+use super::refusal::{HostKeyProblem, HostKeyRefusal};
+use super::resolve::{Endpoint, Hop};
+use super::transport::{CommandStream, Cuttable, HopStream, Stream};
+use crate::inventory::Limits;
+
+/// Bytes that a channel may have on the way; less starves networks with a long round trip.
+const WINDOW_BYTES: u32 = 6 << 20;
+
+impl Connector {
+    /// TCP, or what stands for it, then banner and key exchange, all within one limit.
+    pub(super) async fn shake_hands(
+        &self,
+        endpoint: &Endpoint,
+        through: Option<&Connection>,
+        link: &Arc<Link>,
+        trust: Trust,
+        preferred: Preferred,
+        limits: Limits,
+    ) -> Result<Handle, Failed> {
+        let limit = limits.connect_timeout;
+        let work = async {
+            let stream = stream(endpoint, through).await?;
+            let stream = Cuttable::new(stream, link.switch());
+            let callbacks = Callbacks {
+                link: Arc::clone(link),
+                trust,
+            };
+            let config = Arc::new(self.client_config(preferred));
+            russh::client::connect_stream(config, stream, callbacks)
+                .await
+                .map_err(Failed::Ssh)
+        };
+        match tokio::time::timeout(limit, work).await {
+            Ok(done) => done,
+            Err(_) => {
+                let error = Error::Connect {
+                    host: endpoint.name.clone(),
+                    address: endpoint.place(),
+                    source: Cause(format!("no answer within {} s", limit.as_secs_f64())),
+                };
+                link.end(error.clone());
+                Err(Failed::Known(error, Quick(false)))
+            }
+        }
+    }
+
+    /// What a failed handshake means: a host key that isn't trusted, or no connection.
+    pub(super) async fn refusal(
+        &self,
+        endpoint: &Endpoint,
+        through: Option<&Connection>,
+        known: &KnownHosts,
+        link: &Link,
+        error: russh::Error,
+        limits: Limits,
+    ) -> (Error, Quick) {
+        let lookup = endpoint.lookup();
+        let of = known.of(&lookup);
+        if let (russh::Error::UnknownKey, Some(shown), Some(verdict)) =
+            (&error, link.shown(), link.verdict())
+            && let Some(problem) = problem(verdict)
+        {
+            return slow(refused(endpoint, lookup, &shown, problem));
+        }
+        // The host has none of the kinds that are known for it. Look at what it has.
+        if let russh::Error::NoCommonAlgo {
+            kind: russh::AlgorithmKind::Key,
+            ..
+        } = &error
+            && let Some((place, algorithm, known)) = of.first()
+        {
+            let all = preferred(super::known_hosts::all_algorithms(), Vec::new());
+            if let Ok(Some(shown)) = self.look(endpoint, through, all, limits).await {
+                return slow(refused(
+                    endpoint,
+                    lookup,
+                    &shown,
+                    HostKeyProblem::ChangedAlgorithm {
+                        place,
+                        algorithm,
+                        known,
+                    },
+                ));
+            }
+        }
+        let quick = Quick(
+            matches!(&error, russh::Error::HUP | russh::Error::Disconnect)
+                || matches!(&error, russh::Error::IO(error) if is_quick(error.kind()) || error.kind() == ErrorKind::UnexpectedEof),
+        );
+        (
+            Error::Connect {
+                host: endpoint.name.clone(),
+                address: endpoint.place(),
+                source: Cause::from(&error),
+            },
+            quick,
+        )
+    }
+
+    /// The key that a host shows when it is asked for one of `preferred`; none if it has none.
+    pub(super) async fn look(
+        &self,
+        endpoint: &Endpoint,
+        through: Option<&Connection>,
+        preferred: Preferred,
+        limits: Limits,
+    ) -> Result<Option<PublicKey>, Error> {
+        let link = Link::new(&endpoint.name);
+        let shaken = self
+            .shake_hands(endpoint, through, &link, Trust::Look, preferred, limits)
+            .await;
+        match shaken {
+            Err(Failed::Ssh(russh::Error::NoCommonAlgo { .. })) => Ok(None),
+            Err(Failed::Ssh(error)) => match link.shown() {
+                Some(shown) => Ok(Some(shown)),
+                None => Err(Error::Connect {
+                    host: endpoint.name.clone(),
+                    address: endpoint.place(),
+                    source: Cause::from(&error),
+                }),
+            },
+            Err(Failed::Known(error, _)) => Err(error),
+            // A key that nobody trusts never makes a connection.
+            Ok(_) => Ok(link.shown()),
+        }
+    }
+
+    fn client_config(&self, preferred: Preferred) -> Config {
+        Config {
+            window_size: WINDOW_BYTES,
+            maximum_packet_size: 65_535,
+            channel_buffer_size: 32,
+            nodelay: true,
+            keepalive_interval: Some(self.options.keepalive),
+            keepalive_max: 3,
+            inactivity_timeout: None,
+            preferred,
+            // Rekeying is left to the server: while the client's own is under way, it takes only
+            // twice its window, and parallel channels send more than that.
+            limits: russh::Limits {
+                rekey_read_limit: 32 << 30,
+                rekey_write_limit: 32 << 30,
+                rekey_time_limit: Duration::from_secs(24 * 60 * 60),
+            },
+            ..Config::default()
+        }
+    }
+}
+
+/// A failure that came at once may pass; one that took its time took the operator's time too.
+pub(super) struct Quick(pub(super) bool);
+
+/// How a handshake failed.
+pub(super) enum Failed {
+    Known(Error, Quick),
+    Ssh(russh::Error),
+}
+
+pub(super) fn slow(error: Error) -> (Error, Quick) {
+    (error, Quick(false))
+}
+
+fn is_quick(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::ConnectionRefused
+            | ErrorKind::ConnectionReset
+            | ErrorKind::ConnectionAborted
+            | ErrorKind::HostUnreachable
+            | ErrorKind::NetworkUnreachable
+            | ErrorKind::BrokenPipe
+    )
+}
+
+pub(super) fn preferred(keys: Vec<Algorithm>, certificates: Vec<Algorithm>) -> Preferred {
+    Preferred {
+        key: keys.into(),
+        host_key_certificates: certificates.into(),
+        cipher: [
+            cipher::AES_256_GCM,
+            cipher::AES_128_GCM,
+            cipher::CHACHA20_POLY1305,
+            cipher::AES_256_CTR,
+            cipher::AES_192_CTR,
+            cipher::AES_128_CTR,
+        ]
+        .to_vec()
+        .into(),
+        ..Preferred::DEFAULT
+    }
+}
+
+fn problem(verdict: Verdict) -> Option<HostKeyProblem> {
+    match verdict {
+        Verdict::Trusted(_) => None,
+        Verdict::Unknown => Some(HostKeyProblem::Unknown),
+        Verdict::Changed { place, known } => Some(HostKeyProblem::Changed { place, known }),
+        Verdict::ChangedAlgorithm {
+            place,
+            algorithm,
+            known,
+        } => Some(HostKeyProblem::ChangedAlgorithm {
+            place,
+            algorithm,
+            known,
+        }),
+        Verdict::Revoked(place) => Some(HostKeyProblem::Revoked { place }),
+        Verdict::BadCertificate { place, why } => Some(HostKeyProblem::Certificate { place, why }),
+    }
+}
+
+fn refused(
+    endpoint: &Endpoint,
+    lookup: String,
+    shown: &PublicKey,
+    problem: HostKeyProblem,
+) -> Error {
+    Error::HostKey(Box::new(HostKeyRefusal {
+        host: endpoint.name.clone(),
+        lookup,
+        algorithm: shown.algorithm().to_string(),
+        shown: fingerprint(shown),
+        problem,
+    }))
+}
+
+pub(super) async fn read_known_hosts(endpoint: &Endpoint) -> Result<Arc<KnownHosts>, Error> {
+    let files = endpoint.known_hosts();
+    let read = tokio::task::spawn_blocking(move || KnownHosts::read(&files)).await;
+    let known = match read {
+        Ok(Ok(known)) => known,
+        Ok(Err((file, error))) => {
+            return Err(Error::File {
+                file,
+                source: error.into(),
+            });
+        }
+        Err(_) => KnownHosts::default(),
+    };
+    for place in known.odd() {
+        tracing::warn!("{place} can't be understood and is not trusted");
+    }
+    Ok(Arc::new(known))
+}
+
+/// The bytes under the connection.
+async fn stream(
+    endpoint: &Endpoint,
+    through: Option<&Connection>,
+) -> Result<Box<dyn Stream>, Failed> {
+    let failed = |error: std::io::Error| {
+        let quick = Quick(is_quick(error.kind()));
+        Failed::Known(
+            Error::Connect {
+                host: endpoint.name.clone(),
+                address: endpoint.place(),
+                source: error.into(),
+            },
+            quick,
+        )
+    };
+    match (&endpoint.hop, through) {
+        (Some(Hop::Command(command)), _) => {
+            let mut child = tokio::process::Command::new("sh")
+                .arg("-c")
+                .arg(format!("exec {command}"))
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::null())
+                .kill_on_drop(true)
+                .spawn()
+                .map_err(failed)?;
+            let (Some(stdout), Some(stdin)) = (child.stdout.take(), child.stdin.take()) else {
+                return Err(failed(ErrorKind::BrokenPipe.into()));
+            };
+            Ok(Box::new(CommandStream::new(stdout, stdin, child)))
+        }
+        (Some(Hop::Jump(jump)), Some(bastion)) => {
+            let opened = bastion
+                .handle
+                .channel_open_direct_tcpip(
+                    endpoint.address.clone(),
+                    u32::from(endpoint.port),
+                    "127.0.0.1",
+                    0,
+                )
+                .await;
+            match opened {
+                Ok(channel) => Ok(Box::new(HopStream::new(channel))),
+                Err(russh::Error::ChannelOpenFailure(why)) => {
+                    let why = match why {
+                        ChannelOpenFailure::AdministrativelyProhibited => {
+                            ForwardRefusal::Prohibited
+                        }
+                        ChannelOpenFailure::ConnectFailed => ForwardRefusal::Unreachable,
+                        ChannelOpenFailure::UnknownChannelType
+                        | ChannelOpenFailure::ResourceShortage
+                        | ChannelOpenFailure::Other { .. } => ForwardRefusal::Other,
+                    };
+                    Err(Failed::Known(
+                        Error::Forward {
+                            host: endpoint.name.clone(),
+                            via: jump.name.clone(),
+                            address: endpoint.place(),
+                            source: why,
+                        },
+                        Quick(false),
+                    ))
+                }
+                Err(_) => Err(Failed::Known(
+                    Error::Hop {
+                        host: endpoint.name.clone(),
+                        via: jump.name.clone(),
+                        source: Arc::new(bastion.link.ended()),
+                    },
+                    Quick(false),
+                )),
+            }
+        }
+        (Some(Hop::Jump(_)), None) | (None, _) => {
+            let stream = TcpStream::connect((endpoint.address.as_str(), endpoint.port))
+                .await
+                .map_err(failed)?;
+            stream.set_nodelay(true).map_err(failed)?;
+            Ok(Box::new(stream))
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! Signatures with keys from files, by the hash that the server takes.
+
+use std::sync::Arc;
+
+use russh::keys::agent::AgentIdentity;
+use russh::keys::ssh_key::private::KeypairData;
+use russh::keys::{HashAlg, PrivateKey};
+
+/// Signs with a key from a file; for certificates, where russh itself would sign RSA with SHA-1.
+pub(super) struct FileSigner {
+    pub(super) key: Arc<PrivateKey>,
+    pub(super) hash: Option<HashAlg>,
+}
+
+/// A signature could not be made.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SignError {
+    #[error("the connection is gone")]
+    Send(#[from] russh::SendError),
+    #[error("can't sign")]
+    Sign(#[from] russh::keys::signature::Error),
+    #[error("can't encode the signature")]
+    Encode(#[from] russh::keys::ssh_encoding::Error),
+    #[error("can't encode the signature")]
+    Key(#[from] russh::keys::ssh_key::Error),
+}
+
+impl russh::Signer for FileSigner {
+    type Error = SignError;
+
+    async fn auth_sign(
+        &mut self,
+        _: &AgentIdentity,
+        _: Option<HashAlg>,
+        mut to_sign: Vec<u8>,
+    ) -> Result<Vec<u8>, Self::Error> {
+        use russh::keys::signature::Signer as _;
+        use russh::keys::ssh_encoding::Encode as _;
+
+        let signature: russh::keys::ssh_key::Signature = match self.key.key_data() {
+            KeypairData::Rsa(pair) => (pair, self.hash).try_sign(&to_sign)?,
+            _ => self.key.try_sign(&to_sign)?,
+        };
+        // What is asked for is the signed data with the signature behind it, as a string.
+        let mut blob = Vec::new();
+        signature.encode(&mut blob)?;
+        blob.as_slice().encode(&mut to_sign)?;
+        Ok(to_sign)
+    }
+}

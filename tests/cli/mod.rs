@@ -1,0 +1,12 @@
+//! The program itself, run as people and scripts run it.
+
+mod bed;
+mod checkpoint;
+mod guard;
+mod init;
+mod manuals;
+mod query;
+mod schema;
+mod terminal;
+mod trust;
+mod usage;
