@@ -1,7 +1,9 @@
 //! All tests that look at fleet from outside, in one binary.
 
 mod inventory;
+mod pull;
 mod ssh;
 mod store;
 mod support;
+mod testbed;
 mod tidy;
