@@ -111,8 +111,7 @@ fn a_root_that_the_account_may_not_enter_is_named() {
 fn deep_file(tree: &Path, length: usize) -> String {
     let mut path = tree.display().to_string();
     let mut steps = Vec::new();
-    // The last step has 100 bytes or more, so that there is room for it.
-    while length - path.len() > 300 {
+    while length - path.len() > 250 {
         steps.push("d".repeat(180));
         path += &format!("/{}", "d".repeat(180));
     }
