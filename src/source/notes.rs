@@ -18,6 +18,8 @@ pub enum Note {
     TooLong(RemotePath),
     /// It could not be read, and this is why.
     Unread(RemotePath, String),
+    /// Its ACLs or extended attributes could not be read; it was sent without them.
+    Attributes(RemotePath, String),
     /// Said of no entry, as "Exiting with failure status due to previous errors".
     Other(String),
 }
@@ -110,6 +112,10 @@ fn tar_note(line: &[u8]) -> Option<Note> {
         return Some(Note::Other(said.into_owned()));
     };
     let what = String::from_utf8_lossy(what);
+    // tar warns of nothing else that it cannot do: what it was asked for and can't read is an error.
+    if let Some(why) = what.strip_prefix("Warning: Cannot ") {
+        return Some(Note::Attributes(path, why.to_owned()));
+    }
     Some(
         if what.ends_with("No such file or directory") || what.starts_with("File removed before") {
             Note::Vanished(path)
@@ -183,6 +189,7 @@ tar: "tmp/d/big": File shrank by 244550917 bytes; padding with zeros
 tar: "tmp/gone": File removed before we read it
 tar: "tmp/deep": Cannot stat: File name too long
 tar: "tmp/bad": Read error at byte 0, while reading 512 bytes: Input/output error
+tar: "tmp/long": Warning: Cannot file_has_acl_at: File name too long
 tar: "run/x": socket ignored
 tar: "-": Cannot write: Broken pipe at last
 sudo: unable to resolve host dev-vm
@@ -200,6 +207,10 @@ tar: Exiting with failure status due to previous errors
                 Note::Unread(
                     path(b"/tmp/bad"),
                     "Read error at byte 0, while reading 512 bytes: Input/output error".to_owned()
+                ),
+                Note::Attributes(
+                    path(b"/tmp/long"),
+                    "file_has_acl_at: File name too long".to_owned()
                 ),
                 Note::Unread(path(b"/-"), "Cannot write: Broken pipe at last".to_owned()),
                 Note::Other("sudo: unable to resolve host dev-vm".to_owned()),

@@ -203,7 +203,6 @@ fn no_archive_that_a_host_makes_up_is_taken_for_a_checkpoint() {
         let ran = scene.fleet.checkpoint(&["web"]);
         assert_eq!(ran.exit, Some(3), "{what}\n{}\n{}", ran.stdout, ran.stderr);
         assert_eq!(ran.state(), "partial", "{what}");
-        eprintln!("{what}: {:?} {}", ran.failed(), ran.checkpoint()["files"]);
         assert_eq!(ran.failed().len(), 1, "{what}: {:?}", ran.failed());
         assert!(!ran.hints()[0].is_empty(), "{what}");
         let id = ran.id();
@@ -304,7 +303,6 @@ fn no_listing_that_a_host_makes_up_is_taken_for_a_scan() {
         fs::write(scene.tools().join("answer"), answer).expect("a script");
         let ran = scene.fleet.checkpoint(&["web"]);
         assert_eq!(ran.exit, Some(3), "{what}\n{}\n{}", ran.stdout, ran.stderr);
-        eprintln!("{what}: {:?} {}", ran.failed(), ran.checkpoint()["files"]);
         assert_eq!(ran.failed().len(), 1, "{what}: {:?}", ran.failed());
         assert!(!ran.hints()[0].is_empty(), "{what}");
         assert_eq!(ran.checkpoint()["files"], 0, "{what}");

@@ -5,4 +5,5 @@ pub(crate) mod disk;
 pub(crate) mod fleet;
 pub(crate) mod proxy;
 pub(crate) mod sshd;
+pub(crate) mod testbed;
 pub(crate) mod tree;

@@ -1,1 +1,4 @@
-//! The test bed.
+//! Pulls with the real program from the test bed's hosts: real accounts, sudo, owners, faults.
+
+mod faults;
+mod pull;
