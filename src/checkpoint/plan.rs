@@ -38,8 +38,8 @@ pub(super) enum Error {
         /// The root.
         root: RemotePath,
     },
-    /// A root cannot be reached by the account.
-    #[error("{root} can't be reached: permission denied")]
+    /// A root cannot be reached or read by the account.
+    #[error("{root} can't be read: permission denied")]
     Denied {
         /// The root.
         root: RemotePath,
@@ -311,6 +311,13 @@ fn roots(
             }
             return Err(Error::Missing { root: root.clone() });
         };
+        // Without its root nothing of a source is there: `unreadable: skip` is not meant for that.
+        let refused = notes
+            .iter()
+            .any(|note| matches!(note, FindNote::Denied { path: Some(path), .. } if path == root));
+        if refused || entry.facts.as_ref().is_some_and(|facts| !facts.readable) {
+            return Err(Error::Denied { root: root.clone() });
+        }
         match entry.facts.as_ref().map(|facts| (facts.kind, &facts.link)) {
             None | Some((FoundKind::Directory, _)) => present.push(root.clone()),
             Some((FoundKind::Symlink, target)) => {

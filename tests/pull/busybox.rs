@@ -89,7 +89,7 @@ fn a_directory_that_busybox_cannot_read_fails_the_part() {
     }
     tree::fill(&scene.tree, &[("a", "1"), ("locked/inside", "2")]);
     let locked = scene.tree.join("locked");
-    fs::set_permissions(&locked, fs::Permissions::from_mode(0)).expect("mode");
+    fs::set_permissions(&locked, fs::Permissions::from_mode(0o0)).expect("mode");
     let ran = scene.fleet.checkpoint(&["web"]).exits(3);
     assert_eq!(
         ran.failed(),

@@ -49,7 +49,7 @@ fn unreadable_files_fail_the_part_and_the_first_ten_are_named() {
     for number in 0..12 {
         let file = scene.tree.join(format!("secret-{number:02}"));
         fs::write(&file, "s").expect("a file");
-        close(&file, 0);
+        close(&file, 0o0);
     }
     close(&scene.tree.join("locked"), 0);
     close(&scene.tree.join("listed"), 0o444);
@@ -100,7 +100,7 @@ fn a_root_that_the_account_may_not_enter_is_named() {
     assert_eq!(
         ran.failed(),
         [format!(
-            "web app: {} can't be reached: permission denied",
+            "web app: {} can't be read: permission denied",
             root.display()
         )]
     );

@@ -5,6 +5,7 @@ use std::fs;
 use super::Scene;
 use crate::support::disk::SmallDisk;
 use crate::support::fleet::Begun;
+use crate::support::not_here;
 use crate::support::proxy::{Faults, Proxy};
 use crate::support::tree;
 
@@ -94,8 +95,7 @@ fn a_full_disk_here_fails_clearly_and_shows_nothing() {
         return;
     };
     let Some(disk) = SmallDisk::mount("2m") else {
-        let why = "mounting a small disk takes root";
-        eprintln!("SKIPPED: {why}");
+        not_here("mounting a small disk takes root");
         return;
     };
     tree::fill(&scene.tree, &[("a", "1")]);

@@ -25,7 +25,7 @@ fn grow(scene: &Scene) {
 }
 
 /// Nothing of it is wrong, whatever there is.
-fn assert_never_wrong(scene: &Scene, ran: Ran, listed_before: usize) {
+fn assert_never_wrong(scene: &Scene, ran: &Ran, listed_before: usize) {
     let listed = scene.fleet.listed().len();
     match ran.exit {
         Some(5) => {
@@ -84,7 +84,7 @@ fn cut_everywhere(cut: Cut, limit: u32, places: u64) {
         let before = scene.fleet.listed().len();
         let ran = scene.fleet.checkpoint(&["web"]);
         exits.push(ran.exit);
-        assert_never_wrong(&scene, ran, before);
+        assert_never_wrong(&scene, &ran, before);
     }
     assert_eq!(exits.first(), Some(&Some(5)), "{exits:?}");
     assert!(exits.contains(&Some(3)), "{exits:?}");

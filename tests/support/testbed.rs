@@ -20,11 +20,7 @@ impl Testbed {
     #[must_use]
     pub(crate) fn find() -> Option<Self> {
         let Some(file) = std::env::var_os("FLEET_TESTBED_JSON") else {
-            assert!(
-                std::env::var_os("FLEET_TEST_REQUIRE").is_none_or(|value| value != "1"),
-                "FLEET_TESTBED_JSON is not set, and FLEET_TEST_REQUIRE=1 forbids skipping"
-            );
-            eprintln!("SKIPPED: no test bed; `testbed/testbed up`, then set FLEET_TESTBED_JSON");
+            super::skipped("no test bed; `testbed/testbed up`, then set FLEET_TESTBED_JSON");
             return None;
         };
         let text = fs::read_to_string(&file).expect("FLEET_TESTBED_JSON names a file");
@@ -41,7 +37,7 @@ impl Testbed {
             .is_some_and(|all| all.contains(&json!(capability)));
         if !has {
             let kind = &self.facts["kind"];
-            eprintln!("SKIPPED: a test bed of kind {kind} has no {capability}");
+            super::not_here(&format!("a test bed of kind {kind} has no {capability}"));
         }
         has
     }

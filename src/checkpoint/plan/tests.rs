@@ -169,6 +169,18 @@ fn a_root_that_cannot_be_reached_is_never_taken_for_missing() {
         make(&source(&["/b"]), true, Vec::new(), &denied).map(|_| ()),
         Err(Error::Denied { root: path("/b") })
     );
+    let mut skipping = source(&["/b"]);
+    skipping.unreadable = Unreadable::Skip;
+    assert_eq!(
+        make(&skipping, true, vec![unreadable(Directory, "/b")], &[]).map(|_| ()),
+        Err(Error::Denied { root: path("/b") })
+    );
+    let mut plain = found(Directory, "/b");
+    plain.facts = None;
+    assert_eq!(
+        make(&skipping, true, vec![plain], &denied).map(|_| ()),
+        Err(Error::Denied { root: path("/b") })
+    );
     assert_eq!(
         make(&source(&["/b"]), true, Vec::new(), &[]).map(|_| ()),
         Err(Error::Scan {
