@@ -2,11 +2,12 @@
 
 use std::fs;
 
-use super::Scene;
+use super::{Scene, program};
 use crate::support::disk::SmallDisk;
 use crate::support::fleet::Begun;
 use crate::support::not_here;
 use crate::support::proxy::{Faults, Proxy};
+use crate::support::sshd::eventually;
 use crate::support::tree;
 
 /// A pull that is under way, and would take long.
@@ -67,6 +68,62 @@ fn ctrl_c_ends_a_pull_and_seals_nothing() {
         "Nothing was sealed, and nothing needs cleaning up. Run the same command again to go on."
     );
     assert_no_trace(&scene);
+}
+
+#[test]
+fn a_run_that_is_killed_while_the_host_is_silent_leaves_nothing_running() {
+    let Some(scene) = Scene::with_tools(|folder| {
+        let script = "case \"$*\" in *--version*) echo 'find (GNU findutils) 4.9'; exit 0;; esac\n\
+            sleep 1000 & sleep 1000; wait";
+        program(folder, "find", script);
+    }) else {
+        return;
+    };
+    for signal in ["KILL", "TERM"] {
+        let mut begun = scene.fleet.begin_checkpoint(&["web"]);
+        begun.wait_for("connected");
+        eventually("find sleeps", || {
+            let sleeping = |(_, line): &(u32, String)| line.starts_with("sleep 1000");
+            scene
+                .sshd
+                .descendants()
+                .iter()
+                .filter(|p| sleeping(p))
+                .count()
+                == 2
+        });
+        // sshd hands them over to nobody: they must be looked for by their ids.
+        let there = scene.sshd.descendants();
+        begun.signal(signal);
+        let ran = begun.end();
+        assert_eq!(ran.exit, if signal == "TERM" { Some(130) } else { None });
+        for (pid, line) in there {
+            eventually(&format!("{line} has ended"), || is_gone(pid, &line));
+        }
+    }
+    assert_eq!(scene.fleet.listed().len(), 0);
+}
+
+/// No process of that id runs this command.
+fn is_gone(pid: u32, line: &str) -> bool {
+    let now = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    String::from_utf8_lossy(&now).replace('\0', " ") != line
+}
+
+#[test]
+fn runs_that_begin_at_once_share_a_new_store() {
+    let Some(scene) = Scene::start() else { return };
+    tree::fill(&scene.tree, &[("a", "1")]);
+    let host = scene.host(scene.app());
+    let names = ["one", "two", "three", "four"];
+    let hosts = names.map(|name| (name.to_owned(), host.clone()));
+    scene.describe_all(hosts.into_iter().collect::<serde_json::Map<_, _>>().into());
+    let begun = names.map(|name| scene.fleet.begin_checkpoint(&[name]));
+    for run in begun {
+        assert_eq!(run.end().exits(0).state(), "complete");
+    }
+    assert_eq!(scene.fleet.listed().len(), 4);
+    scene.fleet.assert_verified();
 }
 
 #[test]

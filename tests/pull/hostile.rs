@@ -14,7 +14,7 @@ fn member(name: &str, kind: u8, link: &str, size: &str, content: &[u8]) -> Vec<u
     let mut header = [0u8; 512];
     let mut put = |at: usize, bytes: &[u8]| header[at..at + bytes.len()].copy_from_slice(bytes);
     put(0, &name.as_bytes()[..name.len().min(100)]);
-    put(100, b"0000644\0");
+    put(100, b"0000755\0");
     put(108, b"0000000\0");
     put(116, b"0000000\0");
     put(124, size.as_bytes());

@@ -145,6 +145,49 @@ fn a_hung_host_ends_the_run_within_its_limit() {
 }
 
 #[test]
+fn what_was_captured_before_the_loss_is_kept() {
+    let Some(scene) = Scene::start() else { return };
+    let second = scene.sshd.folder().join("second");
+    tree::fill(&scene.tree, &[("a", "1"), ("b/c", "2")]);
+    tree::fill(&second, &[("a", "1")]);
+    fs::write(second.join("large"), tree::noise(24 << 20)).expect("a file");
+    let proxy = Proxy::start(
+        scene.sshd.port,
+        Faults {
+            rate: 4 << 20,
+            ..Faults::default()
+        },
+    );
+    let mut host = scene.behind(&proxy, 30);
+    host["sources"] = serde_json::json!({
+        "app": { "directory": scene.tree },
+        "second": { "directory": second },
+        "third": { "directory": scene.tree },
+    });
+    scene.describe(host);
+    let mut begun = scene.fleet.begin_checkpoint(&["web"]);
+    begun.wait_for("progress");
+    proxy.cut_now(Cut::Reset);
+    let ran = begun.end().exits(3);
+    let checkpoint = ran.checkpoint();
+    let states: Vec<&str> = checkpoint["parts"]
+        .as_array()
+        .expect("parts")
+        .iter()
+        .map(|part| part["state"].as_str().unwrap_or_default())
+        .collect();
+    assert_eq!(states, ["complete", "failed", "failed"]);
+    assert!(ran.failed()[0].starts_with("web second: lost the connection to web"));
+    assert_eq!(
+        ran.failed()[1],
+        "web third: the connection was lost before its turn came"
+    );
+    scene.assert_holds_tree(&ran.id());
+    scene.fleet.assert_verified();
+    scene.sshd.wait_until_idle();
+}
+
+#[test]
 fn a_connection_lost_before_anything_arrived_seals_nothing() {
     let Some(scene) = Scene::start() else { return };
     fs::write(scene.tree.join("large"), tree::noise(6 << 20)).expect("a file");

@@ -146,6 +146,34 @@ fn a_source_that_shrank_to_under_half_is_a_failure_unless_it_may() {
 }
 
 #[test]
+fn a_source_is_compared_with_the_last_time_that_it_was_captured() {
+    let Some(scene) = Scene::start() else { return };
+    let other = scene.sshd.folder().join("other");
+    tree::fill(&scene.tree, &[("a", "1"), ("b", "2"), ("c", "3")]);
+    tree::fill(&other, &[("a", "1")]);
+    scene.sources(json!({
+        "app": { "directory": scene.tree },
+        "gone": { "directory": "/nonexistent/place" },
+        "other": { "directory": other },
+    }));
+    // A host of which one source always fails has only partial checkpoints.
+    assert_eq!(scene.fleet.checkpoint(&["web"]).exits(3).failed().len(), 1);
+    let only = scene.fleet.checkpoint(&["web", "--only", "other"]);
+    assert_eq!(only.exits(0).state(), "complete");
+    for name in ["b", "c"] {
+        fs::remove_file(scene.tree.join(name)).expect("removed");
+    }
+    let ran = scene.fleet.checkpoint(&["web"]).exits(3);
+    assert_eq!(
+        ran.failed(),
+        [
+            "web app: it shrank to under half: from 3 files, 3 bytes to 1 files, 1 bytes",
+            "web gone: /nonexistent/place does not exist",
+        ]
+    );
+}
+
+#[test]
 fn only_the_named_source_is_captured() {
     let Some(scene) = Scene::start() else { return };
     tree::fill(&scene.tree, &[("a", "content")]);

@@ -40,10 +40,12 @@ fn a_host_that_is_down_does_not_stop_the_others() {
 #[test]
 fn if_every_host_is_down_the_exit_status_says_so() {
     let Some(scene) = Scene::start() else { return };
-    let _port = with_a_host_that_is_down(&scene);
-    let ran = scene.fleet.checkpoint(&["down"]).exits(5);
+    let mut down = scene.host(scene.app());
+    down["port"] = json!(free_port());
+    scene.describe_all(json!({ "down": down, "too": down }));
+    let ran = scene.fleet.checkpoint(&["--all"]).exits(5);
     assert_eq!(ran.checkpoints(), Vec::<serde_json::Value>::new());
-    assert_eq!(ran.failed().len(), 1);
+    assert_eq!(ran.failed().len(), 2);
 }
 
 #[test]

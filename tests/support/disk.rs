@@ -19,7 +19,7 @@ impl SmallDisk {
             .status();
         mounted
             .is_ok_and(|status| status.success())
-            .then_some(Self { dir })
+            .then(|| Self { dir })
     }
 
     pub(crate) fn path(&self) -> &Path {
