@@ -107,7 +107,7 @@ pub struct Gathered {
 }
 
 /// Reads what `order` asks for from the host behind `session`, which was reached at `address`
-/// (`address:port`). `previous` is the host's newest checkpoint that is not partial.
+/// (`address:port`). `sealed` are the host's checkpoints, oldest first.
 ///
 /// A part that fails does not stop the others: the checkpoint is partial then.
 ///
@@ -125,7 +125,7 @@ pub async fn gather(
     session: &ReadSession,
     address: &str,
     incoming: Incoming,
-    previous: Option<&Checkpoint>,
+    sealed: &[Checkpoint],
     sink: &Sink,
 ) -> Result<Gathered, Error> {
     let started = Timestamp::now();
@@ -158,7 +158,7 @@ pub async fn gather(
                     probe: &probe,
                     pack: incoming.pack_name(&source.name),
                     pack_path: incoming.pack_path(&source.name),
-                    previous: previous.and_then(|checkpoint| part_of(checkpoint, &source.name)),
+                    previous: last_captured(sealed, &source.name),
                     sink,
                 };
                 let (outcome, ended) = fetch.run(*plan).await.map_err(|error| Error::Receive {
@@ -290,11 +290,21 @@ fn not_reached() -> PartFailure {
     }
 }
 
-fn part_of<'a>(checkpoint: &'a Checkpoint, name: &SourceName) -> Option<&'a Part> {
-    checkpoint
-        .parts
+/// The part `name` as it was when it was last captured. A partial checkpoint tells of it too, for
+/// another part may have failed every time; one that was taken of other sources tells nothing.
+fn last_captured<'a>(sealed: &'a [Checkpoint], name: &SourceName) -> Option<&'a Part> {
+    sealed
         .iter()
-        .find(|part| part.name == *name && part.state != PartState::Failed)
+        .rev()
+        .flat_map(|checkpoint| &checkpoint.parts)
+        .find(|part| part.name == *name && is_captured(part.state))
+}
+
+fn is_captured(state: PartState) -> bool {
+    match state {
+        PartState::Complete | PartState::Warned => true,
+        PartState::Absent | PartState::Failed => false,
+    }
 }
 
 fn host_facts(host: &Host, session: &ReadSession, address: &str, probe: &Probe) -> HostFacts {
