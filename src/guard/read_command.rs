@@ -276,7 +276,8 @@ fn fetch(prefix: &[u8], tar: TarFlavour) -> Vec<u8> {
     // `-C /` with relative names: a name that begins with `-` or holds `..` then means itself.
     let options: &[u8] = match tar {
         TarFlavour::Gnu => {
-            b"tar --create --file=- --format=posix --sparse --xattrs --acls --no-recursion \
+            b"tar --create --file=- --format=posix --blocking-factor=128 --sparse --xattrs --acls \
+              --no-recursion \
               --pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime \
               --quoting-style=c --directory=/ --null --no-unquote --files-from=-"
         }

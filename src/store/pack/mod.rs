@@ -15,6 +15,7 @@ mod error;
 mod index;
 mod pipeline;
 mod reader;
+mod settle;
 #[cfg(test)]
 mod tests;
 mod writer;

@@ -2,6 +2,7 @@
 //!
 //! Frames are dealt to the workers in turn and collected in the same turn, so order needs no
 //! bookkeeping. Every queue holds one frame: a slow disk stops the workers, and they stop the caller.
+//! What was written is made durable along the way, so that the last sync has little left to do.
 
 use std::fs::File;
 use std::io::{self, Seek as _, SeekFrom, Write as _};
@@ -13,6 +14,7 @@ use zstd::bulk::Compressor;
 use zstd::zstd_safe::{CParameter, compress_bound};
 
 use super::index::Lengths;
+use super::settle::Settler;
 use super::{Error, FRAME_BYTES};
 use crate::digest::Hasher;
 
@@ -176,6 +178,7 @@ fn compress_all(
 pub(super) struct Disk {
     path: PathBuf,
     file: File,
+    settler: Settler,
     hasher: Hasher,
     written: u64,
     frames: Vec<Lengths>,
@@ -195,6 +198,7 @@ impl Disk {
         Self {
             path,
             file,
+            settler: Settler::default(),
             hasher: Hasher::new(),
             written: 0,
             frames: Vec::new(),
@@ -257,7 +261,9 @@ impl Disk {
             .map_err(|source| self.write_error(source))?;
         self.hasher.update(bytes);
         self.written += bytes.len() as u64;
-        Ok(())
+        self.settler
+            .advance(&self.file, self.written)
+            .map_err(|source| self.write_error(source))
     }
 
     pub(super) fn frames(&self) -> &[Lengths] {
@@ -265,9 +271,10 @@ impl Disk {
     }
 
     /// Makes the file durable; gives its digest and length.
-    pub(super) fn sync(self) -> Result<(crate::digest::Sha256, u64), Error> {
-        self.file
-            .sync_all()
+    pub(super) fn sync(mut self) -> Result<(crate::digest::Sha256, u64), Error> {
+        self.settler
+            .join()
+            .and_then(|()| self.file.sync_all())
             .map_err(|source| self.write_error(source))?;
         Ok((self.hasher.finish(), self.written))
     }
