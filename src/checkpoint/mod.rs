@@ -129,6 +129,49 @@ pub async fn gather(
     sink: &Sink,
 ) -> Result<Gathered, Error> {
     let started = Timestamp::now();
+    let captured = capture(order, host, session, &incoming, sealed, sink).await;
+    let (probe, outcomes) = match captured {
+        Ok(captured) => captured,
+        Err(error) => {
+            // The first error tells more than one of the cleaning, which the next run does again.
+            drop(incoming.abandon());
+            return Err(error);
+        }
+    };
+    let facts = Facts {
+        started,
+        finished: Timestamp::now(),
+        trigger: order.trigger,
+        description: order.description.clone(),
+        host: host_facts(host, session, address, &probe),
+        parts: Vec::new(),
+        packs: outcomes
+            .iter()
+            .filter_map(|outcome| outcome.pack.clone())
+            .collect(),
+        warnings: Vec::new(),
+        fetched_bytes: outcomes
+            .iter()
+            .map(|outcome| outcome.part.fetched_bytes)
+            .sum(),
+        notes: Vec::new(),
+    };
+    Ok(Gathered {
+        incoming,
+        outcomes,
+        facts,
+    })
+}
+
+/// Every source in turn, what it came to, and what the host said about itself.
+async fn capture(
+    order: &Order,
+    host: &Host,
+    session: &ReadSession,
+    incoming: &Incoming,
+    sealed: &[Checkpoint],
+    sink: &Sink,
+) -> Result<(Probe, Vec<Outcome>), Error> {
     let sources = order.sources(host);
     let probe = probe(session, sources.iter().any(|source| source.sudo)).await?;
     let scans = join_all(sources.iter().map(|source| scan(source, session, &probe))).await;
@@ -178,35 +221,12 @@ pub async fn gather(
     if let Some(error) = lost
         && outcomes.iter().all(|outcome| outcome.entries.is_empty())
     {
-        incoming.abandon()?;
         return Err(Error::Nothing {
             host: host.name.clone(),
             source: error,
         });
     }
-    let facts = Facts {
-        started,
-        finished: Timestamp::now(),
-        trigger: order.trigger,
-        description: order.description.clone(),
-        host: host_facts(host, session, address, &probe),
-        parts: Vec::new(),
-        packs: outcomes
-            .iter()
-            .filter_map(|outcome| outcome.pack.clone())
-            .collect(),
-        warnings: Vec::new(),
-        fetched_bytes: outcomes
-            .iter()
-            .map(|outcome| outcome.part.fetched_bytes)
-            .sum(),
-        notes: Vec::new(),
-    };
-    Ok(Gathered {
-        incoming,
-        outcomes,
-        facts,
-    })
+    Ok((probe, outcomes))
 }
 
 impl Gathered {
