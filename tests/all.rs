@@ -2,7 +2,9 @@
 
 mod cli;
 mod inventory;
+mod pull;
 mod ssh;
 mod store;
 mod support;
+mod testbed;
 mod tidy;

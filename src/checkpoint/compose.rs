@@ -99,6 +99,7 @@ struct Said {
     gone: HashSet<RemotePath>,
     changed: HashSet<RemotePath>,
     shrank: HashSet<RemotePath>,
+    bare: HashSet<RemotePath>,
     unread: HashMap<RemotePath, String>,
     others: Vec<String>,
 }
@@ -118,6 +119,11 @@ impl Said {
                 }
                 Note::Shrank(path) => {
                     said.shrank.insert(path);
+                    continue;
+                }
+                Note::Attributes(path, why) => {
+                    tracing::debug!(%path, why, "attributes can't be read");
+                    said.bare.insert(path);
                     continue;
                 }
                 Note::Other(text) => {
@@ -260,6 +266,10 @@ impl Composed {
             &shrank,
         );
         self.warn("vanished before being read", &missing.vanished);
+        self.warn(
+            "came without ACLs and extended attributes, which can't be read",
+            &sorted(&said.bare),
+        );
         // Read, but not well: "Read error at byte 0".
         for (path, why) in &said.unread {
             let text = format!("{path} ({why})");

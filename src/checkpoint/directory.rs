@@ -9,7 +9,7 @@ use crate::inventory::{DirectorySource, Source};
 use crate::manifest::{Pack, PackName, Part, PartFailure, PartState};
 use crate::name::HostName;
 use crate::source::exclude::{Exclude, PatternError};
-use crate::source::notes;
+use crate::source::notes::{self, FindNote};
 use crate::source::probe::Probe;
 use crate::source::scan::{self, Parser};
 use crate::ssh::{self, Input, ReadSession};
@@ -105,13 +105,18 @@ async fn try_scan(
     let mut parser = Parser::new(gnu);
     let mut found = Vec::new();
     while let Some(bytes) = running.next().await {
+        let new = found.len();
         parser.feed(&bytes?, &mut found)?;
+        plan::check_found(&directory.roots, &found, new, plan::ENTRIES_MAX)?;
     }
     let exit = running.finish().await?;
     parser.finish()?;
     let said = notes::of_find(&exit.stderr.to_bytes());
     let plan = Plan::make(directory, source.optional, &exclude, found, &said)?;
-    if exit.status > 1 {
+    let explained = said
+        .iter()
+        .any(|note| matches!(note, FindNote::Missing(_) | FindNote::Denied { .. }));
+    if exit.status > u32::from(explained) {
         let said = vec![format!("find exited with {}", exit.status)];
         return Err(plan::Error::Scan { said }.into());
     }

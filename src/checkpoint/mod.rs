@@ -107,7 +107,7 @@ pub struct Gathered {
 }
 
 /// Reads what `order` asks for from the host behind `session`, which was reached at `address`
-/// (`address:port`). `previous` is the host's newest checkpoint that is not partial.
+/// (`address:port`). `sealed` are the host's checkpoints, oldest first.
 ///
 /// A part that fails does not stop the others: the checkpoint is partial then.
 ///
@@ -125,10 +125,53 @@ pub async fn gather(
     session: &ReadSession,
     address: &str,
     incoming: Incoming,
-    previous: Option<&Checkpoint>,
+    sealed: &[Checkpoint],
     sink: &Sink,
 ) -> Result<Gathered, Error> {
     let started = Timestamp::now();
+    let captured = capture(order, host, session, &incoming, sealed, sink).await;
+    let (probe, outcomes) = match captured {
+        Ok(captured) => captured,
+        Err(error) => {
+            // The first error tells more than one of the cleaning, which the next run does again.
+            drop(incoming.abandon());
+            return Err(error);
+        }
+    };
+    let facts = Facts {
+        started,
+        finished: Timestamp::now(),
+        trigger: order.trigger,
+        description: order.description.clone(),
+        host: host_facts(host, session, address, &probe),
+        parts: Vec::new(),
+        packs: outcomes
+            .iter()
+            .filter_map(|outcome| outcome.pack.clone())
+            .collect(),
+        warnings: Vec::new(),
+        fetched_bytes: outcomes
+            .iter()
+            .map(|outcome| outcome.part.fetched_bytes)
+            .sum(),
+        notes: Vec::new(),
+    };
+    Ok(Gathered {
+        incoming,
+        outcomes,
+        facts,
+    })
+}
+
+/// Every source in turn, what it came to, and what the host said about itself.
+async fn capture(
+    order: &Order,
+    host: &Host,
+    session: &ReadSession,
+    incoming: &Incoming,
+    sealed: &[Checkpoint],
+    sink: &Sink,
+) -> Result<(Probe, Vec<Outcome>), Error> {
     let sources = order.sources(host);
     let probe = probe(session, sources.iter().any(|source| source.sudo)).await?;
     let scans = join_all(sources.iter().map(|source| scan(source, session, &probe))).await;
@@ -158,7 +201,7 @@ pub async fn gather(
                     probe: &probe,
                     pack: incoming.pack_name(&source.name),
                     pack_path: incoming.pack_path(&source.name),
-                    previous: previous.and_then(|checkpoint| part_of(checkpoint, &source.name)),
+                    previous: last_captured(sealed, &source.name),
                     sink,
                 };
                 let (outcome, ended) = fetch.run(*plan).await.map_err(|error| Error::Receive {
@@ -178,35 +221,12 @@ pub async fn gather(
     if let Some(error) = lost
         && outcomes.iter().all(|outcome| outcome.entries.is_empty())
     {
-        incoming.abandon()?;
         return Err(Error::Nothing {
             host: host.name.clone(),
             source: error,
         });
     }
-    let facts = Facts {
-        started,
-        finished: Timestamp::now(),
-        trigger: order.trigger,
-        description: order.description.clone(),
-        host: host_facts(host, session, address, &probe),
-        parts: Vec::new(),
-        packs: outcomes
-            .iter()
-            .filter_map(|outcome| outcome.pack.clone())
-            .collect(),
-        warnings: Vec::new(),
-        fetched_bytes: outcomes
-            .iter()
-            .map(|outcome| outcome.part.fetched_bytes)
-            .sum(),
-        notes: Vec::new(),
-    };
-    Ok(Gathered {
-        incoming,
-        outcomes,
-        facts,
-    })
+    Ok((probe, outcomes))
 }
 
 impl Gathered {
@@ -290,11 +310,21 @@ fn not_reached() -> PartFailure {
     }
 }
 
-fn part_of<'a>(checkpoint: &'a Checkpoint, name: &SourceName) -> Option<&'a Part> {
-    checkpoint
-        .parts
+/// The part `name` as it was when it was last captured. A partial checkpoint tells of it too, for
+/// another part may have failed every time; one that was taken of other sources tells nothing.
+fn last_captured<'a>(sealed: &'a [Checkpoint], name: &SourceName) -> Option<&'a Part> {
+    sealed
         .iter()
-        .find(|part| part.name == *name && part.state != PartState::Failed)
+        .rev()
+        .flat_map(|checkpoint| &checkpoint.parts)
+        .find(|part| part.name == *name && is_captured(part.state))
+}
+
+fn is_captured(state: PartState) -> bool {
+    match state {
+        PartState::Complete | PartState::Warned => true,
+        PartState::Absent | PartState::Failed => false,
+    }
 }
 
 fn host_facts(host: &Host, session: &ReadSession, address: &str, probe: &Probe) -> HostFacts {

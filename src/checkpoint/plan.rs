@@ -38,8 +38,8 @@ pub(super) enum Error {
         /// The root.
         root: RemotePath,
     },
-    /// A root cannot be reached by the account.
-    #[error("{root} can't be reached: permission denied")]
+    /// A root cannot be reached or read by the account.
+    #[error("{root} can't be read: permission denied")]
     Denied {
         /// The root.
         root: RemotePath,
@@ -71,6 +71,18 @@ pub(super) enum Error {
         count: usize,
         /// The first of them.
         first: Vec<RemotePath>,
+    },
+    /// The scan tells of what lies elsewhere.
+    #[error("the host's scan holds `{path}`, which is beneath no root")]
+    Outside {
+        /// The entry.
+        path: RemotePath,
+    },
+    /// The scan tells of more than any host has.
+    #[error("the host's scan has more than {max} entries")]
+    TooMany {
+        /// So many are taken.
+        max: usize,
     },
     /// There is nothing in it.
     #[error("{} is empty", roots_text(roots))]
@@ -106,12 +118,42 @@ impl Fault for Error {
             Self::Link { .. } => "Name the directory that it leads to.".to_owned(),
             Self::NotADirectory { .. } => "Single files are captured by a `files:` source.".to_owned(),
             Self::Scan { .. } => "`fleet doctor` shows what each source would read.".to_owned(),
+            Self::Outside { .. } => "Nothing of it was used. Look at `find --version` and at what `find` is on the host.".to_owned(),
+            Self::TooMany { .. } => {
+                "Look at the host, or make several sources of it and `exclude` what is not needed.".to_owned()
+            }
             Self::Unreadable { .. } => {
                 "Say `sudo: true` at the source to read them, or `unreadable: skip` to go on without them.".to_owned()
             }
             Self::Empty { .. } => "Say `may_shrink: true` at the source if that is how it should be.".to_owned(),
         })
     }
+}
+
+/// More entries than this are none of an honest host's: two gigabytes of memory here.
+pub(super) const ENTRIES_MAX: usize = 10_000_000;
+
+/// Looks at what a scan brought, from `new` on, so that one without end is ended.
+///
+/// # Errors
+///
+/// [`Error::Outside`] and [`Error::TooMany`].
+pub(super) fn check_found(
+    roots: &[RemotePath],
+    found: &[Found],
+    new: usize,
+    entries_max: usize,
+) -> Result<(), Error> {
+    let is_outside = |entry: &&Found| !roots.iter().any(|root| entry.path.is_within(root));
+    if let Some(entry) = found[new..].iter().find(is_outside) {
+        return Err(Error::Outside {
+            path: entry.path.clone(),
+        });
+    }
+    if found.len() > entries_max {
+        return Err(Error::TooMany { max: entries_max });
+    }
+    Ok(())
 }
 
 impl Plan {
@@ -137,7 +179,11 @@ impl Plan {
         let mut kept = keep(&plan.roots, exclude, found);
         kept.sort_by(|a, b| a.path.cmp(&b.path));
         kept.dedup_by(|a, b| a.path == b.path);
-        let unreadable = plan.sort_out(kept);
+        let mut unreadable = plan.sort_out(kept);
+        let unnamed = denied(&plan.roots, exclude, notes, &mut unreadable);
+        if !unnamed.is_empty() {
+            return Err(Error::Scan { said: unnamed });
+        }
         plan.judge_unreadable(source.unreadable, unreadable);
         Ok(Some(plan))
     }
@@ -233,16 +279,20 @@ fn roots(
         .iter()
         .filter_map(|note| match note {
             FindNote::Other(said) => Some(escape(said.as_bytes())),
-            FindNote::Missing(_) | FindNote::Denied(_) => None,
+            FindNote::Missing(_) | FindNote::Denied { .. } | FindNote::Aside(_) => None,
         })
         .collect();
+    let asides = notes.iter().filter_map(|note| match note {
+        FindNote::Aside(said) => Some(escape(said.as_bytes())),
+        FindNote::Missing(_) | FindNote::Denied { .. } | FindNote::Other(_) => None,
+    });
     let mut present = Vec::new();
     for root in &source.roots {
         let Some(entry) = found.iter().find(|entry| entry.path == *root) else {
             let about = |said: &str| said.contains(&*String::from_utf8_lossy(root.as_bytes()));
             if notes
                 .iter()
-                .any(|note| matches!(note, FindNote::Denied(said) if about(said)))
+                .any(|note| matches!(note, FindNote::Denied { said, .. } if about(said)))
             {
                 return Err(Error::Denied { root: root.clone() });
             }
@@ -250,19 +300,24 @@ fn roots(
                 .iter()
                 .any(|note| matches!(note, FindNote::Missing(said) if about(said)))
             {
-                return Err(Error::Scan {
-                    said: if others.is_empty() {
-                        vec![format!("nothing was said of {root}")]
-                    } else {
-                        others
-                    },
-                });
+                let mut said: Vec<String> = others.into_iter().chain(asides).collect();
+                if said.is_empty() {
+                    said.push(format!("nothing was said of {root}"));
+                }
+                return Err(Error::Scan { said });
             }
             if optional {
                 continue;
             }
             return Err(Error::Missing { root: root.clone() });
         };
+        // Without its root nothing of a source is there: `unreadable: skip` is not meant for that.
+        let refused = notes
+            .iter()
+            .any(|note| matches!(note, FindNote::Denied { path: Some(path), .. } if path == root));
+        if refused || entry.facts.as_ref().is_some_and(|facts| !facts.readable) {
+            return Err(Error::Denied { root: root.clone() });
+        }
         match entry.facts.as_ref().map(|facts| (facts.kind, &facts.link)) {
             None | Some((FoundKind::Directory, _)) => present.push(root.clone()),
             Some((FoundKind::Symlink, target)) => {
@@ -282,15 +337,55 @@ fn roots(
             )) => return Err(Error::NotADirectory { root: root.clone() }),
         }
     }
-    let unexplained: Vec<String> = others
-        .into_iter()
-        .filter(|said| !said.starts_with("sudo: unable to resolve host"))
-        .collect();
-    if unexplained.is_empty() {
+    if others.is_empty() {
         Ok(present)
     } else {
-        Err(Error::Scan { said: unexplained })
+        Err(Error::Scan { said: others })
     }
+}
+
+/// Adds what `find` was refused and what no mark of an entry tells: some finds have no marks, and
+/// some entries cannot even be looked at. Gives the lines whose names cannot be made out.
+fn denied(
+    roots: &[RemotePath],
+    exclude: &Exclude,
+    notes: &[FindNote],
+    unreadable: &mut Vec<RemotePath>,
+) -> Vec<String> {
+    let mut unnamed = Vec::new();
+    for note in notes {
+        let FindNote::Denied { path, said } = note else {
+            continue;
+        };
+        let Some(path) = path else {
+            unnamed.push(escape(said.as_bytes()));
+            continue;
+        };
+        let told = unreadable.iter().any(|above| path.is_within(above));
+        let wanted = roots
+            .iter()
+            .any(|root| path.is_within(root) && !is_left_out(exclude, root, path));
+        if wanted && !told {
+            unreadable.push(path.clone());
+        }
+    }
+    unreadable.sort();
+    unnamed
+}
+
+/// Whether a pattern leaves out the directory `path` or one above it.
+fn is_left_out(exclude: &Exclude, root: &RemotePath, path: &RemotePath) -> bool {
+    let mut above = Some(path.clone());
+    while let Some(path) = above {
+        if path == *root {
+            return false;
+        }
+        if exclude.leaves_out(root, &path, true) {
+            return true;
+        }
+        above = path.parent();
+    }
+    false
 }
 
 /// What no pattern leaves out. With nested roots an entry stays if any root keeps it.

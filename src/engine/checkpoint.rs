@@ -304,25 +304,14 @@ async fn gather(
         address: address.clone(),
     });
     let (shared, name) = (Arc::clone(house), host.name.clone());
-    let (incoming, previous) = tokio::task::spawn_blocking(move || {
+    let (incoming, sealed) = tokio::task::spawn_blocking(move || {
         let sealed = shared.store.checkpoints(&name)?.checkpoints;
-        let previous = sealed
-            .into_iter()
-            .rfind(|checkpoint| checkpoint.state() != State::Partial);
-        Ok::<_, store::Error>((lock.begin(Timestamp::now())?, previous))
+        Ok::<_, store::Error>((lock.begin(Timestamp::now())?, sealed))
     })
     .await
     .expect("reading the store does not panic")?;
-    let gathered = checkpoint::gather(
-        order,
-        host,
-        &session,
-        &address,
-        incoming,
-        previous.as_ref(),
-        sink,
-    )
-    .await?;
+    let gathered =
+        checkpoint::gather(order, host, &session, &address, incoming, &sealed, sink).await?;
     session.close().await;
     Ok(gathered)
 }

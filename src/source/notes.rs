@@ -18,6 +18,8 @@ pub enum Note {
     TooLong(RemotePath),
     /// It could not be read, and this is why.
     Unread(RemotePath, String),
+    /// Its ACLs or extended attributes could not be read; it was sent without them.
+    Attributes(RemotePath, String),
     /// Said of no entry, as "Exiting with failure status due to previous errors".
     Other(String),
 }
@@ -28,33 +30,56 @@ pub fn of_tar(stderr: &[u8]) -> Vec<Note> {
     lines(stderr).filter_map(tar_note).collect()
 }
 
-/// Reads the lines that `find` says. Names in them cannot be told apart from quotes and newlines
-/// with certainty, so just the kinds are told.
+/// Reads the lines that `find` says. Names in them cannot always be told apart from quotes and
+/// newlines, so the lines are kept.
 #[must_use]
 pub fn of_find(stderr: &[u8]) -> Vec<FindNote> {
-    lines(stderr)
-        .map(|line| {
-            let text = String::from_utf8_lossy(line).into_owned();
-            if text.ends_with(": No such file or directory") {
-                FindNote::Missing(text)
-            } else if text.ends_with(": Permission denied") {
-                FindNote::Denied(text)
-            } else {
-                FindNote::Other(text)
-            }
-        })
-        .collect()
+    lines(stderr).map(find_note).collect()
 }
 
-/// One line of `find`.
+/// One line that arrived while `find` ran.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FindNote {
     /// Something was not there, or vanished during the walk.
     Missing(String),
-    /// Something could not be entered.
-    Denied(String),
-    /// Anything else.
+    /// Something could not be read or entered.
+    Denied {
+        /// What; none if the name cannot be made out.
+        path: Option<RemotePath>,
+        /// The whole line.
+        said: String,
+    },
+    /// Another complaint of `find`.
     Other(String),
+    /// Not said by `find`: sudo's words, or noise of a login shell.
+    Aside(String),
+}
+
+fn find_note(line: &[u8]) -> FindNote {
+    let said = String::from_utf8_lossy(line).into_owned();
+    let colon = line.windows(2).position(|pair| pair == b": ");
+    let Some((b"find", what)) = colon.map(|at| (base_name(&line[..at]), &line[at + 2..])) else {
+        return FindNote::Aside(said);
+    };
+    if what.ends_with(b": No such file or directory") {
+        FindNote::Missing(said)
+    } else if let Some(name) = what.strip_suffix(b": Permission denied") {
+        let path = match unquote(name, b'\'') {
+            Some((name, b"")) => RemotePath::from_bytes(name),
+            // Just GNU's find quotes.
+            Some(_) | None => RemotePath::from_bytes(name),
+        };
+        FindNote::Denied {
+            path: path.ok(),
+            said,
+        }
+    } else {
+        FindNote::Other(said)
+    }
+}
+
+fn base_name(path: &[u8]) -> &[u8] {
+    path.rsplit(|&byte| byte == b'/').next().unwrap_or(path)
 }
 
 fn lines(stderr: &[u8]) -> impl Iterator<Item = &[u8]> {
@@ -77,7 +102,7 @@ fn tar_note(line: &[u8]) -> Option<Note> {
     }
     let about = line.strip_prefix(b"tar: ").and_then(|rest| {
         let rest = rest.strip_prefix(b"Warning: ").unwrap_or(rest);
-        let (name, rest) = unquote(rest)?;
+        let (name, rest) = unquote(rest, b'"')?;
         Some((
             RemotePath::from_member(&name).ok()?,
             rest.strip_prefix(b": ")?,
@@ -87,6 +112,10 @@ fn tar_note(line: &[u8]) -> Option<Note> {
         return Some(Note::Other(said.into_owned()));
     };
     let what = String::from_utf8_lossy(what);
+    // tar warns of nothing else that it cannot do: what it was asked for and can't read is an error.
+    if let Some(why) = what.strip_prefix("Warning: Cannot ") {
+        return Some(Note::Attributes(path, why.to_owned()));
+    }
     Some(
         if what.ends_with("No such file or directory") || what.starts_with("File removed before") {
             Note::Vanished(path)
@@ -104,13 +133,13 @@ fn tar_note(line: &[u8]) -> Option<Note> {
     )
 }
 
-/// Takes a C string literal off the front of `text`.
-fn unquote(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
-    let mut rest = text.strip_prefix(b"\"")?;
+/// Takes a C string literal between `quote`s off the front of `text`.
+fn unquote(text: &[u8], quote: u8) -> Option<(Vec<u8>, &[u8])> {
+    let mut rest = text.strip_prefix(&[quote])?;
     let mut name = Vec::new();
     loop {
         match rest {
-            [b'"', after @ ..] => return Some((name, after)),
+            [byte, after @ ..] if *byte == quote => return Some((name, after)),
             [
                 b'\\',
                 a @ b'0'..=b'3',
@@ -160,6 +189,7 @@ tar: "tmp/d/big": File shrank by 244550917 bytes; padding with zeros
 tar: "tmp/gone": File removed before we read it
 tar: "tmp/deep": Cannot stat: File name too long
 tar: "tmp/bad": Read error at byte 0, while reading 512 bytes: Input/output error
+tar: "tmp/long": Warning: Cannot file_has_acl_at: File name too long
 tar: "run/x": socket ignored
 tar: "-": Cannot write: Broken pipe at last
 sudo: unable to resolve host dev-vm
@@ -178,6 +208,10 @@ tar: Exiting with failure status due to previous errors
                     path(b"/tmp/bad"),
                     "Read error at byte 0, while reading 512 bytes: Input/output error".to_owned()
                 ),
+                Note::Attributes(
+                    path(b"/tmp/long"),
+                    "file_has_acl_at: File name too long".to_owned()
+                ),
                 Note::Unread(path(b"/-"), "Cannot write: Broken pipe at last".to_owned()),
                 Note::Other("sudo: unable to resolve host dev-vm".to_owned()),
             ]
@@ -186,12 +220,27 @@ tar: Exiting with failure status due to previous errors
 
     #[test]
     fn what_find_says_is_sorted_by_kind() {
-        let stderr = b"find: '/opt/x': No such file or directory\nfind: '/root': Permission denied\nfind: boom\n";
+        let stderr = b"welcome: Permission denied\nfind: '/opt/x': No such file or directory\n\
+            find: '/root/a\\n\\'\\377': Permission denied\n/bin/find: /plain: Permission denied\n\
+            find: 'odd: Permission denied\nfind: boom\n";
+        let denied = |path, said: &str| FindNote::Denied {
+            path,
+            said: said.to_owned(),
+        };
         assert_eq!(
             of_find(stderr),
             [
+                FindNote::Aside("welcome: Permission denied".to_owned()),
                 FindNote::Missing("find: '/opt/x': No such file or directory".to_owned()),
-                FindNote::Denied("find: '/root': Permission denied".to_owned()),
+                denied(
+                    Some(path(b"/root/a\n'\xff")),
+                    r"find: '/root/a\n\'\377': Permission denied"
+                ),
+                denied(
+                    Some(path(b"/plain")),
+                    "/bin/find: /plain: Permission denied"
+                ),
+                denied(None, "find: 'odd: Permission denied"),
                 FindNote::Other("find: boom".to_owned()),
             ]
         );

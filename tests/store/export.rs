@@ -8,7 +8,8 @@ use std::process::Command;
 
 use fleet::store::{ArchiveFormat, Destination, Error, Exported, SealedCheckpoint, Store};
 
-use super::bed::{Bed, NOW, SmallDisk, capture, describe, facts, give_away, grow_tree, id, walk};
+use super::bed::{Bed, NOW, capture, describe, facts, give_away, grow_tree, id, walk};
+use crate::support::disk::SmallDisk;
 
 fn go_on(_: &Exported) -> ControlFlow<()> {
     ControlFlow::Continue(())

@@ -8,7 +8,8 @@ use fleet::fault::{ExitClass, Fault};
 use fleet::manifest::{PartState, State};
 use fleet::store::{Error, PartFacts, Store};
 
-use super::bed::{Bed, NOW, SmallDisk, capture, facts, grow_tree, host, plain_part, source, walk};
+use super::bed::{Bed, NOW, capture, facts, grow_tree, host, plain_part, source, walk};
+use crate::support::disk::SmallDisk;
 
 #[test]
 fn a_sealed_checkpoint_reads_back_as_it_was_sealed() {

@@ -1,4 +1,29 @@
-//! What tests need of the world outside: real servers, broken networks, inventories.
+//! What tests need of the world outside: real servers, broken networks, inventories, trees, the
+//! program itself.
 
+pub(crate) mod disk;
+pub(crate) mod fleet;
 pub(crate) mod proxy;
 pub(crate) mod sshd;
+pub(crate) mod testbed;
+pub(crate) mod tree;
+
+/// Says loudly that a test, or the rest of it, is left out, and why.
+///
+/// # Panics
+///
+/// With `FLEET_TEST_REQUIRE=1`, as in CI, nothing is left out that the machine should be able to do.
+#[expect(clippy::print_stderr, reason = "whoever runs the tests should see it")]
+pub(crate) fn skipped(why: &str) {
+    assert!(
+        std::env::var_os("FLEET_TEST_REQUIRE").is_none_or(|value| value != "1"),
+        "FLEET_TEST_REQUIRE=1 forbids skipping: {why}"
+    );
+    eprintln!("SKIPPED: {why}");
+}
+
+/// The same for what this machine or this account cannot do at all, which is no failure anywhere.
+#[expect(clippy::print_stderr, reason = "whoever runs the tests should see it")]
+pub(crate) fn not_here(why: &str) {
+    eprintln!("SKIPPED: {why}");
+}

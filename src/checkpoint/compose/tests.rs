@@ -301,3 +301,17 @@ fn what_would_be_written_through_a_link_is_not_kept() {
     );
     assert_eq!(composed.entries, Vec::new());
 }
+
+#[test]
+fn attributes_that_cannot_be_read_are_a_warning() {
+    let notes = vec![Note::Attributes(
+        path("/a/x"),
+        "file_has_acl_at: File name too long".to_owned(),
+    )];
+    let composed = compose_with(plan(&["/a/x"]), &received(vec![file("/a/x")]), notes, 0);
+    assert_eq!(composed.failure, None);
+    assert_eq!(
+        composed.warnings,
+        ["1 entry came without ACLs and extended attributes, which can't be read: /a/x"]
+    );
+}

@@ -61,6 +61,13 @@ fn make(
     Plan::make(source, optional, &exclude, found, notes)
 }
 
+fn denied(name: Option<&str>, said: &str) -> FindNote {
+    FindNote::Denied {
+        path: name.map(path),
+        said: said.to_owned(),
+    }
+}
+
 fn missing(root: &str) -> FindNote {
     FindNote::Missing(format!("find: '{root}': No such file or directory"))
 }
@@ -157,9 +164,21 @@ fn a_root_that_is_missing_is_a_failure_unless_it_is_optional() {
 
 #[test]
 fn a_root_that_cannot_be_reached_is_never_taken_for_missing() {
-    let denied = [FindNote::Denied("find: '/b': Permission denied".to_owned())];
+    let denied = [denied(Some("/b"), "find: '/b': Permission denied")];
     assert_eq!(
         make(&source(&["/b"]), true, Vec::new(), &denied).map(|_| ()),
+        Err(Error::Denied { root: path("/b") })
+    );
+    let mut skipping = source(&["/b"]);
+    skipping.unreadable = Unreadable::Skip;
+    assert_eq!(
+        make(&skipping, true, vec![unreadable(Directory, "/b")], &[]).map(|_| ()),
+        Err(Error::Denied { root: path("/b") })
+    );
+    let mut plain = found(Directory, "/b");
+    plain.facts = None;
+    assert_eq!(
+        make(&skipping, true, vec![plain], &denied).map(|_| ()),
         Err(Error::Denied { root: path("/b") })
     );
     assert_eq!(
@@ -196,7 +215,7 @@ fn what_find_cannot_explain_is_a_failure() {
             said: vec!["find: read error: Input/output error".to_owned()]
         })
     );
-    let harmless = FindNote::Other("sudo: unable to resolve host x: No address".to_owned());
+    let harmless = FindNote::Aside("sudo: unable to resolve host x: No address".to_owned());
     assert!(make(&source(&["/a"]), false, tree(), &[harmless]).is_ok());
 }
 
@@ -261,4 +280,69 @@ fn a_source_with_nothing_but_its_roots_is_empty() {
     assert!(plan(vec![found(Directory, "/a")]).is_empty());
     assert!(!plan(vec![found(Directory, "/a"), found(Symlink, "/a/l")]).is_empty());
     assert!(!plan(vec![found(Directory, "/a"), unreadable(File, "/a/x")]).is_empty());
+}
+
+#[test]
+fn what_find_was_refused_is_unreadable_though_no_entry_says_so() {
+    let mut plain = vec![found(Directory, "/a"), found(Directory, "/a/locked")];
+    plain.push(found(File, "/a/x"));
+    for entry in &mut plain {
+        entry.facts = None;
+    }
+    let notes = [
+        denied(Some("/a/locked"), "find: /a/locked: Permission denied"),
+        denied(Some("/a/mount"), "find: /a/mount: Permission denied"),
+        denied(Some("/a/cache/x"), "find: /a/cache/x: Permission denied"),
+        denied(Some("/b"), "find: /b: Permission denied"),
+    ];
+    let mut source = source(&["/a"]);
+    source.exclude = vec!["cache/".to_owned()];
+    let plan = make(&source, false, plain.clone(), &notes)
+        .expect("a plan")
+        .expect("there");
+    assert_eq!(
+        plan.unreadable.expect("unreadable").to_string(),
+        "2 entries can't be read: /a/locked, /a/mount"
+    );
+    let unnamed = denied(None, "find: 'odd: Permission denied");
+    assert_eq!(
+        make(&source, false, plain, &[unnamed]).map(|_| ()),
+        Err(Error::Scan {
+            said: vec!["find: 'odd: Permission denied".to_owned()]
+        })
+    );
+    // What lies in a directory that is marked is told with it.
+    let marked = vec![
+        found(Directory, "/a"),
+        unreadable(Directory, "/a/locked"),
+        found(File, "/a/x"),
+    ];
+    let inside = denied(
+        Some("/a/locked/in"),
+        "find: '/a/locked/in': Permission denied",
+    );
+    let plan = make(&source, false, marked, &[inside])
+        .expect("a plan")
+        .expect("there");
+    assert_eq!(
+        plan.unreadable.expect("unreadable").to_string(),
+        "1 entry can't be read: /a/locked"
+    );
+}
+
+#[test]
+fn a_scan_that_leaves_the_roots_or_has_no_end_is_refused() {
+    let roots = [path("/a")];
+    let inside = [found(Directory, "/a"), found(File, "/a/x")];
+    assert_eq!(check_found(&roots, &inside, 0, 2), Ok(()));
+    assert_eq!(
+        check_found(&roots, &inside, 1, 1),
+        Err(Error::TooMany { max: 1 })
+    );
+    let outside = [found(Directory, "/a"), found(File, "/ab")];
+    assert_eq!(
+        check_found(&roots, &outside, 1, 2),
+        Err(Error::Outside { path: path("/ab") })
+    );
+    assert_eq!(check_found(&roots, &outside, 2, 2), Ok(()));
 }

@@ -1,0 +1,141 @@
+//! Pulls with the real program from a real server: what a checkpoint holds, and what becomes of it
+//! when the host, the network, the disk or the operator misbehaves.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::support::fleet::Fleet;
+use crate::support::proxy::Proxy;
+use crate::support::sshd::{Builder, Sshd, user};
+
+mod busybox;
+mod content;
+mod ends;
+mod hostile;
+mod loss;
+mod moving;
+mod roots;
+mod several;
+
+/// An operator's desk, and a host `web` with a tree that the source `app` captures.
+struct Scene {
+    fleet: Fleet,
+    sshd: Sshd,
+    tree: PathBuf,
+    tools: Option<tempfile::TempDir>,
+}
+
+impl Scene {
+    /// None where there is no sshd; that was said loudly.
+    fn start() -> Option<Self> {
+        Self::with(Sshd::builder())
+    }
+
+    fn with(builder: Builder) -> Option<Self> {
+        let sshd = builder.start()?;
+        let tree = sshd.folder().join("tree");
+        fs::create_dir(&tree).expect("a tree");
+        let scene = Self {
+            fleet: Fleet::new(&sshd.folder().join("ssh_config"), ""),
+            tree,
+            sshd,
+            tools: None,
+        };
+        scene.describe(scene.host(scene.app()));
+        Some(scene)
+    }
+
+    /// With these programs before all others on the host; `make` is told the folder.
+    fn with_tools(make: impl FnOnce(&Path)) -> Option<Self> {
+        let tools = tempfile::tempdir().expect("a folder");
+        fs::set_permissions(tools.path(), fs::Permissions::from_mode(0o755)).expect("mode");
+        make(tools.path());
+        let path = std::env::var("PATH").unwrap_or_default();
+        // Only the first SetEnv counts.
+        let folder = tools.path().display();
+        let line = format!("SetEnv PATH={folder}:{path} HOME={folder}");
+        let mut scene = Self::with(Sshd::builder().option(line))?;
+        scene.tools = Some(tools);
+        Some(scene)
+    }
+
+    /// The folder of [`Self::with_tools`].
+    fn tools(&self) -> &Path {
+        self.tools.as_ref().expect("made with tools").path()
+    }
+
+    /// The sources: the whole tree as `app`.
+    fn app(&self) -> Value {
+        json!({ "app": { "directory": self.tree } })
+    }
+
+    /// The server as a host of the inventory, with limits that no healthy test reaches.
+    fn host(&self, sources: Value) -> Value {
+        json!({
+            "env": "dev",
+            "access": "writable",
+            "address": "127.0.0.1",
+            "port": self.sshd.port,
+            "user": user(),
+            "identity": [self.sshd.operator_key()],
+            "connect_timeout": "30s",
+            "stall_timeout": "30s",
+            "sources": sources,
+        })
+    }
+
+    /// The inventory holds just `host` as `web`.
+    fn describe(&self, host: Value) {
+        self.describe_all(json!({ "web": host }));
+    }
+
+    /// The inventory holds these hosts.
+    fn describe_all(&self, hosts: Value) {
+        // JSON is YAML.
+        let inventory = json!({ "version": 1, "hosts": hosts });
+        self.fleet.write_inventory(&inventory.to_string());
+    }
+
+    /// The inventory holds `web` with these sources.
+    fn sources(&self, sources: Value) {
+        self.describe(self.host(sources));
+    }
+
+    /// The host is reached through `proxy`, and given up after `limit` seconds.
+    fn behind(&self, proxy: &Proxy, limit: u32) -> Value {
+        self.trust(proxy.port);
+        let mut host = self.host(self.app());
+        host["port"] = json!(proxy.port);
+        host["connect_timeout"] = json!(format!("{limit}s"));
+        host["stall_timeout"] = json!(format!("{limit}s"));
+        host
+    }
+
+    /// The server's key is known under another port.
+    fn trust(&self, port: u16) {
+        let mut known = fs::read_to_string(self.sshd.known_hosts()).unwrap_or_default();
+        known += &format!("[127.0.0.1]:{port} {}\n", self.sshd.host_public_key());
+        self.sshd.write_known_hosts(&known);
+    }
+
+    /// The tree as it is in a checkpoint that was exported to `folder`.
+    fn tree_in(&self, folder: &Path) -> PathBuf {
+        crate::support::tree::beneath(folder, &self.tree)
+    }
+
+    /// Asserts that `checkpoint` holds the tree as it is on the host now.
+    fn assert_holds_tree(&self, checkpoint: &str) {
+        let out = self.fleet.exported(checkpoint);
+        crate::support::tree::assert_same(&self.tree, &self.tree_in(&out));
+    }
+}
+
+/// Makes a program.
+fn program(folder: &Path, name: &str, script: &str) {
+    let file = folder.join(name);
+    fs::write(&file, format!("#!/bin/sh\n{script}\n")).expect("a script");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).expect("mode");
+}

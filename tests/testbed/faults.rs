@@ -1,0 +1,91 @@
+//! Hosts that hang, refuse, lose their link or their power.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::support::fleet::{Fleet, Ran};
+use crate::support::sshd::eventually;
+use crate::support::testbed::Testbed;
+
+/// Undoes every fault, however the test ends.
+struct Cleared<'a>(&'a Testbed);
+
+impl Drop for Cleared<'_> {
+    fn drop(&mut self) {
+        self.0.tool(&["fault", "new-vm", "clear"]);
+    }
+}
+
+/// A host under a fault is given up in time, and nothing is sealed.
+fn assert_given_up(fleet: &Fleet, fault: &str) {
+    let begun = Instant::now();
+    let ran = fleet.checkpoint(&["new-vm", "--only", "small"]);
+    assert_eq!(ran.exit, Some(5), "{fault}: {}\n{}", ran.stdout, ran.stderr);
+    // Three tries with a limit of 2 s; the rest is for a busy machine.
+    assert!(
+        begun.elapsed() < Duration::from_secs(40),
+        "{fault}: {:?}",
+        begun.elapsed()
+    );
+    assert_eq!(ran.failed().len(), 1, "{fault}");
+    assert!(!ran.hints()[0].is_empty(), "{fault}: {:?}", ran.failed());
+}
+
+/// Whatever it is, it is honest.
+fn assert_honest(fleet: &Fleet, ran: &Ran, fault: &str) {
+    match ran.exit {
+        Some(3) => assert_eq!(ran.state(), "partial", "{fault}"),
+        _ => assert_eq!(ran.exit, Some(5), "{fault}: {}\n{}", ran.stdout, ran.stderr),
+    }
+    fleet.assert_verified();
+}
+
+// One test for all of them: they disturb the same host.
+#[test]
+fn a_host_in_trouble_is_given_up_and_the_next_run_is_complete() {
+    let Some(testbed) = Testbed::find() else {
+        return;
+    };
+    if !testbed.has("freeze") || !testbed.has("own-root") {
+        return;
+    }
+    let fleet = testbed.fleet_of(
+        "new-vm",
+        &json!({
+            "connect_timeout": "2s",
+            "stall_timeout": "2s",
+            "sources": {
+                "small": { "directory": "/etc/systemd/system" },
+                "large": { "directory": "/usr/lib", "unreadable": "skip" },
+            },
+        }),
+    );
+    let _cleared = Cleared(&testbed);
+    let faults: [(&str, &str, &str); 5] = [
+        ("freeze", "freeze", "thaw"),
+        ("link", "link-down", "link-up"),
+        ("filter", "refuse", "clear"),
+        ("filter", "drop", "clear"),
+        ("power", "power-cut", "power-on"),
+    ];
+    for (capability, fault, end) in faults {
+        if !testbed.has(capability) {
+            continue;
+        }
+        let mut begun = fleet.begin_checkpoint(&["new-vm", "--only", "large"]);
+        begun.wait_for("progress");
+        testbed.tool(&["fault", "new-vm", fault]);
+        assert_honest(&fleet, &begun.end(), fault);
+        assert_given_up(&fleet, fault);
+        testbed.tool(&["fault", "new-vm", end]);
+        eventually("the host answers again", || {
+            fleet.run(&["doctor", "new-vm"]).exit != Some(5)
+        });
+        let ran = fleet.checkpoint(&["new-vm", "--only", "small"]).exits(0);
+        assert_eq!(ran.state(), "complete", "{fault}");
+        let left = "for n in 1 2 3 4 5 6 7 8 9 10; do pgrep -x 'tar|find' >/dev/null || exit 0; sleep 1; done; exit 1";
+        testbed.tool(&["ssh", "new-vm", left]);
+    }
+    fleet.assert_verified();
+}

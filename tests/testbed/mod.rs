@@ -1,0 +1,4 @@
+//! Pulls with the real program from the test bed's hosts: real accounts, sudo, owners, faults.
+
+mod faults;
+mod pull;
