@@ -88,7 +88,7 @@ impl Scene {
 
     /// The server as a host of the inventory, with limits that no healthy test reaches.
     fn host(&self, sources: Value) -> Value {
-        json!({
+        let mut host = json!({
             "env": "dev",
             "access": "writable",
             "address": "127.0.0.1",
@@ -97,19 +97,23 @@ impl Scene {
             "identity": [self.sshd.operator_key()],
             "connect_timeout": "30s",
             "stall_timeout": "30s",
-            "sources": sources,
-        })
+        });
+        host["sources"] = sources;
+        host
     }
 
     /// The inventory holds just `host` as `web`.
     fn describe(&self, host: Value) {
-        self.describe_all(json!({ "web": host }));
+        let mut hosts = json!({});
+        hosts["web"] = host;
+        self.describe_all(hosts);
     }
 
     /// The inventory holds these hosts.
     fn describe_all(&self, hosts: Value) {
         // JSON is YAML.
-        let inventory = json!({ "version": 1, "hosts": hosts });
+        let mut inventory = json!({ "version": 1 });
+        inventory["hosts"] = hosts;
         self.fleet.write_inventory(&inventory.to_string());
     }
 
