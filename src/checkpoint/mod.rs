@@ -14,6 +14,7 @@ mod receive;
 
 use futures_util::future::join_all;
 use jiff::Timestamp;
+use tokio::sync::mpsc;
 
 use crate::event::{Event, Sink};
 use crate::fault::{ExitClass, Fault};
@@ -174,50 +175,70 @@ async fn capture(
 ) -> Result<(Probe, Vec<Outcome>), Error> {
     let sources = order.sources(host);
     let probe = probe(session, sources.iter().any(|source| source.sudo)).await?;
-    let scans = join_all(sources.iter().map(|source| scan(source, session, &probe))).await;
-
-    let mut outcomes: Vec<Outcome> = Vec::with_capacity(sources.len());
+    // What is scanned is fetched while other sources are still being scanned: a `find` that hangs on
+    // one of them (a dead mount) then stalls the connection only when all others have arrived.
+    let (scanned, mut waiting) = mpsc::unbounded_channel();
+    let scanning = async {
+        let scans = sources.iter().enumerate().map(|(place, source)| {
+            let scanned = scanned.clone();
+            let scan = scan(source, session, &probe);
+            // The other side ends early only if the whole run does.
+            async move { scanned.send((place, scan.await)).ok() }
+        });
+        join_all(scans).await;
+        drop(scanned);
+        Ok::<(), Error>(())
+    };
+    let mut outcomes: Vec<(usize, Outcome)> = Vec::with_capacity(sources.len());
     let mut lost: Option<ssh::Error> = None;
-    for (source, scanned) in sources.iter().copied().zip(scans) {
-        sink(Event::PartStarted {
-            host: host.name.clone(),
-            part: source.name.clone(),
-        });
-        let outcome = match scanned {
-            Scanned::Absent => Outcome::new(source, PartState::Absent),
-            Scanned::Failed(why) => Outcome::failed(source, why),
-            Scanned::Lost(error) => {
-                let outcome = Outcome::failed(source, failure(&error));
-                lost.get_or_insert(error);
-                outcome
-            }
-            Scanned::Ready { .. } if lost.is_some() => Outcome::failed(source, not_reached()),
-            Scanned::Ready { plan, directory } => {
-                let fetch = Fetch {
-                    host: &host.name,
-                    source,
-                    directory,
-                    session,
-                    probe: &probe,
-                    pack: incoming.pack_name(&source.name),
-                    pack_path: incoming.pack_path(&source.name),
-                    previous: last_captured(sealed, &source.name),
-                    sink,
-                };
-                let (outcome, ended) = fetch.run(*plan).await.map_err(|error| Error::Receive {
-                    part: source.name.clone(),
-                    source: error,
-                })?;
-                lost = lost.or(ended);
-                outcome
-            }
-        };
-        sink(Event::PartEnded {
-            host: host.name.clone(),
-            part: Box::new(outcome.part.clone()),
-        });
-        outcomes.push(outcome);
-    }
+    let fetching = async {
+        while let Some((place, scanned)) = waiting.recv().await {
+            let source = sources[place];
+            sink(Event::PartStarted {
+                host: host.name.clone(),
+                part: source.name.clone(),
+            });
+            let outcome = match scanned {
+                Scanned::Absent => Outcome::new(source, PartState::Absent),
+                Scanned::Failed(why) => Outcome::failed(source, why),
+                Scanned::Lost(error) => {
+                    let outcome = Outcome::failed(source, failure(&error));
+                    lost.get_or_insert(error);
+                    outcome
+                }
+                Scanned::Ready { .. } if lost.is_some() => Outcome::failed(source, not_reached()),
+                Scanned::Ready { plan, directory } => {
+                    let fetch = Fetch {
+                        host: &host.name,
+                        source,
+                        directory,
+                        session,
+                        probe: &probe,
+                        pack: incoming.pack_name(&source.name),
+                        pack_path: incoming.pack_path(&source.name),
+                        previous: last_captured(sealed, &source.name),
+                        sink,
+                    };
+                    let (outcome, ended) =
+                        fetch.run(*plan).await.map_err(|error| Error::Receive {
+                            part: source.name.clone(),
+                            source: error,
+                        })?;
+                    lost = lost.take().or(ended);
+                    outcome
+                }
+            };
+            sink(Event::PartEnded {
+                host: host.name.clone(),
+                part: Box::new(outcome.part.clone()),
+            });
+            outcomes.push((place, outcome));
+        }
+        Ok::<(), Error>(())
+    };
+    tokio::try_join!(scanning, fetching)?;
+    outcomes.sort_by_key(|(place, _)| *place);
+    let outcomes: Vec<Outcome> = outcomes.into_iter().map(|(_, outcome)| outcome).collect();
     if let Some(error) = lost
         && outcomes.iter().all(|outcome| outcome.entries.is_empty())
     {

@@ -87,6 +87,31 @@ fn unreadable_files_fail_the_part_and_the_first_ten_are_named() {
 }
 
 #[test]
+fn a_host_without_tar_or_find_says_so() {
+    let tools = ["sh", "cat", "id", "uname", "date", "head", "df"];
+    let Some(scene) = Scene::with_only_tools(&tools) else {
+        return;
+    };
+    tree::fill(&scene.tree, &[("a", "1")]);
+    let ran = scene.fleet.checkpoint(&["web"]).exits(3);
+    assert_eq!(ran.failed(), ["web app: the host has no `tar`"]);
+    let tar = installed("tar").expect("tests of tar have it");
+    std::os::unix::fs::symlink(tar, scene.tools().join("tar")).expect("a link");
+    let ran = scene.fleet.checkpoint(&["web"]).exits(3);
+    assert_eq!(ran.failed().len(), 1);
+    assert!(
+        ran.failed()[0].starts_with("web app: the scan failed: sh: ")
+            && ran.failed()[0].ends_with("find: not found"),
+        "{:?}",
+        ran.failed()
+    );
+    assert_eq!(
+        ran.hints(),
+        ["`fleet doctor` shows what each source would read."]
+    );
+}
+
+#[test]
 fn a_root_that_the_account_may_not_enter_is_named() {
     let Some(scene) = with_unprivileged_tools() else {
         return;

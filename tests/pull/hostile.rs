@@ -330,6 +330,48 @@ fn a_find_that_never_answers_ends_at_the_limit() {
 }
 
 #[test]
+fn a_find_that_never_answers_takes_no_other_source_with_it() {
+    let Some(scene) = with_find() else { return };
+    let hung = scene.sshd.folder().join("hung");
+    tree::fill(&hung, &[("a", "1")]);
+    fs::write(
+        scene.tools().join("answer"),
+        "case \"$*\" in */hung*) exec sleep 1000;; esac\nexec /usr/bin/find \"$@\"",
+    )
+    .expect("a script");
+    let mut host = scene.host(json!({
+        "app": { "directory": scene.tree },
+        "hung": { "directory": hung },
+        "later": { "directory": scene.tree },
+    }));
+    host["stall_timeout"] = json!("1s");
+    scene.describe(host);
+    let ran = scene.fleet.checkpoint(&["web"]).exits(3);
+    assert_eq!(ran.failed(), ["web hung: web sent nothing for 1 s"]);
+    scene.assert_holds_tree(&ran.id());
+    scene.sshd.wait_until_idle();
+}
+
+#[test]
+fn a_tar_that_falls_silent_leaves_what_arrived() {
+    let Some(scene) = with_tar() else { return };
+    let root = asked(&scene, "").trim_end_matches('/').to_owned();
+    let begin = [directory(&root), file(&asked(&scene, "a"), "1")].concat();
+    // What arrives last is held back, for it might be the end of the command's output.
+    let mut next = file(&asked(&scene, "b"), &"2".repeat(400_000));
+    next.truncate(300_000);
+    // What this tar waits for comes when the test has ended.
+    send(&scene, &[begin, next], "exec sleep 20");
+    let mut host = scene.host(scene.app());
+    host["stall_timeout"] = json!("1s");
+    scene.describe(host);
+    let ran = scene.fleet.checkpoint(&["web"]).exits(3);
+    assert_eq!(ran.failed(), ["web app: web sent nothing for 1 s"]);
+    assert_eq!(ran.checkpoint()["files"], 1);
+    scene.fleet.assert_verified();
+}
+
+#[test]
 fn a_chatty_login_shell_is_no_part_of_the_data() {
     let home = tempfile::tempdir().expect("a folder");
     fs::write(

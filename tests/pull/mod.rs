@@ -2,7 +2,7 @@
 //! when the host, the network, the disk or the operator misbehaves.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -54,9 +54,23 @@ impl Scene {
         fs::set_permissions(tools.path(), fs::Permissions::from_mode(0o755)).expect("mode");
         make(tools.path());
         let path = std::env::var("PATH").unwrap_or_default();
+        Self::with_path(tools, &format!(":{path}"))
+    }
+
+    /// With just these programs on the host.
+    fn with_only_tools(names: &[&str]) -> Option<Self> {
+        let tools = tempfile::tempdir().expect("a folder");
+        for name in names {
+            let program = crate::support::sshd::installed(name)?;
+            symlink(program, tools.path().join(name)).expect("a link");
+        }
+        Self::with_path(tools, "")
+    }
+
+    fn with_path(tools: tempfile::TempDir, path: &str) -> Option<Self> {
         // Only the first SetEnv counts.
         let folder = tools.path().display();
-        let line = format!("SetEnv PATH={folder}:{path} HOME={folder}");
+        let line = format!("SetEnv PATH={folder}{path} HOME={folder}");
         let mut scene = Self::with(Sshd::builder().option(line))?;
         scene.tools = Some(tools);
         Some(scene)
@@ -74,7 +88,7 @@ impl Scene {
 
     /// The server as a host of the inventory, with limits that no healthy test reaches.
     fn host(&self, sources: Value) -> Value {
-        json!({
+        let mut host = json!({
             "env": "dev",
             "access": "writable",
             "address": "127.0.0.1",
@@ -83,19 +97,23 @@ impl Scene {
             "identity": [self.sshd.operator_key()],
             "connect_timeout": "30s",
             "stall_timeout": "30s",
-            "sources": sources,
-        })
+        });
+        host["sources"] = sources;
+        host
     }
 
     /// The inventory holds just `host` as `web`.
     fn describe(&self, host: Value) {
-        self.describe_all(json!({ "web": host }));
+        let mut hosts = json!({});
+        hosts["web"] = host;
+        self.describe_all(hosts);
     }
 
     /// The inventory holds these hosts.
     fn describe_all(&self, hosts: Value) {
         // JSON is YAML.
-        let inventory = json!({ "version": 1, "hosts": hosts });
+        let mut inventory = json!({ "version": 1 });
+        inventory["hosts"] = hosts;
         self.fleet.write_inventory(&inventory.to_string());
     }
 
