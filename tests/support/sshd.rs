@@ -17,10 +17,6 @@ use fleet::ssh::SshConfig;
 /// Where the server is; none, and the tests that need it are skipped, loudly.
 ///
 /// With `FLEET_TEST_REQUIRE=1` nothing is skipped: the test fails.
-#[expect(
-    clippy::print_stderr,
-    reason = "whoever runs the tests must see what they did not try"
-)]
 pub(crate) fn installed(program: &str) -> Option<PathBuf> {
     let found = std::env::var_os("PATH")
         .map(|path| std::env::split_paths(&path).collect::<Vec<_>>())
