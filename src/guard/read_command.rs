@@ -71,6 +71,9 @@ pub enum Sudo {
 }
 
 /// A command as it goes over the wire.
+///
+/// Its standard input stays open until the closing line has come: an input that ends before that ends
+/// the command, so that a connection that is lost leaves nothing behind on the host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rendered {
     /// What the login shell of the host is given.
@@ -81,9 +84,6 @@ pub struct Rendered {
     /// What comes behind the output, followed by the exit status and a line end. Begins with a line
     /// end of its own.
     pub closing: String,
-    /// Whether the command reads its standard input. If not, the input stays open while it runs,
-    /// and closing it ends the command.
-    pub takes_input: bool,
 }
 
 impl ReadCommand {
@@ -91,46 +91,41 @@ impl ReadCommand {
     /// links, path NUL, link target NUL. A `!` before it marks what the account cannot read.
     pub const SCAN_FORMAT: &'static str = r"%y %m %U %G %s %T@ %C@ %i %D %n %p\0%l\0";
 
-    /// The command as it goes over the wire. `nonce` is a word that no host can know beforehand.
+    /// The command as it goes over the wire. `nonce` is a word that no host can know beforehand, and
+    /// `input_bytes` is the length of what follows on its standard input.
     #[must_use]
-    pub fn render(&self, nonce: &str, sudo: Sudo) -> Rendered {
+    pub fn render(&self, nonce: &str, sudo: Sudo, input_bytes: u64) -> Rendered {
         let opening = format!("{nonce} begin");
         let closing = format!("\n{nonce} end ");
         let mut script = b"LC_ALL=C; export LC_ALL; ".to_vec();
         script.extend_from_slice(b"printf '%s\\n' ");
         script.extend(quote(opening.as_bytes()));
         script.extend_from_slice(b"; ");
+        let mut closes = b"s=$?; printf '\\n%s end %s\\n' ".to_vec();
+        closes.extend(quote(nonce.as_bytes()));
+        closes.extend_from_slice(b" \"$s\"; exit \"$s\"");
         let prefix: &[u8] = match sudo {
             Sudo::NonInteractive => b"sudo -n -- ",
             Sudo::No | Sudo::Password => b"",
         };
-        let takes_input = match self {
-            Self::Probe { ask_sudo } => {
-                script.extend(watched(&probe(*ask_sudo)));
-                false
-            }
+        script.extend(match self {
+            Self::Probe { ask_sudo } => watched(&probe(*ask_sudo)),
             Self::Scan {
                 roots,
                 prune,
                 one_file_system,
                 gnu,
-            } => {
-                script.extend(watched(&scan(prefix, roots, prune, *one_file_system, *gnu)));
-                false
-            }
+            } => watched(&scan(prefix, roots, prune, *one_file_system, *gnu)),
             Self::Fetch { tar } => {
-                script.extend(fetch(prefix, *tar));
-                script.extend_from_slice(b"; s=$?");
-                true
+                let tar = [&fetch(prefix, *tar), b" 3<&-; ".as_slice(), &closes].concat();
+                watched_with_list(&tar, input_bytes)
             }
-            Self::FetchWhole { roots } => {
-                script.extend(watched(&fetch_whole(prefix, roots)));
-                false
-            }
-        };
-        script.extend_from_slice(b"; printf '\\n%s end %s\\n' ");
-        script.extend(quote(nonce.as_bytes()));
-        script.extend_from_slice(b" \"$s\"; exit \"$s\"");
+            Self::FetchWhole { roots } => watched(&fetch_whole(prefix, roots)),
+        });
+        script.extend_from_slice(match self {
+            Self::Probe { .. } | Self::Scan { .. } | Self::FetchWhole { .. } => &closes,
+            Self::Fetch { .. } => b"exit $?",
+        });
 
         let mut line = match sudo {
             Sudo::Password => b"exec sudo -S -k -p '' -- sh -c ".to_vec(),
@@ -141,13 +136,12 @@ impl ReadCommand {
             line,
             opening,
             closing,
-            takes_input,
         }
     }
 }
 
 /// Runs `script` so that it ends when its standard input does: a connection that is lost then leaves
-/// nothing behind on the host, however long the script is silent. Leaves its exit status in `s`.
+/// nothing behind on the host, however long the script is silent. Ends with its exit status in `$?`.
 ///
 /// An input that ends at once may end before `setsid` has made the group that is to be ended; hence the
 /// second try.
@@ -160,7 +154,30 @@ fn watched(script: &[u8]) -> Vec<u8> {
           exec 3<&-; wait $p; s=$?; kill $w 2>/dev/null; else sh -c ",
     );
     text.extend_from_slice(&script);
-    text.extend_from_slice(b" </dev/null 3<&-; s=$?; fi");
+    text.extend_from_slice(b" </dev/null 3<&-; s=$?; fi; (exit $s); ");
+    text
+}
+
+/// The same for a `script` whose standard input is a list: the first `list_bytes` of the input.
+///
+/// Whoever hands the list on then watches the input, and ends the group that it is in, itself and the
+/// shell above excepted.
+fn watched_with_list(script: &[u8], list_bytes: u64) -> Vec<u8> {
+    let list = format!("head -c {list_bytes} <&3; exec >&-");
+    let mut group = format!(
+        "trap : TERM; {{ {list}; cat <&3 >/dev/null; trap '' TERM; kill -TERM 0; }} 2>/dev/null | {{ "
+    )
+    .into_bytes();
+    group.extend_from_slice(script);
+    group.extend_from_slice(b"; }; exit $?");
+
+    let mut text = b"exec 3<&0; if command -v setsid >/dev/null 2>&1; then setsid sh -c ".to_vec();
+    text.extend(quote(&group));
+    text.extend_from_slice(b" </dev/null; else { ");
+    text.extend_from_slice(list.as_bytes());
+    text.extend_from_slice(b"; } | { ");
+    text.extend_from_slice(script);
+    text.extend_from_slice(b"; }; fi; ");
     text
 }
 

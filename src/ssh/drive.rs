@@ -261,10 +261,9 @@ impl Drive {
             // Whoever waited may have gone; the stop that this means comes by its own way.
             begin.send(()).ok();
         }
-        if !self.start.rendered.takes_input {
+        if self.start.input.0.is_empty() {
             return;
         }
-        self.input_ended = true;
         let write = Arc::clone(&self.write);
         let link = Arc::clone(&self.start.link);
         let input = std::mem::take(&mut self.start.input);
@@ -278,7 +277,6 @@ impl Drive {
                     link.moved();
                 }
             }
-            drop(write.eof().await);
         }));
     }
 

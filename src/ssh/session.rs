@@ -84,6 +84,10 @@ impl Input {
     pub fn pieces(pieces: Vec<Bytes>) -> Self {
         Self(pieces)
     }
+
+    fn length_bytes(&self) -> u64 {
+        self.0.iter().map(|piece| piece.len() as u64).sum()
+    }
 }
 
 /// What a command that ended has answered.
@@ -287,7 +291,7 @@ impl ReadSession {
         input: Input,
     ) -> Result<Running, Error> {
         let connection = &self.connection;
-        let rendered = command.render(&nonce(), sudo);
+        let rendered = command.render(&nonce(), sudo, input.length_bytes());
         let place = Arc::clone(&connection.sessions)
             .acquire_owned()
             .await

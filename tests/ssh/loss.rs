@@ -224,28 +224,33 @@ async fn silence_in_the_middle_is_a_stall_for_all_commands() -> Result<(), Error
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_silent_command_ends_with_its_connection() -> Result<(), Error> {
     let Some(sshd) = Sshd::builder()
-        // Stands for a find that meets nothing it may print for hours.
-        .option("ForceCommand eval \"$(printf %s \"$SSH_ORIGINAL_COMMAND\" | sed 's/find -P/sleep 1000; find -P/')\"")
+        // Stands for a find that meets nothing it may print for hours, and a tar that waits for a disk.
+        .option("ForceCommand eval \"$(printf %s \"$SSH_ORIGINAL_COMMAND\" | sed 's/find -P/sleep 1000; find -P/; s/tar --create/sleep 1000; tar --create/')\"")
         .start()
     else {
         return Ok(());
     };
     let proxy = Proxy::start(sshd.port, Faults::default());
     let host = behind(&sshd, &proxy);
+    let file = sshd.folder().join("file");
+    std::fs::write(&file, "x").expect("a file");
     for cut in [Cut::Close, Cut::Reset] {
-        let session = through(&sshd, &host).await?;
-        let running = session
-            .run(&super::scan(sshd.folder()), false, Input::none())
-            .await?;
-        crate::support::sshd::eventually("it sleeps", || {
-            sshd.descendants()
-                .iter()
-                .any(|(_, line)| line.starts_with("sleep 1000"))
-        });
-        proxy.cut_now(cut);
-        sshd.wait_until_idle();
-        let error = running.finish().await.expect_err("its connection is gone");
-        assert_eq!(error.to_string(), "lost the connection to web");
+        for (command, input) in [
+            (super::scan(sshd.folder()), Input::none()),
+            (super::fetch(), list(&[&file], 0)),
+        ] {
+            let session = through(&sshd, &host).await?;
+            let running = session.run(&command, false, input).await?;
+            crate::support::sshd::eventually("it sleeps", || {
+                sshd.descendants()
+                    .iter()
+                    .any(|(_, line)| line.starts_with("sleep 1000"))
+            });
+            proxy.cut_now(cut);
+            sshd.wait_until_idle();
+            let error = running.finish().await.expect_err("its connection is gone");
+            assert_eq!(error.to_string(), "lost the connection to web");
+        }
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Every reading command in the real shells and tools that are here.
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::process::{Command, Stdio};
 
@@ -14,7 +14,7 @@ struct Answer {
 
 /// Runs a rendered command in a real shell, as sshd does, and takes the frame off.
 fn answer(shell: &str, command: &ReadCommand, input: &[u8]) -> Answer {
-    let rendered = command.render("nonce", Sudo::No);
+    let rendered = command.render("nonce", Sudo::No, input.len() as u64);
     let mut child = Command::new(shell)
         .arg("-c")
         .arg(std::ffi::OsStr::from_bytes(&rendered.line))
@@ -23,17 +23,19 @@ fn answer(shell: &str, command: &ReadCommand, input: &[u8]) -> Answer {
         .spawn()
         .expect("a shell");
     let mut stdin = child.stdin.take().expect("piped");
-    if rendered.takes_input {
-        stdin.write_all(input).expect("the list is taken");
-        drop(stdin);
-        let output = child.wait_with_output().expect("it ends");
-        return unframe(&rendered, &output.stdout, output.status.code());
+    stdin.write_all(input).expect("the list is taken");
+    let mut stdout = child.stdout.take().expect("piped");
+    let (mut body, mut piece) = (Vec::new(), [0; 4096]);
+    let closing = rendered.closing.as_bytes();
+    // The input stays open until the closing line has come, as it does over SSH.
+    while !body.ends_with(b"\n") || !body.windows(closing.len()).any(|tail| tail == closing) {
+        let length = stdout.read(&mut piece).expect("it can be read");
+        assert_ne!(length, 0, "it ends with its closing line");
+        body.extend_from_slice(&piece[..length]);
     }
-    let output = child
-        .wait_with_output()
-        .expect("it ends while its input is open");
     drop(stdin);
-    unframe(&rendered, &output.stdout, output.status.code())
+    let status = child.wait().expect("it ends");
+    unframe(&rendered, &body, status.code())
 }
 
 fn unframe(rendered: &Rendered, stdout: &[u8], status: Option<i32>) -> Answer {
@@ -124,22 +126,42 @@ fn a_scan_of_nothing_ends_with_the_status_of_find() {
     assert_eq!((answer.status, answer.body), (Some(1), Vec::new()));
 }
 
-#[test]
-fn a_scan_ends_when_its_input_does() {
-    // `yes` stands in for a find that would never end: the wrapper is what is tried here.
-    let mut line = b"exec sh -c ".to_vec();
-    let mut script = watched(b"sleep 1000 & wait");
-    script.extend_from_slice(b"; exit $s");
-    line.extend(quote(&script));
-    let mut child = Command::new("sh")
+/// Runs `script` with an input of `input` that ends at once, and gives its exit status.
+fn status_after_the_input_ended(shell: &str, script: &[u8], input: &[u8]) -> Option<i32> {
+    let script = [script, b"exit $?"].concat();
+    let mut child = Command::new(shell)
         .arg("-c")
-        .arg(std::ffi::OsStr::from_bytes(&line))
+        .arg(std::ffi::OsStr::from_bytes(&script))
         .stdin(Stdio::piped())
+        .stderr(Stdio::null())
         .spawn()
         .expect("a shell");
-    drop(child.stdin.take());
-    let status = child.wait().expect("it ends");
-    assert_eq!(status.code(), Some(143));
+    let mut stdin = child.stdin.take().expect("piped");
+    stdin.write_all(input).expect("it is taken");
+    drop(stdin);
+    child.wait().expect("it ends").code()
+}
+
+/// Stands for a tool that would never say anything.
+const SILENT: &[u8] = b"sleep 1000 & wait";
+
+#[test]
+fn a_silent_command_ends_when_its_input_does() {
+    for shell in ["sh", "bash"] {
+        let status = status_after_the_input_ended(shell, &watched(SILENT), b"");
+        assert_eq!(status, Some(143), "{shell}");
+    }
+}
+
+#[test]
+fn a_silent_command_that_takes_a_list_ends_when_its_input_does() {
+    for shell in ["sh", "bash"] {
+        for input in [&b""[..], b"li", b"list"] {
+            let script = watched_with_list(SILENT, 4);
+            let status = status_after_the_input_ended(shell, &script, input);
+            assert_eq!(status, Some(143), "{shell}");
+        }
+    }
 }
 
 #[test]
@@ -213,7 +235,7 @@ fn sudo_stands_before_the_tool_or_around_the_script() {
     let command = ReadCommand::FetchWhole {
         roots: vec!["/srv/a b".parse().expect("a path")],
     };
-    let line = |sudo| String::from_utf8(command.render("nonce", sudo).line).expect("text");
+    let line = |sudo| String::from_utf8(command.render("nonce", sudo, 0).line).expect("text");
     let text = line(Sudo::NonInteractive);
     assert!(text.contains("sudo -n -- tar -c -f - -C / -- "), "{text}");
     assert!(!line(Sudo::No).contains("sudo"));
