@@ -174,7 +174,7 @@ async fn capture(
     sink: &Sink,
 ) -> Result<(Probe, Vec<Outcome>), Error> {
     let sources = order.sources(host);
-    let probe = probe(session, sources.iter().any(|source| source.sudo)).await?;
+    let probe = probe(session, false).await?;
     // What is scanned is fetched while other sources are still being scanned: a `find` that hangs on
     // one of them (a dead mount) then stalls the connection only when all others have arrived.
     let (scanned, mut waiting) = mpsc::unbounded_channel();
