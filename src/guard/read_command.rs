@@ -101,7 +101,9 @@ impl ReadCommand {
         script.extend_from_slice(b"printf '%s\\n' ");
         script.extend(quote(opening.as_bytes()));
         script.extend_from_slice(b"; ");
-        let mut closes = b"s=$?; printf '\\n%s end %s\\n' ".to_vec();
+        // The closing line makes the other side end the input, and that ends the whole group: by then
+        // the shell that tells the exit status must be past being ended.
+        let mut closes = b"s=$?; trap '' TERM; printf '\\n%s end %s\\n' ".to_vec();
         closes.extend(quote(nonce.as_bytes()));
         closes.extend_from_slice(b" \"$s\"; exit \"$s\"");
         let prefix: &[u8] = match sudo {

@@ -241,3 +241,21 @@ fn sudo_stands_before_the_tool_or_around_the_script() {
     assert!(!line(Sudo::No).contains("sudo"));
     assert!(line(Sudo::Password).starts_with("exec sudo -S -k -p '' -- sh -c "));
 }
+
+#[test]
+fn what_tells_the_exit_status_cannot_be_ended_by_the_end_of_the_input() {
+    let fetch = ReadCommand::Fetch {
+        tar: TarFlavour::Gnu,
+    };
+    for command in [fetch, ReadCommand::Probe { ask_sudo: false }] {
+        let line = String::from_utf8(command.render("nonce", Sudo::No, 0).line).expect("text");
+        let unquoted = line.replace(['\'', '\\'], "");
+        let (before, after) = unquoted
+            .split_once("s=$?; trap  TERM; printf n%s end %sn nonce")
+            .expect(&unquoted);
+        assert!(
+            before.contains("begin") && after.contains("exit \"$s\""),
+            "{unquoted}"
+        );
+    }
+}
