@@ -111,7 +111,7 @@ impl Failure {
     /// The failure of a whole host.
     #[must_use]
     pub fn of_host(host: &HostName, fault: &dyn Fault) -> Self {
-        let mut texts = chain_of(fault);
+        let mut texts = chain(fault);
         let message = texts.remove(0);
         Self {
             host: host.clone(),
@@ -122,13 +122,4 @@ impl Failure {
             class: fault.exit_class(),
         }
     }
-}
-
-fn chain_of(fault: &dyn Fault) -> Vec<String> {
-    let mut texts = vec![fault.to_string()];
-    if let Some(source) = fault.source() {
-        texts.extend(chain(source));
-    }
-    texts.dedup();
-    texts
 }

@@ -78,13 +78,8 @@ impl Outcome {
 
 /// What a part says of a fault: all of its texts in one line.
 pub(super) fn failure(fault: &dyn Fault) -> PartFailure {
-    let mut texts = vec![fault.to_string()];
-    if let Some(source) = fault.source() {
-        texts.extend(chain(source));
-    }
-    texts.dedup();
     PartFailure {
-        message: texts.join(": "),
+        message: chain(fault).join(": "),
         hint: fault.hint(),
     }
 }

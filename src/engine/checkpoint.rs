@@ -136,12 +136,12 @@ pub async fn run(
     sink: &Sink,
     interrupt: &Interrupt,
 ) -> Result<Outcome, RequestError> {
-    let hosts = meant(request, house, sink)?;
     let order = Arc::new(Order {
         description: request.description.clone(),
         trigger: request.trigger,
         only: request.only.clone(),
     });
+    let hosts = meant(&request.selection, &order, house, sink)?;
     let places = Arc::new(Semaphore::new(request.jobs.max(1)));
     let mut tasks = JoinSet::new();
     for (index, host) in hosts.into_iter().cloned().enumerate() {
@@ -209,16 +209,17 @@ fn failed_parts(checkpoint: &Checkpoint) -> Vec<Failure> {
 
 /// The selected hosts that have something to capture; the others are warned of.
 fn meant<'a>(
-    request: &Request,
+    selection: &Selection,
+    order: &Order,
     house: &'a House,
     sink: &Sink,
 ) -> Result<Vec<&'a Host>, RequestError> {
-    let selected = request.selection.of(&house.network.inventory)?;
+    let selected = selection.of(&house.network.inventory)?;
     if selected.iter().all(|host| host.sources.is_empty()) {
         let hosts = selected.iter().map(|host| host.name.clone()).collect();
         return Err(RequestError::NoSources { hosts });
     }
-    for name in &request.only {
+    for name in &order.only {
         let mut known: Vec<SourceName> = selected
             .iter()
             .flat_map(|host| &host.sources)
@@ -233,13 +234,9 @@ fn meant<'a>(
             });
         }
     }
-    let has_any = |host: &Host| {
-        host.sources
-            .iter()
-            .any(|source| request.only.is_empty() || request.only.contains(&source.name))
-    };
-    let (meant, idle): (Vec<&Host>, Vec<&Host>) =
-        selected.into_iter().partition(|host| has_any(host));
+    let (idle, meant): (Vec<&Host>, Vec<&Host>) = selected
+        .into_iter()
+        .partition(|host| order.sources(host).is_empty());
     for host in idle {
         sink(Event::Warned {
             host: host.name.clone(),

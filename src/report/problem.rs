@@ -36,11 +36,8 @@ impl Problem {
     /// The fault with everything beneath it.
     #[must_use]
     pub fn of(fault: &dyn Fault) -> Self {
-        let message = fault.to_string();
-        let mut causes = fault.source().map(chain).unwrap_or_default();
-        if causes.first() == Some(&message) {
-            causes.remove(0);
-        }
+        let mut causes = chain(fault);
+        let message = causes.remove(0);
         Self {
             message,
             causes,
