@@ -5,5 +5,6 @@ mod crash;
 mod damage;
 mod export;
 mod find;
+mod packs;
 mod recover;
 mod seal;
