@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::entries::{self, Entries};
 use super::record::checkpoint::{EntriesFacts, ReadError, Sealed, VERSION};
 use super::{Error, layout};
-use crate::manifest::{Checkpoint, Entry, Totals};
+use crate::manifest::{Checkpoint, Entry, PackName, Totals};
 use crate::name::{CheckpointId, RemotePath, SourceName};
 
 /// A sealed checkpoint. Cheap to open: its entries are read when they are asked for.
@@ -47,6 +47,13 @@ impl SealedCheckpoint {
     /// The names of the parts that have entries, sorted.
     pub fn parts_with_entries(&self) -> impl Iterator<Item = &SourceName> {
         self.sealed.entries.keys()
+    }
+
+    /// The packs that the entries of `part` lie in, sorted; none if it has no entries.
+    #[must_use]
+    pub fn packs_of(&self, part: &SourceName) -> &[PackName] {
+        let entries = self.sealed.entries.get(part);
+        entries.map_or(&[], |entries| &entries.packs)
     }
 
     /// The entries of `part` in path order. The memory of one entry is enough for all.
