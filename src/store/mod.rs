@@ -22,6 +22,7 @@ mod packs;
 mod record;
 mod sealed;
 mod sums;
+pub mod tiers;
 mod verify;
 
 pub use entries::{Entries, EntriesWriter, WrittenEntries};
