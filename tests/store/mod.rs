@@ -7,4 +7,5 @@ mod export;
 mod find;
 mod packs;
 mod recover;
+mod remove;
 mod seal;
