@@ -2,8 +2,8 @@
 //!
 //! `STORE/HOST/.incoming-STAMP/` holds `packs/` and `checkpoint/`. Sealing puts the packs in place
 //! first, then the checkpoint's folder, then removes what is left. As long as `.incoming-STAMP` is
-//! there without `STAMP`, `packs/STAMP` belongs to a dead run and is removed by the next one, under
-//! the lock. Readers never clean.
+//! there without `STAMP`, `packs/STAMP` belongs to a dead run and is removed by the next one
+//! ([`leftovers`]), under the lock. Readers never clean.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -110,18 +110,9 @@ impl HostLock {
     /// [`Error::Io`] if the store can't be read or written.
     pub fn begin(mut self, now: Timestamp) -> Result<Incoming, Error> {
         let host_dir = layout::host_dir(&self.store, &self.host);
-        let mut last = self.last_stamp;
-        for name in disk::names(&host_dir)? {
-            let stamp = name.strip_prefix(layout::INCOMING_PREFIX).unwrap_or(&name);
-            last = last.max(stamp.parse().ok());
-        }
-        let packs = host_dir.join(layout::PACKS_DIR);
-        if packs.is_dir() {
-            for name in disk::names(&packs)? {
-                last = last.max(name.parse().ok());
-            }
-        }
+        let last = self.last_known_stamp()?;
         leftovers::clear(&host_dir)?;
+        self.finish_removal()?;
         let stamp = match last {
             Some(last) => Stamp::of(now).max(last.next()),
             None => Stamp::of(now),

@@ -60,12 +60,14 @@ impl SealedCheckpoint {
     ///
     /// # Errors
     ///
-    /// [`Error::NoPart`] if it has none, [`Error::Damaged`] if the file is not what was sealed; no
-    /// entry of it is delivered then.
+    /// [`Error::NoPart`] if it has none, [`Error::Damaged`] if the file is not what was sealed,
+    /// [`Error::Removed`] if the checkpoint is gone since it was opened; no entry of it is delivered
+    /// then.
     pub fn entries(&self, part: &SourceName) -> Result<Entries, Error> {
         let (facts, _) = self.entries_facts(part)?;
         let shown = layout::shown(self.id(), &layout::entries_file(part));
         Entries::open(&entries::path_in(&self.dir, part), shown, facts)
+            .map_err(|e| self.unless_removed(e))
     }
 
     /// The entry of that path, and the part it belongs to; the first part that has it, by name.
@@ -98,6 +100,18 @@ impl SealedCheckpoint {
             }
         }
         Ok(None)
+    }
+
+    /// What is missing because the checkpoint was removed meanwhile is no damage. Its folder goes
+    /// first, so that whatever else is missed by then was.
+    pub(super) fn unless_removed(&self, error: Error) -> Error {
+        if matches!(error, Error::Damaged { .. }) && !self.dir.exists() {
+            Error::Removed {
+                checkpoint: self.id().clone(),
+            }
+        } else {
+            error
+        }
     }
 
     /// The folder of its host, which pack names are relative to.
