@@ -24,7 +24,7 @@ fn rest(scene: &Scene) {
 }
 
 /// Takes a checkpoint, and proves that it holds the tree.
-fn pull(scene: &Scene) -> Ran {
+pub(super) fn pull(scene: &Scene) -> Ran {
     rest(scene);
     let ran = scene.fleet.checkpoint(&["web"]).exits(0);
     assert_eq!(ran.state(), "complete", "{}", ran.stdout);
@@ -32,7 +32,7 @@ fn pull(scene: &Scene) -> Ran {
     ran
 }
 
-fn fetched(ran: &Ran) -> u64 {
+pub(super) fn fetched(ran: &Ran) -> u64 {
     ran.checkpoint()["fetched_bytes"]
         .as_u64()
         .expect("a number")

@@ -18,6 +18,7 @@ mod hostile;
 mod incremental;
 mod loss;
 mod moving;
+mod packs;
 mod roots;
 mod several;
 
