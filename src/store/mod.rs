@@ -18,6 +18,7 @@ pub mod pack;
 mod record;
 mod sealed;
 mod sums;
+pub mod tiers;
 mod verify;
 
 pub use entries::{Entries, EntriesWriter, WrittenEntries};
