@@ -97,10 +97,6 @@ impl Fetch<'_> {
         outcome.part.roots = plan.roots.clone();
         outcome.part.exclude = self.directory.exclude.clone();
         outcome.part.scanned_at = self.opening.clock;
-        if !self.probe.has_tar() {
-            outcome.fail(no_tar());
-            return Ok((outcome, None));
-        }
         let mut warnings = plan.warnings;
         let found = sorted(plan.wanted, plan.sockets);
         let (difference, lost) = self.compare(found, &mut warnings).await;
@@ -359,13 +355,6 @@ impl Fetch<'_> {
             outcome.fail(shrunk);
         }
         (outcome, pulled.lost)
-    }
-}
-
-fn no_tar() -> PartFailure {
-    PartFailure {
-        message: "the host has no `tar`".to_owned(),
-        hint: Some("`fleet doctor` shows which tools the host has.".to_owned()),
     }
 }
 

@@ -293,6 +293,9 @@ impl Capture<'_> {
         lost: &mut Option<ssh::Error>,
     ) -> Result<Outcome, Error> {
         let (plan, directory, opening) = match scanned {
+            Scanned::Ready { .. } | Scanned::Failed(_) if !probe.has_tar() => {
+                return Ok(Outcome::failed(source, no_tar()));
+            }
             Scanned::Absent => return Ok(Outcome::new(source, PartState::Absent)),
             Scanned::Failed(why) => return Ok(Outcome::failed(source, why)),
             Scanned::Lost(error) => {
@@ -389,6 +392,13 @@ fn not_yet(source: &Source) -> PartFailure {
             "Only directory sources are captured by this version; name them with `--only`."
                 .to_owned(),
         ),
+    }
+}
+
+fn no_tar() -> PartFailure {
+    PartFailure {
+        message: "the host has no `tar`".to_owned(),
+        hint: Some("`fleet doctor` shows which tools the host has.".to_owned()),
     }
 }
 
