@@ -76,20 +76,6 @@ fn ctrl_c_ends_a_pull_and_keeps_only_what_arrived_whole() {
 }
 
 #[test]
-fn ctrl_c_twice_ends_a_pull_at_once_and_seals_nothing() {
-    let Some(scene) = Scene::start() else { return };
-    let (proxy, begun) = slow_pull(&scene);
-    // Nothing moves any more, not even what would end it politely.
-    proxy.fall_silent();
-    begun.signal("INT");
-    begun.signal("INT");
-    let ran = begun.end().exits(130);
-    assert_eq!(ran.summary()["checkpoints"], serde_json::json!([]));
-    drop(proxy);
-    assert_no_trace(&scene);
-}
-
-#[test]
 fn a_run_that_is_killed_while_the_host_is_silent_leaves_nothing_running() {
     let Some(scene) = Scene::with_tools(|folder| {
         let script = "case \"$*\" in *--version*) echo 'find (GNU findutils) 4.9'; exit 0;; *' -maxdepth 0 '*) exit 0;; esac\n\

@@ -242,7 +242,7 @@ fn a_pull_that_was_cut_goes_on_where_it_stopped() {
     let proxy = Proxy::start(
         scene.sshd.port,
         Faults {
-            cut: Cut::Reset,
+            cut: Cut::Close,
             after: 5 << 20,
             ..Faults::default()
         },
@@ -275,7 +275,7 @@ fn a_cut_of_an_incremental_pull_loses_nothing_that_was_at_hand() {
     let proxy = Proxy::start(
         scene.sshd.port,
         Faults {
-            cut: Cut::Reset,
+            cut: Cut::Close,
             after: 4 << 20,
             ..Faults::default()
         },
