@@ -4,7 +4,7 @@
 //! An entry is the same only if kind, inode, size, both times, mode and owner are, and if it had come
 //! to rest when that checkpoint was taken. In doubt it is fetched.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::digest::Sha256;
@@ -28,11 +28,6 @@ const REST_OF_WHOLE_SECONDS: FileTime = FileTime {
     nanoseconds: 0,
 };
 
-/// Header blocks of a member: its own, and an extended header with one block of records.
-const HEADER_BYTES: u64 = 1536;
-
-const BLOCK_BYTES: u64 = 512;
-
 /// What was found, and what the base knows of it.
 #[derive(Debug)]
 pub(super) struct Comparison {
@@ -50,8 +45,8 @@ pub(super) struct Comparison {
 #[derive(Debug)]
 struct Same {
     record: usize,
-    /// Which of the packs; none for what has no content.
-    pack: Option<usize>,
+    /// None for what has no content.
+    place: Option<Place>,
     /// For a further name of a file: the first one.
     first_name: Option<RemotePath>,
     sha256: Option<Sha256>,
@@ -85,8 +80,17 @@ pub(super) struct Kept {
     pub(super) entries: Vec<KeptEntry>,
     /// How many entries the base has.
     pub(super) base_records: usize,
-    /// About how much of each pack is taken over: bytes of its archive.
-    pub(super) live_bytes: BTreeMap<PackName, u64>,
+    /// The packs that they lie in.
+    pub(super) packs: Vec<PackName>,
+}
+
+/// Where the member of an entry begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    /// Which of the packs.
+    pub(super) pack: usize,
+    /// In the uncompressed pack.
+    pub(super) offset_bytes: u64,
 }
 
 /// One entry that is taken over.
@@ -97,6 +101,12 @@ pub(super) struct KeptEntry {
     pub(super) size_bytes: u64,
     /// Which entry of the base it is.
     pub(super) record: usize,
+    /// None for what has no content.
+    pub(super) place: Option<Place>,
+    /// The digest of a regular file's content, for its first name.
+    pub(super) sha256: Option<Sha256>,
+    /// Where its member begins in the new pack, if it was copied there.
+    pub(super) moved_to: Option<u64>,
 }
 
 impl Difference {
@@ -193,13 +203,17 @@ impl Comparison {
     }
 
     fn same_as(&mut self, record: usize, entry: Entry) -> Same {
-        let pack = entry.content.into_iter().next().map(|piece| {
+        let place = entry.content.into_iter().next().map(|piece| {
             // Neighbours lie in the same packs, and there are few.
             let known = self.packs.iter().rposition(|pack| *pack == piece.pack);
-            known.unwrap_or_else(|| {
+            let pack = known.unwrap_or_else(|| {
                 self.packs.push(piece.pack);
                 self.packs.len() - 1
-            })
+            });
+            Place {
+                pack,
+                offset_bytes: piece.offset_bytes,
+            }
         });
         let (first_name, sha256) = match entry.kind {
             EntryKind::File { sha256, .. } => (None, Some(sha256)),
@@ -213,7 +227,7 @@ impl Comparison {
         };
         Same {
             record,
-            pack,
+            place,
             first_name,
             sha256,
         }
@@ -249,39 +263,25 @@ impl Comparison {
             base: self.base,
             entries: Vec::new(),
             base_records: self.base_records,
-            live_bytes: BTreeMap::new(),
+            packs: self.packs,
         };
-        let mut live = vec![0; self.packs.len()];
         for (found, same) in self.found.into_iter().zip(self.same) {
             match (same, found.facts.as_ref()) {
-                (Some(same), Some(facts)) => {
-                    if let Some(pack) = same.pack {
-                        live[pack] += match (facts.kind, &same.first_name) {
-                            (FoundKind::File, None) => {
-                                HEADER_BYTES + facts.mark.size_bytes.next_multiple_of(BLOCK_BYTES)
-                            }
-                            _ => HEADER_BYTES,
-                        };
-                    }
-                    kept.entries.push(KeptEntry {
-                        kind: facts.kind,
-                        size_bytes: facts.mark.size_bytes,
-                        path: found.path,
-                        record: same.record,
-                    });
-                }
+                (Some(same), Some(facts)) => kept.entries.push(KeptEntry {
+                    kind: facts.kind,
+                    size_bytes: facts.mark.size_bytes,
+                    path: found.path,
+                    record: same.record,
+                    place: same.place,
+                    sha256: same.sha256,
+                    moved_to: None,
+                }),
                 (_, Some(facts)) if facts.kind == FoundKind::Socket => {
                     difference.sockets.push(found);
                 }
                 _ => difference.fetch.push(found),
             }
         }
-        kept.live_bytes = self
-            .packs
-            .into_iter()
-            .zip(live)
-            .filter(|(_, live)| *live > 0)
-            .collect();
         difference.kept = Some(kept).filter(|kept| !kept.entries.is_empty());
         difference
     }
@@ -342,9 +342,17 @@ impl KeptEntry {
 }
 
 impl Kept {
-    /// Whether the base holds nothing but this.
+    /// Whether the base holds nothing but this, and where it says.
     pub(super) fn is_all(&self) -> bool {
-        self.entries.len() == self.base_records
+        let is_moved = |entry: &KeptEntry| entry.moved_to.is_some();
+        self.entries.len() == self.base_records && !self.entries.iter().any(is_moved)
+    }
+
+    /// The packs that entries still lie in.
+    pub(super) fn needed_packs(&self) -> BTreeSet<&PackName> {
+        let unmoved = self.entries.iter().filter(|entry| entry.moved_to.is_none());
+        let places = unmoved.filter_map(|entry| entry.place);
+        places.map(|place| &self.packs[place.pack]).collect()
     }
 
     /// Regular files and their bytes.

@@ -31,11 +31,15 @@ pub(super) fn write(
     let mut writer = incoming.entries(part)?;
     let mut fresh = content.fresh.into_iter().peekable();
     if let Some(kept) = content.kept {
-        let mut records = kept.entries.iter().map(|entry| entry.record).peekable();
+        let mut taken = kept.entries.iter().peekable();
         for (record, entry) in kept.base.entries(part)?.enumerate() {
-            let entry = entry?;
-            if records.next_if_eq(&record).is_none() {
+            let mut entry = entry?;
+            let Some(kept) = taken.next_if(|kept| kept.record == record) else {
                 continue;
+            };
+            if let (Some(offset_bytes), [piece]) = (kept.moved_to, entry.content.as_mut_slice()) {
+                piece.pack = incoming.pack_name(part);
+                piece.offset_bytes = offset_bytes;
             }
             while let Some(before) = next_before(&mut fresh, &entry) {
                 writer.append(&before)?;

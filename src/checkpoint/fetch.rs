@@ -26,6 +26,7 @@ use super::history::Known;
 use super::part::{Outcome, failure, shrinkage};
 use super::plan::Plan;
 use super::receive::{self, Intake, Received, Unasked};
+use super::repack::{self, Broken};
 use super::unchanged;
 
 /// What it takes to make a part of what a scan found.
@@ -41,6 +42,8 @@ pub(super) struct Fetch<'a> {
     pub(super) known: Known,
     /// Packs that must not be referred to.
     pub(super) lost: &'a BTreeSet<PackName>,
+    /// How many packs the part may need.
+    pub(super) packs_max: usize,
     /// What seems unchanged is proven to be by its digest.
     pub(super) verify_unchanged: bool,
     /// Turns true when the operator wants to stop.
@@ -58,6 +61,7 @@ struct Pulled {
     stderr: Vec<u8>,
     failure: Option<PartFailure>,
     lost: Option<ssh::Error>,
+    broken: Option<Broken>,
 }
 
 impl Pulled {
@@ -69,6 +73,7 @@ impl Pulled {
             stderr: Vec::new(),
             failure: None,
             lost: None,
+            broken: None,
         }
     }
 
@@ -92,10 +97,6 @@ impl Fetch<'_> {
         outcome.part.roots = plan.roots.clone();
         outcome.part.exclude = self.directory.exclude.clone();
         outcome.part.scanned_at = self.opening.clock;
-        if !self.probe.has_tar() {
-            outcome.fail(no_tar());
-            return Ok((outcome, None));
-        }
         let mut warnings = plan.warnings;
         let found = sorted(plan.wanted, plan.sockets);
         let (difference, lost) = self.compare(found, &mut warnings).await;
@@ -111,10 +112,15 @@ impl Fetch<'_> {
             fetch_bytes: difference.fetch_bytes(),
         });
         let (difference, pulled) = if difference.fetch.is_empty() {
-            (difference, Pulled::nothing())
+            self.rearrange(difference).await?
         } else {
             self.pull(&plan.roots, difference).await?
         };
+        if let Some(broken) = pulled.broken {
+            outcome.fail(broken.failure());
+            outcome.broken = Some(broken.pack);
+            return Ok((outcome, pulled.lost));
+        }
         let asked = Asked {
             roots: plan.roots,
             difference,
@@ -186,6 +192,37 @@ impl Fetch<'_> {
         Some(base)
     }
 
+    /// Copies what is left of a pack that is mostly dead. Asks nothing of the host.
+    async fn rearrange(
+        &self,
+        mut difference: Difference,
+    ) -> Result<(Difference, Pulled), receive::Error> {
+        let mut pulled = Pulled::nothing();
+        let Some(mut kept) = difference.kept.take() else {
+            return Ok((difference, pulled));
+        };
+        let (path, packs_max) = (self.pack_path.clone(), self.packs_max);
+        let rearranging = tokio::task::spawn_blocking(move || {
+            let taken = if kept.is_all() {
+                Vec::new()
+            } else {
+                repack::taken(&kept, None, packs_max)
+            };
+            if taken.is_empty() {
+                return Ok((kept, None, Received::default()));
+            }
+            let mut intake = Intake::create(path, PackOptions::default())?;
+            let broken = repack::take_in(&mut intake, &mut kept, &taken)?.err();
+            Ok::<_, receive::Error>((kept, broken, intake.finish()?))
+        });
+        let rearranged = rearranging.await.expect("copying does not panic");
+        let (kept, broken, received) = rearranged?;
+        difference.kept = Some(kept);
+        pulled.broken = broken;
+        pulled.received = received;
+        Ok((difference, pulled))
+    }
+
     /// Fetches what differs.
     async fn pull(
         &self,
@@ -220,18 +257,30 @@ impl Fetch<'_> {
         };
         let (body, ending) = running.split();
         let (mut progress, path) = (self.progress(), self.pack_path.clone());
+        let packs_max = self.packs_max;
         let receiving = tokio::task::spawn_blocking(move || {
+            let mut difference = difference;
             let mut intake = Intake::create(path, PackOptions::default())?;
-            match intake.read(body, &difference.fetch, unasked, &mut progress) {
-                Ok(()) => Ok::<_, receive::Error>((difference, intake.finish())),
+            let mut broken = None;
+            let read = intake
+                .read(body, &difference.fetch, unasked, &mut progress)
+                .and_then(|()| {
+                    if let Some(kept) = difference.kept.as_mut().filter(|_| !intake.is_cut()) {
+                        let taken = repack::taken(kept, Some(intake.archive_bytes()), packs_max);
+                        broken = repack::take_in(&mut intake, kept, &taken)?.err();
+                    }
+                    Ok(())
+                });
+            match read {
+                Ok(()) => Ok::<_, receive::Error>((difference, broken, intake.finish())),
                 Err(error) => {
                     intake.abandon()?;
-                    Ok((difference, Err(error)))
+                    Ok((difference, broken, Err(error)))
                 }
             }
         });
         let (received, ended) = tokio::join!(receiving, ending.finish_unless(stopped));
-        let (difference, received) = received.expect("receiving does not panic")?;
+        let (difference, broken, received) = received.expect("receiving does not panic")?;
         let mut pulled = match ended {
             Ok(exit) => Pulled {
                 status: exit.status,
@@ -240,6 +289,7 @@ impl Fetch<'_> {
             },
             Err(error) => Pulled::failed(&error),
         };
+        pulled.broken = broken;
         match received {
             Ok(received) => pulled.received = received,
             Err(error) if error.is_local() => return Err(error),
@@ -305,13 +355,6 @@ impl Fetch<'_> {
             outcome.fail(shrunk);
         }
         (outcome, pulled.lost)
-    }
-}
-
-fn no_tar() -> PartFailure {
-    PartFailure {
-        message: "the host has no `tar`".to_owned(),
-        hint: Some("`fleet doctor` shows which tools the host has.".to_owned()),
     }
 }
 

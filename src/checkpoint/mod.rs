@@ -15,6 +15,7 @@ mod part;
 mod plan;
 mod preview;
 mod receive;
+mod repack;
 mod unchanged;
 
 use futures_util::future::join_all;
@@ -29,7 +30,7 @@ use crate::manifest::{Checkpoint, HostFacts, Pack, PartFailure, PartState, Trigg
 use crate::name::{HostName, SourceName};
 use crate::source::probe::Probe;
 use crate::ssh::{self, Input, ReadSession};
-use crate::store::{self, Facts, Incoming, PartFacts};
+use crate::store::{self, Facts, Incoming, PartFacts, tiers};
 
 pub use history::History;
 pub use preview::{Found, Preview, preview};
@@ -136,7 +137,7 @@ pub async fn gather(
     order: &Order,
     host: &Host,
     (session, address): (&ReadSession, &str),
-    incoming: Incoming,
+    mut incoming: Incoming,
     history: &History,
     stop: &watch::Receiver<bool>,
     sink: &Sink,
@@ -153,7 +154,14 @@ pub async fn gather(
     };
     let captured = captured.run().await;
     let (probe, outcomes) = match captured {
-        Ok(captured) => captured,
+        Ok(captured) => {
+            let broken = captured
+                .1
+                .iter()
+                .filter_map(|outcome| outcome.broken.clone());
+            incoming.distrust_packs(&broken.collect::<Vec<_>>());
+            captured
+        }
         Err(error) => {
             // The first error tells more than one of the cleaning, which the next run does again.
             drop(incoming.abandon());
@@ -190,12 +198,9 @@ fn packs(outcomes: &[Outcome]) -> Vec<Pack> {
         let Some(kept) = &outcome.content.kept else {
             continue;
         };
+        let needed = kept.needed_packs();
         let earlier = kept.base.checkpoint().packs.iter();
-        packs.extend(
-            earlier
-                .filter(|pack| kept.live_bytes.contains_key(&pack.name))
-                .cloned(),
-        );
+        packs.extend(earlier.filter(|pack| needed.contains(&pack.name)).cloned());
     }
     packs
 }
@@ -288,6 +293,9 @@ impl Capture<'_> {
         lost: &mut Option<ssh::Error>,
     ) -> Result<Outcome, Error> {
         let (plan, directory, opening) = match scanned {
+            Scanned::Ready { .. } | Scanned::Failed(_) if !probe.has_tar() => {
+                return Ok(Outcome::failed(source, no_tar()));
+            }
             Scanned::Absent => return Ok(Outcome::new(source, PartState::Absent)),
             Scanned::Failed(why) => return Ok(Outcome::failed(source, why)),
             Scanned::Lost(error) => {
@@ -315,6 +323,7 @@ impl Capture<'_> {
             pack_path: self.incoming.pack_path(&source.name),
             known: self.history.of(&source.name),
             lost: &self.history.lost,
+            packs_max: tiers::packs_max(self.order.sources(self.host).len()),
             verify_unchanged: self.order.verify_unchanged,
             stop: self.stop.clone(),
             sink: self.sink,
@@ -383,6 +392,13 @@ fn not_yet(source: &Source) -> PartFailure {
             "Only directory sources are captured by this version; name them with `--only`."
                 .to_owned(),
         ),
+    }
+}
+
+fn no_tar() -> PartFailure {
+    PartFailure {
+        message: "the host has no `tar`".to_owned(),
+        hint: Some("`fleet doctor` shows which tools the host has.".to_owned()),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::fault::{Fault, chain};
 use crate::inventory::Source;
-use crate::manifest::{Entry, EntryKind, Pack, Part, PartFailure, PartState, Totals};
+use crate::manifest::{Entry, EntryKind, Pack, PackName, Part, PartFailure, PartState, Totals};
 
 use crate::name::RemotePath;
 use crate::tarstream::tree::Shape;
@@ -18,6 +18,8 @@ pub(super) struct Outcome {
     pub(super) content: Content,
     /// The pack that was made for it.
     pub(super) pack: Option<Pack>,
+    /// An older pack that turned out not to be what was sealed.
+    pub(super) broken: Option<PackName>,
 }
 
 /// The entries of a part: what is taken over, and what is new.
@@ -93,6 +95,7 @@ impl Outcome {
             },
             content: Content::default(),
             pack: None,
+            broken: None,
         }
     }
 

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use crate::fault::{ExitClass, Fault};
 use crate::name::RemotePath;
 use crate::source::scan::Found;
-use crate::store::pack::{self, PackOptions, PackSummary, PackWriter};
+use crate::store::pack::{self, PackOptions, PackReader, PackSummary, PackWriter, Wanted};
 use crate::tarstream::{self, Event, Head, Kind, Member, MemberStream};
 
 /// Progress is told this often.
@@ -86,6 +86,7 @@ impl Fault for Error {
 pub(super) struct Intake {
     pack: PackWriter,
     received: Received,
+    has_adopted: bool,
 }
 
 impl Intake {
@@ -98,6 +99,7 @@ impl Intake {
         Ok(Self {
             pack: PackWriter::create(path, options)?,
             received: Received::default(),
+            has_adopted: false,
         })
     }
 
@@ -116,7 +118,7 @@ impl Intake {
         unasked: Unasked,
         mut progress: impl FnMut(u64, &RemotePath),
     ) -> Result<(), Error> {
-        let Self { pack, received } = self;
+        let Self { pack, received, .. } = self;
         let mut stream = MemberStream::new(stream);
         let mut told = Instant::now();
         let mut offset = 0;
@@ -170,13 +172,39 @@ impl Intake {
         }
     }
 
+    /// Whether the last stream ended early.
+    pub(super) fn is_cut(&self) -> bool {
+        self.received.cut.is_some()
+    }
+
+    /// How long the archive in the pack is so far.
+    pub(super) fn archive_bytes(&self) -> u64 {
+        self.pack.position_bytes()
+    }
+
+    /// Copies `wanted` members, in the order of their offsets, out of an older pack. Gives the offset of
+    /// each in this one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Pack`]; one that names `source` leaves this pack as it was.
+    pub(super) fn adopt(
+        &mut self,
+        source: &mut PackReader,
+        wanted: &[Wanted<'_>],
+    ) -> Result<Vec<u64>, Error> {
+        let places = self.pack.adopt(source, wanted)?;
+        self.has_adopted |= !places.is_empty();
+        Ok(places)
+    }
+
     /// Ends the pack. One that would be empty is removed.
     ///
     /// # Errors
     ///
     /// [`Error::Pack`].
     pub(super) fn finish(mut self) -> Result<Received, Error> {
-        if self.received.members.is_empty() {
+        if self.received.members.is_empty() && !self.has_adopted {
             self.pack.abandon()?;
         } else {
             self.received.pack = Some(self.pack.finish()?);

@@ -152,6 +152,14 @@ impl HostLock {
 }
 
 impl Incoming {
+    /// Forgets what these packs look like: whoever asks for their health next has them hashed.
+    pub fn distrust_packs(&mut self, packs: &[PackName]) {
+        let forgotten = packs.iter().filter(|pack| self.lock.memory.forget(pack));
+        if forgotten.count() > 0 {
+            self.lock.keep_memory();
+        }
+    }
+
     /// As [`HostLock::pack_health`].
     ///
     /// # Errors

@@ -24,7 +24,7 @@ fn rest(scene: &Scene) {
 }
 
 /// Takes a checkpoint, and proves that it holds the tree.
-fn pull(scene: &Scene) -> Ran {
+pub(super) fn pull(scene: &Scene) -> Ran {
     rest(scene);
     let ran = scene.fleet.checkpoint(&["web"]).exits(0);
     assert_eq!(ran.state(), "complete", "{}", ran.stdout);
@@ -32,7 +32,7 @@ fn pull(scene: &Scene) -> Ran {
     ran
 }
 
-fn fetched(ran: &Ran) -> u64 {
+pub(super) fn fetched(ran: &Ran) -> u64 {
     ran.checkpoint()["fetched_bytes"]
         .as_u64()
         .expect("a number")
@@ -242,7 +242,7 @@ fn a_pull_that_was_cut_goes_on_where_it_stopped() {
     let proxy = Proxy::start(
         scene.sshd.port,
         Faults {
-            cut: Cut::Reset,
+            cut: Cut::Close,
             after: 5 << 20,
             ..Faults::default()
         },
@@ -275,7 +275,7 @@ fn a_cut_of_an_incremental_pull_loses_nothing_that_was_at_hand() {
     let proxy = Proxy::start(
         scene.sshd.port,
         Faults {
-            cut: Cut::Reset,
+            cut: Cut::Close,
             after: 4 << 20,
             ..Faults::default()
         },

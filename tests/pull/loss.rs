@@ -82,7 +82,7 @@ fn cut_everywhere(cut: Cut, limit: u32, places: u64) {
         );
         scene.describe(scene.behind(&proxy, limit));
         let before = scene.fleet.listed().len();
-        let ran = scene.fleet.checkpoint(&["web"]);
+        let ran = scene.fleet.checkpoint(&["web", "--full"]);
         exits.push(ran.exit);
         assert_never_wrong(&scene, &ran, before);
     }

@@ -18,8 +18,10 @@ mod hostile;
 mod incremental;
 mod loss;
 mod moving;
+mod packs;
 mod roots;
 mod several;
+mod steps;
 
 /// An operator's desk, and a host `web` with a tree that the source `app` captures.
 struct Scene {

@@ -1,66 +1,16 @@
 //! `RECOVER.md`: a checkpoint comes back where there is no fleet.
 
 use std::fs;
-use std::os::unix::fs::symlink;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use crate::support::recover;
+
 use super::bed::{Bed, NOW, capture, describe, facts, give_away, grow_tree};
 
-const TOOLS: &[&str] = &[
-    "sh",
-    "tar",
-    "zstd",
-    "sha256sum",
-    "mktemp",
-    "rm",
-    "mkdir",
-    "ls",
-    "xargs",
-    "grep",
-    "base64",
-    "awk",
-];
-
-/// The first `sh` block of the text, saved beside the store.
-fn script(bed: &Bed) -> PathBuf {
-    let text = fs::read_to_string(bed.store.dir().join("RECOVER.md")).expect("a text");
-    let (_, block) = text.split_once("```sh\n").expect("a block");
-    let (block, _) = block.split_once("```").expect("its end");
-    let path = bed.dir.path().join("recover.sh");
-    fs::write(&path, block).expect("written");
-    path
-}
-
-/// A folder of nothing but the plain tools and `json`, the one that reads JSON.
 fn tools(bed: &Bed, json: &str) -> Option<PathBuf> {
-    let dir = bed.dir.path().join(format!("bin-{json}"));
-    fs::create_dir(&dir).expect("a folder");
-    for tool in TOOLS.iter().chain([&json]) {
-        symlink(which(tool)?, dir.join(tool)).expect("a link");
-    }
-    Some(dir)
-}
-
-fn which(tool: &str) -> Option<PathBuf> {
-    let found = if tool == "python3" {
-        // A launcher of several versions would look for its own tools; the system's is everybody's.
-        let of_system = PathBuf::from("/usr/bin/python3");
-        let of_path = || {
-            let ask = ["-c", "import sys; print(sys.executable)"];
-            let output = Command::new(tool).args(ask).output().ok()?;
-            let path = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-            Some(PathBuf::from(path))
-        };
-        Some(of_system).filter(|p| p.is_file()).or_else(of_path)
-    } else {
-        let path = std::env::var_os("PATH")?;
-        std::env::split_paths(&path)
-            .map(|dir| dir.join(tool))
-            .find(|path| path.is_file())
-    };
-    found.filter(|path| path.is_file())
+    recover::tools(bed.dir.path(), json)
 }
 
 fn recover(bed: &Bed, tools: &Path, stamp: &str, target: &Path) -> Output {
@@ -68,15 +18,8 @@ fn recover(bed: &Bed, tools: &Path, stamp: &str, target: &Path) -> Output {
 }
 
 fn command(bed: &Bed, tools: &Path, stamp: &str, target: &Path) -> Command {
-    let mut command = Command::new("/bin/sh");
-    command
-        .arg(script(bed))
-        .arg(bed.store.dir().join("dev-vm").join(stamp))
-        .arg(target)
-        .env_clear()
-        .env("PATH", tools)
-        .current_dir(bed.dir.path());
-    command
+    let folder = format!("dev-vm/{stamp}");
+    recover::command(bed.store.dir(), bed.dir.path(), tools, &folder, target)
 }
 
 #[test]

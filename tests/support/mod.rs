@@ -4,6 +4,7 @@
 pub(crate) mod disk;
 pub(crate) mod fleet;
 pub(crate) mod proxy;
+pub(crate) mod recover;
 pub(crate) mod sshd;
 pub(crate) mod testbed;
 pub(crate) mod tree;

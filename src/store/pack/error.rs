@@ -138,6 +138,30 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// The pack that it concerns.
+    #[must_use]
+    pub fn path(&self) -> &std::path::Path {
+        match self {
+            Self::Create { path, .. }
+            | Self::Write { path, .. }
+            | Self::Compress { path, .. }
+            | Self::MemberLength { path, .. }
+            | Self::MemberOpen { path, .. }
+            | Self::Stopped { path, .. }
+            | Self::Read { path, .. }
+            | Self::Damaged { path, .. }
+            | Self::Frame { path, .. }
+            | Self::Beyond { path, .. }
+            | Self::Member { path, .. }
+            | Self::OtherMember { path, .. }
+            | Self::OtherContent { path, .. }
+            | Self::Order { path, .. }
+            | Self::Output { path, .. } => path,
+        }
+    }
+}
+
 impl Fault for Error {
     fn hint(&self) -> Option<String> {
         match self {

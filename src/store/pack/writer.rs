@@ -120,6 +120,12 @@ impl PackWriter {
         &self.path
     }
 
+    /// How long the archive is so far, the open member included.
+    #[must_use]
+    pub fn position_bytes(&self) -> u64 {
+        self.position
+    }
+
     /// Begins a member of `raw_bytes`: header blocks, data and padding. Gives the offset of its first
     /// header block in the uncompressed pack.
     ///

@@ -1,0 +1,133 @@
+//! Keeping packs few: members of older packs are copied into the one that is being written, and nothing
+//! is fetched for it.
+
+use crate::fault::chain;
+use crate::manifest::{PackName, PartFailure};
+use crate::store::pack::{self, PackReader, Wanted};
+use crate::store::tiers::{self, NeededPack};
+
+use super::compare::{Kept, KeptEntry, Place};
+use super::receive::{self, Intake};
+
+/// A pack that turned out not to be what was sealed while it was being copied.
+#[derive(Debug)]
+pub(super) struct Broken {
+    /// Its name.
+    pub(super) pack: PackName,
+    error: pack::Error,
+}
+
+impl Broken {
+    /// What the part says of it.
+    pub(super) fn failure(&self) -> PartFailure {
+        PartFailure {
+            message: format!(
+                "{} is not what was sealed: {}",
+                self.pack,
+                chain(&self.error).join(": ")
+            ),
+            hint: Some("Run the command again: what it held is fetched again then.".to_owned()),
+        }
+    }
+
+    /// What went wrong in the pack, if it did go wrong there and not in the new one.
+    fn of(
+        pack: &PackName,
+        source: &PackReader,
+        error: receive::Error,
+    ) -> Result<Self, receive::Error> {
+        match error {
+            receive::Error::Pack(error) if error.path() == source.path() => Ok(Self {
+                pack: pack.clone(),
+                error,
+            }),
+            other => Err(other),
+        }
+    }
+}
+
+/// Which of the packs of `kept` are to be copied into the new one, which holds `fresh_bytes` by itself.
+/// Blocking. A pack whose index can't be read is left alone here.
+pub(super) fn taken(kept: &Kept, fresh_bytes: Option<u64>, packs_max: usize) -> Vec<usize> {
+    let mut members: Vec<Vec<(u64, u64)>> = vec![Vec::new(); kept.packs.len()];
+    for (entry, place) in placed(kept) {
+        let content_bytes = entry.sha256.map_or(0, |_| entry.size_bytes);
+        members[place.pack].push((place.offset_bytes, content_bytes));
+    }
+    // By the age of the packs, which their names tell.
+    let mut order: Vec<usize> = (0..kept.packs.len()).collect();
+    order.sort_by(|a, b| kept.packs[*a].cmp(&kept.packs[*b]));
+    let needed: Vec<NeededPack> = order
+        .iter()
+        .map(|&pack| {
+            let total_bytes = open(kept, pack).map_or(0, |pack| pack.content_bytes());
+            members[pack].sort_unstable();
+            NeededPack {
+                live_bytes: tiers::live_bytes(total_bytes, &members[pack]),
+                total_bytes,
+            }
+        })
+        .collect();
+    let taken = tiers::taken(&needed, fresh_bytes, packs_max);
+    taken.into_iter().map(|place| order[place]).collect()
+}
+
+/// Copies all that `kept` needs of the `taken` packs into the new one. Blocking.
+///
+/// # Errors
+///
+/// [`receive::Error`] if the new pack can't be written. The inner error: a pack is not what was sealed,
+/// and nothing that lies in it may be referred to.
+pub(super) fn take_in(
+    intake: &mut Intake,
+    kept: &mut Kept,
+    taken: &[usize],
+) -> Result<Result<(), Broken>, receive::Error> {
+    for &pack in taken {
+        let mut members: Vec<(u64, usize)> = kept
+            .entries
+            .iter()
+            .enumerate()
+            .filter_map(|(index, entry)| {
+                let place = entry.place.filter(|place| place.pack == pack)?;
+                Some((place.offset_bytes, index))
+            })
+            .collect();
+        members.sort_unstable();
+        let wanted: Vec<Wanted<'_>> = members
+            .iter()
+            .map(|&(offset_bytes, index)| Wanted {
+                offset_bytes,
+                path: &kept.entries[index].path,
+                sha256: kept.entries[index].sha256,
+            })
+            .collect();
+        let name = &kept.packs[pack];
+        let mut source = match open(kept, pack) {
+            Ok(source) => source,
+            Err(error) => {
+                return Ok(Err(Broken {
+                    pack: name.clone(),
+                    error,
+                }));
+            }
+        };
+        let places = match intake.adopt(&mut source, &wanted) {
+            Ok(places) => places,
+            Err(error) => return Broken::of(name, &source, error).map(Err),
+        };
+        for (&(_, index), offset_bytes) in members.iter().zip(places) {
+            kept.entries[index].moved_to = Some(offset_bytes);
+        }
+    }
+    Ok(Ok(()))
+}
+
+fn placed(kept: &Kept) -> impl Iterator<Item = (&KeptEntry, Place)> {
+    let entries = kept.entries.iter();
+    entries.filter_map(|entry| Some((entry, entry.place?)))
+}
+
+fn open(kept: &Kept, pack: usize) -> Result<PackReader, pack::Error> {
+    PackReader::open(kept.base.host_dir().join(kept.packs[pack].to_string()))
+}
