@@ -8,26 +8,26 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use crate::event::{Event, Sink};
-use crate::guard::ReadCommand;
 use crate::inventory::{DirectorySource, Source};
-use crate::manifest::{Pack, PackName, PartFailure, PartState};
+use crate::manifest::{Pack, PackName, PartState};
 use crate::name::{HostName, RemotePath};
 use crate::source::notes;
 use crate::source::probe::Probe;
-use crate::source::scan::{Found, FoundKind, Opening};
-use crate::ssh::{self, Input, ReadSession};
+use crate::source::scan::{Found, Opening};
+use crate::ssh::{self, ReadSession};
 use crate::store::SealedCheckpoint;
 use crate::store::pack::PackOptions;
 
 use super::compare::{Comparison, Difference, Unusable};
 use super::compose::{Asked, compose};
-use super::directory::is_lost;
 use super::history::Known;
 use super::part::{Outcome, failure, shrinkage};
 use super::plan::Plan;
-use super::receive::{self, Intake, Received, Unasked};
-use super::repack::{self, Broken};
+use super::pull::Pulled;
+use super::receive::{self, Intake, Received};
+use super::repack;
 use super::unchanged;
+use super::wire::Wire;
 
 /// What it takes to make a part of what a scan found.
 pub(super) struct Fetch<'a> {
@@ -44,6 +44,8 @@ pub(super) struct Fetch<'a> {
     pub(super) lost: &'a BTreeSet<PackName>,
     /// How many packs the part may need.
     pub(super) packs_max: usize,
+    /// How contents come over the wire.
+    pub(super) wire: Wire,
     /// What seems unchanged is proven to be by its digest.
     pub(super) verify_unchanged: bool,
     /// Turns true when the operator wants to stop.
@@ -53,38 +55,6 @@ pub(super) struct Fetch<'a> {
 
 /// A part, and the end of the connection if it came meanwhile.
 pub(super) type Fetched = (Outcome, Option<ssh::Error>);
-
-/// What came over the wire, and how it ended.
-struct Pulled {
-    received: Received,
-    status: u32,
-    stderr: Vec<u8>,
-    failure: Option<PartFailure>,
-    lost: Option<ssh::Error>,
-    broken: Option<Broken>,
-}
-
-impl Pulled {
-    /// Nothing was asked for.
-    fn nothing() -> Self {
-        Self {
-            received: Received::default(),
-            status: 0,
-            stderr: Vec::new(),
-            failure: None,
-            lost: None,
-            broken: None,
-        }
-    }
-
-    fn failed(error: &ssh::Error) -> Self {
-        Self {
-            failure: Some(failure(error)),
-            lost: is_lost(error).then(|| error.clone()),
-            ..Self::nothing()
-        }
-    }
-}
 
 impl Fetch<'_> {
     /// Makes a part of what `plan` wants.
@@ -114,7 +84,7 @@ impl Fetch<'_> {
         let (difference, pulled) = if difference.fetch.is_empty() {
             self.rearrange(difference).await?
         } else {
-            self.pull(&plan.roots, difference).await?
+            self.pull(&plan.roots, difference, &mut warnings).await?
         };
         if let Some(broken) = pulled.broken {
             outcome.fail(broken.failure());
@@ -223,91 +193,7 @@ impl Fetch<'_> {
         Ok((difference, pulled))
     }
 
-    /// Fetches what differs.
-    async fn pull(
-        &self,
-        roots: &[RemotePath],
-        difference: Difference,
-    ) -> Result<(Difference, Pulled), receive::Error> {
-        let (command, input, unasked) = match self.probe.tar_flavour() {
-            Some(tar) => (
-                ReadCommand::Fetch { tar },
-                list(&difference),
-                Unasked::Refuse,
-            ),
-            None => (
-                ReadCommand::FetchWhole {
-                    roots: roots.to_vec(),
-                },
-                Input::none(),
-                Unasked::Drop,
-            ),
-        };
-        let mut stop = self.stop.clone();
-        let stopped = async {
-            // Whoever could ask has gone: nobody will.
-            if stop.wait_for(|stop| *stop).await.is_err() {
-                std::future::pending::<()>().await;
-            }
-        };
-        let started = self.session.run(&command, self.source.sudo, input).await;
-        let running = match started {
-            Ok(running) => running,
-            Err(error) => return Ok((difference, Pulled::failed(&error))),
-        };
-        let (body, ending) = running.split();
-        let (mut progress, path) = (self.progress(), self.pack_path.clone());
-        let packs_max = self.packs_max;
-        let receiving = tokio::task::spawn_blocking(move || {
-            let mut difference = difference;
-            let mut intake = Intake::create(path, PackOptions::default())?;
-            let mut broken = None;
-            let read = intake
-                .read(body, &difference.fetch, unasked, &mut progress)
-                .and_then(|()| {
-                    if let Some(kept) = difference.kept.as_mut().filter(|_| !intake.is_cut()) {
-                        let taken = repack::taken(kept, Some(intake.archive_bytes()), packs_max);
-                        broken = repack::take_in(&mut intake, kept, &taken)?.err();
-                    }
-                    Ok(())
-                });
-            match read {
-                Ok(()) => Ok::<_, receive::Error>((difference, broken, intake.finish())),
-                Err(error) => {
-                    intake.abandon()?;
-                    Ok((difference, broken, Err(error)))
-                }
-            }
-        });
-        let (received, ended) = tokio::join!(receiving, ending.finish_unless(stopped));
-        let (difference, broken, received) = received.expect("receiving does not panic")?;
-        let mut pulled = match ended {
-            Ok(exit) => Pulled {
-                status: exit.status,
-                stderr: exit.stderr.to_bytes(),
-                ..Pulled::nothing()
-            },
-            Err(error) => Pulled::failed(&error),
-        };
-        pulled.broken = broken;
-        match received {
-            Ok(received) => pulled.received = received,
-            Err(error) if error.is_local() => return Err(error),
-            // Nothing of it is kept, and what it says of itself matters no more.
-            Err(error) => {
-                return Ok((
-                    Difference::default(),
-                    Pulled {
-                        failure: Some(failure(&error)),
-                        ..Pulled::nothing()
-                    },
-                ));
-            }
-        }
-        Ok((difference, pulled))
-    }
-
-    fn progress(&self) -> impl FnMut(u64, &RemotePath) + Send + 'static {
+    pub(super) fn progress(&self) -> impl FnMut(u64, &RemotePath) + Send + 'static {
         let (sink, host, part) = (
             Arc::clone(self.sink),
             self.host.clone(),
@@ -330,6 +216,7 @@ impl Fetch<'_> {
         mut warnings: Vec<String>,
         pulled: Pulled,
     ) -> Fetched {
+        outcome.link_bytes_per_second = pulled.bytes_per_second;
         if let Some(failure) = pulled.failure {
             outcome.fail(failure);
         }
@@ -364,29 +251,4 @@ fn sorted(mut wanted: Vec<Found>, sockets: Vec<Found>) -> Vec<Found> {
         wanted.sort_by(|a, b| a.path.cmp(&b.path));
     }
     wanted
-}
-
-/// The names that tar is asked for. Where entries are taken over, the directories come first: a pull that
-/// is cut then still knows where those belong.
-fn list(difference: &Difference) -> Input {
-    let mut list = Vec::new();
-    let mut add = |found: &Found| {
-        list.extend_from_slice(found.path.member());
-        list.push(0);
-    };
-    let is_directory = |found: &&Found| {
-        let facts = found.facts.as_ref();
-        facts.is_some_and(|facts| facts.kind == FoundKind::Directory)
-    };
-    if difference.kept.is_some() {
-        let fetch = &difference.fetch;
-        fetch.iter().filter(is_directory).for_each(&mut add);
-        fetch
-            .iter()
-            .filter(|found| !is_directory(found))
-            .for_each(add);
-    } else {
-        difference.fetch.iter().for_each(add);
-    }
-    Input::bytes(list)
 }

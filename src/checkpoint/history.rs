@@ -18,6 +18,8 @@ pub struct History {
     pub(super) lost: BTreeSet<PackName>,
     /// Why less is known than should be.
     pub(super) warnings: Vec<String>,
+    /// How fast the link to the host was.
+    pub(super) link_bytes_per_second: Option<u64>,
 }
 
 /// What is known of one source.
@@ -72,7 +74,10 @@ impl History {
         full: bool,
         stop: &dyn Fn() -> bool,
     ) -> Result<Self, store::Error> {
-        let mut history = Self::default();
+        let mut history = Self {
+            link_bytes_per_second: lock.link_bytes_per_second(),
+            ..Self::default()
+        };
         let mut parts: BTreeMap<SourceName, Known> = sources
             .iter()
             .map(|name| (name.clone(), Known::default()))

@@ -14,9 +14,11 @@ mod listing;
 mod part;
 mod plan;
 mod preview;
+mod pull;
 mod receive;
 mod repack;
 mod unchanged;
+mod wire;
 
 use futures_util::future::join_all;
 use jiff::Timestamp;
@@ -25,7 +27,7 @@ use tokio::sync::{mpsc, watch};
 use crate::event::{Event, Sink};
 use crate::fault::{ExitClass, Fault};
 use crate::guard::{self, ReadCommand};
-use crate::inventory::{Host, Source, SourceKind};
+use crate::inventory::{Host, Source, SourceKind, WireCompression};
 use crate::manifest::{Checkpoint, HostFacts, Pack, PartFailure, PartState, Trigger};
 use crate::name::{HostName, SourceName};
 use crate::source::probe::Probe;
@@ -39,6 +41,7 @@ pub use receive::Error as ReceiveError;
 use directory::Scanned;
 use fetch::Fetch;
 use part::{Outcome, failure};
+use wire::Wire;
 
 /// What is asked for of one host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +56,8 @@ pub struct Order {
     pub full: bool,
     /// What seems unchanged is proven to be: the host hashes it.
     pub verify_unchanged: bool,
+    /// How file contents come over the wire; none: as the inventory says.
+    pub compression: Option<WireCompression>,
 }
 
 impl Order {
@@ -160,6 +165,9 @@ pub async fn gather(
                 .iter()
                 .filter_map(|outcome| outcome.broken.clone());
             incoming.distrust_packs(&broken.collect::<Vec<_>>());
+            if let Some(speed) = link_speed(&captured.1) {
+                incoming.remember_link_speed(speed);
+            }
             captured
         }
         Err(error) => {
@@ -188,6 +196,13 @@ pub async fn gather(
         outcomes,
         facts,
     })
+}
+
+/// The link's speed, if any part was large enough to tell. The fastest: others may have waited for the
+/// host.
+fn link_speed(outcomes: &[Outcome]) -> Option<u64> {
+    let speeds = outcomes.iter().filter_map(|o| o.link_bytes_per_second);
+    speeds.max()
 }
 
 /// The packs that were written, and those of earlier checkpoints that are still needed.
@@ -324,6 +339,11 @@ impl Capture<'_> {
             known: self.history.of(&source.name),
             lost: &self.history.lost,
             packs_max: tiers::packs_max(self.order.sources(self.host).len()),
+            wire: Wire::new(
+                self.order.compression.unwrap_or(self.host.compression),
+                self.history.link_bytes_per_second,
+                probe,
+            ),
             verify_unchanged: self.order.verify_unchanged,
             stop: self.stop.clone(),
             sink: self.sink,

@@ -20,6 +20,8 @@ pub(super) struct Outcome {
     pub(super) pack: Option<Pack>,
     /// An older pack that turned out not to be what was sealed.
     pub(super) broken: Option<PackName>,
+    /// How fast the link is, if enough came to tell.
+    pub(super) link_bytes_per_second: Option<u64>,
 }
 
 /// The entries of a part: what is taken over, and what is new.
@@ -96,6 +98,7 @@ impl Outcome {
             content: Content::default(),
             pack: None,
             broken: None,
+            link_bytes_per_second: None,
         }
     }
 

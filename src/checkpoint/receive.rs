@@ -103,6 +103,19 @@ impl Intake {
         })
     }
 
+    /// What arrived whole.
+    pub(super) fn arrived(&self) -> impl Iterator<Item = &RemotePath> {
+        self.received
+            .members
+            .iter()
+            .map(|(member, _)| &member.head.path)
+    }
+
+    /// Another stream follows one that was ended on purpose.
+    pub(super) fn go_on(&mut self) {
+        self.received.cut = None;
+    }
+
     /// Reads `stream` to its end. `wanted` is sorted by path; `progress` is told the content that has
     /// arrived so far and what is being read.
     ///

@@ -11,6 +11,7 @@ use crate::engine::checkpoint::{self, Outcome, Request};
 use crate::engine::{Interrupt, StopLevel};
 use crate::event::{Event, Sink};
 use crate::fault::ExitClass;
+use crate::inventory::WireCompression;
 use crate::manifest::{Checkpoint, Trigger};
 use crate::name::SourceName;
 use crate::report::{Console, Problem, Reporter, Style, count, duration, json, size};
@@ -53,6 +54,10 @@ pub(super) struct Args {
     #[arg(long, conflicts_with = "full")]
     verify_unchanged: bool,
 
+    /// How contents come over the wire: auto, none, gzip or zstd; default: as the inventory says
+    #[arg(long, value_name = "HOW")]
+    compression: Option<WireCompression>,
+
     /// So many hosts at once
     #[arg(
         short,
@@ -72,6 +77,7 @@ pub(super) fn run(args: &Args, setup: &Setup) -> Status {
         only: args.only.clone(),
         full: args.full,
         verify_unchanged: args.verify_unchanged,
+        compression: args.compression,
         jobs: usize::from(args.jobs),
     };
     let inventory = setup.inventory()?;

@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use crate::checkpoint::{self, Gathered, History, Order};
 use crate::event::{Event, Failure, Sink};
 use crate::fault::{ExitClass, Fault};
-use crate::inventory::Host;
+use crate::inventory::{Host, WireCompression};
 use crate::manifest::{Checkpoint, State, Trigger};
 use crate::name::{HostName, SourceName};
 use crate::ssh::ReadSession;
@@ -32,6 +32,8 @@ pub struct Request {
     pub full: bool,
     /// What seems unchanged is proven to be: the host hashes it.
     pub verify_unchanged: bool,
+    /// How file contents come over the wire; none: as the inventory says.
+    pub compression: Option<WireCompression>,
     /// How many hosts at once; at least 1.
     pub jobs: usize,
 }
@@ -145,6 +147,7 @@ pub async fn run(
         only: request.only.clone(),
         full: request.full,
         verify_unchanged: request.verify_unchanged,
+        compression: request.compression,
     });
     let hosts = meant(&request.selection, &order, house, sink)?;
     let places = Arc::new(Semaphore::new(request.jobs.max(1)));

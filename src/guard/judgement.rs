@@ -277,6 +277,7 @@ pub(crate) mod tests {
                 connect_timeout: Duration::from_secs(10),
                 stall_timeout: Duration::from_secs(60),
             },
+            compression: crate::inventory::WireCompression::default(),
             schedule: None,
             keep: Keep::default(),
             max_age: None,

@@ -37,6 +37,8 @@ pub enum ReadCommand {
     Fetch {
         /// Which tar the host has.
         tar: TarFlavour,
+        /// What the stream is sent through on the host.
+        compression: Compression,
     },
     /// Sends all that lies beneath the roots as one tar stream, for a tar that takes no list.
     FetchWhole {
@@ -85,6 +87,29 @@ impl Pace {
     }
 }
 
+/// What a tar stream is sent through on the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compression {
+    /// Nothing.
+    None,
+    /// `gzip -1`.
+    Gzip,
+    /// `zstd -1`.
+    Zstd,
+}
+
+impl Compression {
+    /// The tool that the host needs for it.
+    #[must_use]
+    pub fn tool(self) -> Option<&'static str> {
+        match self {
+            Self::None => None,
+            Self::Gzip => Some("gzip"),
+            Self::Zstd => Some("zstd"),
+        }
+    }
+}
+
 /// How a command comes by the rights that it needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sudo {
@@ -117,6 +142,9 @@ impl ReadCommand {
     /// The `-printf` format of a scan record: kind, mode, uid, gid, size, mtime, ctime, inode, device,
     /// links, path NUL, link target NUL. A `!` before it marks what the account cannot read.
     pub const SCAN_FORMAT: &'static str = r"%y %m %U %G %s %T@ %C@ %i %D %n %p\0%l\0";
+
+    /// The exit status of a fetch whose compressor failed; tar itself never exits with it.
+    pub const COMPRESSOR_FAILED: u32 = 70;
 
     /// The command as it goes over the wire. `nonce` is a word that no host can know beforehand, and
     /// `input_bytes` is the length of what follows on its standard input.
@@ -155,8 +183,9 @@ impl ReadCommand {
                 let digest = [&digest(prefix), b"; ".as_slice(), &closes].concat();
                 watched_with_list(&digest, input_bytes)
             }
-            Self::Fetch { tar } => {
-                let tar = [&fetch(prefix, *tar), b" 3<&-; ".as_slice(), &closes].concat();
+            Self::Fetch { tar, compression } => {
+                let tar = compressed(&fetch(prefix, *tar), *compression);
+                let tar = [&tar, b"; ".as_slice(), &closes].concat();
                 watched_with_list(&tar, input_bytes)
             }
             Self::FetchWhole { roots } => watched(&fetch_whole(prefix, roots)),
@@ -347,6 +376,29 @@ fn fetch(prefix: &[u8], tar: TarFlavour) -> Vec<u8> {
         TarFlavour::Bsd => b"tar -c -f - --format pax -n -C / --null -T -",
     };
     [prefix, options].concat()
+}
+
+/// `tar`, its output sent through a compressor. Ends with tar's own exit status in `$?`, which tells
+/// things that matter; [`ReadCommand::COMPRESSOR_FAILED`] if the compressor failed.
+///
+/// A pipeline's status is that of its last command, so both statuses go by a way of their own.
+fn compressed(tar: &[u8], compression: Compression) -> Vec<u8> {
+    let compressor = match compression {
+        Compression::None => return [tar, b" 3<&-"].concat(),
+        Compression::Gzip => "gzip -1 -c",
+        Compression::Zstd => "zstd -q -1 -T1 -c",
+    };
+    let failed = ReadCommand::COMPRESSOR_FAILED;
+    [
+        b"exec 4>&1; s=$({ { ",
+        tar,
+        b" 3<&- 4>&- 5>&-; echo $? >&5; } | ",
+        format!("{compressor} 3<&- >&4 4>&- 5>&- || echo {failed} >&5; }} 5>&1 3<&-); exec 4>&-; ")
+            .as_bytes(),
+        // The compressor's failure is the cause of tar's; whichever line comes first.
+        format!("case \"$s\" in *{failed}*) s={failed};; esac; (exit \"$s\")").as_bytes(),
+    ]
+    .concat()
 }
 
 fn fetch_whole(prefix: &[u8], roots: &[RemotePath]) -> Vec<u8> {

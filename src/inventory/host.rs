@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use super::Source;
@@ -65,6 +66,52 @@ pub struct Limits {
     pub stall_timeout: Duration,
 }
 
+/// How file contents come over the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WireCompression {
+    /// Compressed where the link was measured to be slow.
+    #[default]
+    Auto,
+    /// As they are.
+    None,
+    /// By the host's `gzip`.
+    Gzip,
+    /// By the host's `zstd`.
+    Zstd,
+}
+
+impl WireCompression {
+    /// All of them, in the order in which they are shown.
+    pub const ALL: [Self; 4] = [Self::Auto, Self::None, Self::Gzip, Self::Zstd];
+
+    /// The word for it in the inventory and on the command line.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::None => "none",
+            Self::Gzip => "gzip",
+            Self::Zstd => "zstd",
+        }
+    }
+}
+
+/// The text names no compression.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no compression: one of auto, none, gzip, zstd")]
+pub struct ParseCompressionError(String);
+
+impl FromStr for WireCompression {
+    type Err = ParseCompressionError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .into_iter()
+            .find(|compression| compression.as_str() == text)
+            .ok_or_else(|| ParseCompressionError(crate::name::escape(text.as_bytes())))
+    }
+}
+
 /// What hosts take that do not say it themselves. Access and env are not among it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Defaults {
@@ -115,6 +162,8 @@ pub struct Host {
     pub sources: Vec<Source>,
     /// How long to wait for it.
     pub limits: Limits,
+    /// How file contents come over the wire.
+    pub compression: WireCompression,
     /// When to take checkpoints, as cron writes it.
     pub schedule: Option<String>,
     /// Which checkpoints to keep.

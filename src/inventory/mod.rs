@@ -16,7 +16,10 @@ mod yaml;
 use std::path::Path;
 
 pub use error::{Error, Problem, Rule};
-pub use host::{Access, Defaults, Host, Inventory, Keep, Limits, Place, Profile};
+pub use host::{
+    Access, Defaults, Host, Inventory, Keep, Limits, ParseCompressionError, Place, Profile,
+    WireCompression,
+};
 pub use schema::schema;
 pub use source::{
     CommandLine, CommandSource, DirectorySource, Dump, DumpFormat, FilesSource, HttpSource,

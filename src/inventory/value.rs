@@ -6,6 +6,7 @@
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
+use super::WireCompression;
 use super::error::Rule;
 use crate::name::escape;
 
@@ -34,6 +35,14 @@ impl Refusal {
 
 fn quoted(text: &str) -> String {
     format!("`{}`", escape(text.as_bytes()))
+}
+
+/// How file contents come over the wire.
+pub(super) fn compression(text: &str) -> Result<WireCompression, Refusal> {
+    text.parse().map_err(|_| {
+        let why = format!("{} is no compression", quoted(text));
+        Refusal::new(why, "Write `auto`, `none`, `gzip` or `zstd`.")
+    })
 }
 
 /// A number with its unit, several times, the largest unit first: `1h30m`.

@@ -70,8 +70,16 @@ impl Connection {
         let goodbye = self.handle.disconnect(Disconnect::ByApplication, "", "");
         // A peer that is gone hears no goodbye, and none is owed to it.
         drop(tokio::time::timeout(Duration::from_secs(1), goodbye).await);
+        // The host's own goodbye would take another round trip, and would say nothing.
         let mut switch = self.link.switch();
-        drop(tokio::time::timeout(Duration::from_secs(1), switch.wait_for(|cut| *cut)).await);
+        let left = self.link.left();
+        let gone = async {
+            tokio::select! {
+                () = left.notified() => {}
+                _ = switch.wait_for(|cut| *cut) => {}
+            }
+        };
+        drop(tokio::time::timeout(Duration::from_secs(1), gone).await);
         self.link.end(Error::Stopped {
             host: self.name.clone(),
         });

@@ -69,9 +69,11 @@ impl Start {
             closed: false,
             input_ended: false,
         };
-        let kept = Arc::clone(&outcome);
+        let said = Arc::new(OnceLock::new());
+        let (kept, kept_said) = (Arc::clone(&outcome), Arc::clone(&said));
         let done = tokio::spawn(async move {
             let ended = drive.run(read, stopping).await;
+            drop(kept_said.set(ended.said));
             // The first one stays; there is no other writer.
             drop(kept.set(ended.result));
             // Only now, so that whoever sees the end of the queue finds the outcome.
@@ -81,6 +83,7 @@ impl Start {
             done,
             outcome: Arc::clone(&outcome),
             stop,
+            said,
             host: host.clone(),
         };
         let running = Running {
@@ -137,6 +140,8 @@ struct Drive {
 
 struct Ended {
     result: Outcome,
+    /// What a command that did not end well had said.
+    said: Stderr,
     queue: mpsc::UnboundedSender<Queued>,
 }
 
@@ -157,6 +162,7 @@ impl Drive {
         }
         Ended {
             result,
+            said: self.stderr,
             queue: self.queue,
         }
     }

@@ -34,7 +34,7 @@ impl Connector {
         let limit = limits.connect_timeout;
         let work = async {
             let stream = stream(endpoint, through).await?;
-            let stream = Cuttable::new(stream, link.switch());
+            let stream = Cuttable::new(stream, link.switch(), link.left());
             let callbacks = Callbacks {
                 link: Arc::clone(link),
                 trust,

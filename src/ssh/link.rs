@@ -9,7 +9,7 @@ use std::time::Duration;
 use russh::client::{DisconnectReason, Handler, Session};
 use russh::keys::{PublicKey, PublicKeyOrCertificate};
 use russh::{ChannelId, client};
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, watch};
 use tokio::time::Instant;
 
 use super::error::{Cause, Error};
@@ -22,6 +22,8 @@ use std::sync::Arc;
 pub(super) struct Link {
     host: String,
     cut: watch::Sender<bool>,
+    /// Told when the last word has left.
+    left: Arc<Notify>,
     inner: Mutex<Inner>,
 }
 
@@ -43,6 +45,7 @@ impl Link {
         Arc::new(Self {
             host: host.to_owned(),
             cut: watch::Sender::new(false),
+            left: Arc::new(Notify::new()),
             inner: Mutex::new(Inner {
                 ended: None,
                 last_byte: Instant::now(),
@@ -62,6 +65,11 @@ impl Link {
 
     pub(super) fn switch(&self) -> watch::Receiver<bool> {
         self.cut.subscribe()
+    }
+
+    /// Told when everything that was said has left and nothing more will be.
+    pub(super) fn left(&self) -> Arc<Notify> {
+        Arc::clone(&self.left)
     }
 
     /// The connection has ended.

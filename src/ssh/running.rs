@@ -52,6 +52,8 @@ pub struct Completion {
     pub(super) done: JoinHandle<()>,
     pub(super) outcome: Arc<OnceLock<Outcome>>,
     pub(super) stop: watch::Sender<bool>,
+    /// What was said by a command that did not end well.
+    pub(super) said: Arc<OnceLock<Stderr>>,
     pub(super) host: String,
 }
 
@@ -175,7 +177,15 @@ impl Completion {
     /// # Errors
     ///
     /// As [`Running::finish`]; [`Error::Stopped`] if it was stopped.
-    pub async fn finish_unless(mut self, stop: impl Future<Output = ()>) -> Result<Exit, Error> {
+    pub async fn finish_unless(self, stop: impl Future<Output = ()>) -> Result<Exit, Error> {
+        self.end_unless(stop).await.0
+    }
+
+    /// The same, and what the command has said on its standard error, however it ended.
+    pub async fn end_unless(
+        mut self,
+        stop: impl Future<Output = ()>,
+    ) -> (Result<Exit, Error>, Stderr) {
         // The task sets the outcome before it ends; it can't be cancelled but with the runtime.
         let done = &mut self.done;
         let is_stopped = tokio::select! {
@@ -187,11 +197,16 @@ impl Completion {
             self.stop.send_replace(true);
             drop(done.await);
         }
-        self.outcome.get().cloned().unwrap_or_else(|| {
+        let ended = self.outcome.get().cloned().unwrap_or_else(|| {
             Err(Error::Stopped {
                 host: self.host.clone(),
             })
-        })
+        });
+        let said = match &ended {
+            Ok(exit) => exit.stderr.clone(),
+            Err(_) => self.said.get().cloned().unwrap_or_default(),
+        };
+        (ended, said)
     }
 
     /// Stops the command, and waits until that was said to the host.

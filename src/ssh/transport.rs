@@ -5,6 +5,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use russh::ChannelMsg;
 use russh::client::Msg;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::process::{Child, ChildStdin, ChildStdout};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 
 /// Anything that an SSH connection can run over.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -24,18 +25,25 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 pub(super) struct Cuttable {
     inner: Box<dyn Stream>,
     cut: Pin<Box<dyn Future<Output = ()> + Send>>,
+    left: Arc<Notify>,
     is_cut: bool,
 }
 
 impl Cuttable {
-    /// `cut` turns true, or its sender is dropped: every read and write fails from then on.
-    pub(super) fn new(inner: Box<dyn Stream>, mut cut: watch::Receiver<bool>) -> Self {
+    /// `cut` turns true, or its sender is dropped: every read and write fails from then on. `left` is
+    /// told when our side has been shut, and all that was said has left.
+    pub(super) fn new(
+        inner: Box<dyn Stream>,
+        mut cut: watch::Receiver<bool>,
+        left: Arc<Notify>,
+    ) -> Self {
         Self {
             inner,
             cut: Box::pin(async move {
                 // A dropped sender means that nobody is left who could use the stream.
                 drop(cut.wait_for(|cut| *cut).await);
             }),
+            left,
             is_cut: false,
         }
     }
@@ -88,7 +96,9 @@ impl AsyncWrite for Cuttable {
         context: &mut Context<'_>,
     ) -> Poll<std::io::Result<()>> {
         self.check(context)?;
-        Pin::new(&mut self.inner).poll_shutdown(context)
+        let shut = ready!(Pin::new(&mut self.inner).poll_shutdown(context));
+        self.left.notify_one();
+        Poll::Ready(shut)
     }
 }
 

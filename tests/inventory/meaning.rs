@@ -6,7 +6,7 @@ use std::time::Duration;
 use fleet::inventory::{
     Access, CommandLine, CommandSource, Defaults, DirectorySource, Dump, DumpFormat, FilesSource,
     Host, HttpSource, Inventory, Keep, Limits, Place, PostgresSource, Secret, Source, SourceKind,
-    Unreadable,
+    Unreadable, WireCompression,
 };
 use fleet::name::RemotePath;
 
@@ -84,12 +84,12 @@ fn a_host_that_says_everything() {
         every,
         Host {
             name: "every".parse().expect("a name"),
-            place: place(23, 3),
-            env: Some(("Dev".to_owned(), place(24, 10))),
-            access: Some((Access::Writable, place(25, 13))),
+            place: place(24, 3),
+            env: Some(("Dev".to_owned(), place(25, 10))),
+            access: Some((Access::Writable, place(26, 13))),
             tags: vec![
-                ("pbx".to_owned(), place(31, 12)),
-                ("eu".to_owned(), place(31, 17))
+                ("pbx".to_owned(), place(32, 12)),
+                ("eu".to_owned(), place(32, 17))
             ],
             address: Some("2001:db8::1".to_owned()),
             port: Some(22),
@@ -102,6 +102,7 @@ fn a_host_that_says_everything() {
                 connect_timeout: SECOND,
                 stall_timeout: 604_800 * SECOND,
             },
+            compression: WireCompression::None,
             schedule: Some("*/15 * * * *".to_owned()),
             keep: Keep {
                 last: 10,
@@ -124,7 +125,7 @@ fn a_host_that_says_nothing_takes_the_defaults() {
         *host(&inventory, "plain"),
         Host {
             name: "plain".parse().expect("a name"),
-            place: place(70, 3),
+            place: place(72, 3),
             env: None,
             access: None,
             tags: Vec::new(),
@@ -139,6 +140,7 @@ fn a_host_that_says_nothing_takes_the_defaults() {
                 connect_timeout: 5 * SECOND,
                 stall_timeout: 120 * SECOND,
             },
+            compression: WireCompression::Gzip,
             schedule: None,
             keep: Keep {
                 last: 3,
@@ -160,6 +162,7 @@ fn without_defaults_the_limits_are_ten_and_sixty_seconds() {
             stall_timeout: 60 * SECOND,
         }
     );
+    assert_eq!(a.compression, WireCompression::Auto);
     assert!(a.keep.is_unset());
     assert_eq!(a.max_age, None);
     assert_eq!(accepted("version: 1\n").hosts, []);
@@ -173,7 +176,7 @@ fn directories() {
         *source(every, "etc"),
         Source {
             name: "etc".parse().expect("a name"),
-            place: place(15, 7),
+            place: place(16, 7),
             kind: SourceKind::Directory(DirectorySource {
                 roots: vec![path("/etc")],
                 exclude: Vec::new(),

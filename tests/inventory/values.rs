@@ -101,6 +101,10 @@ fn defaults_are_checked_even_without_hosts() {
             "2:28: `stall_timeout`: `soon` is not a duration",
         ),
         (
+            "defaults: { compression: lz4 }",
+            "2:26: `compression`: `lz4` is no compression",
+        ),
+        (
             "defaults: { identity: [\"\"] }",
             "2:24: `identity`: it is empty or holds a NUL character",
         ),

@@ -22,6 +22,7 @@ mod packs;
 mod roots;
 mod several;
 mod steps;
+mod wire;
 
 /// An operator's desk, and a host `web` with a tree that the source `app` captures.
 struct Scene {

@@ -68,7 +68,7 @@ async fn a_session_that_writes_takes_the_permit_of_its_host() -> Result<(), Erro
         return Ok(());
     };
     let (web, db) = (sshd.host("web"), sshd.host("db"));
-    let inventory = crate::support::sshd::inventory(vec![web.clone(), db.clone()]);
+    let inventory = inventory(vec![web.clone(), db.clone()]);
     let connector = super::connector(&sshd);
     let for_web = || permit(&inventory, &web, Operation::Restore).expect("writable");
     let error = WriteSession::open(for_web(), &connector, &inventory, &db)
@@ -258,7 +258,7 @@ async fn the_time_in_which_the_consumer_was_slow_is_no_stall() -> Result<(), Err
     let file = big_file(sshd.folder(), 64 << 20);
     let mut host = sshd.host("web");
     host.limits.stall_timeout = std::time::Duration::from_millis(300);
-    let inventory = crate::support::sshd::inventory(vec![host.clone()]);
+    let inventory = inventory(vec![host.clone()]);
     let session = super::connector(&sshd).connect(&inventory, &host).await?;
     let mut running = session
         .run(&fetch_plain(), false, list(&[&file], 0))

@@ -1,6 +1,6 @@
 //! The SSH layer against a real server on loopback, and through networks that break.
 
-use fleet::guard::{Prune, ReadCommand, TarFlavour};
+use fleet::guard::{Compression, Prune, ReadCommand, TarFlavour};
 use fleet::name::RemotePath;
 use fleet::ssh::{Connector, Error, Input, Options, ReadSession};
 
@@ -34,6 +34,7 @@ fn probe() -> ReadCommand {
 fn fetch() -> ReadCommand {
     ReadCommand::Fetch {
         tar: TarFlavour::Gnu,
+        compression: Compression::None,
     }
 }
 
@@ -41,6 +42,7 @@ fn fetch() -> ReadCommand {
 fn fetch_plain() -> ReadCommand {
     ReadCommand::Fetch {
         tar: TarFlavour::Bsd,
+        compression: Compression::None,
     }
 }
 

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use fleet::inventory::{Access, Defaults, Host, Inventory, Keep, Limits, Place};
+use fleet::inventory::{Access, Defaults, Host, Inventory, Keep, Limits, Place, WireCompression};
 use fleet::ssh::SshConfig;
 
 /// Where the server is; none, and the tests that need it are skipped, loudly.
@@ -367,6 +367,7 @@ pub(crate) fn host(name: &str) -> Host {
             connect_timeout: Duration::from_secs(30),
             stall_timeout: Duration::from_secs(30),
         },
+        compression: WireCompression::default(),
         schedule: None,
         keep: Keep::default(),
         max_age: None,

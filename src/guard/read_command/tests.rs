@@ -143,7 +143,13 @@ fn a_root_is_scanned_even_if_its_own_name_is_pruned() {
 fn a_scan_of_nothing_ends_with_the_status_of_find() {
     let folder = tempfile::tempdir().expect("a folder");
     let answer = answer("sh", &scan_of(&folder.path().join("gone"), Vec::new()), b"");
-    assert_eq!((answer.status, answer.body), (Some(1), Vec::new()));
+    let is_end = |byte: &u8| *byte == 0;
+    // Nothing follows what the scan says of itself.
+    assert_eq!(answer.status, Some(1));
+    assert_eq!(
+        answer.body.iter().position(|b| is_end(b)),
+        Some(answer.body.len() - 1)
+    );
 }
 
 /// Runs `script` with an input of `input` that ends at once, and gives its exit status.
@@ -195,6 +201,7 @@ fn a_fetch_sends_just_what_it_was_told() {
     let list = [member.as_slice(), b"\0"].concat();
     let command = ReadCommand::Fetch {
         tar: TarFlavour::Gnu,
+        compression: Compression::None,
     };
     let answer = answer("sh", &command, &list);
     assert_eq!(answer.status, Some(0));
@@ -267,6 +274,7 @@ fn sudo_stands_before_the_tool_or_around_the_script() {
 fn what_tells_the_exit_status_cannot_be_ended_by_the_end_of_the_input() {
     let fetch = ReadCommand::Fetch {
         tar: TarFlavour::Gnu,
+        compression: Compression::None,
     };
     for command in [fetch, ReadCommand::Probe { ask_sudo: false }] {
         let line =
@@ -339,7 +347,7 @@ fn a_host_without_the_tools_to_step_back_answers_all_the_same() {
         scan_of(&folder.path().join("a"), Vec::new()).render("nonce", Sudo::No, Pace::Gentle, 0);
     let output = Command::new("/bin/sh")
         .arg("-c")
-        .arg(std::ffi::OsStr::from_bytes(&rendered.line))
+        .arg(OsStr::from_bytes(&rendered.line))
         .env("PATH", &bin)
         .stdin(Stdio::null())
         .output()
@@ -348,4 +356,82 @@ fn a_host_without_the_tools_to_step_back_answers_all_the_same() {
     let answer = unframe(&rendered, &output.stdout, output.status.code());
     assert_eq!(answer.status, Some(0));
     assert_eq!(names(&answer.body, folder.path()), ["/a"]);
+}
+
+fn fetch_of(compression: Compression) -> ReadCommand {
+    ReadCommand::Fetch {
+        tar: TarFlavour::Gnu,
+        compression,
+    }
+}
+
+/// What a compressed answer holds.
+fn unpacked(body: &[u8], compression: Compression) -> Vec<u8> {
+    match compression {
+        Compression::None => body.to_vec(),
+        Compression::Gzip => {
+            let mut content = Vec::new();
+            flate2::read::MultiGzDecoder::new(body)
+                .read_to_end(&mut content)
+                .expect("a whole stream");
+            content
+        }
+        Compression::Zstd => zstd::decode_all(body).expect("a whole stream"),
+    }
+}
+
+#[test]
+fn a_compressed_fetch_is_the_same_archive_with_the_status_of_tar() {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::write(folder.path().join("a"), "x".repeat(100_000)).expect("a file");
+    let member = |name: &str| {
+        let path = folder.path().join(name);
+        [&path.as_os_str().as_bytes()[1..], b"\0"].concat()
+    };
+    let plain = answer("sh", &fetch_of(Compression::None), &member("a"));
+    for compression in [Compression::Gzip, Compression::Zstd] {
+        for shell in ["sh", "bash"] {
+            let whole = answer(shell, &fetch_of(compression), &member("a"));
+            assert_eq!(whole.status, Some(0), "{shell} {compression:?}");
+            assert!(whole.body.len() < plain.body.len() / 10);
+            assert_eq!(unpacked(&whole.body, compression), plain.body);
+            let gone = answer(shell, &fetch_of(compression), &member("gone"));
+            assert_eq!(gone.status, Some(2), "{shell} {compression:?}");
+        }
+    }
+}
+
+#[test]
+fn a_compressor_that_fails_or_is_not_there_is_told() {
+    let tar = b"head -c 1000000 /dev/zero";
+    for (tool, instead) in [
+        ("zstd -q -1 -T1 -c", "false"),
+        ("zstd -q -1 -T1 -c", "tool-that-is-not-there"),
+        ("gzip -1 -c", "{ head -c 10 >/dev/null; exit 1; }"),
+    ] {
+        let compression = if tool.starts_with("zstd") {
+            Compression::Zstd
+        } else {
+            Compression::Gzip
+        };
+        let script = String::from_utf8(compressed(tar, compression)).expect("text");
+        assert!(script.contains(tool), "{script}");
+        let output = Command::new("sh")
+            .args(["-c", &script.replace(tool, instead)])
+            .output()
+            .expect("a shell");
+        let status = output.status.code().map(i32::cast_unsigned);
+        assert_eq!(status, Some(ReadCommand::COMPRESSOR_FAILED), "{instead}");
+    }
+}
+
+#[test]
+fn a_silent_fetch_that_is_compressed_ends_when_its_input_does() {
+    for shell in ["sh", "bash"] {
+        for compression in [Compression::Gzip, Compression::Zstd] {
+            let script = watched_with_list(&compressed(b"sleep 1000", compression), 4);
+            let status = status_after_the_input_ended(shell, &script, b"list");
+            assert_eq!(status, Some(143), "{shell} {compression:?}");
+        }
+    }
 }

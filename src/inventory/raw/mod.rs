@@ -58,6 +58,9 @@ pub(super) struct Defaults {
     /// How long to wait for the next byte. Default: 60s.
     #[schemars(example = &"60s")]
     pub(super) stall_timeout: Option<At<String>>,
+    /// How file contents come over the wire. Default: `auto`, compressed where the link is slow.
+    #[schemars(extend("enum" = ["auto", "none", "gzip", "zstd", null]))]
+    pub(super) compression: Option<At<String>>,
 }
 
 /// A reusable set of sources.
@@ -125,6 +128,9 @@ pub(super) struct Host {
     /// How long to wait for the next byte. Default: 60s.
     #[schemars(example = &"60s")]
     pub(super) stall_timeout: Option<At<String>>,
+    /// How file contents come over the wire. Default: `auto`, compressed where the link is slow.
+    #[schemars(extend("enum" = ["auto", "none", "gzip", "zstd", null]))]
+    pub(super) compression: Option<At<String>>,
 }
 
 /// How many checkpoints to keep, by age.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::super::error::{Rule, nearest};
 use super::super::raw::{self, At, Entries, OneOrMany};
 use super::super::value;
-use super::super::{Access, Host, Keep, Limits, Place, Source};
+use super::super::{Access, Host, Keep, Limits, Place, Source, WireCompression};
 use super::{Findings, Profiles, sources};
 use crate::name::{HostName, ProfileName, SourceName};
 
@@ -26,6 +26,7 @@ pub(super) struct Base {
     keep: Option<Keep>,
     max_age: Option<Duration>,
     limits: Limits,
+    compression: WireCompression,
 }
 
 impl Base {
@@ -51,6 +52,9 @@ impl Base {
                     .take_if_said("stall_timeout", raw.stall_timeout.as_ref(), value::duration)
                     .unwrap_or(STALL_TIMEOUT),
             },
+            compression: findings
+                .take_if_said("compression", raw.compression.as_ref(), value::compression)
+                .unwrap_or_default(),
         }
     }
 }
@@ -144,6 +148,9 @@ fn host(
                 .take_if_said("stall_timeout", raw.stall_timeout.as_ref(), value::duration)
                 .unwrap_or(base.limits.stall_timeout),
         },
+        compression: findings
+            .take_if_said("compression", raw.compression.as_ref(), value::compression)
+            .unwrap_or(base.compression),
         schedule: findings.take_if_said("schedule", raw.schedule.as_ref(), value::schedule),
         keep: keep(raw.keep.as_ref(), findings)
             .or(base.keep)
