@@ -37,7 +37,7 @@ fn checkpoint(stamp: &str) -> String {
 
 /// Three checkpoints: the second needs the packs of both, the third only the second's entries.
 fn bed() -> Bed {
-    let bed = Bed::new();
+    let bed = Bed::quick();
     grow_tree(&bed.tree());
     bed.seal(NOW, &["app"], None);
     let first = bed.open(&checkpoint(FIRST));
