@@ -372,7 +372,7 @@ fn a_pack_is_looked_up_backwards_until_it_is_found() {
         let sealed = incoming
             .seal(facts(vec![(part, Vec::new())]))
             .expect("sealed");
-        assert_eq!(sealed.packs, [pack.clone()]);
+        assert_eq!(sealed.packs, std::slice::from_ref(&pack));
         // The newer ones know it too; a damaged one is passed over.
         let record = format!("dev-vm/{}/checkpoint.json", sealed.id.stamp);
         fs::write(bed.store.dir().join(record), b"{}").expect("damaged");
