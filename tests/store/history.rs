@@ -82,7 +82,7 @@ struct Story {
 
 impl Story {
     fn new() -> Self {
-        let bed = Bed::new();
+        let bed = Bed::quick();
         fs::create_dir_all(bed.tree().join("app")).expect("a folder");
         Self {
             bed,
@@ -285,7 +285,7 @@ fn text(file: usize, content: u8) -> Vec<u8> {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 24,
+        cases: 48,
         failure_persistence: None,
         max_shrink_iters: 200,
         ..ProptestConfig::default()
