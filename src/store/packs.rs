@@ -204,7 +204,7 @@ impl Incoming {
         let mut unknown: BTreeSet<&PackName> = needed.iter().filter(is_unknown).copied().collect();
         if !unknown.is_empty() {
             let store = Store::at(self.lock.store.clone());
-            for earlier in store.history(&self.lock.host)?.flatten() {
+            for earlier in store.newest_first(&self.lock.host)?.flatten() {
                 for pack in &earlier.checkpoint().packs {
                     if let Some(name) = unknown.take(&pack.name) {
                         older.insert(name, pack.clone());

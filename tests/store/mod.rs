@@ -5,7 +5,7 @@ mod crash;
 mod damage;
 mod export;
 mod find;
-mod history;
+mod histories;
 mod packs;
 mod recover;
 mod remove;

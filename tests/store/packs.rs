@@ -332,13 +332,13 @@ fn older_packs_need_no_record_when_the_caller_names_them() {
 fn history_goes_backwards_and_reads_what_is_asked_for() {
     let bed = Bed::new();
     grow_tree(&bed.tree());
-    assert_eq!(bed.store.history(&host()).expect("none").count(), 0);
+    assert_eq!(bed.store.newest_first(&host()).expect("none").count(), 0);
     for _ in 0..4 {
         bed.seal(NOW, &["app/server.js"], None);
     }
     let dir = bed.store.dir().join("dev-vm");
     fs::write(dir.join("20261121T101502Z/checkpoint.json"), b"{}").expect("damaged");
-    let mut history = bed.store.history(&host()).expect("a history");
+    let mut history = bed.store.newest_first(&host()).expect("a history");
     let newest = history.next().expect("one").expect("sound");
     assert_eq!(newest.id().to_string(), "dev-vm@20261121T101503Z");
     assert_eq!(newest.checkpoint().parts[0].name, source("app"));

@@ -5,10 +5,10 @@ use super::sealed::SealedCheckpoint;
 use super::{Error, Store, layout};
 use crate::name::{CheckpointId, HostName};
 
-/// What [`Store::history`] gives. One that was removed since is passed over; one that does not read
+/// What [`Store::newest_first`] gives. One that was removed since is passed over; one that does not read
 /// ends nothing.
 #[derive(Debug)]
-pub struct History {
+pub struct NewestFirst {
     store: Store,
     /// Oldest first.
     left: Vec<CheckpointId>,
@@ -23,15 +23,15 @@ impl Store {
     /// # Errors
     ///
     /// [`Error::Io`] if the folder can't be listed.
-    pub fn history(&self, host: &HostName) -> Result<History, Error> {
-        Ok(History {
+    pub fn newest_first(&self, host: &HostName) -> Result<NewestFirst, Error> {
+        Ok(NewestFirst {
             store: self.clone(),
             left: self.ids(host)?,
         })
     }
 }
 
-impl Iterator for History {
+impl Iterator for NewestFirst {
     type Item = Result<SealedCheckpoint, DamagedCheckpoint>;
 
     fn next(&mut self) -> Option<Self::Item> {
