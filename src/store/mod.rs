@@ -3,14 +3,17 @@
 //! What is sealed never changes and is trusted only after its digest was compared; what is not
 //! sealed is invisible. Readers take no lock and change nothing. Nothing here talks to a host.
 
+mod compare;
 mod content;
 mod disk;
 mod entries;
 mod error;
 mod export;
 mod find;
+mod history;
 mod incoming;
 mod layout;
+mod lines;
 mod lock;
 mod manifest_text;
 mod open;
@@ -20,10 +23,12 @@ mod sealed;
 mod sums;
 mod verify;
 
+pub use compare::{PartChanges, PartPair};
 pub use entries::{Entries, EntriesWriter, WrittenEntries};
 pub use error::Error;
 pub use export::{ArchiveFormat, Destination, Exported};
 pub use find::{DamagedCheckpoint, Listing};
+pub use history::{History, Moment};
 pub use incoming::{Facts, Incoming, Note, PartFacts, SealStep};
 pub use lock::{Holder, HostLock};
 pub use open::Store;

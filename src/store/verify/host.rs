@@ -281,7 +281,7 @@ impl Verify<'_> {
         self.tell(&shown)?;
         let mut wrong = 0_u64;
         let mut first = None;
-        for entry in Entries::open(&path, shown.clone(), facts)? {
+        for entry in Entries::open(&path, &shown, facts)? {
             let entry = match entry {
                 Ok(entry) => entry,
                 Err(Error::Damaged { problem, .. }) => {
