@@ -1,11 +1,13 @@
 //! The store from outside: real trees, real tar, real kills.
 
 mod bed;
+mod changes;
 mod crash;
 mod damage;
 mod export;
 mod find;
 mod histories;
+mod history;
 mod packs;
 mod recover;
 mod remove;
