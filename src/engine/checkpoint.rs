@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -303,7 +302,7 @@ async fn gather(
     let (shared, name) = (Arc::clone(house), host.name.clone());
     let (incoming, sealed) = tokio::task::spawn_blocking(move || {
         let sealed = shared.store.checkpoints(&name)?.checkpoints;
-        Ok::<_, store::Error>((lock.begin(Timestamp::now())?, sealed))
+        Ok::<_, store::Error>((lock.begin((shared.clock)())?, sealed))
     })
     .await
     .expect("reading the store does not panic")?;
