@@ -20,7 +20,7 @@ use fleet::engine::{House, Interrupt, Network, Selection, Selector};
 use fleet::event::Sink;
 use fleet::inventory::{Inventory, Keep};
 use fleet::manifest::Trigger;
-use fleet::name::{CheckpointId, HostName};
+use fleet::name::{CheckpointId, HostName, Stamp};
 use fleet::ssh::{self, Connector, SshConfig};
 use fleet::store::Store;
 use jiff::Timestamp;
@@ -78,6 +78,7 @@ impl Bench {
             trigger: Trigger::Scheduled,
             only: Vec::new(),
             full: false,
+            verify_unchanged: false,
             jobs: 1,
         };
         let silent: Sink = Arc::new(|_| {});
@@ -102,10 +103,14 @@ impl Bench {
         let listing = self.house.store.checkpoints(&self.host)?;
         let ids: Vec<CheckpointId> = listing.checkpoints.into_iter().map(|c| c.id).collect();
         let kept = kept(&ids, &self.keep);
-        let surplus: Vec<&CheckpointId> = ids.iter().filter(|id| !kept.contains(id)).collect();
+        let surplus = ids.iter().filter(|id| !kept.contains(id));
+        let surplus: Vec<Stamp> = surplus.map(|id| id.stamp).collect();
+        let mut lock = self.house.store.lock(&self.host, None, &|| false)?;
+        let removed = lock.remove(&surplus)?;
         Ok(json!({
             "kept": kept.len(),
-            "removed": surplus.len(),
+            "removed": removed.checkpoints.len(),
+            "removed_packs": removed.packs.len(),
             "seconds": began.elapsed().as_secs_f64(),
         }))
     }

@@ -19,6 +19,8 @@ import tempfile
 import time
 
 REPO = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+# A tool that hangs ends the run, not the night.
+RUN_MAX_SECONDS = 3600
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -131,9 +133,12 @@ StrictModes no
 UsePAM no
 PrintMotd no
 LogLevel ERROR
+SetEnv HOME={self.path("home")}
 MaxStartups 2000:100:2000
 Subsystem sftp internal-sftp
 """)
+        # A login shell reads what it finds at home; it finds nothing, on whatever machine this is.
+        os.makedirs(self.path("home"))
         if os.getuid() == 0:
             os.makedirs("/run/sshd", exist_ok=True)
         with open(self.path("sshd.log"), "w") as log:
@@ -205,12 +210,17 @@ Subsystem sftp internal-sftp
                 stdin=subprocess.DEVNULL, stdout=out, stderr=out,
                 env=self.environment(env), start_new_session=True,
             )
-            status = self.running.wait()
+            try:
+                status = self.running.wait(timeout=RUN_MAX_SECONDS)
+            except subprocess.TimeoutExpired:
+                os.killpg(self.running.pid, signal.SIGKILL)
+                status = self.running.wait()
             wall = time.monotonic() - began
             self.running = None
             if after:
                 after()
             if status != 0:
+                out.seek(0, os.SEEK_END)
                 out.seek(max(0, out.tell() - 2000))
                 said = out.read().decode(errors="replace")
                 raise Failed(f"{' '.join(argv)[:300]}: exit status {status}\n{said}")

@@ -15,13 +15,14 @@ from .bed import find_tool, kept_bytes
 
 
 class Tool:
-    """One way of pulling. `phases` are those in which it can be compared."""
+    """One way of pulling. `phases` are those in which it does something of its own."""
 
     name = ""
     packages = {}  # program → package of the distribution
     phases = ("first", "unchanged", "changed")
     many = True  # whether it can be used for many hosts
     slow = False  # run once, whatever is asked
+    measure_of_all = False  # taken along, whichever rivals are asked for
 
     def __init__(self, job):
         self.job = job
@@ -90,6 +91,7 @@ class Fleet(Tool):
 
 class FleetDoctor(Fleet):
     name = "fleet doctor"
+    phases = ("first",)
 
     def argv(self, link):
         return [
@@ -100,6 +102,7 @@ class FleetDoctor(Fleet):
 
 class SshTrue(Tool):
     name = "ssh true"
+    measure_of_all = True
 
     def script(self):
         return self.each('ssh -F "$S" "$H" true </dev/null')
@@ -305,6 +308,8 @@ class Ansible(Tool):
 
 class AnsiblePing(Ansible):
     name = "ansible ping"
+    phases = ("first",)
+    slow = True
 
     def task(self):
         return ["-m", "ping"]

@@ -124,15 +124,3 @@ class Contest:
         where bytes were counted."""
         self._rounds("changed", runs, before=self.job.change)
         self._kept("changed")
-
-    def kept(self, tool_class):
-        for tool in self.tools:
-            if type(tool) is tool_class:
-                return tool.kept()
-        return None
-
-    def folder(self, tool_class):
-        for tool in self.tools:
-            if type(tool) is tool_class:
-                return tool.folder
-        return None

@@ -44,7 +44,8 @@ class Session:
             words = self.asked.rivals
             chosen = [
                 tool for tool in [*quick, *more]
-                if issubclass(tool, tools.Fleet) or any(word in tool.name for word in words)
+                if issubclass(tool, tools.Fleet) or tool.measure_of_all
+                or any(word in tool.name for word in words)
             ]
         return tools.install(chosen, say)
 
@@ -171,10 +172,11 @@ def hosts(session):
     """(d) 500 hosts, hardly anything to do: doctor, and a checkpoint of three small files, against ansible's ping"""
     forks, results = 24, session.results
     many = session.asked.hosts or 500
-    few = max(1, many // 5)
+    # More than run at once, so that the difference is what each further host takes.
+    few = max(min(many, 3 * forks), many // 5)
     pings = [tools.AnsiblePing, tools.AnsiblePingPipelined]
     peaks = {}
-    for number in (few, many):
+    for number in sorted({few, many}):
         job = Job(session.bed, f"(d) {number}", data.tiny, hosts=number, jobs=forks)
         title = f"(d) {number} hosts, {forks} at once"
         for delay in session.delays([0]):
@@ -182,8 +184,6 @@ def hosts(session):
             if number == many:
                 usual += pings[:1]
             chosen = session.tools(usual, pings[1:] if number == many else [])
-            for tool in chosen:
-                tool.slow = tool in pings
             runs = session.runs(3)
             _phases(session, job, chosen, delay, runs, runs, 0, title)
             for tool in ("fleet", "fleet doctor"):
@@ -193,7 +193,7 @@ def hosts(session):
                         peaks.setdefault((tool, delay, phase), []).append(peak / 1024)
         job.end()
     for (tool, delay, phase), found in peaks.items():
-        if len(found) == 2 and many > few:
+        if len(found) == 2:
             each = (found[1] - found[0]) / (many - few)
             results.bar(
                 f"memory of `{tool}`, {phase}, {delay} ms: {found[0]:.1f} MiB at {few} hosts, {found[1]:.1f} at {many}",
@@ -202,10 +202,10 @@ def hosts(session):
     name = f"(d) {many}"
     for delay in session.delays([0]):
         ping = results.median(name, delay, "first", tools.AnsiblePing.name)
-        for tool in ("fleet doctor", "fleet"):
-            ours = results.median(name, delay, "unchanged", tool)
+        for tool, phase in (("fleet doctor", "first"), ("fleet", "first"), ("fleet", "unchanged")):
+            ours = results.median(name, delay, phase, tool)
             if ping and ours:
-                what = "doctor" if tool == "fleet doctor" else "checkpoint, unchanged"
+                what = "doctor" if tool == "fleet doctor" else f"{phase} checkpoint"
                 results.bar(f"{name} hosts: {what}", "≤ 0.2 × `ansible ping`", ours / ping, 0.2)
 
 
@@ -225,7 +225,7 @@ def hundred(session):
 
 def latency(session):
     """Round trips: what `ssh host true` and an unchanged (a) wait for, from runs at 100 and 300 ms"""
-    job = Job(session.bed, "(a)", data.small)
+    job = Job(session.bed, "(a), no limit", data.small)
     chosen = session.tools([tools.Fleet, tools.SshTrue, tools.Rsync])
     near, far = 100, 300
     least = {}

@@ -1,4 +1,4 @@
-//! From what was wanted, what arrived and what tar said to the entries of a part.
+//! From what was asked for, what arrived and what tar said to the entries of a part.
 //!
 //! An entry is in the part only as the stream told it. What was asked for and did not arrive is
 //! vanished, unreadable or a failure; it is never left out in silence.
@@ -7,23 +7,35 @@ use std::collections::{HashMap, HashSet};
 
 use crate::fault::Fault;
 use crate::inventory::Unreadable;
-use crate::manifest::{Entry, EntryKind, Owner, PackName, Piece, Totals};
+use crate::manifest::{Entry, EntryKind, Owner, PackName, Piece};
 use crate::name::{RemotePath, escape};
 use crate::source::notes::Note;
 use crate::source::scan::{Found, FoundKind};
 use crate::tarstream::{self, Member};
 
+use super::compare::Difference;
 use super::listing::{NAMED_MAX, listing};
-use super::plan::Plan;
+use super::part::Content;
 use super::receive::Received;
+
+/// What was asked for, and what need not be.
+#[derive(Debug, Default)]
+pub(super) struct Asked {
+    /// The roots that are there.
+    pub(super) roots: Vec<RemotePath>,
+    /// What was fetched, what is recorded as the scan saw it, and what is taken over.
+    pub(super) difference: Difference,
+    /// What to do about entries that can't be read.
+    pub(super) unreadable: Unreadable,
+    /// It is known already that some can't be.
+    pub(super) has_unreadable: bool,
+}
 
 /// The entries of a part, and what is to be said about them.
 #[derive(Debug)]
 pub(super) struct Composed {
-    /// By path.
-    pub(super) entries: Vec<Entry>,
-    /// Regular files and their bytes.
-    pub(super) totals: Totals,
+    /// The entries.
+    pub(super) content: Content,
     /// What the operator should know.
     pub(super) warnings: Vec<String>,
     /// Why the part is not what was asked for, though it has entries.
@@ -142,29 +154,30 @@ impl Said {
 
 /// Puts a part together. `status` is tar's, `pack` the name of the pack that `received` is in.
 pub(super) fn compose(
-    plan: Plan,
+    asked: Asked,
     received: &Received,
     notes: Vec<Note>,
     status: u32,
-    unreadable: Unreadable,
     pack: &PackName,
 ) -> Composed {
     let mut said = Said::of(notes);
-    let mut composed = Composed {
-        entries: Vec::with_capacity(plan.wanted.len() + plan.sockets.len()),
-        totals: Totals::default(),
-        warnings: plan.warnings,
-        failure: None,
-    };
+    let is_cut = received.cut.is_some();
+    let Difference {
+        fetch,
+        sockets,
+        mut kept,
+    } = asked.difference;
+    let mut fresh = Vec::with_capacity(fetch.len() + sockets.len());
+    let mut failure = None;
     let arrived: HashMap<&RemotePath, &(Member, u64)> = received
         .members
         .iter()
         .map(|entry| (&entry.0.head.path, entry))
         .collect();
     let mut missing = Missing::default();
-    for found in plan.wanted {
+    for found in fetch {
         let Some((member, offset)) = arrived.get(&found.path) else {
-            missing.add(found.path, &said, received.cut.is_some());
+            missing.add(found, &said, is_cut);
             continue;
         };
         let kind = member.entry_kind(|target| match arrived.get(target) {
@@ -176,7 +189,7 @@ pub(super) fn compose(
         });
         let Some(kind) = kind else {
             if let tarstream::Kind::HardLink { target } = &member.head.kind {
-                composed.failure = Some(Error::Link {
+                failure = Some(Error::Link {
                     path: found.path,
                     target: target.clone(),
                 });
@@ -189,24 +202,28 @@ pub(super) fn compose(
             member: found.path.member().to_vec(),
             offset_bytes: *offset,
         };
-        composed
-            .entries
-            .push(entry(found, member, kind, piece, changed));
+        fresh.push(entry(found, member, kind, piece, changed));
     }
-    composed
-        .entries
-        .extend(plan.sockets.into_iter().filter_map(socket));
-    composed.entries.sort_by(|a, b| a.path.cmp(&b.path));
-    for entry in &composed.entries {
-        if let Some(bytes) = entry.file_bytes() {
-            composed.totals.files += 1;
-            composed.totals.bytes += bytes;
-        }
+    fresh.extend(sockets.into_iter().filter_map(socket));
+    fresh.sort_by(|a, b| a.path.cmp(&b.path));
+    // Of a tree without its directories the next run would know less than of the one before.
+    let is_torn = is_cut && kept.is_some() && !missing.directories.is_empty();
+    // What lies in a directory that is not there any more is not there either.
+    if let Some(kept) = &mut kept {
+        missing
+            .vanished
+            .extend(kept.drop_beneath(&missing.directories));
     }
+    let kept = kept.filter(|kept| !kept.entries.is_empty());
+    let mut composed = Composed {
+        content: Content { kept, fresh },
+        warnings: Vec::new(),
+        failure,
+    };
     said.others
         .retain(|text| !text.starts_with("sudo: unable to resolve host"));
-    let explained = composed.conclude(missing, &said, unreadable) || plan.unreadable.is_some();
-    let tolerated = if received.cut.is_some() {
+    let explained = composed.conclude(missing, &said, asked.unreadable) || asked.has_unreadable;
+    let tolerated = if is_cut {
         0
     } else if explained {
         2
@@ -219,14 +236,13 @@ pub(super) fn compose(
             said: said.others,
         });
     }
-    if composed.failure.is_none()
-        && let Err(error) = tarstream::tree::check(
-            &plan.roots,
-            composed.entries.iter().map(|e| (&e.path, &e.kind)),
-        )
+    if is_torn {
+        composed.content = Content::default();
+    } else if composed.failure.is_none()
+        && !composed.content.is_unchanged()
+        && let Err(error) = tarstream::tree::check(&asked.roots, composed.content.shapes())
     {
-        composed.entries.clear();
-        composed.totals = Totals::default();
+        composed.content = Content::default();
         composed.failure = Some(Error::Tree(error));
     }
     composed
@@ -235,13 +251,18 @@ pub(super) fn compose(
 /// What was asked for and did not arrive, by reason.
 #[derive(Default)]
 struct Missing {
+    directories: Vec<RemotePath>,
     vanished: Vec<RemotePath>,
     unread: Vec<String>,
     unexplained: Vec<RemotePath>,
 }
 
 impl Missing {
-    fn add(&mut self, path: RemotePath, said: &Said, cut: bool) {
+    fn add(&mut self, found: Found, said: &Said, cut: bool) {
+        let Found { path, facts } = found;
+        if facts.is_some_and(|facts| facts.kind == FoundKind::Directory) {
+            self.directories.push(path.clone());
+        }
         if said.gone.contains(&path) {
             self.vanished.push(path);
         } else if let Some(why) = said.unread.get(&path) {
@@ -274,7 +295,8 @@ impl Composed {
         for (path, why) in &said.unread {
             let text = format!("{path} ({why})");
             let arrived = self
-                .entries
+                .content
+                .fresh
                 .binary_search_by(|entry| entry.path.cmp(path))
                 .is_ok();
             if arrived && !missing.unread.contains(&text) {

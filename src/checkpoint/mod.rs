@@ -4,32 +4,39 @@
 //! was proven whole: the tool's exit status, the end of the archive, and every entry that was asked
 //! for. Nothing becomes visible in the store before the seal.
 
+mod compare;
 mod compose;
 mod directory;
+mod entries;
+mod fetch;
+mod history;
 mod listing;
 mod part;
 mod plan;
 mod preview;
 mod receive;
+mod unchanged;
 
 use futures_util::future::join_all;
 use jiff::Timestamp;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::event::{Event, Sink};
 use crate::fault::{ExitClass, Fault};
 use crate::guard::{self, ReadCommand};
 use crate::inventory::{Host, Source, SourceKind};
-use crate::manifest::{Checkpoint, Entry, HostFacts, Part, PartFailure, PartState, Trigger};
+use crate::manifest::{Checkpoint, HostFacts, Pack, PartFailure, PartState, Trigger};
 use crate::name::{HostName, SourceName};
 use crate::source::probe::Probe;
 use crate::ssh::{self, Input, ReadSession};
-use crate::store::{self, Facts, Incoming, PartFacts, WrittenEntries};
+use crate::store::{self, Facts, Incoming, PartFacts};
 
+pub use history::History;
 pub use preview::{Found, Preview, preview};
 pub use receive::Error as ReceiveError;
 
-use directory::{Fetch, Scanned};
+use directory::Scanned;
+use fetch::Fetch;
 use part::{Outcome, failure};
 
 /// What is asked for of one host.
@@ -41,6 +48,10 @@ pub struct Order {
     pub trigger: Trigger,
     /// Only these sources; empty: all.
     pub only: Vec<SourceName>,
+    /// Everything is fetched, whatever is known to be unchanged.
+    pub full: bool,
+    /// What seems unchanged is proven to be: the host hashes it.
+    pub verify_unchanged: bool,
 }
 
 impl Order {
@@ -108,7 +119,8 @@ pub struct Gathered {
 }
 
 /// Reads what `order` asks for from the host behind `session`, which was reached at `address`
-/// (`address:port`). `sealed` are the host's checkpoints, oldest first.
+/// (`address:port`). `history` is what is known of its sources, and what is still the same is not
+/// fetched again. When `stop` turns true, reading ends, and what has arrived whole is what there is.
 ///
 /// A part that fails does not stop the others: the checkpoint is partial then.
 ///
@@ -123,14 +135,23 @@ pub struct Gathered {
 pub async fn gather(
     order: &Order,
     host: &Host,
-    session: &ReadSession,
-    address: &str,
+    (session, address): (&ReadSession, &str),
     incoming: Incoming,
-    sealed: &[Checkpoint],
+    history: &History,
+    stop: &watch::Receiver<bool>,
     sink: &Sink,
 ) -> Result<Gathered, Error> {
     let started = Timestamp::now();
-    let captured = capture(order, host, session, &incoming, sealed, sink).await;
+    let captured = Capture {
+        order,
+        host,
+        session,
+        incoming: &incoming,
+        history,
+        stop,
+        sink,
+    };
+    let captured = captured.run().await;
     let (probe, outcomes) = match captured {
         Ok(captured) => captured,
         Err(error) => {
@@ -146,11 +167,8 @@ pub async fn gather(
         description: order.description.clone(),
         host: host_facts(host, session, address, &probe),
         parts: Vec::new(),
-        packs: outcomes
-            .iter()
-            .filter_map(|outcome| outcome.pack.clone())
-            .collect(),
-        warnings: Vec::new(),
+        packs: packs(&outcomes),
+        warnings: history.warnings.clone(),
         fetched_bytes: outcomes
             .iter()
             .map(|outcome| outcome.part.fetched_bytes)
@@ -164,90 +182,151 @@ pub async fn gather(
     })
 }
 
-/// Every source in turn, what it came to, and what the host said about itself.
-async fn capture(
-    order: &Order,
-    host: &Host,
-    session: &ReadSession,
-    incoming: &Incoming,
-    sealed: &[Checkpoint],
-    sink: &Sink,
-) -> Result<(Probe, Vec<Outcome>), Error> {
-    let sources = order.sources(host);
-    let probe = probe(session, false).await?;
-    // What is scanned is fetched while other sources are still being scanned: a `find` that hangs on
-    // one of them (a dead mount) then stalls the connection only when all others have arrived.
-    let (scanned, mut waiting) = mpsc::unbounded_channel();
-    let scanning = async {
-        let scans = sources.iter().enumerate().map(|(place, source)| {
-            let scanned = scanned.clone();
-            let scan = scan(source, session, &probe);
-            // The other side ends early only if the whole run does.
-            async move { scanned.send((place, scan.await)).ok() }
-        });
-        join_all(scans).await;
-        drop(scanned);
-        Ok::<(), Error>(())
-    };
-    let mut outcomes: Vec<(usize, Outcome)> = Vec::with_capacity(sources.len());
-    let mut lost: Option<ssh::Error> = None;
-    let fetching = async {
-        while let Some((place, scanned)) = waiting.recv().await {
-            let source = sources[place];
-            sink(Event::PartStarted {
-                host: host.name.clone(),
-                part: source.name.clone(),
-            });
-            let outcome = match scanned {
-                Scanned::Absent => Outcome::new(source, PartState::Absent),
-                Scanned::Failed(why) => Outcome::failed(source, why),
-                Scanned::Lost(error) => {
-                    let outcome = Outcome::failed(source, failure(&error));
-                    lost.get_or_insert(error);
-                    outcome
-                }
-                Scanned::Ready { .. } if lost.is_some() => Outcome::failed(source, not_reached()),
-                Scanned::Ready { plan, directory } => {
-                    let fetch = Fetch {
-                        host: &host.name,
-                        source,
-                        directory,
-                        session,
-                        probe: &probe,
-                        pack: incoming.pack_name(&source.name),
-                        pack_path: incoming.pack_path(&source.name),
-                        previous: last_captured(sealed, &source.name),
-                        sink,
-                    };
-                    let (outcome, ended) =
-                        fetch.run(*plan).await.map_err(|error| Error::Receive {
-                            part: source.name.clone(),
-                            source: error,
-                        })?;
-                    lost = lost.take().or(ended);
-                    outcome
-                }
-            };
-            sink(Event::PartEnded {
-                host: host.name.clone(),
-                part: Box::new(outcome.part.clone()),
-            });
-            outcomes.push((place, outcome));
-        }
-        Ok::<(), Error>(())
-    };
-    tokio::try_join!(scanning, fetching)?;
-    outcomes.sort_by_key(|(place, _)| *place);
-    let outcomes: Vec<Outcome> = outcomes.into_iter().map(|(_, outcome)| outcome).collect();
-    if let Some(error) = lost
-        && outcomes.iter().all(|outcome| outcome.entries.is_empty())
-    {
-        return Err(Error::Nothing {
-            host: host.name.clone(),
-            source: error,
-        });
+/// The packs that were written, and those of earlier checkpoints that are still needed.
+fn packs(outcomes: &[Outcome]) -> Vec<Pack> {
+    let mut packs: Vec<Pack> = Vec::new();
+    for outcome in outcomes {
+        packs.extend(outcome.pack.clone());
+        let Some(kept) = &outcome.content.kept else {
+            continue;
+        };
+        let earlier = kept.base.checkpoint().packs.iter();
+        packs.extend(
+            earlier
+                .filter(|pack| kept.live_bytes.contains_key(&pack.name))
+                .cloned(),
+        );
     }
-    Ok((probe, outcomes))
+    packs
+}
+
+/// What it takes to read all sources of a host.
+struct Capture<'a> {
+    order: &'a Order,
+    host: &'a Host,
+    session: &'a ReadSession,
+    incoming: &'a Incoming,
+    history: &'a History,
+    stop: &'a watch::Receiver<bool>,
+    sink: &'a Sink,
+}
+
+impl Capture<'_> {
+    /// What every source came to, and what the host said about itself.
+    async fn run(self) -> Result<(Probe, Vec<Outcome>), Error> {
+        let sources = self.order.sources(self.host);
+        // What is scanned is fetched while other sources are still being scanned: a `find` that hangs
+        // on one of them (a dead mount) then stalls the connection only when all others have arrived.
+        let (scanned, mut waiting) = mpsc::unbounded_channel();
+        let scanning = async {
+            let scans = sources.iter().enumerate().map(|(place, source)| {
+                let scanned = scanned.clone();
+                let scan = self.scan(source);
+                // The other side ends early only if the whole run does.
+                async move { scanned.send((place, scan.await)).ok() }
+            });
+            join_all(scans).await;
+            drop(scanned);
+            Ok::<(), Error>(())
+        };
+        let mut outcomes: Vec<(usize, Outcome)> = Vec::with_capacity(sources.len());
+        let mut lost: Option<ssh::Error> = None;
+        let fetching = async {
+            // Asked at the same time as the scans: each question costs a round trip.
+            let probe = probe(self.session, false).await?;
+            while let Some((place, scanned)) = waiting.recv().await {
+                let source = sources[place];
+                (self.sink)(Event::PartStarted {
+                    host: self.host.name.clone(),
+                    part: source.name.clone(),
+                });
+                let outcome = self.part(source, scanned, &probe, &mut lost).await?;
+                (self.sink)(Event::PartEnded {
+                    host: self.host.name.clone(),
+                    part: Box::new(outcome.part.clone()),
+                });
+                outcomes.push((place, outcome));
+            }
+            Ok::<Probe, Error>(probe)
+        };
+        let ((), probe) = tokio::try_join!(scanning, fetching)?;
+        outcomes.sort_by_key(|(place, _)| *place);
+        let outcomes: Vec<Outcome> = outcomes.into_iter().map(|(_, outcome)| outcome).collect();
+        if let Some(error) = lost
+            && !outcomes.iter().any(|outcome| outcome.content.has_news())
+        {
+            return Err(Error::Nothing {
+                host: self.host.name.clone(),
+                source: error,
+            });
+        }
+        Ok((probe, outcomes))
+    }
+
+    /// Scans a source, unless the operator wants to stop first.
+    async fn scan<'s>(&self, source: &'s Source) -> Scanned<'s> {
+        let mut stop = self.stop.clone();
+        let is_stopped = tokio::select! {
+            scanned = scan(source, self.session) => return scanned,
+            stop = stop.wait_for(|stop| *stop) => stop.is_ok(),
+        };
+        if is_stopped {
+            return Scanned::Lost(ssh::Error::Stopped {
+                host: self.host.name.to_string(),
+            });
+        }
+        // Whoever could ask has gone: nobody will.
+        scan(source, self.session).await
+    }
+
+    /// Makes a part of what was scanned.
+    async fn part(
+        &self,
+        source: &Source,
+        scanned: Scanned<'_>,
+        probe: &Probe,
+        lost: &mut Option<ssh::Error>,
+    ) -> Result<Outcome, Error> {
+        let (plan, directory, opening) = match scanned {
+            Scanned::Absent => return Ok(Outcome::new(source, PartState::Absent)),
+            Scanned::Failed(why) => return Ok(Outcome::failed(source, why)),
+            Scanned::Lost(error) => {
+                let outcome = Outcome::failed(source, failure(&error));
+                lost.get_or_insert(error);
+                return Ok(outcome);
+            }
+            Scanned::Ready { .. } if lost.is_some() => {
+                return Ok(Outcome::failed(source, not_reached()));
+            }
+            Scanned::Ready {
+                plan,
+                directory,
+                opening,
+            } => (plan, directory, opening),
+        };
+        let fetch = Fetch {
+            host: &self.host.name,
+            source,
+            directory,
+            session: self.session,
+            probe,
+            opening,
+            pack: self.incoming.pack_name(&source.name),
+            pack_path: self.incoming.pack_path(&source.name),
+            known: self.history.of(&source.name),
+            lost: &self.history.lost,
+            verify_unchanged: self.order.verify_unchanged,
+            stop: self.stop.clone(),
+            sink: self.sink,
+        };
+        let fetched = fetch.run(*plan).await;
+        let (outcome, ended) = fetched.map_err(|error| Error::Receive {
+            part: source.name.clone(),
+            source: error,
+        })?;
+        *lost = lost.take().or(ended);
+        Ok(outcome)
+    }
 }
 
 impl Gathered {
@@ -258,10 +337,7 @@ impl Gathered {
     /// [`Error::Store`] if the store cannot be written; nothing is visible then.
     pub fn seal(mut self) -> Result<Checkpoint, Error> {
         for outcome in self.outcomes {
-            let entries = match outcome.entries.as_slice() {
-                [] => None,
-                entries => Some(write(&self.incoming, &outcome.part.name, entries)?),
-            };
+            let entries = entries::write(&self.incoming, &outcome.part.name, outcome.content)?;
             self.facts.parts.push(PartFacts {
                 part: outcome.part,
                 entries,
@@ -269,18 +345,6 @@ impl Gathered {
         }
         Ok(self.incoming.seal(self.facts)?)
     }
-}
-
-fn write(
-    incoming: &Incoming,
-    part: &SourceName,
-    entries: &[Entry],
-) -> Result<WrittenEntries, store::Error> {
-    let mut writer = incoming.entries(part)?;
-    for entry in entries {
-        writer.append(entry)?;
-    }
-    writer.finish()
 }
 
 /// An answer to the probe is a few hundred bytes.
@@ -299,11 +363,9 @@ pub async fn probe(session: &ReadSession, ask_sudo: bool) -> Result<Probe, ssh::
     Ok(Probe::parse(&answer.stdout))
 }
 
-async fn scan<'a>(source: &'a Source, session: &ReadSession, probe: &Probe) -> Scanned<'a> {
+async fn scan<'a>(source: &'a Source, session: &ReadSession) -> Scanned<'a> {
     match &source.kind {
-        SourceKind::Directory(directory) => {
-            directory::scan(source, directory, session, probe).await
-        }
+        SourceKind::Directory(directory) => directory::scan(source, directory, session).await,
         SourceKind::Files(_)
         | SourceKind::Postgres(_)
         | SourceKind::Command(_)
@@ -328,23 +390,6 @@ fn not_reached() -> PartFailure {
     PartFailure {
         message: "the connection was lost before its turn came".to_owned(),
         hint: Some("Run the command again.".to_owned()),
-    }
-}
-
-/// The part `name` as it was when it was last captured. A partial checkpoint tells of it too, for
-/// another part may have failed every time; one that was taken of other sources tells nothing.
-fn last_captured<'a>(sealed: &'a [Checkpoint], name: &SourceName) -> Option<&'a Part> {
-    sealed
-        .iter()
-        .rev()
-        .flat_map(|checkpoint| &checkpoint.parts)
-        .find(|part| part.name == *name && is_captured(part.state))
-}
-
-fn is_captured(state: PartState) -> bool {
-    match state {
-        PartState::Complete | PartState::Warned => true,
-        PartState::Absent | PartState::Failed => false,
     }
 }
 

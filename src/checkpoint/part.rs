@@ -2,18 +2,76 @@
 
 use crate::fault::{Fault, chain};
 use crate::inventory::Source;
-use crate::manifest::{Entry, FileTime, Pack, Part, PartFailure, PartState, Totals};
+use crate::manifest::{Entry, EntryKind, Pack, Part, PartFailure, PartState, Totals};
+
 use crate::name::RemotePath;
+use crate::tarstream::tree::Shape;
+
+use super::compare::Kept;
 
 /// A part, its entries, and the pack that holds their contents.
 #[derive(Debug)]
 pub(super) struct Outcome {
     /// What the checkpoint says about it.
     pub(super) part: Part,
-    /// By path.
-    pub(super) entries: Vec<Entry>,
+    /// Its entries.
+    pub(super) content: Content,
     /// The pack that was made for it.
     pub(super) pack: Option<Pack>,
+}
+
+/// The entries of a part: what is taken over, and what is new.
+#[derive(Debug, Default)]
+pub(super) struct Content {
+    /// From an earlier checkpoint.
+    pub(super) kept: Option<Kept>,
+    /// By path.
+    pub(super) fresh: Vec<Entry>,
+}
+
+impl Content {
+    /// Whether there is nothing.
+    pub(super) fn is_empty(&self) -> bool {
+        self.kept.is_none() && self.fresh.is_empty()
+    }
+
+    /// Whether it is just what the earlier checkpoint has.
+    pub(super) fn is_unchanged(&self) -> bool {
+        self.fresh.is_empty() && self.kept.as_ref().is_some_and(Kept::is_all)
+    }
+
+    /// How many entries there are.
+    pub(super) fn entries(&self) -> u64 {
+        let kept = self.kept.as_ref().map_or(0, |kept| kept.entries.len());
+        (kept + self.fresh.len()) as u64
+    }
+
+    /// Regular files and their bytes.
+    pub(super) fn totals(&self) -> Totals {
+        let kept = self.kept.as_ref().map(Kept::totals).unwrap_or_default();
+        let files = self.fresh.iter().filter_map(Entry::file_bytes);
+        files.fold(kept, |sum, bytes| Totals {
+            files: sum.files + 1,
+            bytes: sum.bytes + bytes,
+        })
+    }
+
+    /// What all entries are, as far as their places depend on it.
+    pub(super) fn shapes(&self) -> impl Iterator<Item = (&RemotePath, Shape<'_>)> {
+        let kept = self.kept.iter().flat_map(|kept| &kept.entries);
+        let kept = kept.map(|entry| (&entry.path, entry.shape()));
+        kept.chain(
+            self.fresh
+                .iter()
+                .map(|entry| (&entry.path, (&entry.kind).into())),
+        )
+    }
+
+    /// Whether it has anything that is not at hand already, directories aside.
+    pub(super) fn has_news(&self) -> bool {
+        let is_directory = |entry: &Entry| matches!(entry.kind, EntryKind::Directory);
+        self.fresh.iter().any(|entry| !is_directory(entry))
+    }
 }
 
 impl Outcome {
@@ -33,7 +91,7 @@ impl Outcome {
                 warnings: Vec::new(),
                 failure: None,
             },
-            entries: Vec::new(),
+            content: Content::default(),
             pack: None,
         }
     }
@@ -53,26 +111,15 @@ impl Outcome {
         }
     }
 
-    /// Says what was captured, and how it was asked for.
-    pub(super) fn fill(
-        &mut self,
-        roots: Vec<RemotePath>,
-        exclude: Vec<String>,
-        scanned_at: Option<FileTime>,
-        entries: Vec<Entry>,
-        totals: Totals,
-        warnings: Vec<String>,
-    ) {
-        self.part.roots = roots;
-        self.part.exclude = exclude;
-        self.part.scanned_at = scanned_at;
-        self.part.entries = entries.len() as u64;
-        self.part.totals = totals;
-        if !warnings.is_empty() && self.part.state == PartState::Complete {
+    /// Says what was captured.
+    pub(super) fn fill(&mut self, content: Content, warnings: Vec<String>) {
+        self.part.entries = content.entries();
+        self.part.totals = content.totals();
+        self.part.warnings.extend(warnings);
+        if !self.part.warnings.is_empty() && self.part.state == PartState::Complete {
             self.part.state = PartState::Warned;
         }
-        self.part.warnings = warnings;
-        self.entries = entries;
+        self.content = content;
     }
 }
 

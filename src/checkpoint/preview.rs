@@ -5,7 +5,6 @@ use futures_util::future::join_all;
 use crate::inventory::Host;
 use crate::manifest::{PartFailure, Totals};
 use crate::name::{RemotePath, SourceName};
-use crate::source::probe::Probe;
 use crate::ssh::ReadSession;
 
 use super::directory::Scanned;
@@ -41,11 +40,11 @@ pub enum Found {
 }
 
 /// Scans every source of `host`, and fetches nothing.
-pub async fn preview(host: &Host, session: &ReadSession, probe: &Probe) -> Vec<Preview> {
+pub async fn preview(host: &Host, session: &ReadSession) -> Vec<Preview> {
     let scans = host
         .sources
         .iter()
-        .map(|source| super::scan(source, session, probe));
+        .map(|source| super::scan(source, session));
     let scans = join_all(scans).await;
     host.sources
         .iter()

@@ -3,6 +3,7 @@
 //! Blocking: runs on a thread of its own. The stream is a stranger's: a member that was not asked
 //! for ends it, and nothing of such a stream is kept.
 
+use std::collections::HashMap;
 use std::io::Read;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -11,7 +12,7 @@ use crate::fault::{ExitClass, Fault};
 use crate::name::RemotePath;
 use crate::source::scan::Found;
 use crate::store::pack::{self, PackOptions, PackSummary, PackWriter};
-use crate::tarstream::{self, Event, Kind, Member, MemberStream};
+use crate::tarstream::{self, Event, Head, Kind, Member, MemberStream};
 
 /// Progress is told this often.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
@@ -26,7 +27,7 @@ pub(super) enum Unasked {
 }
 
 /// What arrived.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Received {
     /// Whole members in the order of the stream, and where each begins in the pack.
     pub(super) members: Vec<(Member, u64)>,
@@ -79,89 +80,168 @@ impl Fault for Error {
     }
 }
 
-/// Reads `stream` to its end into a pack at `path`. `wanted` is sorted by path; `progress` is told the
-/// content that has arrived so far and what is being read.
-///
-/// A stream that is cut keeps what arrived whole, and says so in [`Received::cut`].
-///
-/// # Errors
-///
-/// [`Error`]; no pack is left then.
-pub(super) fn receive(
-    stream: impl Read,
-    wanted: &[Found],
-    unasked: Unasked,
-    path: PathBuf,
-    options: PackOptions,
-    mut progress: impl FnMut(u64, &RemotePath),
-) -> Result<Received, Error> {
-    let mut stream = MemberStream::new(stream);
-    let mut pack = PackWriter::create(path, options)?;
-    let mut received = Received {
-        members: Vec::new(),
-        pack: None,
-        content_bytes: 0,
-        cut: None,
-    };
-    let mut told = Instant::now();
-    let mut offset = 0;
-    let mut reading: Option<(RemotePath, bool)> = None;
-    loop {
-        match stream.next() {
-            Ok(Event::Begin { head, raw }) => {
-                if wanted
-                    .binary_search_by(|found| found.path.cmp(&head.path))
-                    .is_ok()
-                {
-                    offset = pack.begin_member(raw.len() as u64 + head.stored_bytes)?;
-                    pack.write(raw)?;
-                    reading = Some((head.path.clone(), matches!(head.kind, Kind::File { .. })));
-                } else if unasked == Unasked::Refuse {
-                    let path = head.path.clone();
-                    pack.abandon()?;
-                    return Err(Error::Unasked { path });
-                }
-            }
-            Ok(Event::Data(bytes)) => {
-                let Some((path, is_file)) = &reading else {
-                    continue;
-                };
-                pack.write(bytes)?;
-                if *is_file {
-                    received.content_bytes += bytes.len() as u64;
-                    if told.elapsed() >= PROGRESS_INTERVAL {
-                        progress(received.content_bytes, path);
-                        told = Instant::now();
+/// A pack that is being filled from one stream after the other.
+#[derive(Debug)]
+#[must_use = "what arrived is kept by `finish` only"]
+pub(super) struct Intake {
+    pack: PackWriter,
+    received: Received,
+}
+
+impl Intake {
+    /// Makes a pack at `path`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Pack`].
+    pub(super) fn create(path: PathBuf, options: PackOptions) -> Result<Self, Error> {
+        Ok(Self {
+            pack: PackWriter::create(path, options)?,
+            received: Received::default(),
+        })
+    }
+
+    /// Reads `stream` to its end. `wanted` is sorted by path; `progress` is told the content that has
+    /// arrived so far and what is being read.
+    ///
+    /// A stream that is cut keeps what arrived whole, and says so in [`Received::cut`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error`]; nothing is to be kept then: [`Intake::abandon`].
+    pub(super) fn read(
+        &mut self,
+        stream: impl Read,
+        wanted: &[Found],
+        unasked: Unasked,
+        mut progress: impl FnMut(u64, &RemotePath),
+    ) -> Result<(), Error> {
+        let Self { pack, received } = self;
+        let mut stream = MemberStream::new(stream);
+        let mut told = Instant::now();
+        let mut offset = 0;
+        let mut reading: Option<(RemotePath, bool)> = None;
+        let mut names = OtherNames::default();
+        loop {
+            match stream.next() {
+                Ok(Event::Begin { head, raw }) => {
+                    if let Ok(at) = wanted.binary_search_by(|found| found.path.cmp(&head.path)) {
+                        let blocks = names.resolve(head, &wanted[at]);
+                        let raw = blocks.as_deref().unwrap_or(raw);
+                        offset = pack.begin_member(raw.len() as u64 + head.stored_bytes)?;
+                        pack.write(raw)?;
+                        reading = Some((head.path.clone(), matches!(head.kind, Kind::File { .. })));
+                    } else if unasked == Unasked::Refuse {
+                        let path = head.path.clone();
+                        return Err(Error::Unasked { path });
                     }
                 }
-            }
-            Ok(Event::End(member)) => {
-                if reading.take().is_some() {
-                    pack.end_member()?;
-                    received.content_bytes -= padding(&member);
-                    received.members.push((member, offset));
+                Ok(Event::Data(bytes)) => {
+                    let Some((path, is_file)) = &reading else {
+                        continue;
+                    };
+                    pack.write(bytes)?;
+                    if *is_file {
+                        received.content_bytes += bytes.len() as u64;
+                        if told.elapsed() >= PROGRESS_INTERVAL {
+                            progress(received.content_bytes, path);
+                            told = Instant::now();
+                        }
+                    }
                 }
-            }
-            Ok(Event::Finished) => break,
-            Err(error @ (tarstream::Error::Cut { .. } | tarstream::Error::Read { .. })) => {
-                if reading.is_some() {
-                    pack.cut_back()?;
+                Ok(Event::End(member)) => {
+                    if reading.take().is_some() {
+                        pack.end_member()?;
+                        let member = names.member(member);
+                        received.content_bytes -= padding(&member);
+                        received.members.push((member, offset));
+                    }
                 }
-                received.cut = Some(error);
-                break;
-            }
-            Err(error) => {
-                pack.abandon()?;
-                return Err(Error::Refused(error));
+                Ok(Event::Finished) => return Ok(()),
+                Err(error @ (tarstream::Error::Cut { .. } | tarstream::Error::Read { .. })) => {
+                    if reading.is_some() {
+                        pack.cut_back()?;
+                    }
+                    received.cut = Some(error);
+                    return Ok(());
+                }
+                Err(error) => return Err(Error::Refused(error)),
             }
         }
     }
-    if received.members.is_empty() {
-        pack.abandon()?;
-    } else {
-        received.pack = Some(pack.finish()?);
+
+    /// Ends the pack. One that would be empty is removed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Pack`].
+    pub(super) fn finish(mut self) -> Result<Received, Error> {
+        if self.received.members.is_empty() {
+            self.pack.abandon()?;
+        } else {
+            self.received.pack = Some(self.pack.finish()?);
+        }
+        Ok(self.received)
     }
-    Ok(received)
+
+    /// Removes the pack.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Pack`].
+    pub(super) fn abandon(self) -> Result<(), Error> {
+        Ok(self.pack.abandon()?)
+    }
+}
+
+/// Further names of what is no regular file. tar tells them as hard links; here each becomes what it is,
+/// for a link that leads to no file can't be taken out of an archive by itself.
+#[derive(Default)]
+struct OtherNames {
+    /// What has several names and is no regular file.
+    kinds: HashMap<RemotePath, Kind>,
+    /// What the member that is being read is kept as.
+    resolved: Option<Head>,
+}
+
+impl OtherNames {
+    /// The header blocks that the member is kept with, if not with its own.
+    fn resolve(&mut self, head: &Head, found: &Found) -> Option<Vec<u8>> {
+        let has_names = found
+            .facts
+            .as_ref()
+            .is_none_or(|facts| facts.mark.links > 1);
+        self.resolved = None;
+        match &head.kind {
+            Kind::HardLink { target } => {
+                let kind = self.kinds.get(target)?.clone();
+                let resolved = Head {
+                    kind,
+                    ..head.clone()
+                };
+                let blocks = resolved.to_blocks()?;
+                self.resolved = Some(resolved);
+                Some(blocks)
+            }
+            Kind::Symlink { .. }
+            | Kind::Fifo
+            | Kind::CharDevice { .. }
+            | Kind::BlockDevice { .. } => {
+                if has_names {
+                    self.kinds.insert(head.path.clone(), head.kind.clone());
+                }
+                None
+            }
+            Kind::File { .. } | Kind::Directory => None,
+        }
+    }
+
+    fn member(&mut self, member: Member) -> Member {
+        match self.resolved.take() {
+            Some(head) => Member { head, sha256: None },
+            None => member,
+        }
+    }
 }
 
 /// The bytes that fill a file's last block. A sparse file's padding is not known, and below a block.

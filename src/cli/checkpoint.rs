@@ -49,6 +49,10 @@ pub(super) struct Args {
     #[arg(long)]
     full: bool,
 
+    /// Let the hosts hash what seems unchanged, and compare
+    #[arg(long, conflicts_with = "full")]
+    verify_unchanged: bool,
+
     /// So many hosts at once
     #[arg(
         short,
@@ -67,6 +71,7 @@ pub(super) fn run(args: &Args, setup: &Setup) -> Status {
         trigger: Trigger::Manual,
         only: args.only.clone(),
         full: args.full,
+        verify_unchanged: args.verify_unchanged,
         jobs: usize::from(args.jobs),
     };
     let inventory = setup.inventory()?;

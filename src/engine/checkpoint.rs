@@ -2,16 +2,17 @@
 
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
-use crate::checkpoint::{self, Gathered, Order};
+use crate::checkpoint::{self, Gathered, History, Order};
 use crate::event::{Event, Failure, Sink};
 use crate::fault::{ExitClass, Fault};
 use crate::inventory::Host;
 use crate::manifest::{Checkpoint, State, Trigger};
 use crate::name::{HostName, SourceName};
-use crate::store;
+use crate::ssh::ReadSession;
+use crate::store::{self, Incoming};
 
 use super::{House, Interrupt, Selection, SelectionError, StopLevel};
 
@@ -28,6 +29,8 @@ pub struct Request {
     pub only: Vec<SourceName>,
     /// Everything is fetched, whatever is known to be unchanged.
     pub full: bool,
+    /// What seems unchanged is proven to be: the host hashes it.
+    pub verify_unchanged: bool,
     /// How many hosts at once; at least 1.
     pub jobs: usize,
 }
@@ -139,6 +142,8 @@ pub async fn run(
         description: request.description.clone(),
         trigger: request.trigger,
         only: request.only.clone(),
+        full: request.full,
+        verify_unchanged: request.verify_unchanged,
     });
     let hosts = meant(&request.selection, &order, house, sink)?;
     let places = Arc::new(Semaphore::new(request.jobs.max(1)));
@@ -164,7 +169,11 @@ pub async fn run(
         ends.push(end.expect("a host's work does not panic"));
     }
     ends.sort_by_key(|(index, _)| *index);
-    Ok(outcome(ends))
+    let mut outcome = outcome(ends);
+    // What was being read when the operator asked to stop was sealed as far as it had come.
+    let is_cut = |checkpoint: &Checkpoint| checkpoint.state() == State::Partial;
+    outcome.interrupted |= interrupt.is_raised() && outcome.checkpoints.iter().any(is_cut);
+    Ok(outcome)
 }
 
 /// How the work on one host ended.
@@ -263,14 +272,10 @@ async fn one(
         });
         End::Failed(failure)
     };
-    let gathered = tokio::select! {
-        biased;
-        () = interrupt.reached(StopLevel::Soon) => return End::Stopped,
-        gathered = gather(order, host, house, sink) => gathered,
-    };
-    let gathered = match gathered {
-        Ok(gathered) => gathered,
-        Err(error) => return fail(&error),
+    let gathered = match gather(order, host, house, sink, interrupt).await {
+        Some(Ok(gathered)) => gathered,
+        Some(Err(error)) => return fail(&error),
+        None => return End::Stopped,
     };
     let sealed = tokio::task::spawn_blocking(move || gathered.seal());
     match sealed.await.expect("sealing does not panic") {
@@ -285,29 +290,91 @@ async fn one(
     }
 }
 
-/// Everything that may be given up at any moment: locking, connecting, reading.
+/// Locking, connecting, reading. None: the operator wants to stop, and there is nothing to seal.
+///
+/// Locking and connecting are given up at any moment; reading keeps what has arrived whole.
 async fn gather(
     order: &Order,
     host: &Host,
     house: &Arc<House>,
     sink: &Sink,
-) -> Result<Gathered, checkpoint::Error> {
-    let lock = house.lock(&host.name).await?;
+    interrupt: &Interrupt,
+) -> Option<Result<Gathered, checkpoint::Error>> {
+    let begun = tokio::select! {
+        biased;
+        () = interrupt.reached(StopLevel::Soon) => return None,
+        begun = begin(order, host, house, sink) => begun,
+    };
+    let begun = match begun {
+        Ok(begun) => begun,
+        Err(error) => return Some(Err(error)),
+    };
+    let Begun {
+        session,
+        address,
+        incoming,
+        history,
+    } = begun;
+    let (stop, stopped) = watch::channel(false);
+    let place = (&session, address.as_str());
+    let reading = checkpoint::gather(order, host, place, incoming, &history, &stopped, sink);
+    let asking = async {
+        interrupt.reached(StopLevel::Soon).await;
+        stop.send_replace(true);
+        std::future::pending::<()>().await;
+    };
+    let gathered = tokio::select! {
+        gathered = reading => gathered,
+        () = asking => return None,
+    };
+    if gathered.is_err() && interrupt.is_raised() {
+        return None;
+    }
+    session.close().await;
+    Some(gathered)
+}
+
+/// What a run has in hand when it begins to read.
+struct Begun {
+    session: ReadSession,
+    address: String,
+    incoming: Incoming,
+    history: History,
+}
+
+async fn begin(
+    order: &Order,
+    host: &Host,
+    house: &Arc<House>,
+    sink: &Sink,
+) -> Result<Begun, checkpoint::Error> {
+    let mut lock = house.lock(&host.name).await?;
     let (session, address) = house.network.reach(host).await?;
     sink(Event::Connected {
         host: host.name.clone(),
         user: session.user().to_owned(),
         address: address.clone(),
     });
-    let (shared, name) = (Arc::clone(house), host.name.clone());
-    let (incoming, sealed) = tokio::task::spawn_blocking(move || {
-        let sealed = shared.store.checkpoints(&name)?.checkpoints;
-        Ok::<_, store::Error>((lock.begin((shared.clock)())?, sealed))
+    let (shared, full) = (Arc::clone(house), order.full);
+    let sources: Vec<SourceName> = order
+        .sources(host)
+        .into_iter()
+        .map(|source| source.name.clone())
+        .collect();
+    let given_up = Arc::new(());
+    let watch = Arc::downgrade(&given_up);
+    let (incoming, history) = tokio::task::spawn_blocking(move || {
+        let stop = || watch.strong_count() == 0;
+        let history = History::read(&shared.store, &mut lock, &sources, full, &stop)?;
+        Ok::<_, store::Error>((lock.begin((shared.clock)())?, history))
     })
     .await
     .expect("reading the store does not panic")?;
-    let gathered =
-        checkpoint::gather(order, host, &session, &address, incoming, &sealed, sink).await?;
-    session.close().await;
-    Ok(gathered)
+    drop(given_up);
+    Ok(Begun {
+        session,
+        address,
+        incoming,
+        history,
+    })
 }

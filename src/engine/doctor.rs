@@ -93,7 +93,7 @@ async fn look(host: &Host, network: &Network) -> Result<Report, ssh::Error> {
     let (session, address) = network.reach(host).await?;
     let probe = checkpoint::probe(&session, host.sources.iter().any(|source| source.sudo)).await?;
     let findings = doctor::examine(&probe, Timestamp::now());
-    let sources = checkpoint::preview(host, &session, &probe).await;
+    let sources = checkpoint::preview(host, &session).await;
     let report = Report {
         host: host.name.clone(),
         address,

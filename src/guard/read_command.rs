@@ -16,8 +16,10 @@ pub enum ReadCommand {
         /// Also asks whether sudo works without a password.
         ask_sudo: bool,
     },
-    /// Lists everything beneath the roots. With GNU find, one record an entry, see [`Self::SCAN_FORMAT`];
-    /// else just the paths, each ended by NUL.
+    /// Lists everything beneath the roots. First comes a record of its own, `gnu CLOCK` or `plain CLOCK`,
+    /// ended by NUL: whether `find` knows `-printf`, and the seconds of the host's clock as the scan
+    /// begins. Then, with `-printf`, one record an entry, see [`Self::SCAN_FORMAT`]; else just the paths,
+    /// each ended by NUL.
     Scan {
         /// The directories.
         roots: Vec<RemotePath>,
@@ -25,9 +27,10 @@ pub enum ReadCommand {
         prune: Vec<Prune>,
         /// Other file systems are left out.
         one_file_system: bool,
-        /// `find` knows `-printf`.
-        gnu: bool,
     },
+    /// Sends the SHA-256 of the regular files that it is told on its standard input (absolute paths,
+    /// each ended by NUL), as records `DIGEST  PATH`, each ended by NUL. What cannot be read has none.
+    Digest,
     /// Sends the paths that it is told on its standard input, each ended by NUL, as one tar stream.
     Fetch {
         /// Which tar the host has.
@@ -116,8 +119,11 @@ impl ReadCommand {
                 roots,
                 prune,
                 one_file_system,
-                gnu,
-            } => watched(&scan(prefix, roots, prune, *one_file_system, *gnu)),
+            } => watched(&scan(prefix, roots, prune, *one_file_system)),
+            Self::Digest => {
+                let digest = [&digest(prefix), b"; ".as_slice(), &closes].concat();
+                watched_with_list(&digest, input_bytes)
+            }
             Self::Fetch { tar } => {
                 let tar = [&fetch(prefix, *tar), b" 3<&-; ".as_slice(), &closes].concat();
                 watched_with_list(&tar, input_bytes)
@@ -126,7 +132,7 @@ impl ReadCommand {
         });
         script.extend_from_slice(match self {
             Self::Probe { .. } | Self::Scan { .. } | Self::FetchWhole { .. } => &closes,
-            Self::Fetch { .. } => b"exit $?",
+            Self::Fetch { .. } | Self::Digest => b"exit $?",
         });
 
         let mut line = match sudo {
@@ -213,14 +219,15 @@ p free_kib "$(df -Pk / 2>/dev/null | { read -r a; read -r a b c d e; printf %s "
     script.into_bytes()
 }
 
-fn scan(
-    prefix: &[u8],
-    roots: &[RemotePath],
-    prune: &[Prune],
-    one_file_system: bool,
-    gnu: bool,
-) -> Vec<u8> {
-    let mut script = b"cd /; s=0; ".to_vec();
+fn scan(prefix: &[u8], roots: &[RemotePath], prune: &[Prune], one_file_system: bool) -> Vec<u8> {
+    let mut script = b"cd /; s=0; if find / -maxdepth 0 -printf '' >/dev/null 2>&1; then f=gnu; \
+        set -- \\( \\( -type f -o -type d \\) -not -readable -printf '!' , \
+        -type d -not -executable -printf '!' , -printf "
+        .to_vec();
+    script.extend(quote(ReadCommand::SCAN_FORMAT.as_bytes()));
+    script.extend_from_slice(
+        b" \\); else f=plain; set -- -print0; fi; printf '%s %s\\000' $f \"$(date +%s.%N)\"; ",
+    );
     for root in roots {
         script.extend_from_slice(prefix);
         // A root that is a symbolic link is reported as one, not followed.
@@ -232,19 +239,21 @@ fn scan(
         if !prune.is_empty() {
             script.extend(prunes(root, prune));
         }
-        if gnu {
-            script.extend_from_slice(
-                b" \\( \\( -type f -o -type d \\) -not -readable -printf '!' , \
-                   -type d -not -executable -printf '!' , -printf ",
-            );
-            script.extend(quote(ReadCommand::SCAN_FORMAT.as_bytes()));
-            script.extend_from_slice(b" \\)");
-        } else {
-            script.extend_from_slice(b" -print0");
-        }
-        script.extend_from_slice(b" || s=$?; ");
+        script.extend_from_slice(b" \"$@\" || s=$?; ");
     }
     script.extend_from_slice(b"exit $s");
+    script
+}
+
+/// Hashing is silent for long on large files: a blank line on standard error now and then tells that it
+/// goes on.
+fn digest(prefix: &[u8]) -> Vec<u8> {
+    let mut script =
+        b"{ while sleep 5 </dev/null >/dev/null 2>&1; do echo >&2; done & } 3<&-; b=$!; \
+        xargs -0 -r "
+            .to_vec();
+    script.extend_from_slice(prefix);
+    script.extend_from_slice(b"sha256sum -z -- 3<&-; s=$?; kill $b; (exit $s)");
     script
 }
 

@@ -147,10 +147,29 @@ pub struct FileTime {
 }
 
 impl FileTime {
-    /// Reads `-1.5`, `1700000000.1234567890` or `1700000000`, as `find -printf %T@` and pax headers
-    /// write them. Digits behind the ninth are dropped. None for anything else.
+    /// Reads `-1.5`, `1700000000.1234567890` or `1700000000`, as pax headers write them. Digits behind the
+    /// ninth are dropped. None for anything else.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
+        let (time, is_negative) = Self::parse_parts(text)?;
+        if is_negative && time.nanoseconds > 0 {
+            return Some(Self {
+                seconds: time.seconds.checked_sub(1)?,
+                nanoseconds: 1_000_000_000 - time.nanoseconds,
+            });
+        }
+        Some(time)
+    }
+
+    /// Reads a time as `find -printf %T@` writes it: the seconds, rounded down, and behind the dot the
+    /// nanoseconds that come on top, before 1970 too.
+    #[must_use]
+    pub fn parse_rounded_down(text: &str) -> Option<Self> {
+        Self::parse_parts(text).map(|(time, _)| time)
+    }
+
+    /// What stands before and behind the dot, and whether a `-` stands before it.
+    fn parse_parts(text: &str) -> Option<(Self, bool)> {
         let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
         let (negative, digits) = match whole.strip_prefix('-') {
             Some(digits) => (true, digits),
@@ -160,7 +179,7 @@ impl FileTime {
         if digits.is_empty() || !all_digits(digits) || !all_digits(fraction) {
             return None;
         }
-        let mut seconds: i64 = whole.parse().ok()?;
+        let seconds: i64 = whole.parse().ok()?;
         let kept = &fraction[..fraction.len().min(9)];
         let mut nanoseconds: u32 = if kept.is_empty() {
             0
@@ -168,14 +187,28 @@ impl FileTime {
             kept.parse().ok()?
         };
         nanoseconds *= 10_u32.pow(9 - u32::try_from(kept.len()).ok()?);
-        if negative && nanoseconds > 0 {
-            seconds = seconds.checked_sub(1)?;
-            nanoseconds = 1_000_000_000 - nanoseconds;
-        }
-        Some(Self {
+        let time = Self {
             seconds,
             nanoseconds,
-        })
+        };
+        Some((time, negative))
+    }
+}
+
+impl FileTime {
+    /// The time `span` later; the last time there is, if it would be later than that.
+    #[must_use]
+    pub fn saturating_add(self, span: Self) -> Self {
+        const SECOND: u32 = 1_000_000_000;
+        let nanoseconds = self.nanoseconds + span.nanoseconds;
+        let carry = i64::from(nanoseconds >= SECOND);
+        Self {
+            seconds: self
+                .seconds
+                .saturating_add(span.seconds)
+                .saturating_add(carry),
+            nanoseconds: nanoseconds % SECOND,
+        }
     }
 }
 
@@ -235,6 +268,22 @@ mod tests {
             FileTime::parse("5.1234567890"),
             FileTime::parse("5.123456789")
         );
+    }
+
+    #[test]
+    fn file_times_of_find_are_rounded_down() {
+        for (text, seconds, nanoseconds) in [
+            ("-14182940.5000000000", -14_182_940, 500_000_000),
+            ("-1.2500000000", -1, 250_000_000),
+            ("7.0000000010", 7, 1),
+        ] {
+            let time = FileTime {
+                seconds,
+                nanoseconds,
+            };
+            assert_eq!(FileTime::parse_rounded_down(text), Some(time), "{text}");
+        }
+        assert_eq!(FileTime::parse_rounded_down("-"), None);
     }
 
     #[test]

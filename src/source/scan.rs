@@ -77,21 +77,27 @@ pub enum Error {
     Cut,
 }
 
+/// What a scan says before its first record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Opening {
+    /// The records tell more than paths, so that the next scan can be compared with this one.
+    pub has_facts: bool,
+    /// When the scan began, by the host's clock; none where it cannot tell.
+    pub clock: Option<FileTime>,
+}
+
 /// Reads records out of bytes that arrive in pieces of any size.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Parser {
-    gnu: bool,
+    opening: Option<Opening>,
     rest: Vec<u8>,
 }
 
 impl Parser {
-    /// `gnu`: the records have [`crate::guard::ReadCommand::SCAN_FORMAT`], else they are just paths.
+    /// For an answer to [`crate::guard::ReadCommand::Scan`].
     #[must_use]
-    pub fn new(gnu: bool) -> Self {
-        Self {
-            gnu,
-            rest: Vec::new(),
-        }
+    pub fn new() -> Self {
+        Self::default()
     }
 
     /// Takes the next bytes and gives what they complete.
@@ -102,15 +108,28 @@ impl Parser {
     pub fn feed(&mut self, bytes: &[u8], found: &mut Vec<Found>) -> Result<(), Error> {
         self.rest.extend_from_slice(bytes);
         let mut start = 0;
-        while let Some((end, record)) = next_record(&self.rest[start..], self.gnu) {
-            found.push(match record {
-                (path, None) => Found {
-                    path: RemotePath::from_bytes(path)?,
-                    facts: None,
-                },
-                (head, Some(link)) => gnu_record(head, link)?,
-            });
-            start += end;
+        let opening = match self.opening {
+            Some(opening) => Some(opening),
+            None => match next_record(&self.rest, false) {
+                None => None,
+                Some((end, (record, _))) => {
+                    start = end;
+                    Some(read_opening(record)?)
+                }
+            },
+        };
+        self.opening = opening;
+        if let Some(Opening { has_facts, .. }) = opening {
+            while let Some((end, record)) = next_record(&self.rest[start..], has_facts) {
+                found.push(match record {
+                    (path, None) => Found {
+                        path: RemotePath::from_bytes(path)?,
+                        facts: None,
+                    },
+                    (head, Some(link)) => gnu_record(head, link)?,
+                });
+                start += end;
+            }
         }
         self.rest.drain(..start);
         if self.rest.len() > RECORD_LENGTH_MAX_BYTES {
@@ -123,14 +142,27 @@ impl Parser {
     ///
     /// # Errors
     ///
-    /// [`Error::Cut`] if a record was begun.
-    pub fn finish(self) -> Result<(), Error> {
-        if self.rest.is_empty() {
-            Ok(())
-        } else {
-            Err(Error::Cut)
+    /// [`Error::Cut`] if a record was begun, or if not even the opening came.
+    pub fn finish(self) -> Result<Opening, Error> {
+        match self.opening {
+            Some(opening) if self.rest.is_empty() => Ok(opening),
+            _ => Err(Error::Cut),
         }
     }
+}
+
+fn read_opening(record: &[u8]) -> Result<Opening, Error> {
+    let (kind, clock) = match record.iter().position(|&b| b == b' ') {
+        Some(at) => (&record[..at], &record[at + 1..]),
+        None => (record, &b""[..]),
+    };
+    let has_facts = match kind {
+        b"gnu" => true,
+        b"plain" => false,
+        _ => return Err(unreadable(record)),
+    };
+    let clock = std::str::from_utf8(clock).ok().and_then(FileTime::parse);
+    Ok(Opening { has_facts, clock })
 }
 
 type Fields<'a> = (&'a [u8], Option<&'a [u8]>);
@@ -169,7 +201,7 @@ fn gnu_record(head: &[u8], link: &[u8]) -> Result<Found, Error> {
     };
     let text = |field| std::str::from_utf8(field).map_err(|_| unreadable(head));
     let number = |field| text(field)?.parse::<u64>().map_err(|_| unreadable(head));
-    let time = |field| FileTime::parse(text(field)?).ok_or_else(|| unreadable(head));
+    let time = |field| FileTime::parse_rounded_down(text(field)?).ok_or_else(|| unreadable(head));
     let facts = Facts {
         kind: match kind {
             b"f" => FoundKind::File,
@@ -213,13 +245,36 @@ mod tests {
     use super::*;
 
     fn parse(bytes: &[u8], piece: usize, gnu: bool) -> Result<Vec<Found>, Error> {
-        let mut parser = Parser::new(gnu);
+        let opening: &[u8] = if gnu {
+            b"gnu 1700000000.5\0"
+        } else {
+            b"plain 1700000000.N\0"
+        };
+        let mut parser = Parser::new();
         let mut found = Vec::new();
-        for piece in bytes.chunks(piece) {
+        for piece in [opening, bytes].concat().chunks(piece) {
             parser.feed(piece, &mut found)?;
         }
-        parser.finish()?;
+        let opening = Opening {
+            has_facts: gnu,
+            clock: FileTime::parse("1700000000.5").filter(|_| gnu),
+        };
+        assert_eq!(parser.finish()?, opening);
         Ok(found)
+    }
+
+    #[test]
+    fn an_answer_opens_with_what_it_is() {
+        let read = |text: &[u8]| {
+            let mut parser = Parser::new();
+            parser.feed(text, &mut Vec::new())?;
+            parser.finish()
+        };
+        assert!(matches!(read(b""), Err(Error::Cut)));
+        assert!(matches!(read(b"gnu 17"), Err(Error::Cut)));
+        assert!(matches!(read(b"f 644 0\0"), Err(Error::Record { .. })));
+        let silent = read(b"plain \0").expect("an opening");
+        assert_eq!((silent.has_facts, silent.clock), (false, None));
     }
 
     const TWO: &[u8] = b"f 4755 1000 33 5 1700000000.1234567890 -1.5000000000 12 2049 2 /a b\n\0\0\
@@ -249,7 +304,7 @@ mod tests {
                     nanoseconds: 123_456_789
                 },
                 ctime: FileTime {
-                    seconds: -2,
+                    seconds: -1,
                     nanoseconds: 500_000_000
                 },
             }

@@ -166,9 +166,27 @@ impl Completion {
     /// # Errors
     ///
     /// As [`Running::finish`].
-    pub async fn finish(mut self) -> Result<Exit, Error> {
+    pub async fn finish(self) -> Result<Exit, Error> {
+        self.finish_unless(std::future::pending()).await
+    }
+
+    /// Waits until the channel has closed; stops the command if `stop` comes first.
+    ///
+    /// # Errors
+    ///
+    /// As [`Running::finish`]; [`Error::Stopped`] if it was stopped.
+    pub async fn finish_unless(mut self, stop: impl Future<Output = ()>) -> Result<Exit, Error> {
         // The task sets the outcome before it ends; it can't be cancelled but with the runtime.
-        drop((&mut self.done).await);
+        let done = &mut self.done;
+        let is_stopped = tokio::select! {
+            biased;
+            _ = &mut *done => false,
+            () = stop => true,
+        };
+        if is_stopped {
+            self.stop.send_replace(true);
+            drop(done.await);
+        }
         self.outcome.get().cloned().unwrap_or_else(|| {
             Err(Error::Stopped {
                 host: self.host.clone(),

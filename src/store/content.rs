@@ -27,7 +27,8 @@ impl Packs {
     ) -> Result<&mut PackReader, Error> {
         if !self.open.contains_key(name) {
             let pack = PackReader::open(layout::pack_file(checkpoint.host_dir(), name))
-                .map_err(|e| Error::pack(&checkpoint.id().host, name, e))?;
+                .map_err(|e| Error::pack(&checkpoint.id().host, name, e))
+                .map_err(|e| checkpoint.unless_removed(e))?;
             self.open.insert(name.clone(), pack);
         }
         Ok(self

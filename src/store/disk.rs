@@ -5,7 +5,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use super::Error;
@@ -94,6 +94,22 @@ pub(super) fn remove_tree(path: &Path) -> Result<(), Error> {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
         removed => removed.map_err(Error::io("remove", path)),
     }
+}
+
+/// Removes a file, or a folder and what is in it, and counts the bytes that no other link keeps.
+pub(super) fn remove_counted(path: &Path) -> Result<u64, Error> {
+    let facts = fs::symlink_metadata(path).map_err(Error::io("read", path))?;
+    if !facts.is_dir() {
+        fs::remove_file(path).map_err(Error::io("remove", path))?;
+        return Ok(if facts.nlink() == 1 { facts.len() } else { 0 });
+    }
+    let mut freed_bytes = 0;
+    for item in fs::read_dir(path).map_err(Error::io("list", path))? {
+        let item = item.map_err(Error::io("list", path))?;
+        freed_bytes += remove_counted(&item.path())?;
+    }
+    fs::remove_dir(path).map_err(Error::io("remove", path))?;
+    Ok(freed_bytes)
 }
 
 /// The names in a folder, sorted; those that are not UTF-8 are none of ours and left out.

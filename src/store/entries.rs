@@ -13,6 +13,7 @@ use super::disk::{self, Hashing};
 use super::record::checkpoint::{EntriesFacts, FileFacts};
 use super::record::entry::EntryRecord;
 use super::{Error, layout};
+use crate::digest::Sha256;
 use crate::manifest::{Entry, PackName, Totals};
 use crate::name::{RemotePath, SourceName};
 
@@ -286,20 +287,31 @@ pub(super) fn open_stored(path: &std::path::Path, shown: &str) -> Result<File, E
 pub(super) fn check(
     shown: &str,
     sealed: FileFacts,
-    sha256: crate::digest::Sha256,
+    sha256: Sha256,
     stored_bytes: u64,
 ) -> Result<(), Error> {
-    if stored_bytes != sealed.stored_bytes {
-        let problem = format!(
-            "it has {stored_bytes} bytes, {} were sealed",
-            sealed.stored_bytes
-        );
-        return Err(Error::damaged(shown, problem));
+    match difference(sealed.sha256, sealed.stored_bytes, sha256, stored_bytes) {
+        None => Ok(()),
+        Some(problem) => Err(Error::damaged(shown, problem)),
     }
-    if sha256 != sealed.sha256 {
-        return Err(Error::damaged(shown, "its digest does not match"));
+}
+
+/// How what is found differs from what was sealed.
+pub(super) fn difference(
+    sealed_sha256: Sha256,
+    sealed_bytes: u64,
+    found_sha256: Sha256,
+    found_bytes: u64,
+) -> Option<String> {
+    if found_bytes != sealed_bytes {
+        Some(format!(
+            "it has {found_bytes} bytes, {sealed_bytes} were sealed"
+        ))
+    } else if found_sha256 != sealed_sha256 {
+        Some("its digest does not match".to_owned())
+    } else {
+        None
     }
-    Ok(())
 }
 
 /// The file of a part in a checkpoint's folder.

@@ -129,6 +129,12 @@ pub enum Error {
         /// The path.
         path: String,
     },
+    /// The checkpoint was removed while it was being read.
+    #[error("{checkpoint} was removed meanwhile")]
+    Removed {
+        /// The checkpoint.
+        checkpoint: CheckpointId,
+    },
     /// The entry is there and has no content to show.
     #[error("{path} in {checkpoint} is {what}")]
     NotAFile {
@@ -294,6 +300,10 @@ impl Fault for Error {
             Self::NoEntry { .. } => Some(
                 "Give the absolute path on the host, or `fleet-captures/SOURCE/FILE`.".to_owned(),
             ),
+            Self::Removed { checkpoint } => Some(format!(
+                "`fleet ls {}` shows what there is.",
+                checkpoint.host
+            )),
             Self::NotAFile {
                 checkpoint,
                 points_to: Some(target),
@@ -344,6 +354,7 @@ impl Fault for Error {
             | Self::Ambiguous { .. }
             | Self::NoPart { .. }
             | Self::NoEntry { .. }
+            | Self::Removed { .. }
             | Self::NotAFile { .. }
             | Self::TargetExists { .. }
             | Self::TargetNotEmpty { .. }

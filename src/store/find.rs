@@ -112,11 +112,17 @@ impl Store {
     ) -> Result<CheckpointId, Error> {
         let mut left = back;
         for id in ids.iter().rev() {
-            let sealed = self.read(id).map_err(|source| Error::Uncountable {
-                reference: reference.clone(),
-                newer: id.clone(),
-                source: Box::new(source),
-            })?;
+            let sealed = match self.read(id) {
+                Ok(sealed) => sealed,
+                Err(_) if !layout::checkpoint_dir(self.dir(), id).exists() => continue,
+                Err(source) => {
+                    return Err(Error::Uncountable {
+                        reference: reference.clone(),
+                        newer: id.clone(),
+                        source: Box::new(source),
+                    });
+                }
+            };
             match sealed.checkpoint.state() {
                 State::Partial => {}
                 State::Complete | State::Warned if left == 0 => return Ok(id.clone()),

@@ -2,8 +2,8 @@
 //!
 //! `STORE/HOST/.incoming-STAMP/` holds `packs/` and `checkpoint/`. Sealing puts the packs in place
 //! first, then the checkpoint's folder, then removes what is left. As long as `.incoming-STAMP` is
-//! there without `STAMP`, `packs/STAMP` belongs to a dead run and is removed by the next one, under
-//! the lock. Readers never clean.
+//! there without `STAMP`, `packs/STAMP` belongs to a dead run and is removed by the next one
+//! ([`leftovers`]), under the lock. Readers never clean.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -15,7 +15,7 @@ use super::entries::{self, EntriesWriter, WrittenEntries};
 use super::lock::HostLock;
 use super::record::checkpoint::{FileFacts, Sealed};
 use super::sealed::SealedCheckpoint;
-use super::{Error, disk, layout, manifest_text, sums};
+use super::{Error, disk, layout, leftovers, manifest_text, sums};
 use crate::manifest::{Checkpoint, HostFacts, Pack, PackName, Part, Trigger};
 use crate::name::{CheckpointId, SourceName, Stamp};
 
@@ -25,8 +25,8 @@ use crate::name::{CheckpointId, SourceName, Stamp};
 #[derive(Debug)]
 #[must_use = "a checkpoint that is neither sealed nor abandoned leaves its files to the next run"]
 pub struct Incoming {
-    lock: HostLock,
-    stamp: Stamp,
+    pub(super) lock: HostLock,
+    pub(super) stamp: Stamp,
     dir: PathBuf,
 }
 
@@ -45,7 +45,8 @@ pub struct Facts {
     pub host: HostFacts,
     /// One for each source, in the inventory's order.
     pub parts: Vec<PartFacts>,
-    /// The packs that this run wrote. One that is missing here is hashed again.
+    /// The packs that this run wrote, and older ones as an earlier checkpoint names them. One of
+    /// this run that is missing here is hashed again, an older one is looked up in the history.
     pub packs: Vec<Pack>,
     /// What concerns the whole host.
     pub warnings: Vec<String>,
@@ -109,18 +110,9 @@ impl HostLock {
     /// [`Error::Io`] if the store can't be read or written.
     pub fn begin(mut self, now: Timestamp) -> Result<Incoming, Error> {
         let host_dir = layout::host_dir(&self.store, &self.host);
-        let mut last = self.last_stamp;
-        for name in disk::names(&host_dir)? {
-            let stamp = name.strip_prefix(layout::INCOMING_PREFIX).unwrap_or(&name);
-            last = last.max(stamp.parse().ok());
-        }
-        let packs = host_dir.join(layout::PACKS_DIR);
-        if packs.is_dir() {
-            for name in disk::names(&packs)? {
-                last = last.max(name.parse().ok());
-            }
-        }
-        clean(&host_dir)?;
+        let last = self.last_known_stamp()?;
+        leftovers::clear(&host_dir)?;
+        self.finish_removal()?;
         let stamp = match last {
             Some(last) => Stamp::of(now).max(last.next()),
             None => Stamp::of(now),
@@ -143,25 +135,6 @@ impl HostLock {
             dir,
         })
     }
-}
-
-/// Removes what dead runs left. The packs of one go before the mark that tells they are dead.
-fn clean(host_dir: &Path) -> Result<(), Error> {
-    for name in disk::names(host_dir)? {
-        let Some(stamp) = name.strip_prefix(layout::INCOMING_PREFIX) else {
-            continue;
-        };
-        if stamp.parse::<Stamp>().is_ok() && !host_dir.join(stamp).exists() {
-            let packs = host_dir.join(layout::PACKS_DIR);
-            if packs.is_dir() {
-                disk::remove_tree(&packs.join(stamp))?;
-                disk::sync_dir(&packs)?;
-            }
-        }
-        disk::remove_tree(&host_dir.join(&name))?;
-        disk::sync_dir(host_dir)?;
-    }
-    Ok(())
 }
 
 impl Incoming {
@@ -250,7 +223,7 @@ impl Incoming {
     ///
     /// As [`Incoming::seal`].
     pub fn seal_watched(
-        self,
+        mut self,
         facts: Facts,
         watch: &mut dyn FnMut(SealStep),
     ) -> Result<Checkpoint, Error> {
@@ -271,10 +244,14 @@ impl Incoming {
     ///
     /// [`Error::Io`] if it can't be removed; the next run tries again.
     pub fn abandon(self) -> Result<(), Error> {
-        clean(&self.host_dir())
+        leftovers::clear(&self.host_dir())
     }
 
-    fn try_seal(&self, facts: Facts, watch: &mut dyn FnMut(SealStep)) -> Result<Checkpoint, Error> {
+    fn try_seal(
+        &mut self,
+        facts: Facts,
+        watch: &mut dyn FnMut(SealStep),
+    ) -> Result<Checkpoint, Error> {
         let host_dir = self.host_dir();
         let making = self.checkpoint_dir();
         let own_packs = self.sync_content(&facts)?;
@@ -305,6 +282,15 @@ impl Incoming {
         }
         watch(SealStep::CheckpointPlaced);
 
+        let is_new = |pack: &&Pack| pack.name.stamp == self.stamp;
+        let new: Vec<Pack> = sealed
+            .checkpoint
+            .packs
+            .iter()
+            .filter(is_new)
+            .cloned()
+            .collect();
+        self.lock.remember_packs(&new);
         // It is sealed; what can't be removed now is removed by the next run.
         drop(disk::remove_tree(&self.dir));
         watch(SealStep::Cleaned);
@@ -371,7 +357,7 @@ impl Incoming {
             parts.push(part.part);
         }
         let needed: BTreeSet<&PackName> = entries.values().flat_map(|e| &e.packs).collect();
-        let packs = self.pack_facts(needed, &facts.packs)?;
+        let packs = self.pack_facts(&needed, &facts.packs)?;
         for pack in packs.iter().filter(|p| own_packs.contains(&p.name)) {
             stored_bytes += pack.stored_bytes;
         }
@@ -413,55 +399,7 @@ impl Incoming {
         Ok(sealed)
     }
 
-    /// Digest and length of every needed pack: told by its writer, sealed before, or hashed now.
-    fn pack_facts(
-        &self,
-        needed: BTreeSet<&PackName>,
-        written: &[Pack],
-    ) -> Result<Vec<Pack>, Error> {
-        let mut known: BTreeMap<PackName, Pack> = BTreeMap::new();
-        if needed.iter().any(|pack| pack.stamp != self.stamp) {
-            let store = super::Store::at(self.lock.store.clone());
-            for checkpoint in store.checkpoints(&self.lock.host)?.checkpoints {
-                known.extend(checkpoint.packs.into_iter().map(|p| (p.name.clone(), p)));
-            }
-        }
-        let mut packs = Vec::new();
-        for name in needed {
-            if name.stamp != self.stamp {
-                let pack = known.remove(name).ok_or_else(|| {
-                    self.contradiction(format!("no earlier checkpoint names {name}"))
-                })?;
-                packs.push(pack);
-                continue;
-            }
-            let path = self.pack_path(&name.source);
-            let length = fs::metadata(&path).map_err(Error::io("read", &path))?.len();
-            let pack = match written.iter().find(|pack| pack.name == *name) {
-                Some(pack) if pack.stored_bytes == length => pack.clone(),
-                Some(pack) => {
-                    return Err(self.contradiction(format!(
-                        "{name} has {length} bytes, its writer counted {}",
-                        pack.stored_bytes
-                    )));
-                }
-                None => {
-                    let file = fs::File::open(&path).map_err(Error::io("open", &path))?;
-                    let (sha256, stored_bytes) =
-                        disk::digest(file).map_err(Error::io("read", &path))?;
-                    Pack {
-                        name: name.clone(),
-                        sha256,
-                        stored_bytes,
-                    }
-                }
-            };
-            packs.push(pack);
-        }
-        Ok(packs)
-    }
-
-    fn contradiction(&self, problem: String) -> Error {
+    pub(super) fn contradiction(&self, problem: String) -> Error {
         Error::Facts {
             checkpoint: self.id(),
             problem,
@@ -469,7 +407,7 @@ impl Incoming {
     }
 
     fn host_dir(&self) -> PathBuf {
-        layout::host_dir(&self.lock.store, &self.lock.host)
+        self.lock.host_dir()
     }
 
     fn checkpoint_dir(&self) -> PathBuf {

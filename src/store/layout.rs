@@ -1,6 +1,6 @@
 //! Where things lie in a store: names and paths, nothing else.
 //!
-//! Whatever begins with `.` is being made, or is a lock, and is invisible to readers.
+//! Whatever begins with `.` is being made or removed, or is a lock, and is invisible to readers.
 
 use std::path::{Path, PathBuf};
 
@@ -25,6 +25,8 @@ pub(super) const PACKS_DIR: &str = "packs";
 pub(super) const LOCK_FILE: &str = ".lock";
 /// What a run is making begins so.
 pub(super) const INCOMING_PREFIX: &str = ".incoming-";
+/// What a checkpoint is called while it is being removed begins so.
+pub(super) const REMOVED_PREFIX: &str = ".removed-";
 /// The checkpoint folder while it is being made, in the incoming folder.
 pub(super) const INCOMING_CHECKPOINT: &str = "checkpoint";
 
@@ -46,6 +48,11 @@ pub(super) fn checkpoint_dir(store: &Path, id: &CheckpointId) -> PathBuf {
 /// The folder of the run that makes the checkpoint of that stamp.
 pub(super) fn incoming_dir(host_dir: &Path, stamp: Stamp) -> PathBuf {
     host_dir.join(format!("{INCOMING_PREFIX}{stamp}"))
+}
+
+/// The folder of a checkpoint that is being removed.
+pub(super) fn removed_dir(host_dir: &Path, stamp: Stamp) -> PathBuf {
+    host_dir.join(format!("{REMOVED_PREFIX}{stamp}"))
 }
 
 /// A pack's file.

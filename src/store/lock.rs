@@ -2,24 +2,29 @@
 //!
 //! The lock file also says who holds it, and the last stamp that was given out, so that none is
 //! given out twice even after its checkpoint was removed. Its content is a help, never the lock.
+//! Its first line is short and is written first; what a run may forget ([`Memory`]) stands in the
+//! second, so that a write cut short costs that alone.
 
 use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, BufRead, BufReader, Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::memory::{FileClock, Memory};
 use super::{Error, disk, layout};
 use crate::name::{HostName, Stamp, escape};
 
 const POLL: Duration = Duration::from_millis(100);
 /// More than any holder writes.
 const RECORD_MAX_BYTES: u64 = 16 * 1024;
+/// More than any host's memory takes: some hundred bytes for each of its packs.
+const MEMORY_MAX_BYTES: u64 = 64 * 1024 * 1024;
 const COMMAND_MAX_CHARS: usize = 200;
 
 /// The right to make a checkpoint of one host, or to remove one. Dropping it frees the host.
@@ -29,6 +34,7 @@ pub struct HostLock {
     pub(super) store: PathBuf,
     pub(super) host: HostName,
     pub(super) last_stamp: Option<Stamp>,
+    pub(super) memory: Memory,
     file: File,
 }
 
@@ -116,10 +122,12 @@ impl HostLock {
             .ok()
             .and_then(|record| record.last_stamp)
             .and_then(|text| text.parse().ok());
+        let memory = read_memory(&mut file).unwrap_or_default();
         let mut lock = Self {
             store,
             host,
             last_stamp,
+            memory,
             file,
         };
         lock.write().map_err(Error::io("write", &path))?;
@@ -132,11 +140,40 @@ impl HostLock {
         &self.host
     }
 
+    /// How fast the link to the host was last time, if a run remembered it.
+    #[must_use]
+    pub fn link_bytes_per_second(&self) -> Option<u64> {
+        self.memory.link_bytes_per_second
+    }
+
+    /// Remembers how fast the link to the host is. That it can't be written is no fault: the next
+    /// run measures again.
+    pub fn remember_link_speed(&mut self, bytes_per_second: u64) {
+        self.memory.link_bytes_per_second = Some(bytes_per_second);
+        self.keep_memory();
+    }
+
     /// Remembers that `stamp` was given out.
     pub(super) fn give_out(&mut self, stamp: Stamp) -> Result<(), Error> {
         self.last_stamp = Some(stamp);
-        let path = layout::host_dir(&self.store, &self.host).join(layout::LOCK_FILE);
+        let path = self.host_dir().join(layout::LOCK_FILE);
         self.write().map_err(Error::io("write", &path))
+    }
+
+    pub(super) fn host_dir(&self) -> PathBuf {
+        layout::host_dir(&self.store, &self.host)
+    }
+
+    /// Writes what is remembered, or lets the next run find out again.
+    pub(super) fn keep_memory(&mut self) {
+        drop(self.write());
+    }
+
+    /// What the store's file system stamps a change with that is made now; none if it won't tell.
+    pub(super) fn file_clock(&self) -> Option<FileClock> {
+        // Whatever time is set, the change itself is stamped by the file system.
+        self.file.set_modified(SystemTime::now()).ok()?;
+        Some(FileClock::of_change(&self.file.metadata().ok()?))
     }
 
     fn write(&mut self) -> io::Result<()> {
@@ -148,6 +185,7 @@ impl HostLock {
         };
         let mut text = serde_json::to_vec(&record)?;
         text.push(b'\n');
+        text.extend(self.memory.to_line());
         self.file.rewind()?;
         self.file.write_all(&text)?;
         self.file.set_len(text.len() as u64)
@@ -174,10 +212,19 @@ impl LockRecord {
 
 /// Whatever the file says; a holder may be writing it right now.
 fn read(file: &mut File) -> io::Result<LockRecord> {
-    let mut text = Vec::new();
+    let mut line = Vec::new();
     file.rewind()?;
-    file.take(RECORD_MAX_BYTES).read_to_end(&mut text)?;
-    Ok(serde_json::from_slice(&text)?)
+    BufReader::new(file.take(RECORD_MAX_BYTES)).read_until(b'\n', &mut line)?;
+    Ok(serde_json::from_slice(&line)?)
+}
+
+/// What the second line says, if it reads.
+fn read_memory(file: &mut File) -> Option<Memory> {
+    let mut text = Vec::new();
+    file.rewind().ok()?;
+    file.take(MEMORY_MAX_BYTES).read_to_end(&mut text).ok()?;
+    let at = text.iter().position(|&byte| byte == b'\n')?;
+    Memory::of_line(&text[at + 1..])
 }
 
 fn command_line() -> String {

@@ -1,7 +1,8 @@
 //! `MANIFEST.txt`: a checkpoint for people, readable without any tool.
 //!
-//! Everything in it follows from the checkpoint; no program reads it back. Texts of a host are
-//! escaped, so that showing the file in a terminal is safe.
+//! Everything in it follows from the checkpoint; only the names of packs are read back, and only where
+//! the record itself is damaged. Texts of a host are escaped, so that showing the file in a terminal
+//! is safe.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
@@ -9,7 +10,7 @@ use std::fmt::{self, Write};
 use super::entries::OTHER_ENDINGS;
 use super::incoming::Note;
 use super::record::checkpoint::EntriesFacts;
-use crate::manifest::{Checkpoint, Part, Totals};
+use crate::manifest::{Checkpoint, PackName, Part, Totals};
 use crate::name::{SourceName, escape};
 
 const NOTE_LINES_MAX: usize = 200;
@@ -96,6 +97,14 @@ fn write(
         }
     }
     Ok(())
+}
+
+/// The packs that a manifest names; a text of the host may look like one, and is then named too.
+pub(super) fn packs(text: &[u8]) -> Vec<PackName> {
+    String::from_utf8_lossy(text)
+        .lines()
+        .filter_map(|line| line.split_whitespace().next()?.parse().ok())
+        .collect()
 }
 
 fn write_part(out: &mut String, part: &Part) -> fmt::Result {

@@ -105,10 +105,13 @@ impl Store {
     /// [`Error::UnknownCheckpoint`] if there is none of that name, [`Error::Damaged`] if its record
     /// is not what was sealed, [`Error::Newer`] if a newer fleet sealed it.
     pub fn open_checkpoint(&self, id: &CheckpointId) -> Result<SealedCheckpoint, Error> {
-        if layout::checkpoint_dir(&self.dir, id).is_dir() {
-            SealedCheckpoint::open(&self.dir, id)
-        } else {
-            Err(self.unknown_checkpoint(id)?)
+        let dir = layout::checkpoint_dir(&self.dir, id);
+        if !dir.is_dir() {
+            return Err(self.unknown_checkpoint(id)?);
+        }
+        match SealedCheckpoint::open(&self.dir, id) {
+            Err(_) if !dir.is_dir() => Err(self.unknown_checkpoint(id)?),
+            opened => opened,
         }
     }
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::entries::{self, Entries};
 use super::record::checkpoint::{EntriesFacts, ReadError, Sealed, VERSION};
 use super::{Error, layout};
-use crate::manifest::{Checkpoint, Entry, Totals};
+use crate::manifest::{Checkpoint, Entry, PackName, Totals};
 use crate::name::{CheckpointId, RemotePath, SourceName};
 
 /// A sealed checkpoint. Cheap to open: its entries are read when they are asked for.
@@ -49,16 +49,25 @@ impl SealedCheckpoint {
         self.sealed.entries.keys()
     }
 
+    /// The packs that the entries of `part` lie in, sorted; none if it has no entries.
+    #[must_use]
+    pub fn packs_of(&self, part: &SourceName) -> &[PackName] {
+        let entries = self.sealed.entries.get(part);
+        entries.map_or(&[], |entries| &entries.packs)
+    }
+
     /// The entries of `part` in path order. The memory of one entry is enough for all.
     ///
     /// # Errors
     ///
-    /// [`Error::NoPart`] if it has none, [`Error::Damaged`] if the file is not what was sealed; no
-    /// entry of it is delivered then.
+    /// [`Error::NoPart`] if it has none, [`Error::Damaged`] if the file is not what was sealed,
+    /// [`Error::Removed`] if the checkpoint is gone since it was opened; no entry of it is delivered
+    /// then.
     pub fn entries(&self, part: &SourceName) -> Result<Entries, Error> {
         let (facts, _) = self.entries_facts(part)?;
         let shown = layout::shown(self.id(), &layout::entries_file(part));
         Entries::open(&entries::path_in(&self.dir, part), shown, facts)
+            .map_err(|e| self.unless_removed(e))
     }
 
     /// The entry of that path, and the part it belongs to; the first part that has it, by name.
@@ -91,6 +100,18 @@ impl SealedCheckpoint {
             }
         }
         Ok(None)
+    }
+
+    /// What is missing because the checkpoint was removed meanwhile is no damage. Its folder goes
+    /// first, so that whatever else is missed by then was.
+    pub(super) fn unless_removed(&self, error: Error) -> Error {
+        if matches!(error, Error::Damaged { .. }) && !self.dir.exists() {
+            Error::Removed {
+                checkpoint: self.id().clone(),
+            }
+        } else {
+            error
+        }
     }
 
     /// The folder of its host, which pack names are relative to.

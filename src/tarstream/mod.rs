@@ -18,6 +18,7 @@ mod header;
 mod layout;
 mod member;
 mod pax;
+mod render;
 mod stream;
 pub mod tree;
 

@@ -58,6 +58,34 @@ impl Fault for Error {
     }
 }
 
+/// What matters of an entry here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape<'a> {
+    /// Holds others.
+    Directory,
+    /// Can have further names.
+    File,
+    /// A further name of this file.
+    Link(&'a RemotePath),
+    /// Anything else.
+    Other,
+}
+
+impl<'a> From<&'a EntryKind> for Shape<'a> {
+    fn from(kind: &'a EntryKind) -> Self {
+        match kind {
+            EntryKind::Directory => Self::Directory,
+            EntryKind::File { .. } => Self::File,
+            EntryKind::HardLink { target, .. } => Self::Link(target),
+            EntryKind::Symlink { .. }
+            | EntryKind::Fifo
+            | EntryKind::Socket
+            | EntryKind::CharDevice { .. }
+            | EntryKind::BlockDevice { .. } => Self::Other,
+        }
+    }
+}
+
 /// Checks that every entry is one of `roots` or lies in a directory among the entries (or directly in
 /// a root that is itself no entry), and that hard links lead to files among the entries.
 ///
@@ -66,7 +94,7 @@ impl Fault for Error {
 /// [`Error`] for the first entry, in the order given, that breaks this.
 pub fn check<'a>(
     roots: &[RemotePath],
-    entries: impl Iterator<Item = (&'a RemotePath, &'a EntryKind)>,
+    entries: impl Iterator<Item = (&'a RemotePath, Shape<'a>)>,
 ) -> Result<(), Error> {
     let listed: Vec<_> = entries.collect();
     let mut kinds = HashMap::with_capacity(listed.len());
@@ -78,8 +106,8 @@ pub fn check<'a>(
     let roots: HashSet<_> = roots.iter().collect();
     for &(path, kind) in &listed {
         check_place(path, &roots, &kinds)?;
-        if let EntryKind::HardLink { target, .. } = kind
-            && !matches!(kinds.get(target), Some(EntryKind::File { .. }))
+        if let Shape::Link(target) = kind
+            && kinds.get(target) != Some(&Shape::File)
         {
             return Err(Error::Link {
                 path: path.clone(),
@@ -93,7 +121,7 @@ pub fn check<'a>(
 fn check_place(
     path: &RemotePath,
     roots: &HashSet<&RemotePath>,
-    kinds: &HashMap<&RemotePath, &EntryKind>,
+    kinds: &HashMap<&RemotePath, Shape<'_>>,
 ) -> Result<(), Error> {
     let is_root = roots.contains(path);
     let mut is_beneath_root = is_root;
@@ -104,7 +132,7 @@ fn check_place(
         let is_dir_a_root = roots.contains(&dir);
         is_beneath_root |= is_dir_a_root;
         match kinds.get(&dir) {
-            Some(EntryKind::Directory) => is_held |= is_parent,
+            Some(Shape::Directory) => is_held |= is_parent,
             Some(_) => {
                 return Err(Error::Beneath {
                     path: path.clone(),
@@ -162,7 +190,10 @@ mod tests {
             .iter()
             .map(|(name, kind)| (path(name), kind.clone()))
             .collect();
-        check(&roots, entries.iter().map(|(name, kind)| (name, kind)))
+        check(
+            &roots,
+            entries.iter().map(|(name, kind)| (name, kind.into())),
+        )
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod busybox;
 mod content;
 mod ends;
 mod hostile;
+mod incremental;
 mod loss;
 mod moving;
 mod roots;

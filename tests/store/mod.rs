@@ -5,5 +5,8 @@ mod crash;
 mod damage;
 mod export;
 mod find;
+mod history;
+mod packs;
 mod recover;
+mod remove;
 mod seal;

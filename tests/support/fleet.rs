@@ -163,7 +163,14 @@ impl Fleet {
     /// Exports a checkpoint into a new folder.
     #[must_use]
     pub(crate) fn exported(&self, checkpoint: &str) -> PathBuf {
-        let folder = self.folder.path().join(format!("out-{checkpoint}"));
+        let folder = (0..)
+            .map(|number| {
+                self.folder
+                    .path()
+                    .join(format!("out-{checkpoint}-{number}"))
+            })
+            .find(|folder| !folder.exists())
+            .expect("some number is free");
         let target = format!("{}/", folder.display());
         let ran = self.run(&["export", checkpoint, "-o", &target]);
         assert_eq!(ran.exit, Some(0), "{}", ran.stderr);
@@ -306,6 +313,21 @@ impl Begun {
             let ended = !told && !matches!(self.child.try_wait(), Ok(None));
             assert!(!ended, "it ended before any {event}: {}", self.said());
             told
+        });
+    }
+
+    /// Waits until it has told of so many bytes of content.
+    pub(crate) fn wait_for_bytes(&mut self, bytes: u64) {
+        eventually("progress", || {
+            let ended = !matches!(self.child.try_wait(), Ok(None));
+            assert!(!ended, "it ended before: {}", self.said());
+            let events = self.said();
+            let events = events
+                .lines()
+                .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+            events
+                .filter(|event| event["type"] == "progress")
+                .any(|event| event["bytes"].as_u64() >= Some(bytes))
         });
     }
 

@@ -123,6 +123,7 @@ pub(crate) fn make_hostile(root: &Path) {
     fs::create_dir_all(root.join("empty-dir")).expect("a directory");
     let script = "cd \"$1\" && ln -s /etc/passwd out && ln -s ../../.. up && ln -s nowhere dangling && \
         ln -s 'new\nline' strange && ln plain hard && mkdir links && ln plain links/hard && mkfifo fifo && \
+        ln -P dangling dangling-too && ln fifo links/fifo && \
         chmod 4750 empty && chmod 0000 plain && chmod u+rw plain && chmod 1777 empty-dir && \
         touch -d '1999-12-31 23:59:59.123456789' -- ./-rf && touch -d '2040-02-29 12:00:00.000000001' empty && \
         touch -h -d '2001-09-09 01:46:40.999999999' out && touch -d '1969-07-20 20:17:40.5' empty-dir";

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::digest::Sha256;
-use crate::manifest::{FileTime, ScanMark};
+use crate::manifest::{FileTime, ScanMark, Totals};
 use crate::source::scan::Facts;
 use crate::tarstream::{Head, Kind};
 
@@ -56,13 +56,16 @@ fn file(at: &str) -> Member {
     member(Kind::File { size_bytes: 5 }, at)
 }
 
-fn plan(wanted: &[&str]) -> Plan {
+fn asked(wanted: &[&str]) -> Asked {
     let mut found: Vec<Found> = wanted.iter().map(|at| found(FoundKind::File, at)).collect();
     found.insert(0, self::found(FoundKind::Directory, "/a"));
-    Plan {
+    Asked {
         roots: vec![path("/a")],
-        wanted: found,
-        ..Plan::default()
+        difference: Difference {
+            fetch: found,
+            ..Difference::default()
+        },
+        ..Asked::default()
     }
 }
 
@@ -78,16 +81,17 @@ fn received(members: Vec<Member>) -> Received {
     }
 }
 
-fn compose_with(plan: Plan, received: &Received, notes: Vec<Note>, status: u32) -> Composed {
+fn compose_with(asked: Asked, received: &Received, notes: Vec<Note>, status: u32) -> Composed {
     let pack = "packs/20261121T101500Z/app.tar.zst"
         .parse()
         .expect("a pack");
-    compose(plan, received, notes, status, Unreadable::Fail, &pack)
+    compose(asked, received, notes, status, &pack)
 }
 
 fn paths(composed: &Composed) -> Vec<String> {
     composed
-        .entries
+        .content
+        .fresh
         .iter()
         .map(|entry| entry.path.to_string())
         .collect()
@@ -95,13 +99,14 @@ fn paths(composed: &Composed) -> Vec<String> {
 
 #[test]
 fn what_arrived_is_recorded_as_the_stream_told_it() {
-    let mut plan = plan(&["/a/x"]);
-    plan.sockets.push(found(FoundKind::Socket, "/a/s"));
-    let composed = compose_with(plan, &received(vec![file("/a/x")]), Vec::new(), 0);
+    let mut asked = asked(&["/a/x"]);
+    let socket = found(FoundKind::Socket, "/a/s");
+    asked.difference.sockets.push(socket);
+    let composed = compose_with(asked, &received(vec![file("/a/x")]), Vec::new(), 0);
     assert_eq!(paths(&composed), ["/a", "/a/s", "/a/x"]);
     assert_eq!(composed.failure, None);
-    assert_eq!(composed.totals, Totals { files: 1, bytes: 5 });
-    let entry = &composed.entries[2];
+    assert_eq!(composed.content.totals(), Totals { files: 1, bytes: 5 });
+    let entry = &composed.content.fresh[2];
     assert_eq!(
         entry.kind,
         EntryKind::File {
@@ -112,7 +117,7 @@ fn what_arrived_is_recorded_as_the_stream_told_it() {
     assert_eq!((entry.mode, entry.unstable), (0o644, false));
     assert_eq!(entry.content[0].member, b"a/x");
     assert_eq!(entry.content[0].offset_bytes, 1024);
-    assert_eq!(composed.entries[1].content, []);
+    assert_eq!(composed.content.fresh[1].content, []);
 }
 
 #[test]
@@ -123,7 +128,7 @@ fn vanished_and_changed_entries_are_warnings() {
         Note::Shrank(path("/a/y")),
     ];
     let composed = compose_with(
-        plan(&["/a/gone", "/a/x", "/a/y"]),
+        asked(&["/a/gone", "/a/x", "/a/y"]),
         &received(vec![file("/a/x"), file("/a/y")]),
         notes,
         2,
@@ -138,7 +143,8 @@ fn vanished_and_changed_entries_are_warnings() {
         ]
     );
     let unstable: Vec<bool> = composed
-        .entries
+        .content
+        .fresh
         .iter()
         .map(|entry| entry.unstable)
         .collect();
@@ -148,13 +154,13 @@ fn vanished_and_changed_entries_are_warnings() {
 #[test]
 fn a_file_that_is_not_what_the_scan_saw_is_fetched_again_next_time() {
     let composed = compose_with(
-        plan(&["/a/x"]),
+        asked(&["/a/x"]),
         &received(vec![member(Kind::File { size_bytes: 6 }, "/a/x")]),
         Vec::new(),
         0,
     );
     assert_eq!(
-        (composed.failure, composed.entries[1].unstable),
+        (composed.failure, composed.content.fresh[1].unstable),
         (None, true)
     );
 }
@@ -162,7 +168,7 @@ fn a_file_that_is_not_what_the_scan_saw_is_fetched_again_next_time() {
 #[test]
 fn what_did_not_arrive_without_a_reason_is_a_failure() {
     let composed = compose_with(
-        plan(&["/a/x", "/a/y"]),
+        asked(&["/a/x", "/a/y"]),
         &received(vec![file("/a/x")]),
         Vec::new(),
         0,
@@ -184,7 +190,7 @@ fn after_a_cut_the_cut_is_the_reason() {
         offset: 9,
         within: None,
     });
-    let composed = compose_with(plan(&["/a/x", "/a/y"]), &received, Vec::new(), 0);
+    let composed = compose_with(asked(&["/a/x", "/a/y"]), &received, Vec::new(), 0);
     assert_eq!((composed.failure, composed.warnings), (None, Vec::new()));
 }
 
@@ -200,7 +206,7 @@ fn what_tar_could_not_read_is_a_failure_that_names_it() {
         ]
     };
     let composed = compose_with(
-        plan(&["/a/x", "/a/y"]),
+        asked(&["/a/x", "/a/y"]),
         &received(vec![file("/a/y")]),
         notes(),
         2,
@@ -214,14 +220,12 @@ fn what_tar_could_not_read_is_a_failure_that_names_it() {
     let pack = "packs/20261121T101500Z/app.tar.zst"
         .parse()
         .expect("a pack");
-    let skipping = compose(
-        plan(&["/a/x", "/a/y"]),
-        &received(vec![file("/a/y")]),
-        notes(),
-        2,
-        Unreadable::Skip,
-        &pack,
-    );
+    let skipping = Asked {
+        unreadable: Unreadable::Skip,
+        ..asked(&["/a/x", "/a/y"])
+    };
+    let received = received(vec![file("/a/y")]);
+    let skipping = compose(skipping, &received, notes(), 2, &pack);
     assert_eq!(
         (skipping.failure, skipping.warnings),
         (None, vec![text.to_owned()])
@@ -231,13 +235,13 @@ fn what_tar_could_not_read_is_a_failure_that_names_it() {
 #[test]
 fn a_tar_that_fails_without_a_reason_is_a_failure() {
     let notes = vec![Note::Other("tar: Cannot chdir: boom".to_owned())];
-    let composed = compose_with(plan(&["/a/x"]), &received(vec![file("/a/x")]), notes, 2);
+    let composed = compose_with(asked(&["/a/x"]), &received(vec![file("/a/x")]), notes, 2);
     assert_eq!(
         composed.failure.map(|error| error.to_string()).as_deref(),
         Some("tar exited with 2: tar: Cannot chdir: boom")
     );
     let killed = compose_with(
-        plan(&["/a/x"]),
+        asked(&["/a/x"]),
         &received(vec![file("/a/x")]),
         Vec::new(),
         137,
@@ -262,17 +266,17 @@ fn a_hard_link_needs_its_target_before_it() {
         )
     };
     let whole = received(vec![file("/a/x"), link("/a/y", "/a/x")]);
-    let composed = compose_with(plan(&["/a/x", "/a/y"]), &whole, Vec::new(), 0);
+    let composed = compose_with(asked(&["/a/x", "/a/y"]), &whole, Vec::new(), 0);
     assert_eq!(composed.failure, None);
     assert_eq!(
-        composed.totals,
+        composed.content.totals(),
         Totals {
             files: 2,
             bytes: 10
         }
     );
     let dangling = received(vec![link("/a/x", "/a/y"), file("/a/y")]);
-    let composed = compose_with(plan(&["/a/x", "/a/y"]), &dangling, Vec::new(), 0);
+    let composed = compose_with(asked(&["/a/x", "/a/y"]), &dangling, Vec::new(), 0);
     assert_eq!(
         composed.failure,
         Some(Error::Link {
@@ -293,13 +297,13 @@ fn what_would_be_written_through_a_link_is_not_kept() {
         ),
         file("/a/l/passwd"),
     ]);
-    let composed = compose_with(plan(&["/a/l", "/a/l/passwd"]), &through, Vec::new(), 0);
+    let composed = compose_with(asked(&["/a/l", "/a/l/passwd"]), &through, Vec::new(), 0);
     assert!(
         matches!(composed.failure, Some(Error::Tree(_))),
         "{:?}",
         composed.failure
     );
-    assert_eq!(composed.entries, Vec::new());
+    assert_eq!(composed.content.fresh, Vec::new());
 }
 
 #[test]
@@ -308,7 +312,7 @@ fn attributes_that_cannot_be_read_are_a_warning() {
         path("/a/x"),
         "file_has_acl_at: File name too long".to_owned(),
     )];
-    let composed = compose_with(plan(&["/a/x"]), &received(vec![file("/a/x")]), notes, 0);
+    let composed = compose_with(asked(&["/a/x"]), &received(vec![file("/a/x")]), notes, 0);
     assert_eq!(composed.failure, None);
     assert_eq!(
         composed.warnings,

@@ -42,14 +42,23 @@ fn names(received: &Received) -> Vec<String> {
 }
 
 fn run(stream: &[u8], wanted: &[Found], pack: &Path) -> Result<Received, Error> {
-    receive(
-        stream,
-        wanted,
-        Unasked::Refuse,
-        pack.to_owned(),
-        PackOptions::default(),
-        |_, _| {},
-    )
+    run_with(stream, wanted, Unasked::Refuse, pack)
+}
+
+fn run_with(
+    stream: impl Read,
+    wanted: &[Found],
+    unasked: Unasked,
+    pack: &Path,
+) -> Result<Received, Error> {
+    let mut intake = Intake::create(pack.to_owned(), PackOptions::default())?;
+    match intake.read(stream, wanted, unasked, |_, _| {}) {
+        Ok(()) => intake.finish(),
+        Err(error) => {
+            intake.abandon()?;
+            Err(error)
+        }
+    }
 }
 
 const ALL: [&str; 3] = ["/a", "/a/big", "/a/small"];
@@ -136,15 +145,7 @@ fn of_a_tar_without_lists_only_what_is_wanted_is_kept() {
     let stream = archive(folder.path());
     let pack = folder.path().join("x.tar.zst");
     let some = wanted(&["/a", "/a/small"]);
-    let received = receive(
-        stream.as_slice(),
-        &some,
-        Unasked::Drop,
-        pack.clone(),
-        PackOptions::default(),
-        |_, _| {},
-    )
-    .expect("an archive");
+    let received = run_with(stream.as_slice(), &some, Unasked::Drop, &pack).expect("an archive");
     assert_eq!(
         (names(&received).join(" "), received.content_bytes),
         ("/a /a/small".to_owned(), 5)
@@ -182,14 +183,15 @@ fn progress_never_goes_back() {
     let stream = archive(folder.path());
     let mut told = Vec::new();
     let pack = folder.path().join("x.tar.zst");
-    receive(
-        stream.as_slice(),
-        &wanted(&ALL),
-        Unasked::Refuse,
-        pack,
-        PackOptions::default(),
-        |bytes, _| told.push(bytes),
-    )
-    .expect("an archive");
+    let mut intake = Intake::create(pack, PackOptions::default()).expect("a pack");
+    intake
+        .read(
+            stream.as_slice(),
+            &wanted(&ALL),
+            Unasked::Refuse,
+            |bytes, _| told.push(bytes),
+        )
+        .expect("an archive");
+    intake.abandon().expect("it is removed");
     assert!(told.is_sorted());
 }

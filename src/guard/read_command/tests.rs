@@ -1,5 +1,6 @@
 //! Every reading command in the real shells and tools that are here.
 
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
@@ -14,10 +15,17 @@ struct Answer {
 
 /// Runs a rendered command in a real shell, as sshd does, and takes the frame off.
 fn answer(shell: &str, command: &ReadCommand, input: &[u8]) -> Answer {
+    let path = std::env::var_os("PATH").expect("a search path");
+    answer_with(&path, shell, command, input)
+}
+
+/// The same where the tools are looked for in `path`.
+fn answer_with(path: &OsStr, shell: &str, command: &ReadCommand, input: &[u8]) -> Answer {
     let rendered = command.render("nonce", Sudo::No, input.len() as u64);
     let mut child = Command::new(shell)
+        .env("PATH", path)
         .arg("-c")
-        .arg(std::ffi::OsStr::from_bytes(&rendered.line))
+        .arg(OsStr::from_bytes(&rendered.line))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -52,12 +60,25 @@ fn unframe(rendered: &Rendered, stdout: &[u8], status: Option<i32>) -> Answer {
     }
 }
 
-fn scan_of(root: &std::path::Path, prune: Vec<Prune>, gnu: bool) -> ReadCommand {
+/// A search path on which `find` knows no `-printf`.
+fn plain_find(folder: &std::path::Path) -> OsString {
+    use std::os::unix::fs::PermissionsExt as _;
+    let script = "#!/bin/sh\nfor word; do [ \"$word\" != -printf ] || exit 1; done\n\
+                  exec /usr/bin/find \"$@\"\n";
+    let find = folder.join("find");
+    fs::write(&find, script).expect("a script");
+    fs::set_permissions(&find, fs::Permissions::from_mode(0o755)).expect("it can be run");
+    let mut path = folder.as_os_str().to_owned();
+    path.push(":");
+    path.push(std::env::var_os("PATH").expect("a search path"));
+    path
+}
+
+fn scan_of(root: &std::path::Path, prune: Vec<Prune>) -> ReadCommand {
     ReadCommand::Scan {
         roots: vec![RemotePath::from_bytes(root.as_os_str().as_bytes()).expect("absolute")],
         prune,
         one_file_system: true,
-        gnu,
     }
 }
 
@@ -92,10 +113,13 @@ fn a_scan_lists_hostile_names_and_leaves_out_pruned_directories() {
         Prune::Name("node_mod*".to_owned()),
         Prune::Beneath("var/cache".to_owned()),
     ];
+    let usual = std::env::var_os("PATH").expect("a search path");
+    let tools = tempfile::tempdir().expect("a folder");
     for shell in ["sh", "bash"] {
-        for gnu in [true, false] {
-            let answer = answer(shell, &scan_of(&root, prune.clone(), gnu), b"");
+        for (path, opening) in [(&usual, "gnu 1"), (&plain_find(tools.path()), "plain 1")] {
+            let answer = answer_with(path, shell, &scan_of(&root, prune.clone()), b"");
             assert_eq!(answer.status, Some(0));
+            assert!(answer.body.starts_with(opening.as_bytes()), "{opening}");
             assert_eq!(
                 names(&answer.body, &root),
                 ["", "/-rf", "/keep", "/keep/var", "/keep/var/cache", "/var"],
@@ -111,18 +135,14 @@ fn a_root_is_scanned_even_if_its_own_name_is_pruned() {
     let root = folder.path().join("node_modules");
     fs::create_dir_all(root.join("a")).expect("a directory");
     let prune = vec![Prune::Name("node_modules".to_owned())];
-    let answer = answer("sh", &scan_of(&root, prune, true), b"");
+    let answer = answer("sh", &scan_of(&root, prune), b"");
     assert_eq!(names(&answer.body, &root), ["", "/a"]);
 }
 
 #[test]
 fn a_scan_of_nothing_ends_with_the_status_of_find() {
     let folder = tempfile::tempdir().expect("a folder");
-    let answer = answer(
-        "sh",
-        &scan_of(&folder.path().join("gone"), Vec::new(), true),
-        b"",
-    );
+    let answer = answer("sh", &scan_of(&folder.path().join("gone"), Vec::new()), b"");
     assert_eq!((answer.status, answer.body), (Some(1), Vec::new()));
 }
 
@@ -131,7 +151,7 @@ fn status_after_the_input_ended(shell: &str, script: &[u8], input: &[u8]) -> Opt
     let script = [script, b"exit $?"].concat();
     let mut child = Command::new(shell)
         .arg("-c")
-        .arg(std::ffi::OsStr::from_bytes(&script))
+        .arg(OsStr::from_bytes(&script))
         .stdin(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
@@ -258,4 +278,26 @@ fn what_tells_the_exit_status_cannot_be_ended_by_the_end_of_the_input() {
             "{unquoted}"
         );
     }
+}
+
+#[test]
+fn digests_come_for_what_can_be_read_and_for_nothing_else() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let odd = folder.path().join("-z it's\n\\");
+    fs::write(&odd, "abc").expect("a file");
+    let mut list = odd.as_os_str().as_bytes().to_vec();
+    list.push(0);
+    list.extend_from_slice(folder.path().join("gone").as_os_str().as_bytes());
+    list.push(0);
+    for shell in ["sh", "bash"] {
+        let answer = answer(shell, &ReadCommand::Digest, &list);
+        assert_ne!(answer.status, Some(0), "one is gone");
+        let mut expected =
+            b"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad  ".to_vec();
+        expected.extend_from_slice(odd.as_os_str().as_bytes());
+        expected.push(0);
+        assert_eq!(answer.body, expected, "{shell}");
+    }
+    let nothing = answer("sh", &ReadCommand::Digest, b"");
+    assert_eq!((nothing.body, nothing.status), (Vec::new(), Some(0)));
 }

@@ -90,6 +90,9 @@ fn every_error() -> Vec<Error> {
             checkpoint: checkpoint.clone(),
             path: "/x".to_owned(),
         },
+        Error::Removed {
+            checkpoint: checkpoint.clone(),
+        },
         not_a_file(None),
         not_a_file(Some("../y")),
         Error::Order {

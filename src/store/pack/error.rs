@@ -112,6 +112,22 @@ pub enum Error {
         /// Who is there.
         found: RemotePath,
     },
+    /// A file's content is not what it was when it was packed.
+    #[error("the content of `{member}` in the pack {} does not match its digest", path.display())]
+    OtherContent {
+        /// The pack.
+        path: PathBuf,
+        /// The file.
+        member: RemotePath,
+    },
+    /// Members were asked for that can't lie so.
+    #[error("the members wanted of the pack {} overlap or go backwards at its uncompressed byte {offset}", path.display())]
+    Order {
+        /// The pack.
+        path: PathBuf,
+        /// Where in the uncompressed pack the second one should begin.
+        offset: u64,
+    },
     /// A member can't be handed on.
     #[error("can't hand on a member of the pack {}", path.display())]
     Output {
@@ -139,7 +155,9 @@ impl Fault for Error {
             | Self::Frame { .. }
             | Self::Beyond { .. }
             | Self::Member { .. }
-            | Self::OtherMember { .. } => Some(
+            | Self::OtherMember { .. }
+            | Self::OtherContent { .. }
+            | Self::Order { .. } => Some(
                 "`fleet verify` names the checkpoints that need this pack. Take a new checkpoint \
                  with `--full`, and bring the file back from a copy of the store if there is one."
                     .to_owned(),
@@ -159,7 +177,9 @@ impl Fault for Error {
             | Self::Frame { .. }
             | Self::Beyond { .. }
             | Self::Member { .. }
-            | Self::OtherMember { .. } => ExitClass::Mismatch,
+            | Self::OtherMember { .. }
+            | Self::OtherContent { .. }
+            | Self::Order { .. } => ExitClass::Mismatch,
             Self::Create { .. }
             | Self::Write { .. }
             | Self::Compress { .. }

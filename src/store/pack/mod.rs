@@ -11,6 +11,7 @@
 //!
 //! Source: `zstd_seekable_compression_format.md` 0.1.0 in zstd's `contrib/seekable_format`.
 
+mod adopt;
 mod error;
 mod index;
 mod pipeline;
@@ -20,6 +21,7 @@ mod settle;
 mod tests;
 mod writer;
 
+pub use adopt::Wanted;
 pub use error::Error;
 pub use index::Frame;
 pub use reader::{FrameReader, MemberReader, PackReader};
@@ -27,6 +29,9 @@ pub use writer::{PackOptions, PackSummary, PackWriter};
 
 /// How many uncompressed bytes close a frame.
 pub const FRAME_BYTES: usize = 1 << 20;
+
+/// The most bytes with which an archive ends: two blocks, and zeros up to a multiple of 10,240.
+pub const END_MAX_BYTES: u64 = 1024 + (10_240 - 512);
 
 /// The most uncompressed bytes in one frame: a group that was nearly full, and one more member.
 pub const FRAME_MAX_BYTES: usize = 2 * FRAME_BYTES;

@@ -1,7 +1,7 @@
 //! Compression on several threads, written in order by one more.
 //!
 //! Frames are dealt to the workers in turn and collected in the same turn, so order needs no
-//! bookkeeping. Every queue holds one frame: a slow disk stops the workers, and they stop the caller.
+//! bookkeeping; frames that were copied compressed take their turn like the others. Every queue holds one frame: a slow disk stops the workers, and they stop the caller.
 //! What was written is made durable along the way, so that the last sync has little left to do.
 
 use std::fs::File;
@@ -26,6 +26,12 @@ enum Job {
     Frame {
         content: Vec<u8>,
         /// Remember the place before it, for [`Job::CutBack`].
+        is_marked: bool,
+    },
+    /// A frame of another pack, as it is there.
+    Copied {
+        compressed: Vec<u8>,
+        content_bytes: usize,
         is_marked: bool,
     },
     /// Drop everything since the last marked frame, that one included.
@@ -107,6 +113,21 @@ impl Pipeline {
         self.send(Job::Frame { content, is_marked })
     }
 
+    /// Hands a frame on that is compressed already. False if the threads have ended.
+    #[must_use]
+    pub(super) fn copied(
+        &mut self,
+        compressed: Vec<u8>,
+        content_bytes: usize,
+        is_marked: bool,
+    ) -> bool {
+        self.send(Job::Copied {
+            compressed,
+            content_bytes,
+            is_marked,
+        })
+    }
+
     /// Drops all frames since the last marked one. False if the threads have ended.
     #[must_use]
     pub(super) fn cut_back(&mut self) -> bool {
@@ -146,6 +167,22 @@ fn compress_all(
     while let Ok(job) = jobs.recv() {
         let done = match job {
             Job::CutBack => Packed::CutBack,
+            Job::Copied {
+                compressed,
+                content_bytes,
+                is_marked,
+            } => {
+                // It brought a buffer of the caller's: another one goes back in its place.
+                if let Ok(mut buffer) = written.try_recv() {
+                    buffer.clear();
+                    drop(give_back.send(buffer));
+                }
+                Packed::Frame {
+                    compressed: Ok(compressed),
+                    content_bytes,
+                    is_marked,
+                }
+            }
             Job::Frame {
                 mut content,
                 is_marked,

@@ -170,7 +170,7 @@ impl PackReader {
     }
 
     /// Which frame holds byte `offset` of the uncompressed pack.
-    fn frame_at(&self, offset: u64) -> usize {
+    pub(super) fn frame_at(&self, offset: u64) -> usize {
         self.frames.partition_point(|f| f.end_bytes() <= offset)
     }
 
@@ -182,6 +182,12 @@ impl PackReader {
             self.current = Some(index);
         }
         Ok(&self.content)
+    }
+
+    /// Frame `index` as it lies in the file, and its content, which proved it whole.
+    pub(super) fn whole_frame(&mut self, index: usize) -> Result<(&[u8], &[u8]), Error> {
+        self.frame(index)?;
+        Ok((&self.compressed, &self.content))
     }
 
     fn load(&mut self, index: usize) -> Result<(), Error> {
@@ -251,7 +257,11 @@ fn read_exact_at(path: &Path, file: &File, buffer: &mut [u8], offset: u64) -> Re
         })
 }
 
-fn check_name(path: &Path, expected: &RemotePath, found: &RemotePath) -> Result<(), Error> {
+pub(super) fn check_name(
+    path: &Path,
+    expected: &RemotePath,
+    found: &RemotePath,
+) -> Result<(), Error> {
     if expected == found {
         return Ok(());
     }
@@ -263,7 +273,7 @@ fn check_name(path: &Path, expected: &RemotePath, found: &RemotePath) -> Result<
 }
 
 /// Takes the pack's own error out of the stream's.
-fn member_error(path: &Path, offset: u64, error: tarstream::Error) -> Error {
+pub(super) fn member_error(path: &Path, offset: u64, error: tarstream::Error) -> Error {
     let wrap = |source| Error::Member {
         path: path.to_owned(),
         offset,

@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use super::adopt::Before;
 use super::pipeline::{Disk, Pipeline};
 use super::{Error, FRAME_BYTES, index};
 use crate::digest::Sha256;
@@ -55,11 +56,13 @@ pub struct PackWriter {
     path: PathBuf,
     /// None after an error.
     pipeline: Option<Pipeline>,
-    frame: Vec<u8>,
+    pub(super) frame: Vec<u8>,
     /// How much was written, the open member included.
-    position: u64,
+    pub(super) position: u64,
     member: Option<OpenMember>,
-    members: u64,
+    pub(super) members: u64,
+    /// What to go back to, while members of another pack are copied.
+    pub(super) before: Option<Before>,
 }
 
 #[derive(Debug)]
@@ -107,6 +110,7 @@ impl PackWriter {
             position: 0,
             member: None,
             members: 0,
+            before: None,
         })
     }
 
@@ -123,11 +127,7 @@ impl PackWriter {
     ///
     /// [`Error::MemberOpen`] if the member before is not ended; or what the disk said.
     pub fn begin_member(&mut self, raw_bytes: u64) -> Result<u64, Error> {
-        if self.member.is_some() {
-            return Err(Error::MemberOpen {
-                path: self.path.clone(),
-            });
-        }
+        self.check_between()?;
         let place = if raw_bytes >= FRAME_BYTES as u64 {
             self.send_frame(false)?;
             Place::Own { is_marked: false }
@@ -238,11 +238,7 @@ impl PackWriter {
     ///
     /// [`Error::MemberOpen`]; or what the disk said. The file stays where it is.
     pub fn finish(mut self) -> Result<PackSummary, Error> {
-        if self.member.is_some() {
-            return Err(Error::MemberOpen {
-                path: self.path.clone(),
-            });
-        }
+        self.check_between()?;
         self.send_frame(false)?;
         let content_bytes = (self.position + END_BYTES).next_multiple_of(RECORD_BYTES);
         let end = usize::try_from(content_bytes - self.position).expect("about a record");
@@ -278,6 +274,16 @@ impl PackWriter {
         })
     }
 
+    /// Fails inside a member.
+    pub(super) fn check_between(&self) -> Result<(), Error> {
+        match self.member {
+            None => Ok(()),
+            Some(_) => Err(Error::MemberOpen {
+                path: self.path.clone(),
+            }),
+        }
+    }
+
     fn send_own_frame(&mut self) -> Result<(), Error> {
         let mut is_first = false;
         if let Some(OpenMember {
@@ -290,7 +296,8 @@ impl PackWriter {
         self.send_frame(is_first)
     }
 
-    fn send_frame(&mut self, is_marked: bool) -> Result<(), Error> {
+    /// Hands on what is gathered, if anything is.
+    pub(super) fn send_frame(&mut self, is_marked: bool) -> Result<(), Error> {
         if self.frame.is_empty() {
             return match self.pipeline {
                 Some(_) => Ok(()),
@@ -298,12 +305,46 @@ impl PackWriter {
             };
         }
         let content = std::mem::take(&mut self.frame);
+        let is_marked = self.is_marked(is_marked);
         self.hand_on(|pipeline| pipeline.frame(content, is_marked))?;
         self.frame = self
             .pipeline
             .as_ref()
             .map(Pipeline::buffer)
             .unwrap_or_default();
+        Ok(())
+    }
+
+    /// Hands on a frame of another pack, behind what was gathered before.
+    pub(super) fn send_copied(&mut self, compressed: &[u8], bytes: usize) -> Result<(), Error> {
+        self.send_frame(false)?;
+        let pipeline = self.pipeline.as_ref().ok_or_else(|| self.stopped())?;
+        let mut buffer = pipeline.buffer();
+        buffer.extend_from_slice(compressed);
+        let is_marked = self.is_marked(false);
+        self.hand_on(|pipeline| pipeline.copied(buffer, bytes, is_marked))?;
+        self.position += bytes as u64;
+        Ok(())
+    }
+
+    /// Whether the next frame is one to go back to. While another pack's members are copied, only
+    /// the first one is.
+    fn is_marked(&mut self, is_marked: bool) -> bool {
+        match &mut self.before {
+            Some(before) => !std::mem::replace(&mut before.is_marked, true),
+            None => is_marked,
+        }
+    }
+
+    /// Drops what came after `before`, an open member too.
+    pub(super) fn go_back(&mut self, before: Before) -> Result<(), Error> {
+        self.member = None;
+        self.frame = before.frame;
+        self.position = before.position;
+        self.members = before.members;
+        if before.is_marked {
+            self.hand_on(Pipeline::cut_back)?;
+        }
         Ok(())
     }
 

@@ -281,7 +281,16 @@ impl Verify<'_> {
         self.tell(&shown)?;
         let mut wrong = 0_u64;
         let mut first = None;
-        for entry in Entries::open(&path, shown.clone(), facts)? {
+        let entries = match Entries::open(&path, shown.clone(), facts) {
+            Ok(entries) => entries,
+            // It was what was sealed a moment ago.
+            Err(Error::Damaged { problem, .. }) => {
+                self.own(id, file, &problem);
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        for entry in entries {
             let entry = match entry {
                 Ok(entry) => entry,
                 Err(Error::Damaged { problem, .. }) => {

@@ -50,18 +50,27 @@ impl Store {
             checked += ids.len() as u64;
             verify.host(&host, &ids)?;
         }
+        let mut problems = Vec::new();
+        for ((file, problem), needed_by) in verify.problems {
+            let still_there = |id: &CheckpointId| layout::checkpoint_dir(self.dir(), id).exists();
+            let checkpoints: Vec<CheckpointId> = needed_by
+                .iter()
+                .filter(|id| still_there(id))
+                .cloned()
+                .collect();
+            // What only removed checkpoints miss was removed with them.
+            if needed_by.is_empty() || !checkpoints.is_empty() {
+                problems.push(Problem {
+                    file,
+                    problem,
+                    checkpoints,
+                });
+            }
+        }
         Ok(VerifyReport {
             checked,
             files: verify.files,
-            problems: verify
-                .problems
-                .into_iter()
-                .map(|((file, problem), checkpoints)| Problem {
-                    file,
-                    problem,
-                    checkpoints: checkpoints.into_iter().collect(),
-                })
-                .collect(),
+            problems,
         })
     }
 

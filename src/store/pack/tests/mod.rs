@@ -1,5 +1,6 @@
 //! Packs of real archives, read by fleet and by plain tools.
 
+mod adopting;
 mod damage;
 mod plain;
 mod writing;

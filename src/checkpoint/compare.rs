@@ -1,0 +1,439 @@
+//! What a scan found against what the last checkpoint holds: what is still the same need not be
+//! fetched.
+//!
+//! An entry is the same only if kind, inode, size, both times, mode and owner are, and if it had come
+//! to rest when that checkpoint was taken. In doubt it is fetched.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use crate::digest::Sha256;
+use crate::manifest::{Entry, EntryKind, FileTime, PackName, ScanMark, Totals};
+use crate::name::{RemotePath, SourceName};
+use crate::source::scan::{Facts, Found, FoundKind};
+use crate::store::{self, SealedCheckpoint};
+use crate::tarstream::tree::Shape;
+
+/// How long an entry must have been at rest before the scan that saw it. File systems keep times in
+/// steps: a change within the same step would not show. This is several times the step of a kernel
+/// clock that ticks 100 times a second.
+const REST: FileTime = FileTime {
+    seconds: 0,
+    nanoseconds: 50_000_000,
+};
+
+/// The same for file systems that keep whole seconds, or every second one.
+const REST_OF_WHOLE_SECONDS: FileTime = FileTime {
+    seconds: 2,
+    nanoseconds: 0,
+};
+
+/// Header blocks of a member: its own, and an extended header with one block of records.
+const HEADER_BYTES: u64 = 1536;
+
+const BLOCK_BYTES: u64 = 512;
+
+/// What was found, and what the base knows of it.
+#[derive(Debug)]
+pub(super) struct Comparison {
+    base: Arc<SealedCheckpoint>,
+    part: SourceName,
+    /// By path.
+    found: Vec<Found>,
+    /// For each: what the base has that is the same.
+    same: Vec<Option<Same>>,
+    base_records: usize,
+    packs: Vec<PackName>,
+}
+
+/// An entry of the base that is still like the host's.
+#[derive(Debug)]
+struct Same {
+    record: usize,
+    /// Which of the packs; none for what has no content.
+    pack: Option<usize>,
+    /// For a further name of a file: the first one.
+    first_name: Option<RemotePath>,
+    sha256: Option<Sha256>,
+}
+
+/// The base can't be read.
+#[derive(Debug)]
+pub(super) struct Unusable {
+    /// What was found, given back.
+    pub(super) found: Vec<Found>,
+    /// Why.
+    pub(super) error: Box<store::Error>,
+}
+
+/// What is to be done about a source.
+#[derive(Debug, Default)]
+pub(super) struct Difference {
+    /// To be fetched, by path.
+    pub(super) fetch: Vec<Found>,
+    /// To be recorded as the scan saw it.
+    pub(super) sockets: Vec<Found>,
+    /// To be taken over from the base.
+    pub(super) kept: Option<Kept>,
+}
+
+/// What is taken over from an earlier checkpoint.
+#[derive(Debug)]
+pub(super) struct Kept {
+    pub(super) base: Arc<SealedCheckpoint>,
+    /// By path.
+    pub(super) entries: Vec<KeptEntry>,
+    /// How many entries the base has.
+    pub(super) base_records: usize,
+    /// About how much of each pack is taken over: bytes of its archive.
+    pub(super) live_bytes: BTreeMap<PackName, u64>,
+}
+
+/// One entry that is taken over.
+#[derive(Debug)]
+pub(super) struct KeptEntry {
+    pub(super) path: RemotePath,
+    pub(super) kind: FoundKind,
+    pub(super) size_bytes: u64,
+    /// Which entry of the base it is.
+    pub(super) record: usize,
+}
+
+impl Difference {
+    /// Nothing is taken over.
+    pub(super) fn everything(found: Vec<Found>) -> Self {
+        let is_socket = |found: &Found| {
+            let facts = found.facts.as_ref();
+            facts.is_some_and(|facts| facts.kind == FoundKind::Socket)
+        };
+        let (sockets, fetch) = found.into_iter().partition(is_socket);
+        Self {
+            fetch,
+            sockets,
+            kept: None,
+        }
+    }
+
+    /// The sizes of the files that are fetched, as the scan saw them.
+    pub(super) fn fetch_bytes(&self) -> u64 {
+        let facts = self.fetch.iter().filter_map(|found| found.facts.as_ref());
+        facts
+            .filter(|facts| facts.kind == FoundKind::File)
+            .map(|facts| facts.mark.size_bytes)
+            .sum()
+    }
+}
+
+impl Comparison {
+    /// Compares `found`, which is sorted by path, with what `base` has of `part`. What lies in a pack of
+    /// `lost` is not the same.
+    ///
+    /// Blocking.
+    ///
+    /// # Errors
+    ///
+    /// [`Unusable`] if the entries of the base can't be read; nothing of them may be used then.
+    pub(super) fn new(
+        found: Vec<Found>,
+        base: Arc<SealedCheckpoint>,
+        part: &SourceName,
+        lost: &BTreeSet<PackName>,
+    ) -> Result<Self, Unusable> {
+        let mut comparison = Self {
+            same: Vec::with_capacity(found.len()),
+            found,
+            part: part.clone(),
+            base_records: 0,
+            packs: Vec::new(),
+            base,
+        };
+        match comparison.read_base(lost) {
+            Ok(()) => Ok(comparison),
+            Err(error) => Err(Unusable {
+                found: comparison.found,
+                error: Box::new(error),
+            }),
+        }
+    }
+
+    fn read_base(&mut self, lost: &BTreeSet<PackName>) -> Result<(), store::Error> {
+        let base = Arc::clone(&self.base);
+        let scanned_at = base
+            .checkpoint()
+            .parts
+            .iter()
+            .find(|known| known.name == self.part)
+            .and_then(|known| known.scanned_at);
+        for entry in base.entries(&self.part)? {
+            let entry = entry?;
+            let record = self.base_records;
+            self.base_records += 1;
+            while let Some(found) = self.found.get(self.same.len())
+                && found.path < entry.path
+            {
+                self.same.push(None);
+            }
+            let Some(found) = self.found.get(self.same.len()) else {
+                continue;
+            };
+            if found.path != entry.path {
+                continue;
+            }
+            let is_same = is_same(found, &entry, scanned_at)
+                && entry.content.len() <= 1
+                && entry
+                    .content
+                    .iter()
+                    .all(|piece| !lost.contains(&piece.pack));
+            let same = is_same.then(|| self.same_as(record, entry));
+            self.same.push(same);
+        }
+        self.same.resize_with(self.found.len(), || None);
+        Ok(())
+    }
+
+    fn same_as(&mut self, record: usize, entry: Entry) -> Same {
+        let pack = entry.content.into_iter().next().map(|piece| {
+            // Neighbours lie in the same packs, and there are few.
+            let known = self.packs.iter().rposition(|pack| *pack == piece.pack);
+            known.unwrap_or_else(|| {
+                self.packs.push(piece.pack);
+                self.packs.len() - 1
+            })
+        });
+        let (first_name, sha256) = match entry.kind {
+            EntryKind::File { sha256, .. } => (None, Some(sha256)),
+            EntryKind::HardLink { target, .. } => (Some(target), None),
+            EntryKind::Directory
+            | EntryKind::Symlink { .. }
+            | EntryKind::Fifo
+            | EntryKind::Socket
+            | EntryKind::CharDevice { .. }
+            | EntryKind::BlockDevice { .. } => (None, None),
+        };
+        Same {
+            record,
+            pack,
+            first_name,
+            sha256,
+        }
+    }
+
+    /// The regular files that are the same, each content once, with the digests that the base has.
+    pub(super) fn files(&self) -> impl Iterator<Item = (&RemotePath, Sha256)> {
+        self.found
+            .iter()
+            .zip(&self.same)
+            .filter_map(|(found, same)| Some((&found.path, same.as_ref()?.sha256?)))
+    }
+
+    /// Takes back that the files for which `is_true` says no are the same.
+    pub(super) fn distrust(&mut self, is_true: impl Fn(&RemotePath, Sha256) -> bool) {
+        for (found, same) in self.found.iter().zip(&mut self.same) {
+            if let Some(Same {
+                sha256: Some(sha256),
+                ..
+            }) = same
+                && !is_true(&found.path, *sha256)
+            {
+                *same = None;
+            }
+        }
+    }
+
+    /// What is to be fetched, and what is taken over.
+    pub(super) fn difference(mut self) -> Difference {
+        self.break_groups();
+        let mut difference = Difference::default();
+        let mut kept = Kept {
+            base: self.base,
+            entries: Vec::new(),
+            base_records: self.base_records,
+            live_bytes: BTreeMap::new(),
+        };
+        let mut live = vec![0; self.packs.len()];
+        for (found, same) in self.found.into_iter().zip(self.same) {
+            match (same, found.facts.as_ref()) {
+                (Some(same), Some(facts)) => {
+                    if let Some(pack) = same.pack {
+                        live[pack] += match (facts.kind, &same.first_name) {
+                            (FoundKind::File, None) => {
+                                HEADER_BYTES + facts.mark.size_bytes.next_multiple_of(BLOCK_BYTES)
+                            }
+                            _ => HEADER_BYTES,
+                        };
+                    }
+                    kept.entries.push(KeptEntry {
+                        kind: facts.kind,
+                        size_bytes: facts.mark.size_bytes,
+                        path: found.path,
+                        record: same.record,
+                    });
+                }
+                (_, Some(facts)) if facts.kind == FoundKind::Socket => {
+                    difference.sockets.push(found);
+                }
+                _ => difference.fetch.push(found),
+            }
+        }
+        kept.live_bytes = self
+            .packs
+            .into_iter()
+            .zip(live)
+            .filter(|(_, live)| *live > 0)
+            .collect();
+        difference.kept = Some(kept).filter(|kept| !kept.entries.is_empty());
+        difference
+    }
+
+    /// The names of one regular file are fetched together or not at all: an archive tells that they are
+    /// one file only if it holds them all.
+    fn break_groups(&mut self) {
+        let mut groups: HashMap<(u64, u64), Vec<usize>> = HashMap::new();
+        for (index, found) in self.found.iter().enumerate() {
+            if let Some(facts) = &found.facts
+                && facts.mark.links > 1
+                && facts.kind == FoundKind::File
+            {
+                let ScanMark { device, inode, .. } = facts.mark;
+                groups.entry((device, inode)).or_default().push(index);
+            }
+        }
+        for names in groups.values() {
+            if !self.is_whole_group(names) {
+                for &index in names {
+                    self.same[index] = None;
+                }
+            }
+        }
+    }
+
+    fn is_whole_group(&self, names: &[usize]) -> bool {
+        let mut first = None;
+        let mut links = Vec::new();
+        for &index in names {
+            let Some(same) = &self.same[index] else {
+                return false;
+            };
+            match &same.first_name {
+                None if first.is_some() => return false,
+                None => first = Some(&self.found[index].path),
+                Some(target) => links.push(target),
+            }
+        }
+        links.into_iter().all(|target| Some(target) == first)
+    }
+}
+
+impl KeptEntry {
+    /// What it is, as far as the places of others depend on it.
+    pub(super) fn shape(&self) -> Shape<'static> {
+        match self.kind {
+            FoundKind::Directory => Shape::Directory,
+            FoundKind::File => Shape::File,
+            FoundKind::Symlink
+            | FoundKind::Fifo
+            | FoundKind::Socket
+            | FoundKind::CharDevice
+            | FoundKind::BlockDevice
+            | FoundKind::Other => Shape::Other,
+        }
+    }
+}
+
+impl Kept {
+    /// Whether the base holds nothing but this.
+    pub(super) fn is_all(&self) -> bool {
+        self.entries.len() == self.base_records
+    }
+
+    /// Regular files and their bytes.
+    pub(super) fn totals(&self) -> Totals {
+        let files = self.entries.iter().filter(|e| e.kind == FoundKind::File);
+        files.fold(Totals::default(), |sum, entry| Totals {
+            files: sum.files + 1,
+            bytes: sum.bytes + entry.size_bytes,
+        })
+    }
+
+    /// Drops what lies beneath `gone`, and names it.
+    pub(super) fn drop_beneath(&mut self, gone: &[RemotePath]) -> Vec<RemotePath> {
+        if gone.is_empty() {
+            return Vec::new();
+        }
+        let gone: BTreeSet<&RemotePath> = gone.iter().collect();
+        let mut dropped = Vec::new();
+        self.entries.retain(|entry| {
+            let mut above = entry.path.parent();
+            while let Some(path) = above {
+                if gone.contains(&path) {
+                    dropped.push(entry.path.clone());
+                    return false;
+                }
+                above = path.parent();
+            }
+            true
+        });
+        dropped
+    }
+}
+
+/// Whether the host still has what `entry` says, with certainty.
+fn is_same(found: &Found, entry: &Entry, scanned_at: Option<FileTime>) -> bool {
+    let (Some(facts), Some(mark), Some(scanned_at)) = (&found.facts, &entry.scan, scanned_at)
+    else {
+        return false;
+    };
+    !entry.unstable
+        && is_kind(facts.kind, &entry.kind)
+        && is_mark(&facts.mark, mark)
+        && (facts.mode, facts.uid, facts.gid) == (entry.mode, entry.owner.uid, entry.owner.gid)
+        && is_link(facts, &entry.kind)
+        && is_at_rest(mark.ctime, scanned_at)
+}
+
+/// The device is left out: some file systems get another number each time they are mounted, and inode
+/// and times tell enough.
+fn is_mark(found: &ScanMark, known: &ScanMark) -> bool {
+    (found.inode, found.size_bytes) == (known.inode, known.size_bytes)
+        && (found.mtime, found.ctime) == (known.mtime, known.ctime)
+}
+
+fn is_link(facts: &Facts, kind: &EntryKind) -> bool {
+    match kind {
+        EntryKind::Symlink { target } => *target == facts.link,
+        EntryKind::File { .. }
+        | EntryKind::HardLink { .. }
+        | EntryKind::Directory
+        | EntryKind::Fifo
+        | EntryKind::Socket
+        | EntryKind::CharDevice { .. }
+        | EntryKind::BlockDevice { .. } => true,
+    }
+}
+
+fn is_kind(found: FoundKind, kind: &EntryKind) -> bool {
+    let known = match kind {
+        EntryKind::File { .. } | EntryKind::HardLink { .. } => FoundKind::File,
+        EntryKind::Directory => FoundKind::Directory,
+        EntryKind::Symlink { .. } => FoundKind::Symlink,
+        EntryKind::Fifo => FoundKind::Fifo,
+        EntryKind::Socket => FoundKind::Socket,
+        EntryKind::CharDevice { .. } => FoundKind::CharDevice,
+        EntryKind::BlockDevice { .. } => FoundKind::BlockDevice,
+    };
+    found == known
+}
+
+/// Whether a change after `scanned_at` would show as another `ctime`.
+fn is_at_rest(ctime: FileTime, scanned_at: FileTime) -> bool {
+    let rest = if ctime.nanoseconds == 0 {
+        REST_OF_WHOLE_SECONDS
+    } else {
+        REST
+    };
+    ctime.saturating_add(rest) < scanned_at
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,349 @@
+//! From a scan to a part: compare it with the last checkpoint, fetch what differs, and put both
+//! together.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::event::{Event, Sink};
+use crate::guard::ReadCommand;
+use crate::inventory::{DirectorySource, Source};
+use crate::manifest::{Pack, PackName, PartFailure, PartState};
+use crate::name::{HostName, RemotePath};
+use crate::source::notes;
+use crate::source::probe::Probe;
+use crate::source::scan::{Found, FoundKind, Opening};
+use crate::ssh::{self, Input, ReadSession};
+use crate::store::SealedCheckpoint;
+use crate::store::pack::PackOptions;
+
+use super::compare::{Comparison, Difference, Unusable};
+use super::compose::{Asked, compose};
+use super::directory::is_lost;
+use super::history::Known;
+use super::part::{Outcome, failure, shrinkage};
+use super::plan::Plan;
+use super::receive::{self, Intake, Received, Unasked};
+use super::unchanged;
+
+/// What it takes to make a part of what a scan found.
+pub(super) struct Fetch<'a> {
+    pub(super) host: &'a HostName,
+    pub(super) source: &'a Source,
+    pub(super) directory: &'a DirectorySource,
+    pub(super) session: &'a ReadSession,
+    pub(super) probe: &'a Probe,
+    pub(super) opening: Opening,
+    pub(super) pack: PackName,
+    pub(super) pack_path: PathBuf,
+    pub(super) known: Known,
+    /// Packs that must not be referred to.
+    pub(super) lost: &'a BTreeSet<PackName>,
+    /// What seems unchanged is proven to be by its digest.
+    pub(super) verify_unchanged: bool,
+    /// Turns true when the operator wants to stop.
+    pub(super) stop: watch::Receiver<bool>,
+    pub(super) sink: &'a Sink,
+}
+
+/// A part, and the end of the connection if it came meanwhile.
+pub(super) type Fetched = (Outcome, Option<ssh::Error>);
+
+/// What came over the wire, and how it ended.
+struct Pulled {
+    received: Received,
+    status: u32,
+    stderr: Vec<u8>,
+    failure: Option<PartFailure>,
+    lost: Option<ssh::Error>,
+}
+
+impl Pulled {
+    /// Nothing was asked for.
+    fn nothing() -> Self {
+        Self {
+            received: Received::default(),
+            status: 0,
+            stderr: Vec::new(),
+            failure: None,
+            lost: None,
+        }
+    }
+
+    fn failed(error: &ssh::Error) -> Self {
+        Self {
+            failure: Some(failure(error)),
+            lost: is_lost(error).then(|| error.clone()),
+            ..Self::nothing()
+        }
+    }
+}
+
+impl Fetch<'_> {
+    /// Makes a part of what `plan` wants.
+    ///
+    /// # Errors
+    ///
+    /// [`receive::Error`] if the pack cannot be written; everything else makes the part failed.
+    pub(super) async fn run(self, plan: Plan) -> Result<Fetched, receive::Error> {
+        let mut outcome = Outcome::new(self.source, PartState::Complete);
+        outcome.part.roots = plan.roots.clone();
+        outcome.part.exclude = self.directory.exclude.clone();
+        outcome.part.scanned_at = self.opening.clock;
+        if !self.probe.has_tar() {
+            outcome.fail(no_tar());
+            return Ok((outcome, None));
+        }
+        let mut warnings = plan.warnings;
+        let found = sorted(plan.wanted, plan.sockets);
+        let (difference, lost) = self.compare(found, &mut warnings).await;
+        if let Some(error) = lost {
+            outcome.fail(failure(&error));
+            return Ok((outcome, Some(error)));
+        }
+        (self.sink)(Event::Scanned {
+            host: self.host.clone(),
+            part: self.source.name.clone(),
+            files: plan.totals.files,
+            bytes: plan.totals.bytes,
+            fetch_bytes: difference.fetch_bytes(),
+        });
+        let (difference, pulled) = if difference.fetch.is_empty() {
+            (difference, Pulled::nothing())
+        } else {
+            self.pull(&plan.roots, difference).await?
+        };
+        let asked = Asked {
+            roots: plan.roots,
+            difference,
+            unreadable: self.directory.unreadable,
+            has_unreadable: plan.unreadable.is_some(),
+        };
+        if let Some(error) = &plan.unreadable {
+            outcome.fail(failure(error));
+        }
+        Ok(self.put_together(outcome, asked, warnings, pulled))
+    }
+
+    /// What differs from the base; everything, if there is none that can be used. Also the end of the
+    /// connection, if it came meanwhile.
+    async fn compare(
+        &self,
+        found: Vec<Found>,
+        warnings: &mut Vec<String>,
+    ) -> (Difference, Option<ssh::Error>) {
+        let Some(base) = self.usable_base(warnings) else {
+            return (Difference::everything(found), None);
+        };
+        let (part, lost) = (self.source.name.clone(), self.lost.clone());
+        let compared =
+            tokio::task::spawn_blocking(move || Comparison::new(found, base, &part, &lost))
+                .await
+                .expect("comparing does not panic");
+        let mut comparison = match compared {
+            Ok(comparison) => comparison,
+            Err(Unusable { found, error }) => {
+                warnings.push(format!(
+                    "what the last checkpoint holds can't be read, so everything is fetched again: {}",
+                    crate::fault::chain(&*error).join(": ")
+                ));
+                return (Difference::everything(found), None);
+            }
+        };
+        if self.verify_unchanged {
+            match unchanged::verify(&mut comparison, self.session, self.source.sudo).await {
+                Ok(problem) => warnings.extend(problem),
+                Err(error) => return (Difference::default(), Some(error)),
+            }
+        }
+        (comparison.difference(), None)
+    }
+
+    /// The checkpoint whose contents may be taken over.
+    fn usable_base(&self, warnings: &mut Vec<String>) -> Option<Arc<SealedCheckpoint>> {
+        let base = self.known.base.clone()?;
+        if !self.opening.has_facts {
+            (self.sink)(Event::Warned {
+                host: self.host.clone(),
+                part: Some(self.source.name.clone()),
+                message: "its `find` can't tell what has changed, so everything is fetched again"
+                    .to_owned(),
+            });
+            return None;
+        }
+        let before = &base.checkpoint().host.machine_id;
+        if *before != self.probe.machine_id {
+            warnings.push(format!(
+                "it is another machine than at {}: its machine-id was `{before}` and is `{}` now, so \
+                 everything is fetched again",
+                base.id(),
+                crate::name::escape(self.probe.machine_id.as_bytes()),
+            ));
+            return None;
+        }
+        Some(base)
+    }
+
+    /// Fetches what differs.
+    async fn pull(
+        &self,
+        roots: &[RemotePath],
+        difference: Difference,
+    ) -> Result<(Difference, Pulled), receive::Error> {
+        let (command, input, unasked) = match self.probe.tar_flavour() {
+            Some(tar) => (
+                ReadCommand::Fetch { tar },
+                list(&difference),
+                Unasked::Refuse,
+            ),
+            None => (
+                ReadCommand::FetchWhole {
+                    roots: roots.to_vec(),
+                },
+                Input::none(),
+                Unasked::Drop,
+            ),
+        };
+        let mut stop = self.stop.clone();
+        let stopped = async {
+            // Whoever could ask has gone: nobody will.
+            if stop.wait_for(|stop| *stop).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        let started = self.session.run(&command, self.source.sudo, input).await;
+        let running = match started {
+            Ok(running) => running,
+            Err(error) => return Ok((difference, Pulled::failed(&error))),
+        };
+        let (body, ending) = running.split();
+        let (mut progress, path) = (self.progress(), self.pack_path.clone());
+        let receiving = tokio::task::spawn_blocking(move || {
+            let mut intake = Intake::create(path, PackOptions::default())?;
+            match intake.read(body, &difference.fetch, unasked, &mut progress) {
+                Ok(()) => Ok::<_, receive::Error>((difference, intake.finish())),
+                Err(error) => {
+                    intake.abandon()?;
+                    Ok((difference, Err(error)))
+                }
+            }
+        });
+        let (received, ended) = tokio::join!(receiving, ending.finish_unless(stopped));
+        let (difference, received) = received.expect("receiving does not panic")?;
+        let mut pulled = match ended {
+            Ok(exit) => Pulled {
+                status: exit.status,
+                stderr: exit.stderr.to_bytes(),
+                ..Pulled::nothing()
+            },
+            Err(error) => Pulled::failed(&error),
+        };
+        match received {
+            Ok(received) => pulled.received = received,
+            Err(error) if error.is_local() => return Err(error),
+            // Nothing of it is kept, and what it says of itself matters no more.
+            Err(error) => {
+                return Ok((
+                    Difference::default(),
+                    Pulled {
+                        failure: Some(failure(&error)),
+                        ..Pulled::nothing()
+                    },
+                ));
+            }
+        }
+        Ok((difference, pulled))
+    }
+
+    fn progress(&self) -> impl FnMut(u64, &RemotePath) + Send + 'static {
+        let (sink, host, part) = (
+            Arc::clone(self.sink),
+            self.host.clone(),
+            self.source.name.clone(),
+        );
+        move |bytes, path| {
+            sink(Event::Progress {
+                host: host.clone(),
+                part: part.clone(),
+                bytes,
+                path: path.clone(),
+            });
+        }
+    }
+
+    fn put_together(
+        self,
+        mut outcome: Outcome,
+        asked: Asked,
+        mut warnings: Vec<String>,
+        pulled: Pulled,
+    ) -> Fetched {
+        if let Some(failure) = pulled.failure {
+            outcome.fail(failure);
+        }
+        let notes = notes::of_tar(&pulled.stderr);
+        let composed = compose(asked, &pulled.received, notes, pulled.status, &self.pack);
+        if let Some(error) = &composed.failure {
+            outcome.fail(failure(error));
+        }
+        if let Some(cut) = &pulled.received.cut {
+            outcome.fail(failure(cut));
+        }
+        warnings.extend(composed.warnings);
+        outcome.fill(composed.content, warnings);
+        outcome.part.fetched_bytes = pulled.received.content_bytes;
+        outcome.pack = pulled.received.pack.map(|pack| Pack {
+            name: self.pack,
+            sha256: pack.sha256,
+            stored_bytes: pack.stored_bytes,
+        });
+        if !self.source.may_shrink
+            && let Some(shrunk) = shrinkage(&outcome.part, self.known.previous.as_ref())
+        {
+            outcome.fail(shrunk);
+        }
+        (outcome, pulled.lost)
+    }
+}
+
+fn no_tar() -> PartFailure {
+    PartFailure {
+        message: "the host has no `tar`".to_owned(),
+        hint: Some("`fleet doctor` shows which tools the host has.".to_owned()),
+    }
+}
+
+fn sorted(mut wanted: Vec<Found>, sockets: Vec<Found>) -> Vec<Found> {
+    if !sockets.is_empty() {
+        wanted.extend(sockets);
+        wanted.sort_by(|a, b| a.path.cmp(&b.path));
+    }
+    wanted
+}
+
+/// The names that tar is asked for. Where entries are taken over, the directories come first: a pull that
+/// is cut then still knows where those belong.
+fn list(difference: &Difference) -> Input {
+    let mut list = Vec::new();
+    let mut add = |found: &Found| {
+        list.extend_from_slice(found.path.member());
+        list.push(0);
+    };
+    let is_directory = |found: &&Found| {
+        let facts = found.facts.as_ref();
+        facts.is_some_and(|facts| facts.kind == FoundKind::Directory)
+    };
+    if difference.kept.is_some() {
+        let fetch = &difference.fetch;
+        fetch.iter().filter(is_directory).for_each(&mut add);
+        fetch
+            .iter()
+            .filter(|found| !is_directory(found))
+            .for_each(add);
+    } else {
+        difference.fetch.iter().for_each(add);
+    }
+    Input::bytes(list)
+}

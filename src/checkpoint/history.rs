@@ -1,0 +1,142 @@
+//! What earlier checkpoints of a host know of its sources.
+//!
+//! Read from the newest checkpoint backwards, and no further than is needed: a host with hundreds of
+//! checkpoints costs as much as one with two.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::manifest::{Pack, PackName, Part, PartState};
+use crate::name::SourceName;
+use crate::store::{self, HostLock, PackHealth, SealedCheckpoint, Store};
+
+/// What is known of each source, as far as it was asked for.
+#[derive(Debug, Default)]
+pub struct History {
+    parts: BTreeMap<SourceName, Known>,
+    /// Packs that are not what was sealed: what they held has to be fetched again.
+    pub(super) lost: BTreeSet<PackName>,
+    /// Why less is known than should be.
+    pub(super) warnings: Vec<String>,
+}
+
+/// What is known of one source.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Known {
+    /// The newest checkpoint that has entries of it: what is still like there need not be fetched.
+    /// It may be partial, for each entry is whole by itself.
+    pub(super) base: Option<Arc<SealedCheckpoint>>,
+    /// The part as it was when it was last captured. A partial checkpoint tells of it too, for another
+    /// part may have failed every time; one that was taken of other sources tells nothing.
+    pub(super) previous: Option<Part>,
+    is_settled: bool,
+}
+
+impl Known {
+    /// Takes what `sealed` says, if it says anything of `name`.
+    fn learn(&mut self, name: &SourceName, sealed: &Arc<SealedCheckpoint>, may_reuse: bool) {
+        let Some(part) = sealed.checkpoint().parts.iter().find(|p| p.name == *name) else {
+            return;
+        };
+        let has_entries = sealed.parts_with_entries().any(|part| part == name);
+        if self.base.is_none() && has_entries && may_reuse {
+            self.base = Some(Arc::clone(sealed));
+        }
+        match part.state {
+            PartState::Complete | PartState::Warned => {
+                self.previous = Some(part.clone());
+                self.is_settled = true;
+            }
+            // There was nothing: what was before that is no measure.
+            PartState::Absent => self.is_settled = true,
+            PartState::Failed => {}
+        }
+    }
+}
+
+impl History {
+    /// Reads what `store` knows of `sources` of the host that is locked. With `full`, nothing is to be
+    /// reused.
+    ///
+    /// A record that does not read ends the search for what can be reused, with a warning: what was
+    /// sealed last is not known, and is fetched again. Packs that were touched since they were sealed
+    /// are hashed; `stop` is asked meanwhile, and `true` gives up. Blocking.
+    ///
+    /// # Errors
+    ///
+    /// [`store::Error`] if the store cannot be read, or if `stop` said so.
+    pub fn read(
+        store: &Store,
+        lock: &mut HostLock,
+        sources: &[SourceName],
+        full: bool,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Self, store::Error> {
+        let mut history = Self::default();
+        let mut parts: BTreeMap<SourceName, Known> = sources
+            .iter()
+            .map(|name| (name.clone(), Known::default()))
+            .collect();
+        let mut may_reuse = !full;
+        for sealed in store.history(lock.host())? {
+            match sealed {
+                Ok(sealed) => {
+                    let sealed = Arc::new(sealed);
+                    for (name, known) in parts.iter_mut().filter(|(_, known)| !known.is_settled) {
+                        known.learn(name, &sealed, may_reuse);
+                    }
+                }
+                Err(damaged) => {
+                    if may_reuse && parts.values().any(|known| known.base.is_none()) {
+                        history.warnings.push(format!(
+                            "the record of {} can't be used, so everything is fetched again: {}",
+                            damaged.id,
+                            crate::fault::chain(&damaged.error).join(": ")
+                        ));
+                    }
+                    may_reuse = false;
+                }
+            }
+            if parts.values().all(|known| known.is_settled) {
+                break;
+            }
+        }
+        history.parts = parts;
+        history.examine(lock, stop)?;
+        Ok(history)
+    }
+
+    /// Looks whether the packs that may be referred to again are still what was sealed.
+    fn examine(
+        &mut self,
+        lock: &mut HostLock,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<(), store::Error> {
+        let mut needed: BTreeMap<PackName, Pack> = BTreeMap::new();
+        for (name, known) in &self.parts {
+            let Some(base) = &known.base else { continue };
+            let names = base.packs_of(name);
+            let packs = &base.checkpoint().packs;
+            let packs = packs.iter().filter(|pack| names.contains(&pack.name));
+            needed.extend(packs.map(|pack| (pack.name.clone(), pack.clone())));
+        }
+        let needed: Vec<Pack> = needed.into_values().collect();
+        for (pack, health) in lock.pack_health(&needed, stop)? {
+            let problem = match health {
+                PackHealth::Sound => continue,
+                PackHealth::Missing => "it is missing".to_owned(),
+                PackHealth::Damaged { problem } => problem,
+            };
+            self.warnings.push(format!(
+                "{pack} is not what was sealed, so what it held is fetched again: {problem}"
+            ));
+            self.lost.insert(pack);
+        }
+        Ok(())
+    }
+
+    /// What is known of `source`.
+    pub(super) fn of(&self, source: &SourceName) -> Known {
+        self.parts.get(source).cloned().unwrap_or_default()
+    }
+}

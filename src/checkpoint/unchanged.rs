@@ -1,0 +1,128 @@
+//! Proving that what seems unchanged is: the host hashes it, and the digests are compared.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+
+use crate::digest::Sha256;
+use crate::guard::ReadCommand;
+use crate::name::RemotePath;
+use crate::ssh::{self, Input, ReadSession};
+
+use super::compare::Comparison;
+use super::listing::{NAMED_MAX, listing};
+
+/// A record is a digest and a path; a host that sends longer ones is told no more.
+const RECORD_MAX_BYTES: usize = 64 << 10;
+
+/// Takes back what `comparison` holds for the same and is not. Gives a warning if there is any such file.
+///
+/// # Errors
+///
+/// [`ssh::Error`] if the connection ends. A host that cannot hash proves nothing: everything is taken
+/// back then.
+pub(super) async fn verify(
+    comparison: &mut Comparison,
+    session: &ReadSession,
+    sudo: bool,
+) -> Result<Option<String>, ssh::Error> {
+    let mut list = Vec::new();
+    for (path, _) in comparison.files() {
+        list.extend_from_slice(path.as_bytes());
+        list.push(0);
+    }
+    if list.is_empty() {
+        return Ok(None);
+    }
+    let digests = digests(session, sudo, list).await?;
+    let mut others: Vec<RemotePath> = Vec::new();
+    let mut silent = 0_usize;
+    for (path, sha256) in comparison.files() {
+        match digests.get(path) {
+            Some(found) if *found == sha256 => {}
+            Some(_) => others.push(path.clone()),
+            None => silent += 1,
+        }
+    }
+    comparison.distrust(|path, sha256| digests.get(path) == Some(&sha256));
+    if others.is_empty() && silent == 0 {
+        return Ok(None);
+    }
+    let mut said = Vec::new();
+    if !others.is_empty() {
+        let count = others.len();
+        others.truncate(NAMED_MAX);
+        said.push(format!(
+            "{count} {} changed without a trace in size and times, fetched again: {}",
+            if count == 1 { "file has" } else { "files have" },
+            listing(count, &others)
+        ));
+    }
+    if silent > 0 {
+        said.push(format!(
+            "{silent} {} could not be hashed on the host, fetched again",
+            if silent == 1 { "file" } else { "files" },
+        ));
+    }
+    Ok(Some(said.join("; ")))
+}
+
+/// The SHA-256 of each file that the host could hash.
+pub(super) async fn digests(
+    session: &ReadSession,
+    sudo: bool,
+    list: Vec<u8>,
+) -> Result<HashMap<RemotePath, Sha256>, ssh::Error> {
+    let mut running = session
+        .run(&ReadCommand::Digest, sudo, Input::bytes(list))
+        .await?;
+    let mut digests = HashMap::new();
+    let mut rest: Vec<u8> = Vec::new();
+    while let Some(bytes) = running.next().await {
+        let bytes: Bytes = bytes?;
+        rest.extend_from_slice(&bytes);
+        let mut start = 0;
+        while let Some(end) = rest[start..].iter().position(|&b| b == 0) {
+            if let Some((path, sha256)) = record(&rest[start..start + end]) {
+                digests.insert(path, sha256);
+            }
+            start += end + 1;
+        }
+        rest.drain(..start);
+        if rest.len() > RECORD_MAX_BYTES {
+            running.stop().await;
+            return Ok(HashMap::new());
+        }
+    }
+    running.finish().await?;
+    Ok(digests)
+}
+
+fn record(bytes: &[u8]) -> Option<(RemotePath, Sha256)> {
+    let (sha256, path) = bytes.split_at_checked(64)?;
+    let sha256 = std::str::from_utf8(sha256).ok()?.parse().ok()?;
+    let path = RemotePath::from_bytes(path.strip_prefix(b"  ")?).ok()?;
+    Some((path, sha256))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_are_read_and_other_texts_are_not() {
+        let sha256 = Sha256::of(b"abc");
+        let path: RemotePath = "/a b".parse().expect("a path");
+        let text = format!("{sha256}  /a b");
+        assert_eq!(record(text.as_bytes()), Some((path, sha256)));
+        for other in [
+            "",
+            "sha256sum: /a: Permission denied",
+            &format!("{sha256} */a"),
+            &format!("{sha256}  a"),
+            &format!("\\{sha256}  /a"),
+        ] {
+            assert_eq!(record(other.as_bytes()), None, "{other}");
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! Packs that a new checkpoint refers to: what they are, and that they still are.
+//!
+//! A pack is hashed once; from then on its look is enough ([`super::memory`]). So a run costs nothing
+//! for gigabytes that lie still, and never builds on one that was touched.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::thread;
+use std::time::Duration;
+
+use super::memory::{FileClock, Look};
+use super::{Error, HostLock, Incoming, Store, disk, entries, layout};
+use crate::digest::Sha256;
+use crate::manifest::{Pack, PackName};
+
+/// Clocks of file systems mostly tick at least this often; coarser ones are not waited for.
+const TICKS_WAITED_MAX: u32 = 25;
+const TICK: Duration = Duration::from_millis(1);
+
+/// Whether a pack is still what was sealed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PackHealth {
+    /// Byte for byte.
+    Sound,
+    /// It is not there.
+    Missing,
+    /// It is something else, or can't be read.
+    Damaged {
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+impl HostLock {
+    /// Whether these packs are still what was sealed, as `packs` names them.
+    ///
+    /// One that looks as it did when its digest was last known is not read; any other is hashed, and
+    /// remembered if it is sound. `stop` is asked once for each 128 KiB, and `true` gives up. Blocks
+    /// the thread.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Stopped`] if `stop` said so; what was hashed until then is remembered.
+    pub fn pack_health(
+        &mut self,
+        packs: &[Pack],
+        stop: &dyn Fn() -> bool,
+    ) -> Result<BTreeMap<PackName, PackHealth>, Error> {
+        let clock = self.file_clock();
+        let mut health = BTreeMap::new();
+        let mut learned = false;
+        let mut stopped = None;
+        for pack in packs {
+            match self.examine(pack, clock, stop, &mut learned) {
+                Ok(found) => {
+                    if found != PackHealth::Sound {
+                        learned |= self.memory.forget(&pack.name);
+                    }
+                    health.insert(pack.name.clone(), found);
+                }
+                Err(error) => {
+                    stopped = Some(error);
+                    break;
+                }
+            }
+        }
+        if learned {
+            self.keep_memory();
+        }
+        match stopped {
+            None => Ok(health),
+            Some(error) => Err(error),
+        }
+    }
+
+    fn examine(
+        &mut self,
+        pack: &Pack,
+        clock: Option<FileClock>,
+        stop: &dyn Fn() -> bool,
+        learned: &mut bool,
+    ) -> Result<PackHealth, Error> {
+        let unreadable = |error: &io::Error| match error.kind() {
+            io::ErrorKind::NotFound => PackHealth::Missing,
+            _ => PackHealth::Damaged {
+                problem: format!("it can't be read: {error}"),
+            },
+        };
+        let path = layout::pack_file(&self.host_dir(), &pack.name);
+        let opened = File::open(&path).and_then(|file| Ok((Look::of(&file.metadata()?), file)));
+        let (look, file) = match opened {
+            Ok(opened) => opened,
+            Err(error) => return Ok(unreadable(&error)),
+        };
+        if self.memory.vouches(pack, look) {
+            return Ok(PackHealth::Sound);
+        }
+        if look.size_bytes() != pack.stored_bytes {
+            return Ok(judge(pack, pack.sha256, look.size_bytes()));
+        }
+        let mut reader = Stoppable {
+            file,
+            stop,
+            stopped: false,
+        };
+        let hashed = disk::digest(&mut reader);
+        if reader.stopped {
+            return Err(Error::Stopped);
+        }
+        let found = match hashed {
+            Ok((sha256, length)) => judge(pack, sha256, length),
+            Err(error) => unreadable(&error),
+        };
+        // What was touched while it was read is sound if its digest is, but not from then on.
+        let is_still = fs::metadata(&path).is_ok_and(|facts| Look::of(&facts) == look);
+        if found == PackHealth::Sound && is_still && clock.is_some_and(|c| look.is_settled(c)) {
+            self.memory.remember(pack, look);
+            *learned = true;
+        }
+        Ok(found)
+    }
+
+    /// Remembers new packs in their place, whose digests were taken while they were written, and
+    /// forgets those that are gone.
+    ///
+    /// What can't be remembered is hashed by the next run. To spare it that, a clock of which the
+    /// tick has not passed yet is waited for, but no longer than a fine one takes.
+    pub(super) fn remember_packs(&mut self, packs: &[Pack]) {
+        let host_dir = self.host_dir();
+        self.memory
+            .keep(|name| layout::pack_file(&host_dir, name).exists());
+        for pack in packs {
+            let path = layout::pack_file(&host_dir, &pack.name);
+            for _ in 0..TICKS_WAITED_MAX {
+                let clock = self.file_clock();
+                let look = fs::metadata(&path).ok().map(|facts| Look::of(&facts));
+                let (Some(clock), Some(look)) = (clock, look) else {
+                    break;
+                };
+                if look.is_settled(clock) {
+                    if look.size_bytes() == pack.stored_bytes {
+                        self.memory.remember(pack, look);
+                    }
+                    break;
+                }
+                thread::sleep(TICK);
+            }
+        }
+        self.keep_memory();
+    }
+}
+
+impl Incoming {
+    /// As [`HostLock::pack_health`].
+    ///
+    /// # Errors
+    ///
+    /// As [`HostLock::pack_health`].
+    pub fn pack_health(
+        &mut self,
+        packs: &[Pack],
+        stop: &dyn Fn() -> bool,
+    ) -> Result<BTreeMap<PackName, PackHealth>, Error> {
+        self.lock.pack_health(packs, stop)
+    }
+
+    /// As [`HostLock::link_bytes_per_second`].
+    #[must_use]
+    pub fn link_bytes_per_second(&self) -> Option<u64> {
+        self.lock.link_bytes_per_second()
+    }
+
+    /// As [`HostLock::remember_link_speed`].
+    pub fn remember_link_speed(&mut self, bytes_per_second: u64) {
+        self.lock.remember_link_speed(bytes_per_second);
+    }
+
+    /// Digest and length of every needed pack: told by the caller, sealed before, or hashed now.
+    pub(super) fn pack_facts(
+        &self,
+        needed: &BTreeSet<&PackName>,
+        told: &[Pack],
+    ) -> Result<Vec<Pack>, Error> {
+        let mut older: BTreeMap<&PackName, Pack> = told
+            .iter()
+            .filter(|pack| pack.name.stamp != self.stamp)
+            .map(|pack| (&pack.name, pack.clone()))
+            .collect();
+        let is_unknown =
+            |name: &&&PackName| name.stamp != self.stamp && !older.contains_key(**name);
+        let mut unknown: BTreeSet<&PackName> = needed.iter().filter(is_unknown).copied().collect();
+        if !unknown.is_empty() {
+            let store = Store::at(self.lock.store.clone());
+            for earlier in store.history(&self.lock.host)?.flatten() {
+                for pack in &earlier.checkpoint().packs {
+                    if let Some(name) = unknown.take(&pack.name) {
+                        older.insert(name, pack.clone());
+                    }
+                }
+                if unknown.is_empty() {
+                    break;
+                }
+            }
+        }
+        needed
+            .iter()
+            .map(|name| match older.remove(name) {
+                _ if name.stamp == self.stamp => self.new_pack(name, told),
+                Some(pack) => self.older_pack(pack),
+                None => Err(self.contradiction(format!("no earlier checkpoint names {name}"))),
+            })
+            .collect()
+    }
+
+    fn new_pack(&self, name: &PackName, told: &[Pack]) -> Result<Pack, Error> {
+        let path = self.pack_path(&name.source);
+        let length = fs::metadata(&path).map_err(Error::io("read", &path))?.len();
+        match told.iter().find(|pack| pack.name == *name) {
+            Some(pack) if pack.stored_bytes == length => Ok(pack.clone()),
+            Some(pack) => Err(self.contradiction(format!(
+                "{name} has {length} bytes, its writer counted {}",
+                pack.stored_bytes
+            ))),
+            None => {
+                let file = File::open(&path).map_err(Error::io("open", &path))?;
+                let (sha256, stored_bytes) =
+                    disk::digest(file).map_err(Error::io("read", &path))?;
+                Ok(Pack {
+                    name: name.clone(),
+                    sha256,
+                    stored_bytes,
+                })
+            }
+        }
+    }
+
+    /// The pack, if a file of its length is there: nothing is sealed that can't be whole.
+    fn older_pack(&self, pack: Pack) -> Result<Pack, Error> {
+        let path = layout::pack_file(&self.lock.host_dir(), &pack.name);
+        match fs::metadata(&path) {
+            Ok(facts) if facts.len() == pack.stored_bytes => Ok(pack),
+            Ok(facts) => Err(self.contradiction(format!(
+                "{} has {} bytes, {} were sealed",
+                pack.name,
+                facts.len(),
+                pack.stored_bytes
+            ))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Err(self.contradiction(format!("{} is missing", pack.name)))
+            }
+            Err(error) => Err(Error::io("read", &path)(error)),
+        }
+    }
+}
+
+/// What is found, held against what was sealed.
+fn judge(pack: &Pack, sha256: Sha256, length: u64) -> PackHealth {
+    match entries::difference(pack.sha256, pack.stored_bytes, sha256, length) {
+        None => PackHealth::Sound,
+        Some(problem) => PackHealth::Damaged { problem },
+    }
+}
+
+/// A file whose reading can be given up.
+struct Stoppable<'a> {
+    file: File,
+    stop: &'a dyn Fn() -> bool,
+    stopped: bool,
+}
+
+impl Read for Stoppable<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if (self.stop)() {
+            self.stopped = true;
+            return Err(io::Error::other("stopped"));
+        }
+        self.file.read(buffer)
+    }
+}

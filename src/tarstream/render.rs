@@ -1,0 +1,126 @@
+//! A member without content, written anew: for what an archive tells in a way that can't be kept.
+
+use crate::tarstream::{Head, Kind};
+
+/// The largest number that the octal field of an owner holds.
+const OWNER_MAX: u64 = 0o7_777_777;
+
+impl Head {
+    /// The header blocks of this member; none for files, hard links and directories, and for names that
+    /// no extended header takes.
+    ///
+    /// Names and times are told in an extended header, whatever their length, and so are large numbers.
+    #[must_use]
+    pub fn to_blocks(&self) -> Option<Vec<u8>> {
+        let mut header = tar::Header::new_ustar();
+        let mut link: Option<&[u8]> = None;
+        match &self.kind {
+            Kind::File { .. } | Kind::HardLink { .. } | Kind::Directory => return None,
+            Kind::Symlink { target } => {
+                header.set_entry_type(tar::EntryType::Symlink);
+                link = Some(target);
+            }
+            Kind::Fifo => header.set_entry_type(tar::EntryType::Fifo),
+            Kind::CharDevice { major, minor } => {
+                header.set_entry_type(tar::EntryType::Char);
+                header.set_device_major(*major).ok()?;
+                header.set_device_minor(*minor).ok()?;
+            }
+            Kind::BlockDevice { major, minor } => {
+                header.set_entry_type(tar::EntryType::Block);
+                header.set_device_major(*major).ok()?;
+                header.set_device_minor(*minor).ok()?;
+            }
+        }
+        header.set_mode(self.mode);
+        header.set_uid(self.owner.uid.min(OWNER_MAX));
+        header.set_gid(self.owner.gid.min(OWNER_MAX));
+        header.set_mtime(u64::try_from(self.mtime.seconds).unwrap_or(0));
+        header.set_size(0);
+        // Enough for a tar that knows no extended headers to show something.
+        let short = &mut header.as_old_mut().name;
+        let name = self.path.member();
+        let length = name.len().min(short.len());
+        short[..length].copy_from_slice(&name[..length]);
+        header.set_cksum();
+
+        let (mtime, uid, gid) = (
+            self.mtime.to_string(),
+            self.owner.uid.to_string(),
+            self.owner.gid.to_string(),
+        );
+        let mut records = vec![("path", name), ("mtime", mtime.as_bytes())];
+        records.extend(link.map(|target| ("linkpath", target)));
+        records.extend([("uid", uid.as_bytes()), ("gid", gid.as_bytes())]);
+        records.extend([
+            ("uname", self.owner.user.as_bytes()),
+            ("gname", self.owner.group.as_bytes()),
+        ]);
+        let mut archive = tar::Builder::new(Vec::new());
+        archive.append_pax_extensions(records).ok()?;
+        archive.append(&header, std::io::empty()).ok()?;
+        Some(archive.get_ref().clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::{FileTime, Owner};
+    use crate::name::RemotePath;
+    use crate::tarstream::{Event, Member, MemberStream};
+
+    #[test]
+    fn what_is_written_anew_reads_back() {
+        let kinds = [
+            Kind::Symlink {
+                target: b"\xff there\nand back".to_vec(),
+            },
+            Kind::Fifo,
+            Kind::CharDevice { major: 1, minor: 3 },
+            Kind::BlockDevice { major: 8, minor: 1 },
+        ];
+        for kind in kinds {
+            let head = Head {
+                path: RemotePath::from_bytes(format!("/{}\n\u{7f}", "long/".repeat(60) + "x"))
+                    .expect("a path"),
+                kind,
+                mode: 0o1777,
+                owner: Owner {
+                    uid: 3_000_000,
+                    gid: 33,
+                    user: "asterisk".to_owned(),
+                    group: String::new(),
+                },
+                mtime: FileTime::parse("-1.25").expect("a time"),
+                stored_bytes: 0,
+            };
+            let blocks = head.to_blocks().expect("no file");
+            let archive = [blocks, vec![0; 1024]].concat();
+            let mut stream = MemberStream::new(archive.as_slice());
+            assert!(matches!(stream.next(), Ok(Event::Begin { .. })));
+            let expected = Member { head, sha256: None };
+            match stream.next() {
+                Ok(Event::End(member)) => assert_eq!(member, expected),
+                other => assert!(matches!(other, Ok(Event::End(_))), "{other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn files_and_directories_are_not_written_anew() {
+        let head = |kind| Head {
+            path: "/a".parse().expect("a path"),
+            kind,
+            mode: 0,
+            owner: Owner::default(),
+            mtime: FileTime {
+                seconds: 0,
+                nanoseconds: 0,
+            },
+            stored_bytes: 0,
+        };
+        assert_eq!(head(Kind::Directory).to_blocks(), None);
+        assert_eq!(head(Kind::File { size_bytes: 0 }).to_blocks(), None);
+    }
+}
