@@ -26,7 +26,7 @@ impl Network {
     /// [`ssh::Error`], up to and including authentication.
     pub(super) async fn reach(&self, host: &Host) -> Result<(ReadSession, String), ssh::Error> {
         let endpoint = self.connector.endpoint(&self.inventory, host).await?;
-        let session = self.connector.connect_to(&endpoint, host.limits).await?;
+        let session = self.connector.connect_to(&endpoint, host).await?;
         Ok((session, format!("{}:{}", endpoint.address, endpoint.port)))
     }
 }

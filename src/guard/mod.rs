@@ -11,4 +11,4 @@ mod shell;
 
 pub use judgement::{Decision, Judgement, Operation, Protection, Rule, judge, protection};
 pub use permit::{Refusal, WritePermit, permit};
-pub use read_command::{Prune, ReadCommand, Rendered, Sudo, TarFlavour};
+pub use read_command::{Pace, Prune, ReadCommand, Rendered, Sudo, TarFlavour};

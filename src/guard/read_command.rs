@@ -5,7 +5,9 @@
 //! commands writes, creates a temporary file or starts anything that outlives it. What a user wrote
 //! in the inventory appears only as quoted operands (paths, name patterns), never as an option.
 
+use super::judgement::protection;
 use super::shell::quote;
+use crate::inventory::Host;
 use crate::name::RemotePath;
 
 /// One thing that fleet says to a host for reading.
@@ -60,6 +62,28 @@ pub enum TarFlavour {
     Bsd,
 }
 
+/// How much of a host a command may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// As much as any other.
+    Full,
+    /// What others leave over: lowest priority for processor and disk, where the host has the tools.
+    /// Not idle: a busy host would then never answer.
+    Gentle,
+}
+
+impl Pace {
+    /// Protected hosts are there for others.
+    #[must_use]
+    pub fn on(host: &Host) -> Self {
+        if protection(host).is_empty() {
+            Self::Full
+        } else {
+            Self::Gentle
+        }
+    }
+}
+
 /// How a command comes by the rights that it needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sudo {
@@ -96,13 +120,20 @@ impl ReadCommand {
     /// The command as it goes over the wire. `nonce` is a word that no host can know beforehand, and
     /// `input_bytes` is the length of what follows on its standard input.
     #[must_use]
-    pub fn render(&self, nonce: &str, sudo: Sudo, input_bytes: u64) -> Rendered {
+    pub fn render(&self, nonce: &str, sudo: Sudo, pace: Pace, input_bytes: u64) -> Rendered {
         let opening = format!("{nonce} begin");
         let closing = format!("\n{nonce} end ");
         let mut script = b"LC_ALL=C; export LC_ALL; ".to_vec();
         script.extend_from_slice(b"printf '%s\\n' ");
         script.extend(quote(opening.as_bytes()));
         script.extend_from_slice(b"; ");
+        script.extend_from_slice(match pace {
+            Pace::Full => b"",
+            // The shell steps back itself, and whatever it starts with it.
+            Pace::Gentle => {
+                b"{ renice -n 19 -p $$; ionice -c 2 -n 7 -p $$; } </dev/null >/dev/null 2>&1; "
+            }
+        });
         // The closing line makes the other side end the input, and that ends the whole group: by then
         // the shell that tells the exit status must be past being ended.
         let mut closes = b"s=$?; trap '' TERM; printf '\\n%s end %s\\n' ".to_vec();

@@ -19,6 +19,7 @@ use super::options::Options;
 use super::prompts::Prompts;
 use super::resolve::{Endpoint, Hop, SshConfig};
 use super::session::{ReadSession, Shared};
+use crate::guard::Pace;
 use crate::inventory::{Host, Inventory, Limits};
 
 /// Attempts to connect when the refusals are quick.
@@ -113,24 +114,21 @@ impl Connector {
     /// Dropping the future leaves nothing behind.
     pub async fn connect(&self, inventory: &Inventory, host: &Host) -> Result<ReadSession, Error> {
         let endpoint = self.endpoint(inventory, host).await?;
-        self.connect_to(&endpoint, host.limits).await
+        self.connect_to(&endpoint, host).await
     }
 
-    /// Connects to where `endpoint` says.
+    /// Connects to `host` where `endpoint` says.
     ///
     /// # Errors
     ///
     /// As [`Connector::connect`].
-    pub async fn connect_to(
-        &self,
-        endpoint: &Endpoint,
-        limits: Limits,
-    ) -> Result<ReadSession, Error> {
-        let connection = self.open(endpoint, limits).await?;
+    pub async fn connect_to(&self, endpoint: &Endpoint, host: &Host) -> Result<ReadSession, Error> {
+        let connection = self.open(endpoint, host.limits).await?;
         Ok(ReadSession::new(
             connection,
             Shared {
                 prompts: Arc::clone(&self.prompts),
+                pace: Pace::on(host),
             },
         ))
     }

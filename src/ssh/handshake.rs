@@ -12,15 +12,13 @@ use tokio::net::TcpStream;
 
 use super::connector::{Connection, Connector};
 use super::error::{Cause, Error, ForwardRefusal};
+use super::greeting::{greet, window_bytes};
 use super::known_hosts::{KnownHosts, Verdict, fingerprint};
 use super::link::{Callbacks, Handle, Link, Trust};
 use super::refusal::{HostKeyProblem, HostKeyRefusal};
 use super::resolve::{Endpoint, Hop};
 use super::transport::{CommandStream, Cuttable, HopStream, Stream};
 use crate::inventory::Limits;
-
-/// Bytes that a channel may have on the way; less starves networks with a long round trip.
-const WINDOW_BYTES: u32 = 6 << 20;
 
 impl Connector {
     /// TCP, or what stands for it, then banner and key exchange, all within one limit.
@@ -41,8 +39,17 @@ impl Connector {
                 link: Arc::clone(link),
                 trust,
             };
-            let config = Arc::new(self.client_config(preferred));
-            russh::client::connect_stream(config, stream, callbacks)
+            let mut config = self.client_config(preferred);
+            let (stream, round_trip) = greet(stream, &config.client_id)
+                .await
+                .map_err(|error| Failed::Ssh(error.into()))?;
+            config.window_size = window_bytes(round_trip, through.is_some());
+            tracing::debug!(
+                host = endpoint.name,
+                ?round_trip,
+                window_bytes = config.window_size
+            );
+            russh::client::connect_stream(Arc::new(config), stream, callbacks)
                 .await
                 .map_err(Failed::Ssh)
         };
@@ -143,7 +150,6 @@ impl Connector {
 
     fn client_config(&self, preferred: Preferred) -> Config {
         Config {
-            window_size: WINDOW_BYTES,
             maximum_packet_size: 65_535,
             channel_buffer_size: 32,
             nodelay: true,

@@ -14,6 +14,7 @@ mod connector;
 mod drive;
 mod error;
 mod frame;
+mod greeting;
 mod handshake;
 pub mod known_hosts;
 mod link;

@@ -14,7 +14,7 @@ use super::options::{Question, Secret};
 use super::prompts::{Prompts, TRIES_MAX};
 use super::running::{Exit, Running};
 use super::stderr::Stderr;
-use crate::guard::{ReadCommand, Sudo};
+use crate::guard::{Pace, ReadCommand, Sudo};
 
 /// A refused session is asked for again this often: sshd frees places late.
 const OPENS_MAX: u32 = 20;
@@ -51,6 +51,7 @@ pub struct ReadSession {
 /// What a session has from its connector.
 pub(super) struct Shared {
     pub(super) prompts: Arc<Prompts>,
+    pub(super) pace: Pace,
 }
 
 impl std::fmt::Debug for ReadSession {
@@ -291,7 +292,7 @@ impl ReadSession {
         input: Input,
     ) -> Result<Running, Error> {
         let connection = &self.connection;
-        let rendered = command.render(&nonce(), sudo, input.length_bytes());
+        let rendered = command.render(&nonce(), sudo, self.shared.pace, input.length_bytes());
         let place = Arc::clone(&connection.sessions)
             .acquire_owned()
             .await

@@ -5,10 +5,11 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use fleet::fault::{ExitClass, Fault as _};
+use fleet::inventory::{Access, Host, Place};
 use fleet::ssh::{Error, Input};
 
 use super::{fetch, fetch_plain, list, probe, scan, session};
-use crate::support::sshd::{Sshd, eventually};
+use crate::support::sshd::{Sshd, eventually, inventory};
 
 /// A file that no tar takes for sparse.
 fn big_file(folder: &Path, bytes: u64) -> PathBuf {
@@ -529,5 +530,43 @@ async fn an_output_without_its_last_line_is_cut() -> Result<(), Error> {
         error.to_string(),
         "the output of web is cut: its last line is missing (exit status 0)"
     );
+    Ok(())
+}
+
+/// The priority of a process, 19 the lowest.
+fn niceness(pid: u32) -> Option<i32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, fields) = stat.rsplit_once(") ")?;
+    fields.split(' ').nth(16)?.parse().ok()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_protected_host_gives_what_others_leave_over() -> Result<(), Error> {
+    let Some(sshd) = Sshd::builder().start() else {
+        return Ok(());
+    };
+    let file = big_file(sshd.folder(), 64 << 20);
+    for (access, nice) in [(Access::Writable, 0), (Access::ReadOnly, 19)] {
+        let host = Host {
+            access: Some((access, Place::default())),
+            ..sshd.host("web")
+        };
+        let session = super::connector(&sshd)
+            .connect(&inventory(vec![host.clone()]), &host)
+            .await?;
+        let mut running = session
+            .run(&fetch_plain(), false, list(&[&file], 0))
+            .await?;
+        // Nobody reads on, so that it is still there to be looked at.
+        assert!(running.next().await.is_some_and(|chunk| chunk.is_ok()));
+        let tar = sshd
+            .descendants()
+            .into_iter()
+            .find(|(_, line)| line.starts_with("tar "));
+        assert_eq!(tar.and_then(|(pid, _)| niceness(pid)), Some(nice));
+        running.stop().await;
+        drop(session);
+        sshd.wait_until_idle();
+    }
     Ok(())
 }

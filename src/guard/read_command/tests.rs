@@ -21,7 +21,7 @@ fn answer(shell: &str, command: &ReadCommand, input: &[u8]) -> Answer {
 
 /// The same where the tools are looked for in `path`.
 fn answer_with(path: &OsStr, shell: &str, command: &ReadCommand, input: &[u8]) -> Answer {
-    let rendered = command.render("nonce", Sudo::No, input.len() as u64);
+    let rendered = command.render("nonce", Sudo::No, Pace::Full, input.len() as u64);
     let mut child = Command::new(shell)
         .env("PATH", path)
         .arg("-c")
@@ -259,7 +259,8 @@ fn sudo_stands_before_the_tool_or_around_the_script() {
     let command = ReadCommand::FetchWhole {
         roots: vec!["/srv/a b".parse().expect("a path")],
     };
-    let line = |sudo| String::from_utf8(command.render("nonce", sudo, 0).line).expect("text");
+    let line =
+        |sudo| String::from_utf8(command.render("nonce", sudo, Pace::Full, 0).line).expect("text");
     let text = line(Sudo::NonInteractive);
     assert!(text.contains("sudo -n -- tar -c -f - -C / -- "), "{text}");
     assert!(!line(Sudo::No).contains("sudo"));
@@ -272,7 +273,8 @@ fn what_tells_the_exit_status_cannot_be_ended_by_the_end_of_the_input() {
         tar: TarFlavour::Gnu,
     };
     for command in [fetch, ReadCommand::Probe { ask_sudo: false }] {
-        let line = String::from_utf8(command.render("nonce", Sudo::No, 0).line).expect("text");
+        let line =
+            String::from_utf8(command.render("nonce", Sudo::No, Pace::Full, 0).line).expect("text");
         let unquoted = line.replace(['\'', '\\'], "");
         let (before, after) = unquoted
             .split_once("s=$?; trap  TERM; printf n%s end %sn nonce")
@@ -304,4 +306,50 @@ fn digests_come_for_what_can_be_read_and_for_nothing_else() {
     }
     let nothing = answer("sh", &ReadCommand::Digest, b"");
     assert_eq!((nothing.body, nothing.status), (Vec::new(), Some(0)));
+}
+
+#[test]
+fn a_gentle_command_steps_back_before_it_begins() {
+    let command = ReadCommand::Scan {
+        roots: vec!["/srv".parse().expect("a path")],
+        prune: Vec::new(),
+        one_file_system: false,
+    };
+    let line =
+        |pace| String::from_utf8(command.render("nonce", Sudo::No, pace, 0).line).expect("text");
+    let gentle = line(Pace::Gentle);
+    let step = "{ renice -n 19 -p $$; ionice -c 2 -n 7 -p $$; } </dev/null >/dev/null 2>&1; ";
+    assert_eq!(gentle.replacen(step, "", 1), line(Pace::Full));
+    let opening = gentle.find("nonce begin").expect("the opening line");
+    assert!(opening < gentle.find(step).expect("it steps back"));
+    assert!(gentle.find(step) < gentle.find("exec 3<&0"), "{gentle}");
+}
+
+#[test]
+fn a_host_without_the_tools_to_step_back_answers_all_the_same() {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::write(folder.path().join("a"), "x").expect("a file");
+    let bin = folder.path().join("bin");
+    fs::create_dir(&bin).expect("a directory");
+    for tool in ["sh", "find", "cat", "date"] {
+        let paths = std::env::var_os("PATH").expect("a path");
+        let real = std::env::split_paths(&paths)
+            .map(|path| path.join(tool))
+            .find(|path| path.exists())
+            .expect("the tool");
+        std::os::unix::fs::symlink(real, bin.join(tool)).expect("a link");
+    }
+    let rendered =
+        scan_of(&folder.path().join("a"), Vec::new()).render("nonce", Sudo::No, Pace::Gentle, 0);
+    let output = Command::new("/bin/sh")
+        .arg("-c")
+        .arg(std::ffi::OsStr::from_bytes(&rendered.line))
+        .env("PATH", &bin)
+        .stdin(Stdio::null())
+        .output()
+        .expect("a shell");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    let answer = unframe(&rendered, &output.stdout, output.status.code());
+    assert_eq!(answer.status, Some(0));
+    assert_eq!(names(&answer.body, folder.path()), ["/a"]);
 }
