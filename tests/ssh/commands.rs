@@ -71,7 +71,7 @@ async fn a_session_that_writes_takes_the_permit_of_its_host() -> Result<(), Erro
         return Ok(());
     };
     let (web, db) = (sshd.host("web"), sshd.host("db"));
-    let inventory = crate::support::sshd::inventory(vec![web.clone(), db.clone()]);
+    let inventory = inventory(vec![web.clone(), db.clone()]);
     let connector = super::connector(&sshd);
     let for_web = || permit(&inventory, &web, Operation::Restore).expect("writable");
     let error = WriteSession::open(for_web(), &connector, &inventory, &db)

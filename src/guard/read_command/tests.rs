@@ -343,7 +343,7 @@ fn a_host_without_the_tools_to_step_back_answers_all_the_same() {
         scan_of(&folder.path().join("a"), Vec::new()).render("nonce", Sudo::No, Pace::Gentle, 0);
     let output = Command::new("/bin/sh")
         .arg("-c")
-        .arg(std::ffi::OsStr::from_bytes(&rendered.line))
+        .arg(OsStr::from_bytes(&rendered.line))
         .env("PATH", &bin)
         .stdin(Stdio::null())
         .output()
