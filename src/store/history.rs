@@ -44,8 +44,8 @@ pub struct Moment {
 /// What a part was last known to have at the path.
 #[derive(Debug, Default)]
 struct Known {
-    /// The newest checkpoint whose part did not fail.
-    checkpoint: Option<SealedCheckpoint>,
+    /// The newest checkpoint whose part did not fail, as its place in the list.
+    checkpoint: Option<usize>,
     sight: Sight,
 }
 
@@ -77,7 +77,8 @@ impl Sight {
 }
 
 impl Store {
-    /// When `path`, or anything beneath it, changed on `host`.
+    /// When `path`, or anything beneath it, changed on `host`. Entries files are read on as many
+    /// threads as the machine has.
     ///
     /// Damaged checkpoints are told beside the others and hide none of them.
     ///
@@ -85,16 +86,32 @@ impl Store {
     ///
     /// [`Error::Io`] if the store can't be read.
     pub fn history(&self, host: &HostName, path: &RemotePath) -> Result<History, Error> {
-        let mut history = History::default();
-        let mut known: BTreeMap<SourceName, Known> = BTreeMap::new();
+        let mut opened = Vec::new();
         for id in self.ids(host)? {
-            let looked = self
-                .open_checkpoint(&id)
-                .and_then(|sealed| look(&sealed, path, &mut known, &mut history.moments));
-            match looked {
-                Ok(()) => {}
+            match self.open_checkpoint(&id) {
                 // It was removed since its folder was listed.
                 Err(Error::UnknownCheckpoint { .. } | Error::UnknownHost { .. }) => {}
+                sealed => opened.push((id, sealed)),
+            }
+        }
+        let (ids, opened): (Vec<_>, Vec<_>) = opened.into_iter().unzip();
+        let sealed: Vec<Option<&SealedCheckpoint>> =
+            opened.iter().map(|sealed| sealed.as_ref().ok()).collect();
+        let mut walk = Walk {
+            path,
+            ahead: read_ahead(&sealed, path),
+            sealed: &sealed,
+            known: BTreeMap::new(),
+            moments: Vec::new(),
+        };
+        let walked: Vec<Result<(), Error>> = (0..sealed.len()).map(|at| walk.look(at)).collect();
+        let mut history = History {
+            moments: walk.moments,
+            damaged: Vec::new(),
+        };
+        for ((id, opened), walked) in ids.into_iter().zip(opened).zip(walked) {
+            match opened.map(|_| ()).and(walked) {
+                Ok(()) => {}
                 Err(error @ (Error::Damaged { .. } | Error::Newer { .. })) => {
                     history.damaged.push(DamagedCheckpoint { id, error });
                 }
@@ -105,57 +122,159 @@ impl Store {
     }
 }
 
-/// Adds what changed in one checkpoint to `moments`.
-fn look(
-    sealed: &SealedCheckpoint,
-    path: &RemotePath,
-    known: &mut BTreeMap<SourceName, Known>,
-    moments: &mut Vec<Moment>,
-) -> Result<(), Error> {
-    for part in &sealed.checkpoint().parts {
-        let known = known.entry(part.name.clone()).or_default();
-        let is_failed = part.state == PartState::Failed;
-        let is_same = |before: &SealedCheckpoint| sealed.has_same_entries(before, &part.name);
-        if known.checkpoint.as_ref().is_some_and(is_same) {
-            continue;
-        }
-        let now = sight(sealed, &part.name, path)?;
-        let is_tree = known.sight.is_tree() || now.is_tree();
-        if is_failed && (is_tree || now == Sight::Nothing) {
-            continue;
-        }
-        let mut beneath = BTreeMap::new();
-        if is_tree {
-            let before = known.checkpoint.as_ref();
-            for change in PartChanges::between(before, sealed, &part.name, Some(path))? {
-                let change = change?;
-                if change.path() != path {
-                    *beneath.entry(change.kind()).or_default() += 1;
-                }
+/// Changes beneath a path, by kind.
+type Counts = BTreeMap<ChangeKind, u64>;
+
+/// What one part of one checkpoint shows.
+#[derive(Debug)]
+struct Look {
+    sight: Sight,
+    /// What changed beneath the path since the checkpoint at that place, where it was counted.
+    beneath: Option<(Option<usize>, Counts)>,
+}
+
+/// One look that will most likely be wanted.
+struct Job<'c> {
+    old: Option<(usize, &'c SealedCheckpoint)>,
+    new: (usize, &'c SealedCheckpoint),
+    part: &'c SourceName,
+    found: Option<Result<Look, Error>>,
+}
+
+impl Job<'_> {
+    fn run(&self, path: &RemotePath) -> Result<Look, Error> {
+        let sight = sight(self.new.1, self.part, path)?;
+        let beneath = if sight.is_tree() {
+            let counts = count_beneath(self.old.map(|(_, old)| old), self.new.1, self.part, path)?;
+            Some((self.old.map(|(at, _)| at), counts))
+        } else {
+            None
+        };
+        Ok(Look { sight, beneath })
+    }
+}
+
+type Ahead = BTreeMap<(usize, SourceName), Result<Look, Error>>;
+
+/// Looks at every part whose entries are not those of the checkpoint before, on all processors. The
+/// walk decides what is wanted of it, and looks itself where something is missing.
+fn read_ahead(sealed: &[Option<&SealedCheckpoint>], path: &RemotePath) -> Ahead {
+    let mut before: BTreeMap<&SourceName, (usize, &SealedCheckpoint)> = BTreeMap::new();
+    let mut jobs = Vec::new();
+    for (at, sealed) in sealed.iter().enumerate() {
+        let Some(sealed) = sealed else { continue };
+        for part in &sealed.checkpoint().parts {
+            let old = before.get(&part.name).copied();
+            if old.is_some_and(|(_, old)| sealed.has_same_entries(old, &part.name)) {
+                continue;
+            }
+            jobs.push(Job {
+                old,
+                new: (at, sealed),
+                part: &part.name,
+                found: None,
+            });
+            if part.state != PartState::Failed {
+                before.insert(&part.name, (at, sealed));
             }
         }
-        let change = Change::between(known.sight.entry(), now.entry());
-        let kind = match (&change, &known.sight, &now) {
-            (Some(change), _, _) => Some(change.kind()),
-            (None, Sight::Nothing, Sight::Above) => Some(ChangeKind::Added),
-            (None, Sight::Above, Sight::Nothing) => Some(ChangeKind::Removed),
-            (None, _, _) if !beneath.is_empty() => Some(ChangeKind::Modified),
-            (None, _, _) => None,
+    }
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let share = jobs.len().div_ceil(threads).max(1);
+    std::thread::scope(|scope| {
+        for jobs in jobs.chunks_mut(share) {
+            scope.spawn(|| {
+                for job in jobs {
+                    job.found = Some(job.run(path));
+                }
+            });
+        }
+    });
+    let found = jobs.into_iter();
+    found
+        .filter_map(|job| Some(((job.new.0, job.part.clone()), job.found?)))
+        .collect()
+}
+
+/// The walk from the oldest checkpoint to the newest.
+struct Walk<'c> {
+    path: &'c RemotePath,
+    sealed: &'c [Option<&'c SealedCheckpoint>],
+    ahead: Ahead,
+    known: BTreeMap<SourceName, Known>,
+    moments: Vec<Moment>,
+}
+
+impl Walk<'_> {
+    /// Adds what changed in the checkpoint at that place.
+    fn look(&mut self, at: usize) -> Result<(), Error> {
+        let Some(sealed) = self.sealed[at] else {
+            return Ok(());
         };
-        moments.extend(kind.map(|kind| Moment {
-            checkpoint: sealed.id().clone(),
-            description: sealed.checkpoint().description.clone(),
-            part: part.name.clone(),
-            kind,
-            change,
-            beneath,
-        }));
-        known.sight = now;
-        if !is_failed {
-            known.checkpoint = Some(sealed.clone());
+        for part in &sealed.checkpoint().parts {
+            let known = self.known.entry(part.name.clone()).or_default();
+            let is_failed = part.state == PartState::Failed;
+            let before = known.checkpoint.and_then(|before| self.sealed[before]);
+            if before.is_some_and(|before| sealed.has_same_entries(before, &part.name)) {
+                continue;
+            }
+            let look = match self.ahead.remove(&(at, part.name.clone())) {
+                Some(look) => look?,
+                None => Look {
+                    sight: sight(sealed, &part.name, self.path)?,
+                    beneath: None,
+                },
+            };
+            let now = look.sight;
+            let is_tree = known.sight.is_tree() || now.is_tree();
+            if is_failed && (is_tree || now == Sight::Nothing) {
+                continue;
+            }
+            let beneath = match look.beneath {
+                _ if !is_tree => Counts::new(),
+                Some((since, counts)) if since == known.checkpoint => counts,
+                Some(_) | None => count_beneath(before, sealed, &part.name, self.path)?,
+            };
+            let change = Change::between(known.sight.entry(), now.entry());
+            let kind = match (&change, &known.sight, &now) {
+                (Some(change), _, _) => Some(change.kind()),
+                (None, Sight::Nothing, Sight::Above) => Some(ChangeKind::Added),
+                (None, Sight::Above, Sight::Nothing) => Some(ChangeKind::Removed),
+                (None, _, _) if !beneath.is_empty() => Some(ChangeKind::Modified),
+                (None, _, _) => None,
+            };
+            self.moments.extend(kind.map(|kind| Moment {
+                checkpoint: sealed.id().clone(),
+                description: sealed.checkpoint().description.clone(),
+                part: part.name.clone(),
+                kind,
+                change,
+                beneath,
+            }));
+            known.sight = now;
+            if !is_failed {
+                known.checkpoint = Some(at);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How many entries beneath `path` changed.
+fn count_beneath(
+    old: Option<&SealedCheckpoint>,
+    new: &SealedCheckpoint,
+    part: &SourceName,
+    path: &RemotePath,
+) -> Result<Counts, Error> {
+    let mut counts = Counts::new();
+    for change in PartChanges::between(old, new, part, Some(path))? {
+        let change = change?;
+        if change.path() != path {
+            *counts.entry(change.kind()).or_default() += 1;
         }
     }
-    Ok(())
+    Ok(counts)
 }
 
 /// What `part` has at `path`.
