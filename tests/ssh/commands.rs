@@ -261,7 +261,7 @@ async fn the_time_in_which_the_consumer_was_slow_is_no_stall() -> Result<(), Err
     let file = big_file(sshd.folder(), 64 << 20);
     let mut host = sshd.host("web");
     host.limits.stall_timeout = std::time::Duration::from_millis(300);
-    let inventory = crate::support::sshd::inventory(vec![host.clone()]);
+    let inventory = inventory(vec![host.clone()]);
     let session = super::connector(&sshd).connect(&inventory, &host).await?;
     let mut running = session
         .run(&fetch_plain(), false, list(&[&file], 0))
