@@ -9,10 +9,11 @@
 //! | 5 | [`engine`] | many hosts: fan-out, limits, stop levels |
 //! | 4 | [`checkpoint`], [`health`] | one host: scan → fetch → seal; what a host can do |
 //! | 3 | [`ssh`], [`source`], [`store`] | the outside world |
-//! | 2 | [`guard`], [`tarstream`], [`event`] | rules, formats and what can happen: pure, synchronous |
+//! | 2 | [`guard`], [`tarstream`], [`event`], [`change`] | rules, formats and what can happen: pure, synchronous |
 //! | 1 | [`inventory`], [`manifest`] | facts: plain data |
 //! | 0 | [`name`], [`digest`], [`fault`] | words |
 
+pub mod change;
 pub mod checkpoint;
 pub mod cli;
 pub mod digest;

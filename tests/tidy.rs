@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The floor of every module; a module imports only from floors below its own.
-const FLOORS: [(&str, u8); 18] = [
+const FLOORS: [(&str, u8); 19] = [
     ("cli", 8),
     ("report", 6),
     ("engine", 5),
@@ -17,6 +17,7 @@ const FLOORS: [(&str, u8); 18] = [
     ("guard", 2),
     ("tarstream", 2),
     ("event", 2),
+    ("change", 2),
     ("inventory", 1),
     ("manifest", 1),
     ("name", 0),

@@ -83,7 +83,7 @@ impl History {
             .map(|name| (name.clone(), Known::default()))
             .collect();
         let mut may_reuse = !full;
-        for sealed in store.history(lock.host())? {
+        for sealed in store.newest_first(lock.host())? {
             match sealed {
                 Ok(sealed) => {
                     let sealed = Arc::new(sealed);

@@ -234,6 +234,7 @@ struct Capture<'a> {
 impl Capture<'_> {
     /// What every source came to, and what the host said about itself.
     async fn run(self) -> Result<(Probe, Vec<Outcome>), Error> {
+        self.warn(None, &self.history.warnings);
         let sources = self.order.sources(self.host);
         // What is scanned is fetched while other sources are still being scanned: a `find` that hangs
         // on one of them (a dead mount) then stalls the connection only when all others have arrived.
@@ -261,6 +262,7 @@ impl Capture<'_> {
                     part: source.name.clone(),
                 });
                 let outcome = self.part(source, scanned, &probe, &mut lost).await?;
+                self.warn(Some(&source.name), &outcome.part.warnings);
                 (self.sink)(Event::PartEnded {
                     host: self.host.name.clone(),
                     part: Box::new(outcome.part.clone()),
@@ -281,6 +283,16 @@ impl Capture<'_> {
             });
         }
         Ok((probe, outcomes))
+    }
+
+    fn warn(&self, part: Option<&SourceName>, warnings: &[String]) {
+        for message in warnings {
+            (self.sink)(Event::Warned {
+                host: self.host.name.clone(),
+                part: part.cloned(),
+                message: message.clone(),
+            });
+        }
     }
 
     /// Scans a source, unless the operator wants to stop first.

@@ -10,7 +10,8 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
 use super::{
-    cat, checkpoint, completions, doctor, export, guard, hosts, init, ls, man, show, trust, verify,
+    cat, checkpoint, completions, diff, doctor, export, guard, hosts, init, log, ls, man, show,
+    trust, verify,
 };
 use crate::report::{Color, Console, Talk};
 
@@ -123,6 +124,8 @@ pub(super) enum Verb {
     Checkpoint(checkpoint::Args),
     Ls(ls::Args),
     Show(show::Args),
+    Diff(diff::Args),
+    Log(log::Args),
     Cat(cat::Args),
     Verify(verify::Args),
     Export(export::Args),
@@ -151,6 +154,8 @@ impl Verb {
             | Self::Doctor(_)
             | Self::Ls(_)
             | Self::Show(_)
+            | Self::Diff(_)
+            | Self::Log(_)
             | Self::Cat(_)
             | Self::Verify(_)
             | Self::Guard(_)

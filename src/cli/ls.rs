@@ -3,16 +3,13 @@
 use anstyle::{AnsiColor, Style};
 use jiff::Timestamp;
 
-use super::Status;
-use super::error::Stop;
 use super::setup::Setup;
-use crate::engine::{Selection, Selector};
+use super::{Status, stored};
+use crate::engine::Selector;
 use crate::fault::ExitClass;
-use crate::inventory::Inventory;
 use crate::manifest::{Checkpoint, State};
-use crate::name::{CheckpointRef, HostName, Which};
 use crate::report::{Problem, Table, ago, json, size};
-use crate::store::{self, Listing, Store};
+use crate::store::{self, Listing};
 
 /// List checkpoints by host, oldest first
 #[derive(Debug, clap::Args)]
@@ -28,9 +25,9 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, setup: &Setup) -> Status {
-    let (listings, empty) = match open(setup)? {
+    let (listings, empty) = match stored::open(setup)? {
         Some((store, inventory)) => {
-            let (hosts, empty) = meant(args, setup, &store, inventory)?;
+            let (hosts, empty) = stored::meant(&args.hosts, setup, &store, inventory)?;
             let listings = hosts
                 .iter()
                 .map(|host| store.checkpoints(host))
@@ -77,75 +74,6 @@ pub(super) fn run(args: &Args, setup: &Setup) -> Status {
         }
     }
     Ok((!damaged.is_empty()).then_some(ExitClass::Mismatch))
-}
-
-/// The store, if there is one. Where the inventory says the store is, it need not be yet.
-fn open(setup: &Setup) -> Result<Option<(Store, Option<Inventory>)>, Stop> {
-    if let Some(dir) = &setup.global.store {
-        return Ok(Some((Store::open(dir)?, None)));
-    }
-    let inventory = setup.inventory()?;
-    match Store::open(&setup.store_dir(&inventory)?) {
-        Ok(store) => Ok(Some((store, Some(inventory)))),
-        Err(store::Error::NoStore { .. }) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// The hosts to list, and those of the inventory that were named and have nothing yet. Hosts that
-/// left the inventory are still listed by name.
-fn meant(
-    args: &Args,
-    setup: &Setup,
-    store: &Store,
-    inventory: Option<Inventory>,
-) -> Result<(Vec<HostName>, Vec<HostName>), Stop> {
-    let stored = store.hosts()?;
-    if args.hosts.is_empty() {
-        return Ok((stored, Vec::new()));
-    }
-    let mut inventory = inventory;
-    let mut wanted: Vec<HostName> = Vec::new();
-    let mut empty = Vec::new();
-    for selector in &args.hosts {
-        match selector {
-            Selector::Host(host) if stored.contains(host) => wanted.push(host.clone()),
-            Selector::Host(host) => {
-                // Without an inventory, or when it does not know the host either, the store tells
-                // which hosts there are.
-                let known = match &inventory {
-                    Some(inventory) => inventory.host(host).is_some(),
-                    None => setup.inventory().is_ok_and(|i| i.host(host).is_some()),
-                };
-                if !known {
-                    store.resolve(&CheckpointRef {
-                        host: host.clone(),
-                        which: Which::Back(0),
-                    })?;
-                }
-                empty.push(host.clone());
-            }
-            Selector::Group(_) => {
-                let inventory = match inventory.take() {
-                    Some(read) => inventory.insert(read),
-                    None => inventory.insert(setup.inventory()?),
-                };
-                let selection = Selection {
-                    include: vec![selector.clone()],
-                    ..Selection::default()
-                };
-                let of_group = selection.of(inventory)?.into_iter();
-                wanted.extend(
-                    of_group
-                        .map(|host| host.name.clone())
-                        .filter(|name| stored.contains(name)),
-                );
-            }
-        }
-    }
-    wanted.sort();
-    wanted.dedup();
-    Ok((wanted, empty))
 }
 
 fn table<'a>(checkpoints: impl Iterator<Item = &'a Checkpoint>, now: Timestamp) -> Option<Table> {

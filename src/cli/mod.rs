@@ -8,18 +8,21 @@ mod ask;
 mod cat;
 mod checkpoint;
 mod completions;
+mod diff;
 mod doctor;
 mod error;
 mod export;
 mod guard;
 mod hosts;
 mod init;
+mod log;
 mod ls;
 mod man;
 mod select;
 mod setup;
 mod show;
 mod stop;
+mod stored;
 mod trust;
 mod usage;
 mod verify;
@@ -77,6 +80,8 @@ fn dispatch(verb: Verb, setup: &Setup) -> Status {
         Verb::Checkpoint(args) => checkpoint::run(&args, setup),
         Verb::Ls(args) => ls::run(&args, setup),
         Verb::Show(args) => show::run(&args, setup),
+        Verb::Diff(args) => diff::run(&args, setup),
+        Verb::Log(args) => log::run(&args, setup),
         Verb::Cat(args) => cat::run(&args, setup),
         Verb::Verify(args) => verify::run(&args, setup),
         Verb::Export(args) => export::run(&args, setup),

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use etcetera::BaseStrategy;
+use jiff::Timestamp;
 use tracing_subscriber::EnvFilter;
 
 use super::args::Global;
@@ -124,6 +125,7 @@ impl Setup {
             network: self.network(inventory, reporter),
             store,
             wait: self.global.wait,
+            clock: Arc::new(Timestamp::now),
         }))
     }
 }

@@ -10,7 +10,7 @@ use crate::fault::ExitClass;
 use crate::report::{Console, Problem};
 
 /// Verbs that are settled and not built yet, and what helps until then.
-const LATER: [(&str, &str); 12] = [
+const LATER: [(&str, &str); 11] = [
     (
         "restore",
         "`fleet export CHECKPOINT -o DIR/` takes the files out.",
@@ -19,7 +19,6 @@ const LATER: [(&str, &str); 12] = [
         "rollback",
         "`fleet export CHECKPOINT -o DIR/` takes the files out.",
     ),
-    ("diff", "Export both checkpoints and compare the folders."),
     ("pin", "Nothing is ever removed from the store by itself."),
     ("prune", "Nothing is ever removed from the store by itself."),
     ("run", "Type the steps one by one."),
@@ -141,7 +140,7 @@ fn expected(arguments: &[OsString]) -> Answer {
         .find_map(|word| match word {
             "checkpoint" => Some(Answer::Events),
             "init" | "trust" | "export" => Some(Answer::Summary),
-            "ls" | "show" | "cat" | "verify" | "hosts" | "doctor" | "guard" => {
+            "ls" | "show" | "diff" | "log" | "cat" | "verify" | "hosts" | "doctor" | "guard" => {
                 Some(Answer::Document)
             }
             _ => None,

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
@@ -370,7 +369,7 @@ async fn begin(
     let (incoming, history) = tokio::task::spawn_blocking(move || {
         let stop = || watch.strong_count() == 0;
         let history = History::read(&shared.store, &mut lock, &sources, full, &stop)?;
-        Ok::<_, store::Error>((lock.begin(Timestamp::now())?, history))
+        Ok::<_, store::Error>((lock.begin((shared.clock)())?, history))
     })
     .await
     .expect("reading the store does not panic")?;

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::inventory::{Host, Inventory};
 use crate::name::HostName;
 use crate::ssh::{self, Connector, ReadSession};
@@ -29,6 +31,10 @@ impl Network {
     }
 }
 
+/// Tells the time that checkpoints are named after; a long history is made in minutes with one that
+/// leaps.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
 /// The hosts, and the place for what is captured of them.
 pub struct House {
     /// The hosts, and the way to each of them.
@@ -37,6 +43,8 @@ pub struct House {
     pub store: Store,
     /// How long to wait for a locked host; none: not at all.
     pub wait: Option<Duration>,
+    /// What checkpoints are named after.
+    pub clock: Clock,
 }
 
 impl House {

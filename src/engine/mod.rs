@@ -8,6 +8,6 @@ mod house;
 mod interrupt;
 mod selection;
 
-pub use house::{House, Network};
+pub use house::{Clock, House, Network};
 pub use interrupt::{Interrupt, StopLevel};
 pub use selection::{Selection, SelectionError, Selector, host};

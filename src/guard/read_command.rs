@@ -18,10 +18,9 @@ pub enum ReadCommand {
         /// Also asks whether sudo works without a password.
         ask_sudo: bool,
     },
-    /// Lists everything beneath the roots. First comes a record of its own, `gnu CLOCK` or `plain CLOCK`,
-    /// ended by NUL: whether `find` knows `-printf`, and the seconds of the host's clock as the scan
-    /// begins. Then, with `-printf`, one record an entry, see [`Self::SCAN_FORMAT`]; else just the paths,
-    /// each ended by NUL.
+    /// Lists everything beneath the roots. Where `find` knows `-printf`, the first record is `gnu CLOCK`,
+    /// the seconds of the host's clock as the scan begins, ended by NUL, and one record an entry follows,
+    /// see [`Self::SCAN_FORMAT`]. Else it is `/`, and just the paths follow, each ended by NUL.
     Scan {
         /// The directories.
         roots: Vec<RemotePath>,
@@ -280,14 +279,19 @@ p free_kib "$(df -Pk / 2>/dev/null | { read -r a; read -r a b c d e; printf %s "
 }
 
 fn scan(prefix: &[u8], roots: &[RemotePath], prune: &[Prune], one_file_system: bool) -> Vec<u8> {
-    let mut script = b"cd /; s=0; if find / -maxdepth 0 -printf '' >/dev/null 2>&1; then f=gnu; \
+    let mut script = b"cd /; s=0; if find / -maxdepth 0 -printf '' >/dev/null 2>&1; then \
         set -- \\( \\( -type f -o -type d \\) -not -readable -printf '!' , \
         -type d -not -executable -printf '!' , -printf "
         .to_vec();
     script.extend(quote(ReadCommand::SCAN_FORMAT.as_bytes()));
+    // With the rights of the scan itself: a sudo that refuses says so before anything is answered.
+    script.extend_from_slice(b" \\); ");
+    script.extend_from_slice(prefix);
     script.extend_from_slice(
-        b" \\); else f=plain; set -- -print0; fi; printf '%s %s\\000' $f \"$(date +%s.%N)\"; ",
+        b"find / -maxdepth 0 -printf \"gnu $(date +%s.%N)\\\\0\"; else set -- -print0; ",
     );
+    script.extend_from_slice(prefix);
+    script.extend_from_slice(b"find / -maxdepth 0 -print0; fi || exit; ");
     for root in roots {
         script.extend_from_slice(prefix);
         // A root that is a symbolic link is reported as one, not followed.

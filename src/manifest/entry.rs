@@ -46,6 +46,20 @@ impl Entry {
             | EntryKind::BlockDevice { .. } => None,
         }
     }
+
+    /// The digest of a regular file's content, for every name of it; none for other kinds.
+    #[must_use]
+    pub fn file_sha256(&self) -> Option<Sha256> {
+        match &self.kind {
+            EntryKind::File { sha256, .. } | EntryKind::HardLink { sha256, .. } => Some(*sha256),
+            EntryKind::Directory
+            | EntryKind::Symlink { .. }
+            | EntryKind::Fifo
+            | EntryKind::Socket
+            | EntryKind::CharDevice { .. }
+            | EntryKind::BlockDevice { .. } => None,
+        }
+    }
 }
 
 /// The kinds of file-system objects.

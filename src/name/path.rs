@@ -36,6 +36,21 @@ impl RemotePath {
         }
     }
 
+    /// The path that a person means by `text`: an absolute one, or `fleet-captures/SOURCE/FILE`.
+    ///
+    /// # Errors
+    ///
+    /// [`ParsePathError`] if nothing can have that path.
+    pub fn named(text: &[u8]) -> Result<Self, ParsePathError> {
+        if !text.starts_with(b"/") {
+            return Self::from_member(text);
+        }
+        match std::str::from_utf8(text) {
+            Ok(text) => text.parse(),
+            Err(_) => Self::from_bytes(text),
+        }
+    }
+
     /// The path of an archive member: `member` has no leading `/`, and may end with one `/`.
     ///
     /// # Errors

@@ -115,6 +115,13 @@ impl Console {
         )
     }
 
+    /// Whether the answer is read by a person, or is to have colours: else its bytes go on as they
+    /// are.
+    #[must_use]
+    pub fn is_shown(&self) -> bool {
+        io::stdout().is_terminal() || self.color == Color::Always
+    }
+
     /// Writes one JSON document, indented, to standard output.
     ///
     /// # Errors

@@ -4,17 +4,24 @@
 //! what is piped on is never mixed with remarks. Text that came from a host is escaped before it is
 //! shown. Nothing here decides what is done.
 
+mod changed;
 mod console;
 pub mod json;
 mod lines;
+mod patch;
 mod problem;
 mod progress;
 mod reporter;
 mod table;
 mod units;
 
+pub use changed::{
+    Difference, counts, details as change_details, differences, line as change_line,
+    style as change_style,
+};
 pub use console::{Color, Console, Talk, WriteError};
+pub use patch::shown as shown_patch;
 pub use problem::Problem;
 pub use reporter::{Reporter, Style};
 pub use table::Table;
-pub use units::{ago, count, duration, size};
+pub use units::{ago, count, duration, file_time, size};

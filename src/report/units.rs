@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::manifest::FileTime;
+
 const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
 
 /// `26.1 MiB`; bytes below 1 KiB as `980 B`.
@@ -50,6 +52,16 @@ pub fn ago(then: Timestamp, now: Timestamp) -> String {
     }
 }
 
+/// `2026-11-21T10:15:00Z`, with a fraction if there is one; seconds since 1970 for what no calendar
+/// has.
+#[must_use]
+pub fn file_time(time: FileTime) -> String {
+    i32::try_from(time.nanoseconds)
+        .ok()
+        .and_then(|nanoseconds| Timestamp::new(time.seconds, nanoseconds).ok())
+        .map_or_else(|| time.to_string(), |time| time.to_string())
+}
+
 /// `1 file`, `980 files`.
 #[must_use]
 pub fn count(number: u64, one: &str) -> String {
@@ -76,6 +88,19 @@ mod tests {
             (u64::MAX, "16.0 EiB"),
         ] {
             assert_eq!(size(bytes), text, "{bytes}");
+        }
+    }
+
+    #[test]
+    fn file_times_are_dates_where_calendars_have_them() {
+        for (text, shown) in [
+            ("1795256100", "2026-11-21T10:15:00Z"),
+            ("1795256100.500000000", "2026-11-21T10:15:00.5Z"),
+            ("-1.500000000", "1969-12-31T23:59:58.5Z"),
+            ("9000000000000", "9000000000000"),
+        ] {
+            let time = FileTime::parse(text).expect("a time");
+            assert_eq!(file_time(time), shown);
         }
     }
 

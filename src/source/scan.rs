@@ -152,17 +152,19 @@ impl Parser {
 }
 
 fn read_opening(record: &[u8]) -> Result<Opening, Error> {
-    let (kind, clock) = match record.iter().position(|&b| b == b' ') {
-        Some(at) => (&record[..at], &record[at + 1..]),
-        None => (record, &b""[..]),
-    };
-    let has_facts = match kind {
-        b"gnu" => true,
-        b"plain" => false,
-        _ => return Err(unreadable(record)),
-    };
-    let clock = std::str::from_utf8(clock).ok().and_then(FileTime::parse);
-    Ok(Opening { has_facts, clock })
+    if record == b"/" {
+        return Ok(Opening {
+            has_facts: false,
+            clock: None,
+        });
+    }
+    let clock = record
+        .strip_prefix(b"gnu ")
+        .ok_or_else(|| unreadable(record))?;
+    Ok(Opening {
+        has_facts: true,
+        clock: std::str::from_utf8(clock).ok().and_then(FileTime::parse),
+    })
 }
 
 type Fields<'a> = (&'a [u8], Option<&'a [u8]>);
@@ -245,11 +247,7 @@ mod tests {
     use super::*;
 
     fn parse(bytes: &[u8], piece: usize, gnu: bool) -> Result<Vec<Found>, Error> {
-        let opening: &[u8] = if gnu {
-            b"gnu 1700000000.5\0"
-        } else {
-            b"plain 1700000000.N\0"
-        };
+        let opening: &[u8] = if gnu { b"gnu 1700000000.5\0" } else { b"/\0" };
         let mut parser = Parser::new();
         let mut found = Vec::new();
         for piece in [opening, bytes].concat().chunks(piece) {
@@ -273,8 +271,10 @@ mod tests {
         assert!(matches!(read(b""), Err(Error::Cut)));
         assert!(matches!(read(b"gnu 17"), Err(Error::Cut)));
         assert!(matches!(read(b"f 644 0\0"), Err(Error::Record { .. })));
-        let silent = read(b"plain \0").expect("an opening");
-        assert_eq!((silent.has_facts, silent.clock), (false, None));
+        let silent = read(b"gnu 17.N\0").expect("an opening");
+        assert_eq!((silent.has_facts, silent.clock), (true, None));
+        let plain = read(b"/\0").expect("an opening");
+        assert_eq!((plain.has_facts, plain.clock), (false, None));
     }
 
     const TWO: &[u8] = b"f 4755 1000 33 5 1700000000.1234567890 -1.5000000000 12 2049 2 /a b\n\0\0\

@@ -11,7 +11,7 @@ use super::{Error, SealedCheckpoint, layout};
 use crate::digest::{Hasher, Sha256};
 use crate::fault;
 use crate::manifest::{Entry, EntryKind, PackName, Piece};
-use crate::name::{CheckpointId, RemotePath, escape};
+use crate::name::{CheckpointId, RemotePath, SourceName, escape};
 
 /// The packs of one checkpoint, each opened when it is first needed.
 #[derive(Debug, Default)]
@@ -45,15 +45,7 @@ impl SealedCheckpoint {
     ///
     /// [`Error::NoEntry`] if no entry can have that path.
     pub fn path_of(&self, text: &[u8]) -> Result<RemotePath, Error> {
-        let parsed = if text.starts_with(b"/") {
-            match std::str::from_utf8(text) {
-                Ok(text) => text.parse(),
-                Err(_) => RemotePath::from_bytes(text),
-            }
-        } else {
-            RemotePath::from_member(text)
-        };
-        parsed.map_err(|_| Error::NoEntry {
+        RemotePath::named(text).map_err(|_| Error::NoEntry {
             checkpoint: self.id().clone(),
             path: escape(text),
         })
@@ -66,13 +58,29 @@ impl SealedCheckpoint {
     /// [`Error::NoEntry`], [`Error::NotAFile`]; [`Error::Content`] and [`Error::Damaged`] if it is
     /// not what was sealed: nothing was written then.
     pub fn write_content(&self, path: &RemotePath, output: &mut dyn Write) -> Result<u64, Error> {
-        let (part, mut entry) = self.find(path)?;
-        if let EntryKind::HardLink { target, .. } = &entry.kind {
-            entry = self
-                .find_in(&part, target)?
-                .ok_or_else(|| content_error(self.id(), path, "its first name is missing"))?;
-        }
-        self.write_entry(&entry, output)
+        let (part, entry) = self.find(path)?;
+        self.write_entry_of(&part, &entry, output)
+    }
+
+    /// Writes the content of a regular file's `entry` of `part`, under any of its names, as
+    /// [`SealedCheckpoint::write_content`] does.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn write_entry_of(
+        &self,
+        part: &SourceName,
+        entry: &Entry,
+        output: &mut dyn Write,
+    ) -> Result<u64, Error> {
+        let EntryKind::HardLink { target, .. } = &entry.kind else {
+            return self.write_entry(entry, output);
+        };
+        let first = self
+            .find_in(part, target)?
+            .ok_or_else(|| content_error(self.id(), &entry.path, "its first name is missing"))?;
+        self.write_entry(&first, output)
     }
 
     /// Writes the content of a regular file's `entry`, as [`SealedCheckpoint::write_content`] does.

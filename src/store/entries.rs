@@ -6,10 +6,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Seek, Write};
+use std::io::Write;
 use std::path::PathBuf;
 
 use super::disk::{self, Hashing};
+use super::lines::Lines;
 use super::record::checkpoint::{EntriesFacts, FileFacts};
 use super::record::entry::EntryRecord;
 use super::{Error, layout};
@@ -18,8 +19,6 @@ use crate::manifest::{Entry, PackName, Totals};
 use crate::name::{RemotePath, SourceName};
 
 const LEVEL: i32 = 3;
-/// Longer than any line: a path has at most a few KiB, and is in it three times.
-const LINE_MAX_BYTES: u64 = 16 * 1024 * 1024;
 /// Distinct endings that are counted apart.
 const ENDINGS_MAX: usize = 256;
 /// The count of all further endings.
@@ -194,69 +193,42 @@ fn ending(name: &[u8]) -> String {
 }
 
 /// The entries of one part in path order. Ends after the first error.
+#[derive(Debug)]
 pub struct Entries {
-    shown: String,
-    lines: BufReader<zstd::Decoder<'static, BufReader<File>>>,
+    lines: Lines,
     line: Vec<u8>,
-    left: u64,
+    from: Option<RemotePath>,
     done: bool,
-}
-
-impl fmt::Debug for Entries {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Entries")
-            .field("file", &self.shown)
-            .field("left", &self.left)
-            .finish_non_exhaustive()
-    }
 }
 
 impl Entries {
     /// Opens the file at `path`, which messages call `shown`, after comparing it with `facts`.
     pub(super) fn open(
         path: &std::path::Path,
-        shown: String,
+        shown: &str,
         facts: &EntriesFacts,
     ) -> Result<Self, Error> {
-        let mut file = open_stored(path, &shown)?;
-        let (sha256, stored_bytes) = disk::digest(&file).map_err(Error::io("read", path))?;
-        check(&shown, facts.file, sha256, stored_bytes)?;
-        file.rewind().map_err(Error::io("read", path))?;
-        let decoder = zstd::Decoder::new(file).map_err(Error::io("read", path))?;
         Ok(Self {
-            shown,
-            lines: BufReader::new(decoder),
+            lines: Lines::open(path, shown, facts)?,
             line: Vec::new(),
-            left: facts.records,
+            from: None,
             done: false,
         })
     }
 
+    /// Leaves out what comes before `path`, without parsing it.
+    #[must_use]
+    pub fn starting_at(mut self, path: &RemotePath) -> Self {
+        self.from = Some(path.clone());
+        self
+    }
+
     fn read(&mut self) -> Result<Option<Entry>, Error> {
-        let damaged = |shown: &str, problem: String| Error::damaged(shown, problem);
-        self.line.clear();
-        let length = (&mut self.lines)
-            .take(LINE_MAX_BYTES)
-            .read_until(b'\n', &mut self.line)
-            .map_err(|e| damaged(&self.shown, e.to_string()))?;
-        if length == 0 {
-            return if self.left == 0 {
-                Ok(None)
-            } else {
-                Err(damaged(
-                    &self.shown,
-                    format!("it ends {} entries early", self.left),
-                ))
-            };
-        }
-        self.left = self
-            .left
-            .checked_sub(1)
-            .ok_or_else(|| damaged(&self.shown, "it has more entries than were sealed".into()))?;
-        let record: EntryRecord =
-            serde_json::from_slice(&self.line).map_err(|e| damaged(&self.shown, e.to_string()))?;
-        let entry = Entry::try_from(record).map_err(|e| damaged(&self.shown, e.to_string()))?;
-        Ok(Some(entry))
+        let found = match self.from.take() {
+            Some(path) => self.lines.read_from(&path, &mut self.line)?,
+            None => self.lines.read(&mut self.line)?,
+        };
+        found.then(|| self.lines.entry(&self.line)).transpose()
     }
 }
 

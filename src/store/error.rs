@@ -135,6 +135,14 @@ pub enum Error {
         /// The checkpoint.
         checkpoint: CheckpointId,
     },
+    /// No checkpoint that was looked at has, or had, anything of that path.
+    #[error("{path} is in no checkpoint of {}", list(hosts))]
+    NoHistory {
+        /// The path.
+        path: String,
+        /// The hosts that were looked at.
+        hosts: Vec<HostName>,
+    },
     /// The entry is there and has no content to show.
     #[error("{path} in {checkpoint} is {what}")]
     NotAFile {
@@ -297,7 +305,7 @@ impl Fault for Error {
             Self::NoPart { checkpoint, .. } => Some(format!(
                 "`fleet show {checkpoint}` lists its parts and how they came out."
             )),
-            Self::NoEntry { .. } => Some(
+            Self::NoEntry { .. } | Self::NoHistory { .. } => Some(
                 "Give the absolute path on the host, or `fleet-captures/SOURCE/FILE`.".to_owned(),
             ),
             Self::Removed { checkpoint } => Some(format!(
@@ -355,6 +363,7 @@ impl Fault for Error {
             | Self::NoPart { .. }
             | Self::NoEntry { .. }
             | Self::Removed { .. }
+            | Self::NoHistory { .. }
             | Self::NotAFile { .. }
             | Self::TargetExists { .. }
             | Self::TargetNotEmpty { .. }

@@ -311,6 +311,23 @@ mod tests {
     }
 
     #[test]
+    fn a_write_cut_short_costs_what_may_be_forgotten_alone() {
+        let store = tempfile::tempdir().expect("a folder");
+        let stamp: Stamp = "20261121T101500Z".parse().expect("a stamp");
+        let mut held = acquire(&store, None, &|| false).expect("the first");
+        held.give_out(stamp).expect("written");
+        held.remember_link_speed(7);
+        drop(held);
+        let path = store.path().join("dev-vm/.lock");
+        let mut text = std::fs::read(&path).expect("a lock file");
+        text.truncate(text.len() - 3);
+        std::fs::write(&path, text).expect("cut");
+        let held = acquire(&store, None, &|| false).expect("the second");
+        assert_eq!(held.last_stamp, Some(stamp));
+        assert_eq!(held.link_bytes_per_second(), None);
+    }
+
+    #[test]
     fn holders_read_like_this() {
         let holder = Holder {
             pid: Some(7),

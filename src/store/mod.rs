@@ -3,6 +3,7 @@
 //! What is sealed never changes and is trusted only after its digest was compared; what is not
 //! sealed is invisible. Readers take no lock and change nothing. Nothing here talks to a host.
 
+mod compare;
 mod content;
 mod disk;
 mod entries;
@@ -13,9 +14,11 @@ mod history;
 mod incoming;
 mod layout;
 mod leftovers;
+mod lines;
 mod lock;
 mod manifest_text;
 mod memory;
+mod newest;
 mod open;
 pub mod pack;
 mod packs;
@@ -26,13 +29,15 @@ mod sums;
 pub mod tiers;
 mod verify;
 
+pub use compare::{PartChanges, PartPair};
 pub use entries::{Entries, EntriesWriter, WrittenEntries};
 pub use error::Error;
 pub use export::{ArchiveFormat, Destination, Exported};
 pub use find::{DamagedCheckpoint, Listing};
-pub use history::History;
+pub use history::{History, Moment};
 pub use incoming::{Facts, Incoming, Note, PartFacts, SealStep};
 pub use lock::{Holder, HostLock};
+pub use newest::NewestFirst;
 pub use open::Store;
 pub use packs::PackHealth;
 pub use remove::{RemoveStep, Removed};

@@ -105,12 +105,11 @@ impl Store {
     /// [`Error::UnknownCheckpoint`] if there is none of that name, [`Error::Damaged`] if its record
     /// is not what was sealed, [`Error::Newer`] if a newer fleet sealed it.
     pub fn open_checkpoint(&self, id: &CheckpointId) -> Result<SealedCheckpoint, Error> {
-        let dir = layout::checkpoint_dir(&self.dir, id);
-        if !dir.is_dir() {
-            return Err(self.unknown_checkpoint(id)?);
-        }
         match SealedCheckpoint::open(&self.dir, id) {
-            Err(_) if !dir.is_dir() => Err(self.unknown_checkpoint(id)?),
+            // Asked afterwards, for it may have been removed this moment.
+            Err(_) if !layout::checkpoint_dir(&self.dir, id).is_dir() => {
+                Err(self.unknown_checkpoint(id)?)
+            }
             opened => opened,
         }
     }

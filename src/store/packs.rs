@@ -14,7 +14,7 @@ use super::{Error, HostLock, Incoming, Store, disk, entries, layout};
 use crate::digest::Sha256;
 use crate::manifest::{Pack, PackName};
 
-/// Clocks of file systems mostly tick at least this often; coarser ones are not waited for.
+/// Most file systems' clocks tick within this; coarser ones are not waited for.
 const TICKS_WAITED_MAX: u32 = 25;
 const TICK: Duration = Duration::from_millis(1);
 
@@ -112,9 +112,8 @@ impl HostLock {
             Ok((sha256, length)) => judge(pack, sha256, length),
             Err(error) => unreadable(&error),
         };
-        // What was touched while it was read is sound if its digest is, but not from then on.
-        let is_still = fs::metadata(&path).is_ok_and(|facts| Look::of(&facts) == look);
-        if found == PackHealth::Sound && is_still && clock.is_some_and(|c| look.is_settled(c)) {
+        // The look is the one before reading: what was touched meanwhile has another one by now.
+        if found == PackHealth::Sound && clock.is_some_and(|clock| look.is_settled(clock)) {
             self.memory.remember(pack, look);
             *learned = true;
         }
@@ -130,9 +129,10 @@ impl HostLock {
         let host_dir = self.host_dir();
         self.memory
             .keep(|name| layout::pack_file(&host_dir, name).exists());
+        let mut ticks_left = TICKS_WAITED_MAX;
         for pack in packs {
             let path = layout::pack_file(&host_dir, &pack.name);
-            for _ in 0..TICKS_WAITED_MAX {
+            loop {
                 let clock = self.file_clock();
                 let look = fs::metadata(&path).ok().map(|facts| Look::of(&facts));
                 let (Some(clock), Some(look)) = (clock, look) else {
@@ -144,6 +144,10 @@ impl HostLock {
                     }
                     break;
                 }
+                if ticks_left == 0 {
+                    break;
+                }
+                ticks_left -= 1;
                 thread::sleep(TICK);
             }
         }
@@ -200,7 +204,7 @@ impl Incoming {
         let mut unknown: BTreeSet<&PackName> = needed.iter().filter(is_unknown).copied().collect();
         if !unknown.is_empty() {
             let store = Store::at(self.lock.store.clone());
-            for earlier in store.history(&self.lock.host)?.flatten() {
+            for earlier in store.newest_first(&self.lock.host)?.flatten() {
                 for pack in &earlier.checkpoint().packs {
                     if let Some(name) = unknown.take(&pack.name) {
                         older.insert(name, pack.clone());

@@ -87,9 +87,10 @@ impl HostLock {
         for id in &checkpoints {
             let hidden = layout::removed_dir(&host_dir, id.stamp);
             disk::rename(&layout::checkpoint_dir(&self.store, id), &hidden)?;
-            disk::sync_dir(&host_dir)?;
             watch(RemoveStep::CheckpointHidden);
         }
+        // What comes back after a power cut must find its packs.
+        disk::sync_dir(&host_dir)?;
         let removed = self.sweep(watch)?;
         Ok(Removed {
             checkpoints,
@@ -126,10 +127,10 @@ impl HostLock {
         for name in disk::names(&host_dir)? {
             if name.starts_with(layout::REMOVED_PREFIX) {
                 removed.freed_bytes += disk::remove_counted(&host_dir.join(&name))?;
-                disk::sync_dir(&host_dir)?;
                 watch(RemoveStep::CheckpointRemoved);
             }
         }
+        disk::sync_dir(&host_dir)?;
         self.keep_memory();
         Ok(removed)
     }

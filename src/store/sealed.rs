@@ -7,6 +7,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::entries::{self, Entries};
+use super::lines::Lines;
 use super::record::checkpoint::{EntriesFacts, ReadError, Sealed, VERSION};
 use super::{Error, layout};
 use crate::manifest::{Checkpoint, Entry, PackName, Totals};
@@ -65,9 +66,26 @@ impl SealedCheckpoint {
     /// then.
     pub fn entries(&self, part: &SourceName) -> Result<Entries, Error> {
         let (facts, _) = self.entries_facts(part)?;
-        let shown = layout::shown(self.id(), &layout::entries_file(part));
-        Entries::open(&entries::path_in(&self.dir, part), shown, facts)
+        Entries::open(
+            &entries::path_in(&self.dir, part),
+            &self.entries_shown(part),
+            facts,
+        )
+        .map_err(|e| self.unless_removed(e))
+    }
+
+    /// The lines of `part`; none if it has no entries.
+    pub(super) fn lines(&self, part: &SourceName) -> Result<Option<Lines>, Error> {
+        let path = entries::path_in(&self.dir, part);
+        let facts = self.sealed.entries.get(part);
+        facts
+            .map(|facts| Lines::open(&path, &self.entries_shown(part), facts))
+            .transpose()
             .map_err(|e| self.unless_removed(e))
+    }
+
+    fn entries_shown(&self, part: &SourceName) -> String {
+        layout::shown(self.id(), &layout::entries_file(part))
     }
 
     /// The entry of that path, and the part it belongs to; the first part that has it, by name.
@@ -93,13 +111,8 @@ impl SealedCheckpoint {
         part: &SourceName,
         path: &RemotePath,
     ) -> Result<Option<Entry>, Error> {
-        for entry in self.entries(part)? {
-            let entry = entry?;
-            if entry.path >= *path {
-                return Ok(Some(entry).filter(|entry| entry.path == *path));
-            }
-        }
-        Ok(None)
+        let first = self.entries(part)?.starting_at(path).next().transpose()?;
+        Ok(first.filter(|entry| entry.path == *path))
     }
 
     /// What is missing because the checkpoint was removed meanwhile is no damage. Its folder goes

@@ -7,7 +7,7 @@ use insta::assert_snapshot;
 
 use super::bed::Bed;
 
-const VERBS: [&str; 13] = [
+const VERBS: [&str; 15] = [
     "init",
     "hosts",
     "trust",
@@ -15,6 +15,8 @@ const VERBS: [&str; 13] = [
     "checkpoint",
     "ls",
     "show",
+    "diff",
+    "log",
     "cat",
     "verify",
     "export",

@@ -6,7 +6,7 @@ mod guard;
 mod init;
 mod manuals;
 mod query;
-mod schema;
+pub(crate) mod schema;
 mod terminal;
 mod trust;
 mod usage;

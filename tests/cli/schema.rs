@@ -61,7 +61,7 @@ fn the_validator_finds_flaws() {
 }
 
 /// Where `value` does not fit the schema of `shape`; what the schema does not describe is a flaw too.
-pub(super) fn flaws(shape: &str, value: &Value) -> Vec<String> {
+pub(crate) fn flaws(shape: &str, value: &Value) -> Vec<String> {
     let (_, root) = schemas()
         .into_iter()
         .find(|(name, _)| *name == shape)

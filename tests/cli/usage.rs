@@ -47,8 +47,8 @@ fn verbs_of_later_versions_say_what_helps_until_then() {
     let bed = Bed::new();
     let mut text = String::new();
     for verb in [
-        "restore", "rollback", "diff", "pin", "prune", "run", "resume", "runs", "status",
-        "schedule", "audit", "serve",
+        "restore", "rollback", "pin", "prune", "run", "resume", "runs", "status", "schedule",
+        "audit", "serve",
     ] {
         let ran = bed.fleet(&[verb, "dev-vm@latest", "--to", "new-vm"]);
         assert_eq!(ran.code, Some(2), "{verb}");

@@ -56,10 +56,15 @@ fn a_busybox_host_is_pulled_whole_and_what_is_excluded_is_not_stored() {
     };
     assert_eq!(without_times(&out), without_times(&scene.tree));
     scene.fleet.assert_verified();
+    let again = scene.fleet.checkpoint(&["web"]).exits(0);
+    assert_eq!(again.state(), "complete");
     assert_eq!(
-        scene.fleet.checkpoint(&["web"]).exits(0).state(),
-        "complete"
+        again.checkpoint()["fetched_bytes"],
+        ran.checkpoint()["fetched_bytes"]
     );
+    let said = "its `find` can't tell what has changed, so everything is fetched again";
+    assert!(again.stdout.contains(said), "{}", again.stdout);
+    assert!(!ran.stdout.contains(said), "{}", ran.stdout);
 }
 
 #[test]

@@ -78,7 +78,7 @@ fn ctrl_c_ends_a_pull_and_keeps_only_what_arrived_whole() {
 #[test]
 fn a_run_that_is_killed_while_the_host_is_silent_leaves_nothing_running() {
     let Some(scene) = Scene::with_tools(|folder| {
-        let script = "case \"$*\" in *--version*) echo 'find (GNU findutils) 4.9'; exit 0;; *' -maxdepth 0 '*) exit 0;; esac\n\
+        let script = "case \"$*\" in *--version*) echo 'find (GNU findutils) 4.9'; exit 0;; *' -maxdepth 0 '*) exec /usr/bin/find \"$@\";; esac\n\
             sleep 1000 & sleep 1000; wait";
         program(folder, "find", script);
     }) else {

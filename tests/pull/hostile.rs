@@ -254,7 +254,7 @@ fn what_a_host_says_cannot_steer_the_terminal() {
 fn with_find() -> Option<Scene> {
     let scene = Scene::with_tools(|folder| {
         let script = format!(
-            "case \"$*\" in *--version*) echo 'find (GNU findutils) 4.9'; exit 0;; *' -maxdepth 0 '*) exit 0;; esac\n. '{}/answer'",
+            "case \"$*\" in *--version*) echo 'find (GNU findutils) 4.9'; exit 0;; *' -maxdepth 0 '*) exec /usr/bin/find \"$@\";; esac\n. '{}/answer'",
             folder.display()
         );
         program(folder, "find", &script);

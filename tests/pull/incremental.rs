@@ -383,3 +383,30 @@ fn damaged_records_and_packs_are_never_referred_to() {
     file.set_len(100).expect("cut");
     assert_mended(&scene, "so what it held is fetched again", all);
 }
+
+#[test]
+fn a_run_that_is_killed_leaves_the_last_checkpoint_to_go_on_from() {
+    let Some(scene) = Scene::start() else { return };
+    fill(&scene);
+    let first = pull(&scene);
+    fs::write(scene.tree.join("more"), tree::noise(8 << 20)).expect("a file");
+    let proxy = Proxy::start(
+        scene.sshd.port,
+        Faults {
+            rate: 4 << 20,
+            ..Faults::default()
+        },
+    );
+    scene.describe(scene.behind(&proxy, 30));
+    let mut begun = scene.fleet.begin_checkpoint(&["web"]);
+    begun.wait_for("progress");
+    begun.signal("KILL");
+    assert_eq!(begun.end().exit, None);
+    scene.sshd.wait_until_idle();
+    assert_eq!(scene.fleet.listed().len(), 1);
+    scene.fleet.assert_verified();
+    scene.sources(scene.app());
+    assert_eq!(fetched(&pull(&scene)), 8 << 20);
+    assert_eq!(scene.fleet.listed()[0]["id"], first.id());
+    scene.fleet.assert_verified();
+}

@@ -55,6 +55,13 @@ fn scan(root: &std::path::Path) -> ReadCommand {
     }
 }
 
+/// What a scan answered behind its first record, which says what kind of find it was.
+fn records(stdout: &[u8]) -> &[u8] {
+    let end = stdout.iter().position(|&b| b == 0).expect("an opening");
+    assert!(stdout.starts_with(b"gnu 1"), "{stdout:?}");
+    &stdout[end + 1..]
+}
+
 /// The list that a fetch takes: names without the leading `/`, each ended by `end`.
 fn list(paths: &[&std::path::Path], end: u8) -> Input {
     use std::os::unix::ffi::OsStrExt as _;

@@ -164,7 +164,13 @@ fn a_folder_export_needs_no_root() {
     bed.seal(NOW, &["app"], None);
     give_away(bed.dir.path(), NOBODY);
     let program = bed.dir.path().join("program");
-    fs::copy(std::env::current_exe().expect("this program"), &program).expect("a copy");
+    // By a program of its own: a child that another test starts meanwhile would inherit our open copy,
+    // and what is open for writing can't be run.
+    let copied = Command::new("cp")
+        .arg(std::env::current_exe().expect("this program"))
+        .arg(&program)
+        .status();
+    assert!(copied.expect("cp").success());
     let output = Command::new(program)
         .args(["--exact", "store::export::the_one_that_exports"])
         .env(FOLDER, bed.dir.path())

@@ -1,309 +1,209 @@
-//! Any history of checkpoints, removals and crashes: what is listed is whole, and nothing dangles.
+//! `fleet log`: in which checkpoints a path changed.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-use fleet::manifest::{EntryKind, PartState};
-use fleet::name::Stamp;
-use fleet::store::{Incoming, Level, PackHealth, PartFacts, SealStep};
-use proptest::prelude::*;
+use fleet::manifest::PartState;
+use insta::assert_snapshot;
 
-use super::bed::{Bed, NOW, capture, facts, host, plain_part, source, walk};
+use super::bed::{Bed, NOW, source};
+use super::changes::{Ran, fleet, flip, seal, seal_in_state, set_mode, set_time, write};
 
-const FILES: usize = 4;
-
-/// One run on the host. What is out of reach counts from the start again.
-#[derive(Debug, Clone)]
-enum Run {
-    Seal {
-        how: How,
-        /// Dies when this is done, if that ever happens: begun, written, then the steps of sealing.
-        dies: Option<usize>,
-    },
-    Remove {
-        which: Vec<usize>,
-        /// Dies at the step of that number.
-        dies: Option<usize>,
-    },
+/// A file that is added, changed, touched, removed, and there again; each fifteen minutes.
+fn lived() -> Bed {
+    let bed = Bed::new();
+    let x = bed.tree().join("app/x.conf");
+    let folder = bed.tree().join("app/folder");
+    write(&bed, b"other", b"1\n");
+    seal(&bed, NOW);
+    write(&bed, b"x.conf", b"one\n");
+    write(&bed, b"folder/a", b"1\n");
+    write(&bed, b"folder-not/a", b"1\n");
+    set_time(&folder, 1_700_000_003);
+    seal(&bed, "2026-11-21T10:30:00Z");
+    // Nothing of interest changed.
+    write(&bed, b"other", b"2\n");
+    seal(&bed, "2026-11-21T10:45:00Z");
+    write(&bed, b"x.conf", b"two, longer\n");
+    write(&bed, b"folder/a", b"2\n");
+    write(&bed, b"folder/b", b"1\n");
+    set_time(&folder, 1_700_000_004);
+    seal(&bed, "2026-11-21T11:00:00Z");
+    set_mode(&x, 0o600);
+    set_time(&x, 1_700_000_005);
+    seal(&bed, "2026-11-21T11:15:00Z");
+    fs::remove_file(&x).expect("removed");
+    fs::remove_dir_all(&folder).expect("removed");
+    // The part failed, and what it lacks may be there.
+    seal_in_state(&bed, "2026-11-21T11:30:00Z", "app", PartState::Failed, true);
+    seal_in_state(
+        &bed,
+        "2026-11-21T11:31:00Z",
+        "app",
+        PartState::Failed,
+        false,
+    );
+    seal(&bed, "2026-11-21T11:45:00Z");
+    std::os::unix::fs::symlink("other", &x).expect("a link");
+    set_time(&x, 1_700_000_006);
+    seal(&bed, "2026-11-21T12:00:00Z");
+    bed
 }
 
-#[derive(Debug, Clone)]
-enum How {
-    /// A fresh pack for everything.
-    Whole(u8),
-    /// A fresh pack for these files, everything else lies where an earlier checkpoint has it.
-    Changed {
-        base: usize,
-        files: Vec<(usize, u8)>,
-    },
-    /// Nothing changed since an earlier checkpoint.
-    Shared { base: usize },
+#[test]
+fn a_file_is_followed_through_all_checkpoints() {
+    let bed = lived();
+    let ran = fleet(&bed, &["log", "/app/x.conf"]);
+    assert_snapshot!("log", ran.whole());
+    for arguments in [
+        &["log", "app/x.conf"][..],
+        &["log", "//app/x.conf/", "dev-vm"],
+    ] {
+        assert_eq!(fleet(&bed, arguments).whole(), ran.whole());
+    }
+    let ran = fleet(&bed, &["log", "/app/x.conf", "--json"]);
+    ran.document("log");
+    assert_snapshot!("log_json", ran.whole());
 }
 
-fn runs() -> impl Strategy<Value = Vec<Run>> {
-    let base = 0_usize..8;
-    let how = prop_oneof![
-        any::<u8>().prop_map(How::Whole),
-        (
-            base.clone(),
-            prop::collection::vec((0..FILES, any::<u8>()), 1..FILES)
-        )
-            .prop_map(|(base, files)| How::Changed { base, files }),
-        base.clone().prop_map(|base| How::Shared { base }),
+#[test]
+fn a_directory_counts_what_changed_beneath_it() {
+    let bed = lived();
+    assert_snapshot!("log_folder", fleet(&bed, &["log", "/app/folder"]).whole());
+    let ran = fleet(&bed, &["log", "/app/folder", "--json"]);
+    let document = ran.document("log");
+    assert_eq!(
+        document["log"][1]["beneath"],
+        serde_json::json!({"added": 1, "removed": 0, "type": 0, "modified": 1, "metadata": 0})
+    );
+    // What was captured lies beneath it, and it was not itself.
+    assert_snapshot!("log_root", fleet(&bed, &["log", "/"]).whole());
+}
+
+#[test]
+fn a_path_that_never_was_exits_2() {
+    let bed = lived();
+    let mut text = String::new();
+    for arguments in [
+        &["log", "/app/x"][..],
+        &["log", "../x"],
+        &["log", "/app/x", "dev-wm"],
+    ] {
+        text.push_str(&fleet(&bed, arguments).whole());
+    }
+    assert_snapshot!("log_unknown", text);
+    let ran = fleet(&bed, &["log", "/app/x", "--json"]);
+    assert_eq!(
+        ran.document("log")["error"]["message"],
+        "/app/x is in no checkpoint of `dev-vm`"
+    );
+}
+
+#[test]
+fn a_failed_part_that_has_the_file_tells_of_it() {
+    let bed = Bed::new();
+    write(&bed, b"x", b"one\n");
+    seal(&bed, NOW);
+    write(&bed, b"x", b"two\n");
+    seal_in_state(&bed, "2026-11-21T10:30:00Z", "app", PartState::Failed, true);
+    seal(&bed, "2026-11-21T10:45:00Z");
+    let told = changes_of(&fleet(&bed, &["log", "/app/x", "--json"]));
+    assert_eq!(
+        told,
+        [
+            ("dev-vm@20261121T101500Z".to_owned(), "added".to_owned()),
+            ("dev-vm@20261121T103000Z".to_owned(), "modified".to_owned()),
+        ]
+    );
+}
+
+#[test]
+fn a_checkpoint_that_left_the_part_out_says_nothing() {
+    let bed = Bed::new();
+    write(&bed, b"x", b"one\n");
+    seal(&bed, NOW);
+    seal_in_state(
+        &bed,
+        "2026-11-21T10:30:00Z",
+        "config",
+        PartState::Absent,
+        false,
+    );
+    seal(&bed, "2026-11-21T10:45:00Z");
+    seal_in_state(
+        &bed,
+        "2026-11-21T11:00:00Z",
+        "app",
+        PartState::Absent,
+        false,
+    );
+    let told = changes_of(&fleet(&bed, &["log", "/app/x", "--json"]));
+    assert_eq!(
+        told,
+        [
+            ("dev-vm@20261121T101500Z".to_owned(), "added".to_owned()),
+            ("dev-vm@20261121T110000Z".to_owned(), "removed".to_owned()),
+        ]
+    );
+}
+
+#[test]
+fn names_that_json_escapes_are_found_and_followed() {
+    let bed = Bed::new();
+    let names: [&[u8]; 4] = [
+        b"new\nline",
+        b"quo\"te\\",
+        "größe".as_bytes(),
+        b"bytes-\xff",
     ];
-    let dies = |steps: usize| prop::option::weighted(0.3, 0..steps);
-    let run = prop_oneof![
-        3 => (how, dies(7)).prop_map(|(how, dies)| Run::Seal { how, dies }),
-        2 => (prop::collection::vec(base, 0..4), dies(8))
-            .prop_map(|(which, dies)| Run::Remove { which, dies }),
-    ];
-    prop::collection::vec(run, 1..12)
-}
-
-/// What ended a run at once, as a power cut does: nothing is tidied up, only the lock is free.
-struct Died;
-
-fn unless_it_dies<T>(run: impl FnOnce() -> T) -> Option<T> {
-    match catch_unwind(AssertUnwindSafe(run)) {
-        Ok(done) => Some(done),
-        Err(why) if why.is::<Died>() => None,
-        Err(why) => resume_unwind(why),
+    for name in names {
+        write(&bed, name, b"one\n");
+    }
+    seal(&bed, NOW);
+    for name in names {
+        write(&bed, name, b"two\n");
+    }
+    seal(&bed, "2026-11-21T10:30:00Z");
+    let first = bed.open("dev-vm@20261121T101500Z");
+    for name in names {
+        let path = [b"/app/", name].concat();
+        let path = fleet::name::RemotePath::from_bytes(path).expect("a path");
+        let history = bed.store.history(&super::bed::host(), &path);
+        let moments = history.expect("a history").moments;
+        let kinds: Vec<&str> = moments.iter().map(|moment| moment.kind.as_str()).collect();
+        assert_eq!(kinds, ["added", "modified"], "{path}");
+        let (part, entry) = first.find(&path).expect("an entry");
+        assert_eq!((part, entry.path), (source("app"), path));
     }
 }
 
-type Contents = [u8; FILES];
-
-/// The store, and what it has to hold.
-struct Story {
-    bed: Bed,
-    sealed: BTreeMap<Stamp, Contents>,
+#[test]
+fn a_damaged_checkpoint_hides_no_other_and_exits_6() {
+    let bed = lived();
+    let file = "dev-vm/20261121T110000Z/entries/app.ndjson.zst";
+    flip(&bed.store.dir().join(file));
+    fs::write(
+        bed.store
+            .dir()
+            .join("dev-vm/20261121T111500Z/checkpoint.json"),
+        "{}",
+    )
+    .expect("damaged");
+    let ran = fleet(&bed, &["log", "/app/x.conf", "--json"]);
+    assert_eq!(ran.code, Some(6), "{}", ran.stderr);
+    let document = ran.document("log");
+    assert_eq!(document["damaged"][0]["id"], "dev-vm@20261121T110000Z");
+    assert_eq!(document["damaged"][1]["id"], "dev-vm@20261121T111500Z");
+    let told: Vec<String> = changes_of(&ran).into_iter().map(|(_, kind)| kind).collect();
+    assert_eq!(told, ["added", "removed", "added"]);
 }
 
-impl Story {
-    fn new() -> Self {
-        let bed = Bed::new();
-        fs::create_dir_all(bed.tree().join("app")).expect("a folder");
-        Self {
-            bed,
-            sealed: BTreeMap::new(),
-        }
-    }
-
-    fn stamp(&self, at: usize) -> Option<Stamp> {
-        let count = self.sealed.len();
-        let stamps = self.sealed.keys();
-        stamps.copied().nth(at.checked_rem(count)?)
-    }
-
-    /// Whether it came to its end.
-    fn run(&mut self, run: &Run) -> bool {
-        match run {
-            Run::Seal { how, dies } => self.seal(how, *dies),
-            Run::Remove { which, dies } => self.remove(which, *dies),
-        }
-    }
-
-    fn seal(&mut self, how: &How, dies: Option<usize>) -> bool {
-        let mut visible = None;
-        let done = unless_it_dies(|| {
-            let mut step = 0;
-            let mut done = |sealed: Option<SealStep>, entry: (Stamp, Contents)| {
-                if sealed == Some(SealStep::CheckpointPlaced) {
-                    visible = Some(entry);
-                }
-                if dies == Some(step) {
-                    resume_unwind(Box::new(Died));
-                }
-                step += 1;
-            };
-            let incoming = self.bed.begin(NOW);
-            let stamp = incoming.id().stamp;
-            done(None, (stamp, [0; FILES]));
-            let (contents, part) = self.capture(&incoming, how);
-            done(None, (stamp, contents));
-            incoming
-                .seal_watched(facts(vec![part]), &mut |step| {
-                    done(Some(step), (stamp, contents));
-                })
-                .expect("sealed");
-        });
-        self.sealed.extend(visible);
-        done.is_some()
-    }
-
-    fn capture(
-        &self,
-        incoming: &Incoming,
-        how: &How,
-    ) -> (Contents, (PartFacts, Vec<fleet::manifest::Pack>)) {
-        let base = match how {
-            How::Whole(_) => None,
-            How::Changed { base, .. } | How::Shared { base } => self.stamp(*base),
-        };
-        let Some(base) = base else {
-            let mut contents = [0; FILES];
-            if let How::Whole(content) = how {
-                contents = [*content; FILES];
-            }
-            self.write(&contents);
-            let part = capture(incoming, &self.bed.tree(), "app", &["app"], None);
-            return (contents, part);
-        };
-        let earlier = self.bed.open(&format!("dev-vm@{base}"));
-        let mut contents = self.sealed[&base];
-        if let How::Changed { files, .. } = how {
-            for (file, content) in files {
-                contents[*file] = *content;
-            }
-            self.write(&contents);
-            let names: BTreeSet<String> = files
-                .iter()
-                .map(|(file, _)| format!("app/{file}"))
-                .collect();
-            let names: Vec<&str> = names.iter().map(String::as_str).collect();
-            let part = capture(incoming, &self.bed.tree(), "app", &names, Some(&earlier));
-            return (contents, part);
-        }
-        let entries = incoming.share_entries(&source("app"), &earlier);
-        let part = PartFacts {
-            part: plain_part(&source("app"), PartState::Complete),
-            entries: Some(entries.expect("shared")),
-        };
-        (contents, (part, Vec::new()))
-    }
-
-    fn write(&self, contents: &Contents) {
-        for (file, content) in contents.iter().enumerate() {
-            let path = self.bed.tree().join(format!("app/{file}"));
-            fs::write(path, text(file, *content)).expect("written");
-        }
-    }
-
-    fn remove(&mut self, which: &[usize], dies: Option<usize>) -> bool {
-        let stamps: BTreeSet<Stamp> = which.iter().filter_map(|at| self.stamp(*at)).collect();
-        let mut lock = self
-            .bed
-            .store
-            .lock(&host(), None, &|| false)
-            .expect("the lock");
-        let asked: Vec<Stamp> = stamps.iter().copied().collect();
-        let done = unless_it_dies(move || {
-            let mut step = 0;
-            let removed = lock.remove_watched(&asked, &mut |_| {
-                if dies == Some(step) {
-                    resume_unwind(Box::new(Died));
-                }
-                step += 1;
-            });
-            removed.expect("removed")
-        });
-        // Each that was asked for is gone or there, all others are there.
-        let listing = self.bed.store.checkpoints(&host()).expect("a listing");
-        let left: BTreeSet<Stamp> = listing.checkpoints.iter().map(|c| c.id.stamp).collect();
-        self.sealed
-            .retain(|stamp, _| left.contains(stamp) || !stamps.contains(stamp));
-        if let Some(removed) = &done {
-            assert!(left.is_disjoint(&stamps));
-            assert_eq!(removed.checkpoints.len(), stamps.len());
-            assert_eq!(removed.undecided, []);
-        }
-        done.is_some()
-    }
-
-    /// Everything that is listed is what was sealed, and can be read.
-    fn assert_whole(&self) {
-        let listing = self.bed.store.checkpoints(&host()).expect("a listing");
-        assert!(listing.damaged.is_empty(), "{listing:?}");
-        let listed: Vec<Stamp> = listing.checkpoints.iter().map(|c| c.id.stamp).collect();
-        let expected: Vec<Stamp> = self.sealed.keys().copied().collect();
-        assert_eq!(listed, expected);
-        assert_eq!(self.bed.verify(Level::Full).problems, []);
-        for (stamp, contents) in &self.sealed {
-            let opened = self.bed.open(&format!("dev-vm@{stamp}"));
-            let mut files = 0;
-            for entry in opened.entries(&source("app")).expect("entries") {
-                let entry = entry.expect("an entry");
-                if !matches!(entry.kind, EntryKind::File { .. }) {
-                    continue;
-                }
-                let file: usize = std::str::from_utf8(entry.path.file_name())
-                    .expect("text")
-                    .parse()
-                    .expect("a number");
-                let mut content = Vec::new();
-                opened.write_entry(&entry, &mut content).expect("content");
-                assert_eq!(content, text(file, contents[file]));
-                files += 1;
-            }
-            assert_eq!(files, FILES);
-        }
-    }
-
-    /// Nothing is on the disk that no checkpoint needs, and every pack is known to be sound.
-    fn assert_nothing_dangles(&self) {
-        let dir = self.bed.store.dir().join("dev-vm");
-        let listing = self.bed.store.checkpoints(&host()).expect("a listing");
-        let packs: BTreeMap<_, _> = listing
-            .checkpoints
-            .iter()
-            .flat_map(|c| c.packs.iter().map(|pack| (pack.name.clone(), pack.clone())))
-            .collect();
-        let mut expected: BTreeSet<String> = packs.keys().map(ToString::to_string).collect();
-        expected.extend(packs.keys().map(|name| format!("packs/{}", name.stamp)));
-        expected.extend(self.sealed.keys().map(ToString::to_string));
-        expected.insert(".lock".to_owned());
-        let found: BTreeSet<String> = walk(&dir)
-            .iter()
-            .map(|path| {
-                path.strip_prefix(&dir)
-                    .expect("beneath")
-                    .display()
-                    .to_string()
-            })
-            .filter(|name| name.starts_with("packs/") || !name.contains('/') && name != "packs")
-            .collect();
-        assert_eq!(found, expected);
-        let packs: Vec<_> = packs.into_values().collect();
-        let health = self
-            .bed
-            .store
-            .lock(&host(), None, &|| false)
-            .expect("the lock")
-            .pack_health(&packs, &|| false)
-            .expect("health");
-        assert!(
-            health.values().all(|health| *health == PackHealth::Sound),
-            "{health:?}"
-        );
-    }
-}
-
-fn text(file: usize, content: u8) -> Vec<u8> {
-    format!("{content} ").repeat(1 + 300 * file).into_bytes()
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig {
-        cases: 24,
-        failure_persistence: None,
-        max_shrink_iters: 200,
-        ..ProptestConfig::default()
-    })]
-
-    #[test]
-    fn every_history_leaves_whole_checkpoints_and_nothing_else(runs in runs()) {
-        let mut story = Story::new();
-        for run in &runs {
-            let ended = story.run(run);
-            story.assert_whole();
-            if ended {
-                story.assert_nothing_dangles();
-            }
-        }
-        // Whatever died last, the next run tidies up.
-        story.bed.begin(NOW).abandon().expect("abandoned");
-        story.assert_whole();
-        story.assert_nothing_dangles();
-    }
+/// Checkpoint and kind of change of every line.
+fn changes_of(ran: &Ran) -> Vec<(String, String)> {
+    let document = ran.document("log");
+    let text = |value: &serde_json::Value| value.as_str().expect("text").to_owned();
+    let lines = document["log"].as_array().expect("a list");
+    lines
+        .iter()
+        .map(|line| (text(&line["checkpoint"]), text(&line["change"])))
+        .collect()
 }

@@ -1,10 +1,12 @@
 //! The store from outside: real trees, real tar, real kills.
 
 mod bed;
+mod changes;
 mod crash;
 mod damage;
 mod export;
 mod find;
+mod histories;
 mod history;
 mod packs;
 mod recover;

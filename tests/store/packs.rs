@@ -232,6 +232,43 @@ fn hashing_ends_when_the_operator_asks() {
 }
 
 #[test]
+fn what_is_touched_while_it_is_read_is_read_again() {
+    let (bed, pack, path) = bed();
+    let whole = fs::read(&path).expect("a pack");
+    let mut other = whole.clone();
+    other[whole.len() - 1] ^= 1;
+    let mut lock = lock(&bed.store);
+    let mut health_while = |act: &dyn Fn()| {
+        fs::write(&path, &whole).expect("written");
+        wait_for_a_tick(&path);
+        let asked = std::cell::Cell::new(0);
+        let found = lock.pack_health(std::slice::from_ref(&pack), &|| {
+            asked.set(asked.get() + 1);
+            if asked.get() == 2 {
+                act();
+            }
+            false
+        });
+        (
+            found.expect("health")[&pack.name].clone(),
+            health(&mut lock, &pack),
+        )
+    };
+    let touch = || {
+        let file = fs::File::options().write(true).open(&path);
+        let touched = file.and_then(|file| file.set_modified(SystemTime::UNIX_EPOCH));
+        touched.expect("touched");
+        wait_for_a_tick(&path);
+    };
+    assert_eq!(health_while(&touch), (PackHealth::Sound, SOUND_READ));
+    let digest = damaged("its digest does not match");
+    let change = || fs::write(&path, &other).expect("written");
+    assert_eq!(health_while(&change), (digest.clone(), (digest, true)));
+    // Left alone, it is known from then on.
+    assert_eq!(health_while(&|| ()), (PackHealth::Sound, SOUND_UNREAD));
+}
+
+#[test]
 fn the_speed_of_the_link_is_remembered() {
     let bed = Bed::new();
     assert_eq!(lock(&bed.store).link_bytes_per_second(), None);
@@ -295,13 +332,13 @@ fn older_packs_need_no_record_when_the_caller_names_them() {
 fn history_goes_backwards_and_reads_what_is_asked_for() {
     let bed = Bed::new();
     grow_tree(&bed.tree());
-    assert_eq!(bed.store.history(&host()).expect("none").count(), 0);
+    assert_eq!(bed.store.newest_first(&host()).expect("none").count(), 0);
     for _ in 0..4 {
         bed.seal(NOW, &["app/server.js"], None);
     }
     let dir = bed.store.dir().join("dev-vm");
     fs::write(dir.join("20261121T101502Z/checkpoint.json"), b"{}").expect("damaged");
-    let mut history = bed.store.history(&host()).expect("a history");
+    let mut history = bed.store.newest_first(&host()).expect("a history");
     let newest = history.next().expect("one").expect("sound");
     assert_eq!(newest.id().to_string(), "dev-vm@20261121T101503Z");
     assert_eq!(newest.checkpoint().parts[0].name, source("app"));
@@ -335,7 +372,7 @@ fn a_pack_is_looked_up_backwards_until_it_is_found() {
         let sealed = incoming
             .seal(facts(vec![(part, Vec::new())]))
             .expect("sealed");
-        assert_eq!(sealed.packs, [pack.clone()]);
+        assert_eq!(sealed.packs, std::slice::from_ref(&pack));
         // The newer ones know it too; a damaged one is passed over.
         let record = format!("dev-vm/{}/checkpoint.json", sealed.id.stamp);
         fs::write(bed.store.dir().join(record), b"{}").expect("damaged");

@@ -4,6 +4,7 @@
 //! stale. Shapes grow by added fields only.
 
 mod checkpoint;
+mod diff;
 mod doctor;
 mod event;
 mod guard;
@@ -18,6 +19,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 
 pub use checkpoint::{Checkpoint, Damaged, Ls, PartOutcome, PartState, State, Trigger};
+pub use diff::{Attribute, Beneath, ChangeKind, ChangeLine, Diff, Difference, Log, Moment};
 pub use doctor::{Doctor, DoctorHost, Finding, Grade, SourceFound, SourcePreview};
 pub use event::{Event, FailedPart, PartEnd};
 pub use guard::{Decision, Explain, Judged, RuleSays};
@@ -107,11 +109,13 @@ enum Work<T> {
 pub fn schemas() -> Vec<(&'static str, serde_json::Value)> {
     vec![
         ("checkpoint", schema_of::<Event>()),
+        ("diff", schema_of::<Answer<Diff>>()),
         ("doctor", schema_of::<Answer<Doctor>>()),
         ("export", schema_of::<Work<Export>>()),
         ("guard-explain", schema_of::<Answer<Explain>>()),
         ("hosts", schema_of::<Answer<Hosts>>()),
         ("init", schema_of::<Work<Init>>()),
+        ("log", schema_of::<Answer<Log>>()),
         ("ls", schema_of::<Answer<Ls>>()),
         ("show", schema_of::<Answer<Show>>()),
         ("trust", schema_of::<Work<Trust>>()),

@@ -86,6 +86,10 @@ fn every_error() -> Vec<Error> {
             checkpoint: checkpoint.clone(),
             part: "app".parse().expect("a source"),
         },
+        Error::NoHistory {
+            path: "/no\\n".to_owned(),
+            hosts: vec![host()],
+        },
         Error::NoEntry {
             checkpoint: checkpoint.clone(),
             path: "/x".to_owned(),

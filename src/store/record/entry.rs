@@ -246,7 +246,7 @@ impl TryFrom<ScanRecord> for ScanMark {
 }
 
 /// A path as two fields, as in `path` and `path_b64`.
-pub(super) fn remote_path(
+pub(in crate::store) fn remote_path(
     what: &str,
     text: Option<String>,
     base64: Option<String>,

@@ -281,7 +281,7 @@ impl Verify<'_> {
         self.tell(&shown)?;
         let mut wrong = 0_u64;
         let mut first = None;
-        let entries = match Entries::open(&path, shown.clone(), facts) {
+        let entries = match Entries::open(&path, &shown, facts) {
             Ok(entries) => entries,
             // It was what was sealed a moment ago.
             Err(Error::Damaged { problem, .. }) => {

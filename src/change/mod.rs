@@ -1,0 +1,247 @@
+//! What changed between two moments of the same tree: a comparison of entries, and nothing else.
+//!
+//! Both sides come in path order and are walked once, side by side, so that the memory of one entry a
+//! side is enough for any size. Nothing here reads, prints or judges whether a change matters.
+
+mod merge;
+mod patch;
+
+pub use merge::{Listed, Merge};
+pub use patch::{Side, is_text, unified};
+
+use crate::manifest::{Entry, EntryKind};
+use crate::name::RemotePath;
+
+/// One path whose entry is not what it was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    kind: ChangeKind,
+    // At least one of them is there; both of them have the same path.
+    old: Option<Entry>,
+    new: Option<Entry>,
+    differs: Vec<Attribute>,
+}
+
+/// The kinds of changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ChangeKind {
+    /// It was not there before.
+    Added,
+    /// It is not there any more.
+    Removed,
+    /// It is another kind of object now, as a directory in place of a file.
+    Type,
+    /// What is in it differs: a file's content, a link's text, a device's numbers.
+    Modified,
+    /// Only what is said about it differs.
+    Metadata,
+}
+
+impl ChangeKind {
+    /// All of them, in the order in which they are counted.
+    pub const ALL: [Self; 5] = [
+        Self::Added,
+        Self::Removed,
+        Self::Type,
+        Self::Modified,
+        Self::Metadata,
+    ];
+
+    /// The word for it in JSON and lists.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Added => "added",
+            Self::Removed => "removed",
+            Self::Type => "type",
+            Self::Modified => "modified",
+            Self::Metadata => "metadata",
+        }
+    }
+}
+
+/// What can differ between two entries of one path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Attribute {
+    /// File, directory, symbolic link and so on; further names of a file are files.
+    Type,
+    /// The digest of a file.
+    Content,
+    /// The text of a symbolic link.
+    Target,
+    /// Major or minor number of a device.
+    Device,
+    /// Permission bits.
+    Mode,
+    /// Numbers or names of user and group.
+    Owner,
+    /// When its content last changed; never of a directory, for every file that comes or goes
+    /// changes that.
+    Mtime,
+    /// Whether it is one of several names of a file.
+    Link,
+}
+
+impl Attribute {
+    /// The word for it in JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Type => "type",
+            Self::Content => "content",
+            Self::Target => "target",
+            Self::Device => "device",
+            Self::Mode => "mode",
+            Self::Owner => "owner",
+            Self::Mtime => "mtime",
+            Self::Link => "link",
+        }
+    }
+}
+
+impl Change {
+    /// What became of `old`, where one of the two may not be there; none if nothing that counts
+    /// differs. Where an entry lies in the store, and what a scan saw of it, does not count.
+    #[must_use]
+    pub fn between(old: Option<Entry>, new: Option<Entry>) -> Option<Self> {
+        let (kind, differs) = match (&old, &new) {
+            (None, None) => return None,
+            (None, Some(_)) => (ChangeKind::Added, Vec::new()),
+            (Some(_), None) => (ChangeKind::Removed, Vec::new()),
+            (Some(before), Some(now)) => {
+                let differs = differences(before, now);
+                let kind = match differs.first()? {
+                    Attribute::Type => ChangeKind::Type,
+                    Attribute::Content | Attribute::Target | Attribute::Device => {
+                        ChangeKind::Modified
+                    }
+                    Attribute::Mode | Attribute::Owner | Attribute::Mtime | Attribute::Link => {
+                        ChangeKind::Metadata
+                    }
+                };
+                (kind, differs)
+            }
+        };
+        Some(Self {
+            kind,
+            old,
+            new,
+            differs,
+        })
+    }
+
+    /// What kind of change it is: the gravest, where several things differ.
+    #[must_use]
+    pub fn kind(&self) -> ChangeKind {
+        self.kind
+    }
+
+    /// Where it lies on the host.
+    #[must_use]
+    pub fn path(&self) -> &RemotePath {
+        &self.latest().path
+    }
+
+    /// What was there before; none if it was added.
+    #[must_use]
+    pub fn before(&self) -> Option<&Entry> {
+        self.old.as_ref()
+    }
+
+    /// What is there now; none if it was removed.
+    #[must_use]
+    pub fn after(&self) -> Option<&Entry> {
+        self.new.as_ref()
+    }
+
+    /// What is there now, or what was there last.
+    #[must_use]
+    pub fn latest(&self) -> &Entry {
+        self.new
+            .as_ref()
+            .or(self.old.as_ref())
+            .expect("a change has at least one side")
+    }
+
+    /// Everything that differs, the gravest first; empty if one side is missing.
+    #[must_use]
+    pub fn differs(&self) -> &[Attribute] {
+        &self.differs
+    }
+}
+
+/// Everything that differs, in the order of [`Attribute`].
+fn differences(old: &Entry, new: &Entry) -> Vec<Attribute> {
+    let is_directory = matches!(new.kind, EntryKind::Directory);
+    let told_by_kind = kind_difference(&old.kind, &new.kind);
+    let is_other_type = told_by_kind == Some(Attribute::Type);
+    let linked = is_linked(old) != is_linked(new);
+    [
+        (
+            told_by_kind.is_some(),
+            told_by_kind.unwrap_or(Attribute::Type),
+        ),
+        (old.mode != new.mode, Attribute::Mode),
+        (has_other_owner(old, new), Attribute::Owner),
+        (old.mtime != new.mtime && !is_directory, Attribute::Mtime),
+        (linked && !is_other_type, Attribute::Link),
+    ]
+    .into_iter()
+    .filter_map(|(differs, attribute)| differs.then_some(attribute))
+    .collect()
+}
+
+fn kind_difference(old: &EntryKind, new: &EntryKind) -> Option<Attribute> {
+    use EntryKind as Kind;
+    let (differs, attribute) = match (old, new) {
+        (
+            Kind::File { sha256: a, .. } | Kind::HardLink { sha256: a, .. },
+            Kind::File { sha256: b, .. } | Kind::HardLink { sha256: b, .. },
+        ) => (a != b, Attribute::Content),
+        (Kind::Symlink { target: a }, Kind::Symlink { target: b }) => (a != b, Attribute::Target),
+        (Kind::CharDevice { .. }, Kind::CharDevice { .. })
+        | (Kind::BlockDevice { .. }, Kind::BlockDevice { .. }) => (old != new, Attribute::Device),
+        (Kind::Directory, Kind::Directory)
+        | (Kind::Fifo, Kind::Fifo)
+        | (Kind::Socket, Kind::Socket) => (false, Attribute::Type),
+        (
+            Kind::File { .. }
+            | Kind::HardLink { .. }
+            | Kind::Directory
+            | Kind::Symlink { .. }
+            | Kind::Fifo
+            | Kind::Socket
+            | Kind::CharDevice { .. }
+            | Kind::BlockDevice { .. },
+            _,
+        ) => (true, Attribute::Type),
+    };
+    differs.then_some(attribute)
+}
+
+/// Whether a file has several names. Which of them was sent first, and is the [`EntryKind::File`],
+/// says nothing; where the scan counted the names, that tells.
+fn is_linked(entry: &Entry) -> bool {
+    match &entry.kind {
+        EntryKind::HardLink { .. } => true,
+        EntryKind::File { .. } => entry.scan.is_some_and(|scan| scan.links > 1),
+        EntryKind::Directory
+        | EntryKind::Symlink { .. }
+        | EntryKind::Fifo
+        | EntryKind::Socket
+        | EntryKind::CharDevice { .. }
+        | EntryKind::BlockDevice { .. } => false,
+    }
+}
+
+/// Numbers decide; names only where both sides have one.
+fn has_other_owner(old: &Entry, new: &Entry) -> bool {
+    let (old, new) = (&old.owner, &new.owner);
+    let other = |a: &str, b: &str| !a.is_empty() && !b.is_empty() && a != b;
+    (old.uid, old.gid) != (new.uid, new.gid)
+        || other(&old.user, &new.user)
+        || other(&old.group, &new.group)
+}
+
+#[cfg(test)]
+mod tests;

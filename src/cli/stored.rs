@@ -1,0 +1,77 @@
+//! The hosts of the store that are meant on the command line: they need not be in the inventory.
+
+use super::error::Stop;
+use super::setup::Setup;
+use crate::engine::{Selection, Selector};
+use crate::inventory::Inventory;
+use crate::name::{CheckpointRef, HostName, Which};
+use crate::store::{self, Store};
+
+/// The store, if there is one. Where the inventory says the store is, it need not be yet.
+pub(super) fn open(setup: &Setup) -> Result<Option<(Store, Option<Inventory>)>, Stop> {
+    if let Some(dir) = &setup.global.store {
+        return Ok(Some((Store::open(dir)?, None)));
+    }
+    let inventory = setup.inventory()?;
+    match Store::open(&setup.store_dir(&inventory)?) {
+        Ok(store) => Ok(Some((store, Some(inventory)))),
+        Err(store::Error::NoStore { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The hosts that are meant by `named`, or all that have checkpoints, and those of the inventory that were named and have nothing yet. Hosts that
+/// left the inventory are still listed by name.
+pub(super) fn meant(
+    named: &[Selector],
+    setup: &Setup,
+    store: &Store,
+    inventory: Option<Inventory>,
+) -> Result<(Vec<HostName>, Vec<HostName>), Stop> {
+    let stored = store.hosts()?;
+    if named.is_empty() {
+        return Ok((stored, Vec::new()));
+    }
+    let mut inventory = inventory;
+    let mut wanted: Vec<HostName> = Vec::new();
+    let mut empty = Vec::new();
+    for selector in named {
+        match selector {
+            Selector::Host(host) if stored.contains(host) => wanted.push(host.clone()),
+            Selector::Host(host) => {
+                // Without an inventory, or when it does not know the host either, the store tells
+                // which hosts there are.
+                let known = match &inventory {
+                    Some(inventory) => inventory.host(host).is_some(),
+                    None => setup.inventory().is_ok_and(|i| i.host(host).is_some()),
+                };
+                if !known {
+                    store.resolve(&CheckpointRef {
+                        host: host.clone(),
+                        which: Which::Back(0),
+                    })?;
+                }
+                empty.push(host.clone());
+            }
+            Selector::Group(_) => {
+                let inventory = match inventory.take() {
+                    Some(read) => inventory.insert(read),
+                    None => inventory.insert(setup.inventory()?),
+                };
+                let selection = Selection {
+                    include: vec![selector.clone()],
+                    ..Selection::default()
+                };
+                let of_group = selection.of(inventory)?.into_iter();
+                wanted.extend(
+                    of_group
+                        .map(|host| host.name.clone())
+                        .filter(|name| stored.contains(name)),
+                );
+            }
+        }
+    }
+    wanted.sort();
+    wanted.dedup();
+    Ok((wanted, empty))
+}

@@ -1,0 +1,245 @@
+//! Changes in JSON: `diff` and `log`.
+
+use std::collections::BTreeMap;
+
+use data_encoding::BASE64;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::checkpoint::word;
+use super::{Problem, Version};
+use crate::change;
+use crate::name::RemotePath;
+use crate::report::changed::kind;
+use crate::report::{self, file_time};
+use crate::store;
+
+word!(
+    /// What became of a path: the gravest, where several things differ.
+    ChangeKind of change::ChangeKind { Added, Removed, Type, Modified, Metadata }
+);
+word!(
+    /// What can differ.
+    Attribute of change::Attribute { Type, Content, Target, Device, Mode, Owner, Mtime, Link }
+);
+
+/// `diff`: what changed, by part, each in path order.
+#[derive(Debug, Default, Serialize, JsonSchema)]
+pub struct Diff {
+    /// The version of this shape.
+    pub version: Version,
+    /// The checkpoint that was compared from, `HOST@STAMP`.
+    pub old: String,
+    /// The checkpoint that was compared to.
+    pub new: String,
+    /// Everything that changed.
+    pub changes: Vec<ChangeLine>,
+    /// What could not be compared, and why.
+    pub notes: Vec<String>,
+}
+
+/// One path that is not what it was.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ChangeLine {
+    /// What became of it.
+    pub change: ChangeKind,
+    /// The source.
+    pub part: String,
+    /// The absolute path on the host, or `/fleet-captures/SOURCE/FILE`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// In its place, if it is not UTF-8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path_b64: Option<String>,
+    /// `file`, `directory`, `symlink`, `fifo`, `socket`, `char-device` or `block-device`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The size of a file that was there before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub old_size: Option<u64>,
+    /// The size of a file that is there now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+    /// What differs, if both sides are there.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub differs: Vec<Difference>,
+    /// With `-p`, the patch, if content or permission bits of a text file differ.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patch: Option<String>,
+    /// In its place, if it is not UTF-8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patch_b64: Option<String>,
+    /// With `-p`, why there is no patch of changed content: `binary` or `large`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub no_patch: Option<String>,
+}
+
+/// One thing that differs.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Difference {
+    /// What it is.
+    pub attribute: Attribute,
+    /// What it was.
+    pub old: String,
+    /// What it is now.
+    pub new: String,
+}
+
+impl From<&report::Difference> for Difference {
+    fn from(difference: &report::Difference) -> Self {
+        Self {
+            attribute: difference.attribute.into(),
+            old: difference.old.clone(),
+            new: difference.new.clone(),
+        }
+    }
+}
+
+impl ChangeLine {
+    /// Of a change of that part, without a patch.
+    #[must_use]
+    pub fn of(part: &crate::name::SourceName, change: &change::Change) -> Self {
+        let (path, path_b64) = text_or_base64(change.path().as_bytes());
+        Self {
+            change: change.kind().into(),
+            part: part.to_string(),
+            path,
+            path_b64,
+            kind: kind(&change.latest().kind).to_owned(),
+            old_size: change.before().and_then(crate::manifest::Entry::file_bytes),
+            size: change.after().and_then(crate::manifest::Entry::file_bytes),
+            differs: report::differences(change)
+                .iter()
+                .map(Difference::from)
+                .collect(),
+            patch: None,
+            patch_b64: None,
+            no_patch: None,
+        }
+    }
+
+    /// With the bytes of its patch, if there are any.
+    #[must_use]
+    pub fn with_patch(mut self, patch: &[u8]) -> Self {
+        if !patch.is_empty() {
+            (self.patch, self.patch_b64) = text_or_base64(patch);
+        }
+        self
+    }
+}
+
+/// `log`: what became of one path, by host, oldest first.
+#[derive(Debug, Default, Serialize, JsonSchema)]
+pub struct Log {
+    /// The version of this shape.
+    pub version: Version,
+    /// The checkpoints in which it is not what it was in the one before.
+    pub log: Vec<Moment>,
+    /// Checkpoints that do not read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub damaged: Vec<super::Damaged>,
+    /// The first reason why the log is not whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<Problem>,
+}
+
+/// One checkpoint in which a path is not what it was.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Moment {
+    /// `HOST@STAMP`.
+    pub checkpoint: String,
+    /// What became of it; `modified` if it is a directory and something beneath it changed.
+    pub change: ChangeKind,
+    /// The source.
+    pub part: String,
+    /// The path that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// In its place, if it is not UTF-8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path_b64: Option<String>,
+    /// What it is, or was until it was removed, if it is not a directory of which only what is
+    /// beneath it changed.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// The size of a file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+    /// The digest of a file's content.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// When its content last changed, by the host's clock.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mtime: Option<String>,
+    /// What differs from the checkpoint before.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub differs: Vec<Difference>,
+    /// How many entries beneath it changed, by kind of change.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub beneath: Option<Beneath>,
+    /// What the operator said about the checkpoint.
+    pub description: String,
+}
+
+/// How many entries changed.
+#[derive(Debug, Default, Serialize, JsonSchema)]
+#[expect(missing_docs, reason = "the words are those of the kinds of change")]
+pub struct Beneath {
+    pub added: u64,
+    pub removed: u64,
+    #[serde(rename = "type")]
+    pub kind: u64,
+    pub modified: u64,
+    pub metadata: u64,
+}
+
+impl From<&BTreeMap<change::ChangeKind, u64>> for Beneath {
+    fn from(counts: &BTreeMap<change::ChangeKind, u64>) -> Self {
+        let count = |kind| counts.get(&kind).copied().unwrap_or_default();
+        Self {
+            added: count(change::ChangeKind::Added),
+            removed: count(change::ChangeKind::Removed),
+            kind: count(change::ChangeKind::Type),
+            modified: count(change::ChangeKind::Modified),
+            metadata: count(change::ChangeKind::Metadata),
+        }
+    }
+}
+
+impl Moment {
+    /// Of what became of `path`.
+    #[must_use]
+    pub fn of(path: &RemotePath, moment: &store::Moment) -> Self {
+        let (path, path_b64) = text_or_base64(path.as_bytes());
+        let change = moment.change.as_ref();
+        let entry = change.map(change::Change::latest);
+        Self {
+            checkpoint: moment.checkpoint.to_string(),
+            change: moment.kind.into(),
+            part: moment.part.to_string(),
+            path,
+            path_b64,
+            kind: entry.map(|entry| kind(&entry.kind).to_owned()),
+            size: entry.and_then(crate::manifest::Entry::file_bytes),
+            sha256: entry
+                .and_then(crate::manifest::Entry::file_sha256)
+                .map(|sha256| sha256.to_string()),
+            mtime: entry.map(|entry| file_time(entry.mtime)),
+            differs: change
+                .map(report::differences)
+                .unwrap_or_default()
+                .iter()
+                .map(Difference::from)
+                .collect(),
+            beneath: (!moment.beneath.is_empty()).then(|| Beneath::from(&moment.beneath)),
+            description: moment.description.clone(),
+        }
+    }
+}
+
+fn text_or_base64(bytes: &[u8]) -> (Option<String>, Option<String>) {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => (Some(text.to_owned()), None),
+        Err(_) => (None, Some(BASE64.encode(bytes))),
+    }
+}
