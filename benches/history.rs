@@ -79,6 +79,7 @@ impl Bench {
             only: Vec::new(),
             full: false,
             verify_unchanged: false,
+            compression: None,
             jobs: 1,
         };
         let silent: Sink = Arc::new(|_| {});

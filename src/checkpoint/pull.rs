@@ -69,15 +69,18 @@ struct Pull {
 /// How a stream ended.
 enum Ended {
     /// There is nothing more to come.
-    Whole {
-        pull: Pull,
-        received: Result<Received, receive::Error>,
-        broken: Option<Broken>,
-        /// It could not be decompressed, and nobody read on.
-        is_damaged: bool,
-    },
+    Whole(Box<Whole>),
     /// The rest had better come compressed.
-    Enough(Pull),
+    Enough(Box<Pull>),
+}
+
+/// What there is when nothing more comes.
+struct Whole {
+    pull: Pull,
+    received: Result<Received, receive::Error>,
+    broken: Option<Broken>,
+    /// It could not be decompressed, and nobody read on.
+    is_damaged: bool,
 }
 
 impl Pull {
@@ -186,13 +189,14 @@ impl Fetch<'_> {
             let (received, (ended, stderr)) = tokio::join!(receiving, ending.end_unless(over));
             said.extend(stderr.to_bytes());
             match received? {
-                Ended::Enough(next) => pull = next,
-                Ended::Whole {
-                    pull,
-                    received,
-                    broken,
-                    is_damaged,
-                } => {
+                Ended::Enough(next) => pull = *next,
+                Ended::Whole(whole) => {
+                    let Whole {
+                        pull,
+                        received,
+                        broken,
+                        is_damaged,
+                    } = *whole;
                     let mut pulled = match ended {
                         _ if is_damaged => Pulled::nothing(),
                         Ok(exit) => Pulled {
@@ -204,7 +208,7 @@ impl Fetch<'_> {
                     };
                     (pulled.stderr, pulled.broken) = (said, broken);
                     pulled.bytes_per_second = pull.bytes_per_second;
-                    return whole(pull.difference, received, pulled);
+                    return kept(pull.difference, received, pulled);
                 }
             }
         }
@@ -243,7 +247,7 @@ impl Fetch<'_> {
                 pull.compression = better;
                 // Whoever is told may have ended by itself.
                 enough.send(()).ok();
-                return Ok(Ended::Enough(pull));
+                return Ok(Ended::Enough(Box::new(pull)));
             }
             let is_damaged = intake.is_cut() && !stream.has_ended;
             drop(stream);
@@ -260,19 +264,19 @@ impl Fetch<'_> {
                     Err(error)
                 }
             };
-            Ok(Ended::Whole {
+            Ok(Ended::Whole(Box::new(Whole {
                 pull,
                 received,
                 broken,
                 is_damaged,
-            })
+            })))
         });
         receiving.await.expect("receiving does not panic")
     }
 }
 
 /// What is kept of what came.
-fn whole(
+fn kept(
     difference: Difference,
     received: Result<Received, receive::Error>,
     pulled: Pulled,
