@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::checkpoint::{self, Preview};
@@ -53,7 +54,10 @@ impl Report {
     }
 }
 
-/// Connects to every selected host and looks at it. Reads only.
+/// What so many connections and their answers take is all that hundreds of hosts take at a time.
+const HOSTS_AT_ONCE: usize = 32;
+
+/// Connects to every selected host and looks at it, some at a time. Reads only.
 ///
 /// # Errors
 ///
@@ -62,6 +66,7 @@ pub async fn run(
     selection: &Selection,
     network: &Arc<Network>,
 ) -> Result<Vec<Report>, SelectionError> {
+    let places = Arc::new(Semaphore::new(HOSTS_AT_ONCE));
     let mut tasks = JoinSet::new();
     for (index, host) in selection
         .of(&network.inventory)?
@@ -69,8 +74,12 @@ pub async fn run(
         .cloned()
         .enumerate()
     {
-        let network = Arc::clone(network);
-        tasks.spawn(async move { (index, one(&host, &network).await) });
+        let (network, places) = (Arc::clone(network), Arc::clone(&places));
+        tasks.spawn(async move {
+            // Nobody closes it, so that there is always a place some time.
+            let _place = places.acquire().await;
+            (index, one(&host, &network).await)
+        });
     }
     let mut reports = tasks.join_all().await;
     reports.sort_by_key(|(index, _)| *index);
