@@ -358,7 +358,8 @@ impl Fetch<'_> {
     }
 }
 
-fn sorted(mut wanted: Vec<Found>, sockets: Vec<Found>) -> Vec<Found> {
+/// Both of them by path.
+pub(super) fn sorted(mut wanted: Vec<Found>, sockets: Vec<Found>) -> Vec<Found> {
     if !sockets.is_empty() {
         wanted.extend(sockets);
         wanted.sort_by(|a, b| a.path.cmp(&b.path));
@@ -368,7 +369,7 @@ fn sorted(mut wanted: Vec<Found>, sockets: Vec<Found>) -> Vec<Found> {
 
 /// The names that tar is asked for. Where entries are taken over, the directories come first: a pull that
 /// is cut then still knows where those belong.
-fn list(difference: &Difference) -> Input {
+pub(super) fn list(difference: &Difference) -> Input {
     let mut list = Vec::new();
     let mut add = |found: &Found| {
         list.extend_from_slice(found.path.member());
