@@ -9,6 +9,7 @@ mod patch;
 pub use merge::{Listed, Merge};
 pub use patch::{Side, is_text, unified};
 
+use crate::digest::Sha256;
 use crate::manifest::{Entry, EntryKind};
 use crate::name::RemotePath;
 
@@ -20,6 +21,18 @@ pub struct Change {
     old: Option<Entry>,
     new: Option<Entry>,
     differs: Vec<Attribute>,
+    known: Known,
+}
+
+/// How much is known of what is there now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Known {
+    /// All of it.
+    Entry,
+    /// All but the digest of a file: nobody read its content.
+    Facts,
+    /// Its path, and if it was there before, that its content is not what it was.
+    Path,
 }
 
 /// The kinds of changes.
@@ -110,15 +123,7 @@ impl Change {
             (Some(_), None) => (ChangeKind::Removed, Vec::new()),
             (Some(before), Some(now)) => {
                 let differs = differences(before, now);
-                let kind = match differs.first()? {
-                    Attribute::Type => ChangeKind::Type,
-                    Attribute::Content | Attribute::Target | Attribute::Device => {
-                        ChangeKind::Modified
-                    }
-                    Attribute::Mode | Attribute::Owner | Attribute::Mtime | Attribute::Link => {
-                        ChangeKind::Metadata
-                    }
-                };
+                let kind = kind_of(*differs.first()?);
                 (kind, differs)
             }
         };
@@ -127,6 +132,32 @@ impl Change {
             old,
             new,
             differs,
+            known: Known::Entry,
+        })
+    }
+
+    /// As [`Change::between`], where nobody read the content of `new`: its digest means nothing, and
+    /// what was a file and still is has other content.
+    #[must_use]
+    pub fn unread(old: Option<Entry>, new: Entry, known: Known) -> Option<Self> {
+        let is_file = |entry: &Entry| entry.file_bytes().is_some();
+        let are_files = is_file(&new) && old.as_ref().is_some_and(is_file);
+        let (kind, differs) = match &old {
+            None => (ChangeKind::Added, Vec::new()),
+            Some(before) => {
+                let mut differs = differences(before, &new);
+                if are_files && !differs.contains(&Attribute::Content) {
+                    differs.insert(0, Attribute::Content);
+                }
+                (kind_of(*differs.first()?), differs)
+            }
+        };
+        Some(Self {
+            kind,
+            old,
+            new: Some(new),
+            differs,
+            known,
         })
     }
 
@@ -154,6 +185,30 @@ impl Change {
         self.new.as_ref()
     }
 
+    /// How much of what is there now is known; what is not, must not be told.
+    #[must_use]
+    pub fn known(&self) -> Known {
+        self.known
+    }
+
+    /// The size of a file that is there now, if it is known.
+    #[must_use]
+    pub fn bytes_after(&self) -> Option<u64> {
+        match self.known {
+            Known::Entry | Known::Facts => self.after()?.file_bytes(),
+            Known::Path => None,
+        }
+    }
+
+    /// The digest of a file that is there now, if it is known.
+    #[must_use]
+    pub fn sha256_after(&self) -> Option<Sha256> {
+        match self.known {
+            Known::Entry => self.after()?.file_sha256(),
+            Known::Facts | Known::Path => None,
+        }
+    }
+
     /// What is there now, or what was there last.
     #[must_use]
     pub fn latest(&self) -> &Entry {
@@ -167,6 +222,17 @@ impl Change {
     #[must_use]
     pub fn differs(&self) -> &[Attribute] {
         &self.differs
+    }
+}
+
+/// What kind of change it is if this is the gravest that differs.
+fn kind_of(gravest: Attribute) -> ChangeKind {
+    match gravest {
+        Attribute::Type => ChangeKind::Type,
+        Attribute::Content | Attribute::Target | Attribute::Device => ChangeKind::Modified,
+        Attribute::Mode | Attribute::Owner | Attribute::Mtime | Attribute::Link => {
+            ChangeKind::Metadata
+        }
     }
 }
 

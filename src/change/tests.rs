@@ -278,3 +278,32 @@ proptest! {
         prop_assert_eq!(changes(&old, &new), expected);
     }
 }
+
+#[test]
+fn content_that_nobody_read_differs_and_is_not_told() {
+    let (old, new) = (file(b"/a", b""), file(b"/a", b""));
+    let unread = |old: Option<&Entry>, new: &Entry, known| {
+        Change::unread(old.cloned(), new.clone(), known).expect("a change")
+    };
+    let change = unread(Some(&old), &new, Known::Facts);
+    assert_eq!(change.kind(), ChangeKind::Modified);
+    assert_eq!(change.differs(), [Attribute::Content]);
+    assert_eq!(
+        (change.bytes_after(), change.sha256_after()),
+        (Some(0), None)
+    );
+    let change = unread(Some(&old), &new, Known::Path);
+    assert_eq!((change.bytes_after(), change.sha256_after()), (None, None));
+
+    let directory = entry(b"/a", EntryKind::Directory);
+    let change = unread(Some(&directory), &new, Known::Facts);
+    assert_eq!(change.kind(), ChangeKind::Type);
+    assert_eq!(change.differs(), [Attribute::Type]);
+    assert_eq!(unread(None, &new, Known::Path).kind(), ChangeKind::Added);
+    let same = Change::unread(Some(directory.clone()), directory, Known::Path);
+    assert_eq!(same, None);
+
+    let read = Change::between(None, Some(file(b"/a", b"1"))).expect("a change");
+    assert_eq!(read.known(), Known::Entry);
+    assert_eq!(read.sha256_after(), Some(Sha256::of(b"1")));
+}

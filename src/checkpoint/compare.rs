@@ -387,7 +387,7 @@ impl Kept {
 }
 
 /// Whether the host still has what `entry` says, with certainty.
-fn is_same(found: &Found, entry: &Entry, scanned_at: Option<FileTime>) -> bool {
+pub(super) fn is_same(found: &Found, entry: &Entry, scanned_at: Option<FileTime>) -> bool {
     let (Some(facts), Some(mark), Some(scanned_at)) = (&found.facts, &entry.scan, scanned_at)
     else {
         return false;

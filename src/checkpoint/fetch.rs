@@ -245,7 +245,8 @@ impl Fetch<'_> {
     }
 }
 
-fn sorted(mut wanted: Vec<Found>, sockets: Vec<Found>) -> Vec<Found> {
+/// Both of them by path.
+pub(super) fn sorted(mut wanted: Vec<Found>, sockets: Vec<Found>) -> Vec<Found> {
     if !sockets.is_empty() {
         wanted.extend(sockets);
         wanted.sort_by(|a, b| a.path.cmp(&b.path));

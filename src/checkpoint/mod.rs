@@ -11,6 +11,7 @@ mod entries;
 mod fetch;
 mod history;
 mod listing;
+mod live;
 mod part;
 mod plan;
 mod preview;
@@ -35,6 +36,7 @@ use crate::ssh::{self, Input, ReadSession};
 use crate::store::{self, Facts, Incoming, PartFacts, tiers};
 
 pub use history::History;
+pub use live::{Live, LivePart, compare as compare_live};
 pub use preview::{Found, Preview, preview};
 pub use receive::Error as ReceiveError;
 

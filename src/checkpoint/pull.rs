@@ -338,7 +338,7 @@ fn asked(
 
 /// The names that tar is asked for. Where entries are taken over, the directories come first: a pull that
 /// is cut then still knows where those belong.
-fn list(wanted: &[Found], directories_first: bool) -> Input {
+pub(super) fn list(wanted: &[Found], directories_first: bool) -> Input {
     let mut list = Vec::new();
     let mut add = |found: &Found| {
         list.extend_from_slice(found.path.member());

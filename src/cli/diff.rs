@@ -1,5 +1,7 @@
 //! `fleet diff`
 
+mod live;
+
 use std::collections::BTreeMap;
 
 use anstream::adapter::strip_str;
@@ -9,6 +11,7 @@ use super::Status;
 use super::error::Stop;
 use super::setup::Setup;
 use crate::change::{self, Attribute, Change, ChangeKind, Side};
+use crate::checkpoint::LivePart;
 use crate::fault::ExitClass;
 use crate::manifest::{Entry, PartState};
 use crate::name::{CheckpointRef, SourceName};
@@ -19,16 +22,18 @@ use crate::store::{PartChanges, PartPair, SealedCheckpoint};
 const PATCH_MAX_BYTES: u64 = 1024 * 1024;
 const BUFFER_BYTES: usize = 64 * 1024;
 
-/// Show what changed between two checkpoints
+/// Show what changed between two checkpoints, or since one
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Each line tells what became of a path: added, removed, modified (its content), metadata (only mode,
 owner, time or hard links), or type (a directory in place of a file, and the like). Checkpoints of two
-hosts may be compared. Into a pipe, -p writes the bytes of the files as they are, for `patch -p1`.
+hosts may be compared. With --live, the host is looked at as it is now: nothing is written there or in
+the store. Into a pipe, -p writes the bytes of the files as they are, for `patch -p1`.
 
 Examples:
   fleet diff dev-vm@~1 dev-vm@latest
   fleet diff dev-vm@~1 dev-vm@latest -p | less
+  fleet diff prod-vm@latest --live --exit-code
   fleet diff prod-vm@latest dev-vm@latest --json | jq -r '.changes[] | .change + \" \" + .path'")]
 pub(super) struct Args {
     /// The older one: HOST@STAMP, HOST@latest, HOST@~1, or a unique prefix of the stamp
@@ -36,8 +41,12 @@ pub(super) struct Args {
     old: CheckpointRef,
 
     /// The newer one
-    #[arg(value_name = "CHECKPOINT")]
-    new: CheckpointRef,
+    #[arg(value_name = "CHECKPOINT", required_unless_present = "live")]
+    new: Option<CheckpointRef>,
+
+    /// Compare with the host as it is now
+    #[arg(long, conflicts_with = "new")]
+    live: bool,
 
     /// Show what changed in text files
     #[arg(short, long)]
@@ -51,20 +60,33 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, setup: &Setup) -> Status {
     let store = setup.store()?;
     let open = |reference| store.open_checkpoint(&store.resolve(reference)?);
-    let (old, new) = (open(&args.old)?, open(&args.new)?);
-    let mut answer = Answer::new(&setup.console, args.patch, [&old, &new]);
+    let old = open(&args.old)?;
+    let Some(new) = &args.new else {
+        return live::run(args, setup, old);
+    };
+    let new = open(new)?;
+    let (label, mut now) = (new.id().to_string(), Now::Sealed(&new));
+    let mut answer = Answer::new(&setup.console, args.patch, &old, label);
     for pair in new.parts_since(&old) {
-        answer.part(&pair)?;
+        answer.part(&pair, &mut now)?;
     }
     let has_changes = answer.finish()?;
     Ok((args.exit_code && has_changes).then_some(ExitClass::Failed))
+}
+
+/// Where the contents that are there now come from.
+enum Now<'n> {
+    Sealed(&'n SealedCheckpoint),
+    Live(&'n mut LivePart),
 }
 
 /// The answer while it grows: a document, or lines that are written now and then.
 struct Answer<'c> {
     console: &'c Console,
     patches: bool,
-    checkpoints: [&'c SealedCheckpoint; 2],
+    old: &'c SealedCheckpoint,
+    /// What it is compared to: a checkpoint, or a host.
+    new: String,
     buffer: Vec<u8>,
     document: json::Diff,
     counts: BTreeMap<ChangeKind, u64>,
@@ -80,27 +102,29 @@ enum Patch {
     Binary,
     /// One of both sides is too large.
     Large,
+    /// The host did not send what is there now.
+    Unread,
 }
 
 impl<'c> Answer<'c> {
-    fn new(console: &'c Console, patches: bool, checkpoints: [&'c SealedCheckpoint; 2]) -> Self {
-        let [old, new] = checkpoints;
+    fn new(console: &'c Console, patches: bool, old: &'c SealedCheckpoint, new: String) -> Self {
         Self {
             console,
             patches,
-            checkpoints,
+            old,
             buffer: Vec::new(),
             document: json::Diff {
                 old: old.id().to_string(),
-                new: new.id().to_string(),
+                new: new.clone(),
                 ..json::Diff::default()
             },
             counts: BTreeMap::new(),
+            new,
         }
     }
 
-    fn part(&mut self, pair: &PartPair<'_>) -> Result<(), Stop> {
-        let [old, new] = self.checkpoints.map(SealedCheckpoint::id);
+    fn part(&mut self, pair: &PartPair<'_>, now: &mut Now<'_>) -> Result<(), Stop> {
+        let (old, new) = (self.old.id().to_string(), self.new.clone());
         if let Some((has, lacks)) = match (pair.old, pair.new) {
             (Some(_), Some(_)) | (None, None) => None,
             (None, Some(_)) => Some((new, old)),
@@ -116,11 +140,10 @@ impl<'c> Answer<'c> {
         let mut changes = pair.changes(None)?;
         let mut is_first = true;
         for change in changes.by_ref() {
-            if std::mem::take(&mut is_first) && !self.console.is_json() {
-                let bold = Style::new().bold();
-                self.line(&format!("{bold}part {}{bold:#}", pair.name))?;
+            if std::mem::take(&mut is_first) {
+                self.heading(&pair.name)?;
             }
-            self.change(&pair.name, &change?)?;
+            self.change(&pair.name, &change?, now)?;
             if self.console.is_closed() {
                 return Ok(());
             }
@@ -129,9 +152,17 @@ impl<'c> Answer<'c> {
         Ok(())
     }
 
+    fn heading(&mut self, part: &SourceName) -> Result<(), Stop> {
+        if self.console.is_json() {
+            return Ok(());
+        }
+        let bold = Style::new().bold();
+        self.line(&format!("{bold}part {part}{bold:#}"))
+    }
+
     /// What can't be told because the part failed.
     fn tell_failed(&mut self, pair: &PartPair<'_>, changes: &PartChanges) {
-        let [old, new] = self.checkpoints.map(SealedCheckpoint::id);
+        let (old, new) = (self.old.id().to_string(), self.new.clone());
         for (id, state, done) in [(old, pair.old, "new"), (new, pair.new, "gone")] {
             if state == Some(PartState::Failed) {
                 let missing = match changes.left_out() {
@@ -148,10 +179,15 @@ impl<'c> Answer<'c> {
         }
     }
 
-    fn change(&mut self, part: &SourceName, change: &Change) -> Result<(), Stop> {
+    fn change(
+        &mut self,
+        part: &SourceName,
+        change: &Change,
+        now: &mut Now<'_>,
+    ) -> Result<(), Stop> {
         *self.counts.entry(change.kind()).or_default() += 1;
         let patch = match self.patches {
-            true => self.patch(part, change)?,
+            true => self.patch(part, change, now)?,
             false => Patch::None,
         };
         if self.console.is_json() {
@@ -161,6 +197,7 @@ impl<'c> Answer<'c> {
                 Patch::Text(patch) => line = line.with_patch(&patch),
                 Patch::Binary => line.no_patch = Some("binary".to_owned()),
                 Patch::Large => line.no_patch = Some("large".to_owned()),
+                Patch::Unread => line.no_patch = Some("unread".to_owned()),
             }
             self.document.changes.push(line);
             return Ok(());
@@ -175,33 +212,36 @@ impl<'c> Answer<'c> {
             Patch::Text(patch) => self.write(&patch),
             Patch::Binary => self.line(&format!("Binary files differ ({})", sizes(change))),
             Patch::Large => {
-                let [old, new] = self.checkpoints.map(SealedCheckpoint::id);
-                let id = if change.after().is_some() { new } else { old };
+                let id = match now {
+                    Now::Sealed(new) if change.after().is_some() => Some(new.id()),
+                    Now::Sealed(_) | Now::Live(_) => change.before().map(|_| self.old.id()),
+                };
+                let see =
+                    id.map(|id| format!("; see it with `fleet cat {id} '{}'`", change.path()));
                 self.line(&format!(
-                    "Too large to be shown ({}); see it with `fleet cat {id} '{}'`",
+                    "Too large to be shown ({}){}",
                     sizes(change),
-                    change.path()
+                    see.unwrap_or_default()
                 ))
             }
+            Patch::Unread => self.line("Not shown: the host did not send its content"),
         }
     }
 
-    fn patch(&self, part: &SourceName, change: &Change) -> Result<Patch, Stop> {
+    fn patch(&self, part: &SourceName, change: &Change, now: &mut Now<'_>) -> Result<Patch, Stop> {
         let is_file = |side: Option<&Entry>| side.is_none_or(|entry| entry.file_bytes().is_some());
         if !is_file(change.before()) || !is_file(change.after()) {
             return Ok(Patch::None);
         }
-        let is_large = |side: Option<&Entry>| {
-            let bytes = side.and_then(Entry::file_bytes);
-            bytes.is_some_and(|bytes| bytes > PATCH_MAX_BYTES)
-        };
+        let is_large = |bytes: Option<u64>| bytes.is_some_and(|bytes| bytes > PATCH_MAX_BYTES);
+        let bytes_before = change.before().and_then(Entry::file_bytes);
         let is_read = match change.kind() {
             ChangeKind::Added | ChangeKind::Removed => true,
             ChangeKind::Modified | ChangeKind::Metadata | ChangeKind::Type => {
                 change.differs().contains(&Attribute::Content)
             }
         };
-        if is_read && (is_large(change.before()) || is_large(change.after())) {
+        if is_read && (is_large(bytes_before) || is_large(change.bytes_after())) {
             return Ok(Patch::Large);
         }
         let content = |sealed: &SealedCheckpoint, side: Option<&Entry>| {
@@ -211,11 +251,18 @@ impl<'c> Answer<'c> {
             }
             Ok::<_, Stop>(content)
         };
-        let [old, new] = self.checkpoints;
-        let (before, now) = (
-            content(old, change.before())?,
-            content(new, change.after())?,
-        );
+        let now = match now {
+            Now::Live(live) if is_read && change.after().is_some() => {
+                let content = live.content(change.path(), PATCH_MAX_BYTES)?;
+                let Some(content) = content else {
+                    return Ok(Patch::Unread);
+                };
+                content
+            }
+            Now::Live(_) => Vec::new(),
+            Now::Sealed(new) => content(new, change.after())?,
+        };
+        let before = content(self.old, change.before())?;
         if !change::is_text(&before) || !change::is_text(&now) {
             return Ok(Patch::Binary);
         }
@@ -267,13 +314,22 @@ impl<'c> Answer<'c> {
             self.flush()?;
         }
         let total: u64 = self.counts.values().sum();
-        let [old, new] = self.checkpoints.map(SealedCheckpoint::id);
+        let (old, new) = (self.old.id(), &self.new);
         if !self.console.is_json() {
             self.console.remark(&match total {
-                0 if self.document.notes.is_empty() => {
-                    format!("nothing changed from {old} to {new}")
+                0 if !self.document.failed.is_empty() => {
+                    format!("nothing that could be seen changed on {new} since {old}")
                 }
-                0 => format!("nothing that was compared changed from {old} to {new}"),
+                0 => {
+                    let what = match self.document.notes.is_empty() {
+                        true => "nothing changed",
+                        false => "nothing that was compared changed",
+                    };
+                    match self.document.live {
+                        true => format!("{what} on {new} since {old}"),
+                        false => format!("{what} from {old} to {new}"),
+                    }
+                }
                 _ => format!("{total} changed: {}", counts(&self.counts)),
             });
         }
@@ -283,10 +339,11 @@ impl<'c> Answer<'c> {
 
 /// `13 B → 20 B`
 fn sizes(change: &Change) -> String {
-    let bytes = |side: Option<&Entry>| side.and_then(Entry::file_bytes).map(size);
-    let sizes: Vec<String> = [bytes(change.before()), bytes(change.after())]
+    let before = change.before().and_then(Entry::file_bytes);
+    let sizes: Vec<String> = [before, change.bytes_after()]
         .into_iter()
         .flatten()
+        .map(size)
         .collect();
     sizes.join(" → ")
 }

@@ -6,6 +6,7 @@ pub mod checkpoint;
 pub mod doctor;
 mod house;
 mod interrupt;
+pub mod live;
 mod selection;
 
 pub use house::{Clock, House, Network};

@@ -159,7 +159,7 @@ impl ReadCommand {
             Pace::Full => b"",
             // The shell steps back itself, and whatever it starts with it.
             Pace::Gentle => {
-                b"{ renice -n 19 -p $$; ionice -c 2 -n 7 -p $$; } </dev/null >/dev/null 2>&1; "
+                b"{ renice -n 10 -p $$; ionice -c 2 -n 7 -p $$; } </dev/null >/dev/null 2>&1; "
             }
         });
         // The closing line makes the other side end the input, and that ends the whole group: by then

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use anstyle::{AnsiColor, Style};
 
 use super::{file_time, size};
-use crate::change::{Attribute, Change, ChangeKind};
+use crate::change::{Attribute, Change, ChangeKind, Known};
+use crate::digest::Sha256;
 use crate::manifest::{Entry, EntryKind, Owner};
 use crate::name::escape;
 
@@ -31,18 +32,29 @@ pub fn differences(change: &Change) -> Vec<Difference> {
         .map(|&attribute| Difference {
             attribute,
             old: word(old, attribute),
-            new: word(new, attribute),
+            new: match attribute {
+                Attribute::Content => sha256(change.sha256_after()),
+                Attribute::Type
+                | Attribute::Target
+                | Attribute::Device
+                | Attribute::Mode
+                | Attribute::Owner
+                | Attribute::Mtime
+                | Attribute::Link => word(new, attribute),
+            },
         })
         .collect()
+}
+
+/// The digest of a file; empty if it has none or none is known.
+fn sha256(sha256: Option<Sha256>) -> String {
+    sha256.map(|sha256| sha256.to_string()).unwrap_or_default()
 }
 
 fn word(entry: &Entry, attribute: Attribute) -> String {
     match attribute {
         Attribute::Type => kind(&entry.kind).to_owned(),
-        Attribute::Content => entry
-            .file_sha256()
-            .map(|sha256| sha256.to_string())
-            .unwrap_or_default(),
+        Attribute::Content => sha256(entry.file_sha256()),
         Attribute::Target => match &entry.kind {
             EntryKind::Symlink { target } => escape(target),
             _ => String::new(),
@@ -61,6 +73,15 @@ fn word(entry: &Entry, attribute: Attribute) -> String {
             _ if entry.scan.is_some_and(|scan| scan.links > 1) => "linked".to_owned(),
             _ => "alone".to_owned(),
         },
+    }
+}
+
+/// The word for what a change is about.
+#[must_use]
+pub(super) fn subject(change: &Change) -> &'static str {
+    match (change.known(), change.kind()) {
+        (Known::Path, ChangeKind::Added) => "unknown",
+        _ => kind(&change.latest().kind),
     }
 }
 
@@ -124,8 +145,9 @@ pub fn line(change: &Change) -> String {
 pub fn details(change: &Change) -> String {
     let mut said = Vec::new();
     match (change.before(), change.after()) {
+        (None, Some(_)) if change.known() == Known::Path => {}
         (Some(entry), None) | (None, Some(entry)) => said.extend(facts(entry)),
-        (old, new) => {
+        (old, _) => {
             for difference in differences(change) {
                 let Difference {
                     attribute,
@@ -134,8 +156,8 @@ pub fn details(change: &Change) -> String {
                 } = difference;
                 match attribute {
                     Attribute::Content => {
-                        let bytes = |side: Option<&Entry>| side.and_then(Entry::file_bytes);
-                        said.push(match (bytes(old), bytes(new)) {
+                        let before = old.and_then(Entry::file_bytes);
+                        said.push(match (before, change.bytes_after()) {
                             (Some(a), Some(b)) if a != b && size(a) == size(b) => {
                                 format!("{a} B → {b} B")
                             }

@@ -12,7 +12,7 @@ use crate::support::sshd::eventually;
 use crate::support::tree;
 
 /// Waits until what is in the tree has come to rest: a change now gets a clearly later time.
-fn rest(scene: &Scene) {
+pub(super) fn rest(scene: &Scene) {
     let clock = scene.sshd.folder().join("clock");
     let now = || {
         fs::write(&clock, "tick").expect("a file");

@@ -16,6 +16,7 @@ mod content;
 mod ends;
 mod hostile;
 mod incremental;
+mod live;
 mod loss;
 mod moving;
 mod packs;

@@ -546,7 +546,7 @@ async fn a_protected_host_gives_what_others_leave_over() -> Result<(), Error> {
         return Ok(());
     };
     let file = big_file(sshd.folder(), 64 << 20);
-    for (access, nice) in [(Access::Writable, 0), (Access::ReadOnly, 19)] {
+    for (access, nice) in [(Access::Writable, 0), (Access::ReadOnly, 10)] {
         let host = Host {
             access: Some((access, Place::default())),
             ..sshd.host("web")

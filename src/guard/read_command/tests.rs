@@ -320,7 +320,7 @@ fn a_gentle_command_steps_back_before_it_begins() {
     let line =
         |pace| String::from_utf8(command.render("nonce", Sudo::No, pace, 0).line).expect("text");
     let gentle = line(Pace::Gentle);
-    let step = "{ renice -n 19 -p $$; ionice -c 2 -n 7 -p $$; } </dev/null >/dev/null 2>&1; ";
+    let step = "{ renice -n 10 -p $$; ionice -c 2 -n 7 -p $$; } </dev/null >/dev/null 2>&1; ";
     assert_eq!(gentle.replacen(step, "", 1), line(Pace::Full));
     let opening = gentle.find("nonce begin").expect("the opening line");
     assert!(opening < gentle.find(step).expect("it steps back"));

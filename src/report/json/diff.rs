@@ -7,10 +7,10 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::checkpoint::word;
-use super::{Problem, Version};
+use super::{FailedPart, Problem, Version};
 use crate::change;
 use crate::name::RemotePath;
-use crate::report::changed::kind;
+use crate::report::changed::{kind, subject};
 use crate::report::{self, file_time};
 use crate::store;
 
@@ -30,12 +30,18 @@ pub struct Diff {
     pub version: Version,
     /// The checkpoint that was compared from, `HOST@STAMP`.
     pub old: String,
-    /// The checkpoint that was compared to.
+    /// The checkpoint that was compared to; with `--live` the host.
     pub new: String,
+    /// It was compared to the host as it is now.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub live: bool,
     /// Everything that changed.
     pub changes: Vec<ChangeLine>,
     /// What could not be compared, and why.
     pub notes: Vec<String>,
+    /// With `--live`, the sources that could not be looked at whole.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub failed: Vec<FailedPart>,
 }
 
 /// One path that is not what it was.
@@ -51,7 +57,8 @@ pub struct ChangeLine {
     /// In its place, if it is not UTF-8.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path_b64: Option<String>,
-    /// `file`, `directory`, `symlink`, `fifo`, `socket`, `char-device` or `block-device`.
+    /// `file`, `directory`, `symlink`, `fifo`, `socket`, `char-device` or `block-device`; `unknown` if a
+    /// host can't tell.
     #[serde(rename = "type")]
     pub kind: String,
     /// The size of a file that was there before.
@@ -69,7 +76,8 @@ pub struct ChangeLine {
     /// In its place, if it is not UTF-8.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub patch_b64: Option<String>,
-    /// With `-p`, why there is no patch of changed content: `binary` or `large`.
+    /// With `-p`, why there is no patch of changed content: `binary`, `large`, or `unread` if the host
+    /// did not send it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub no_patch: Option<String>,
 }
@@ -81,7 +89,7 @@ pub struct Difference {
     pub attribute: Attribute,
     /// What it was.
     pub old: String,
-    /// What it is now.
+    /// What it is now; empty for content that was not read.
     pub new: String,
 }
 
@@ -105,9 +113,9 @@ impl ChangeLine {
             part: part.to_string(),
             path,
             path_b64,
-            kind: kind(&change.latest().kind).to_owned(),
+            kind: subject(change).to_owned(),
             old_size: change.before().and_then(crate::manifest::Entry::file_bytes),
-            size: change.after().and_then(crate::manifest::Entry::file_bytes),
+            size: change.bytes_after(),
             differs: report::differences(change)
                 .iter()
                 .map(Difference::from)

@@ -1,0 +1,351 @@
+//! A checkpoint against its host as it is now: the scan of a checkpoint, and no checkpoint.
+//!
+//! What is still the same by its marks is looked at no further. The host hashes files that may have
+//! changed without another size. Nothing is written on the host or in the store, and nothing is locked.
+
+mod contents;
+mod seen;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+
+use crate::change::{Attribute, Change, ChangeKind};
+use crate::inventory::{Host, Source};
+use crate::manifest::{Entry, Part, PartFailure, PartState};
+use crate::name::{RemotePath, SourceName};
+use crate::source::probe::Probe;
+use crate::ssh::{self, ReadSession};
+use crate::store::{SealedCheckpoint, pack};
+
+use super::Error;
+use super::directory::{Scanned, is_lost};
+use super::fetch::sorted;
+use super::listing::listing;
+use super::part::failure;
+use super::unchanged::digests;
+use contents::Contents;
+
+/// What is not on a host any more as a checkpoint has it.
+#[derive(Debug)]
+pub struct Live {
+    /// One for each source that the checkpoint asked for and the inventory still has.
+    pub parts: Vec<LivePart>,
+    /// What could not be compared, and why.
+    pub notes: Vec<String>,
+}
+
+/// What became of one part.
+#[derive(Debug)]
+pub struct LivePart {
+    /// The source.
+    pub name: SourceName,
+    /// What changed since the checkpoint, by path.
+    pub changes: Vec<Change>,
+    /// What the operator should know.
+    pub notes: Vec<String>,
+    /// Why it could not be looked at, or not whole; what is missing then is not in `changes`.
+    pub failure: Option<PartFailure>,
+    contents: Option<Contents>,
+}
+
+/// Compares `base` with the host behind `session`. With `contents_max_bytes`, files of up to so many
+/// bytes whose content differs or is new are fetched into a temporary folder, which goes with the
+/// answer: [`LivePart::content`].
+///
+/// # Errors
+///
+/// [`Error`] if the host can't be asked, or the checkpoint or the temporary folder can't be read or
+/// written. A source that can't be looked at is a [`LivePart::failure`].
+///
+/// # Cancel
+///
+/// Dropping the future leaves nothing. What runs on the host ends with its channel.
+pub async fn compare(
+    base: &Arc<SealedCheckpoint>,
+    host: &Host,
+    session: &ReadSession,
+    contents_max_bytes: Option<u64>,
+) -> Result<Live, Error> {
+    let (sources, mut notes) = sources(base, host);
+    let scans = sources
+        .iter()
+        .map(|(_, source)| super::scan(source, session));
+    // Asked at the same time: each question costs a round trip.
+    let (probe, scans) = tokio::join!(super::probe(session, false), join_all(scans));
+    let look = Look {
+        base,
+        session,
+        probe: probe?,
+        contents_max_bytes,
+    };
+    notes.extend(look.other_machine());
+    let looks = sources.iter().zip(scans);
+    let looks = looks.map(|(&(part, source), scanned)| look.at(part, source, scanned));
+    let mut parts = Vec::with_capacity(sources.len());
+    let mut lost = Vec::new();
+    for looked in join_all(looks).await {
+        let (part, ended) = looked?;
+        parts.push(part);
+        lost.extend(ended);
+    }
+    match lost.into_iter().next() {
+        Some(error) if parts.iter().all(LivePart::has_nothing) => Err(Error::Ssh(error)),
+        Some(_) | None => Ok(Live { parts, notes }),
+    }
+}
+
+/// The parts of `base` that the inventory still has sources for, and what is to be said of others.
+fn sources<'a>(
+    base: &'a SealedCheckpoint,
+    host: &'a Host,
+) -> (Vec<(&'a Part, &'a Source)>, Vec<String>) {
+    let (mut both, mut notes) = (Vec::new(), Vec::new());
+    let id = base.id();
+    for part in &base.checkpoint().parts {
+        match host.sources.iter().find(|source| source.name == part.name) {
+            Some(source) => both.push((part, source)),
+            None => notes.push(format!(
+                "`{}` is not compared: it is in {id}, and is no source of {} any more",
+                part.name, host.name
+            )),
+        }
+    }
+    for source in &host.sources {
+        if !both.iter().any(|(_, known)| known.name == source.name) {
+            notes.push(format!(
+                "`{}` is not compared: {id} did not ask for it",
+                source.name
+            ));
+        }
+    }
+    (both, notes)
+}
+
+impl LivePart {
+    fn new(name: &SourceName) -> Self {
+        Self {
+            name: name.clone(),
+            changes: Vec::new(),
+            notes: Vec::new(),
+            failure: None,
+            contents: None,
+        }
+    }
+
+    /// The content of the file at `path` as it is on the host; none if it was not fetched, or has more
+    /// than `max_bytes`. Blocking.
+    ///
+    /// # Errors
+    ///
+    /// [`pack::Error`] if the temporary folder can't be read.
+    pub fn content(
+        &mut self,
+        path: &RemotePath,
+        max_bytes: u64,
+    ) -> Result<Option<Vec<u8>>, pack::Error> {
+        match &mut self.contents {
+            Some(contents) => contents.read(path, max_bytes),
+            None => Ok(None),
+        }
+    }
+
+    fn has_nothing(&self) -> bool {
+        self.failure.is_some() && self.changes.is_empty()
+    }
+
+    /// The first reason is the one that is kept.
+    fn fail(&mut self, why: PartFailure) {
+        self.failure.get_or_insert(why);
+    }
+}
+
+/// A part, and the end of the connection if it came meanwhile.
+type Looked = Result<(LivePart, Option<ssh::Error>), Error>;
+
+/// What it takes to look at sources.
+struct Look<'a> {
+    base: &'a Arc<SealedCheckpoint>,
+    session: &'a ReadSession,
+    probe: Probe,
+    contents_max_bytes: Option<u64>,
+}
+
+impl Look<'_> {
+    fn is_same_machine(&self) -> bool {
+        self.base.checkpoint().host.machine_id == self.probe.machine_id
+    }
+
+    fn other_machine(&self) -> Option<String> {
+        let before = &self.base.checkpoint().host.machine_id;
+        (!self.is_same_machine()).then(|| {
+            format!(
+                "it is another machine than at {}: its machine-id was `{before}` and is `{}` now, so \
+                 files go by their digests",
+                self.base.id(),
+                crate::name::escape(self.probe.machine_id.as_bytes()),
+            )
+        })
+    }
+
+    async fn at(&self, known: &Part, source: &Source, scanned: Scanned<'_>) -> Looked {
+        let mut part = LivePart::new(&source.name);
+        let found = match scanned {
+            Scanned::Ready {
+                plan,
+                directory,
+                opening,
+            } => {
+                if matches!(known.state, PartState::Complete | PartState::Warned)
+                    && (known.exclude != directory.exclude || known.roots != plan.roots)
+                {
+                    part.notes.push(format!(
+                        "its directories or what is excluded are not those of {}, which shows as \
+                         added or removed",
+                        self.base.id()
+                    ));
+                }
+                if !opening.has_facts {
+                    part.notes.push(
+                        "its `find` tells just names: the host hashes what were files, and nothing \
+                         else can be compared"
+                            .to_owned(),
+                    );
+                }
+                part.notes.extend(plan.warnings);
+                part.failure = plan.unreadable.as_ref().map(|error| failure(error));
+                sorted(plan.wanted, plan.sockets)
+            }
+            Scanned::Absent => Vec::new(),
+            Scanned::Failed(why) => {
+                part.fail(why);
+                return Ok((part, None));
+            }
+            Scanned::Lost(error) => return Ok(ended(part, error)),
+        };
+        let (base, name, trusts_marks) = (
+            Arc::clone(self.base),
+            source.name.clone(),
+            self.is_same_machine(),
+        );
+        let pairs =
+            tokio::task::spawn_blocking(move || seen::pairs(&base, &name, found, trusts_marks))
+                .await
+                .expect("comparing does not panic")?;
+        let mut list = Vec::new();
+        for path in pairs.iter().filter_map(seen::Pair::doubtful) {
+            list.extend_from_slice(path.as_bytes());
+            list.push(0);
+        }
+        let digests = if list.is_empty() {
+            HashMap::new()
+        } else {
+            match digests(self.session, source.sudo, list).await {
+                Ok(digests) => digests,
+                Err(error) => return Ok(ended(part, error)),
+            }
+        };
+        self.tell(&mut part, known, seen::judge(pairs, &digests));
+        let lost = self.fetch(&mut part, source).await?;
+        Ok((part, lost))
+    }
+
+    /// Takes over what can be told: what a failed part lacks is not called gone.
+    fn tell(&self, part: &mut LivePart, known: &Part, judged: seen::Judged) {
+        let seen::Judged { changes, unproven } = judged;
+        let (known_failed, failed) = (known.state == PartState::Failed, part.failure.is_some());
+        let (mut not_new, mut not_gone) = (0_u64, 0_u64);
+        part.changes = changes;
+        part.changes.retain(|change| match change.kind() {
+            ChangeKind::Added if known_failed => {
+                not_new += 1;
+                false
+            }
+            ChangeKind::Removed if failed => {
+                not_gone += 1;
+                false
+            }
+            ChangeKind::Added
+            | ChangeKind::Removed
+            | ChangeKind::Type
+            | ChangeKind::Modified
+            | ChangeKind::Metadata => true,
+        });
+        let entries = |count| if count == 1 { "entry" } else { "entries" };
+        if known_failed {
+            let missing = match not_new {
+                0 => String::new(),
+                count => format!(
+                    ": {count} {} missing there {} not shown, for not all of it may be new",
+                    entries(count),
+                    if count == 1 { "is" } else { "are" }
+                ),
+            };
+            let id = self.base.id();
+            part.notes.push(format!("it failed in {id}{missing}"));
+        }
+        if not_gone > 0 {
+            part.notes.push(format!(
+                "{not_gone} {} not seen now {} not shown, for not all of it may be gone",
+                entries(not_gone),
+                if not_gone == 1 { "is" } else { "are" }
+            ));
+        }
+        if !unproven.is_empty() {
+            let count = unproven.len();
+            part.notes.push(format!(
+                "{count} {} not be hashed on the host, so that a change of content may not show: {}",
+                if count == 1 { "file could" } else { "files could" },
+                listing(count, &unproven)
+            ));
+        }
+    }
+
+    /// Fetches what `-p` shows.
+    async fn fetch(
+        &self,
+        part: &mut LivePart,
+        source: &Source,
+    ) -> Result<Option<ssh::Error>, Error> {
+        let (Some(max_bytes), Some(tar)) = (self.contents_max_bytes, self.probe.tar_flavour())
+        else {
+            return Ok(None);
+        };
+        let wanted = part.changes.iter();
+        let wanted = wanted.filter(|change| is_fetched(change, max_bytes));
+        let wanted: Vec<RemotePath> = wanted.map(|change| change.path().clone()).collect();
+        if wanted.is_empty() {
+            return Ok(None);
+        }
+        let fetched = contents::fetch(self.session, source.sudo, tar, wanted).await;
+        let fetched = fetched.map_err(|error| Error::Receive {
+            part: source.name.clone(),
+            source: error,
+        })?;
+        part.contents = fetched.contents;
+        if let Some(why) = fetched.failure {
+            part.fail(why);
+        }
+        Ok(fetched.lost)
+    }
+}
+
+/// Whether a patch needs the content that is there now.
+fn is_fetched(change: &Change, max_bytes: u64) -> bool {
+    let fits = |bytes: u64| bytes <= max_bytes;
+    let is_new = match change.kind() {
+        ChangeKind::Added => true,
+        ChangeKind::Modified => change.differs().contains(&Attribute::Content),
+        ChangeKind::Removed | ChangeKind::Type | ChangeKind::Metadata => false,
+    };
+    let before = change.before().and_then(Entry::file_bytes);
+    is_new && change.bytes_after().is_some_and(fits) && before.is_none_or(fits)
+}
+
+/// The part as far as it came before an error.
+fn ended(mut part: LivePart, error: ssh::Error) -> (LivePart, Option<ssh::Error>) {
+    part.fail(failure(&error));
+    let lost = Some(error).filter(is_lost);
+    (part, lost)
+}

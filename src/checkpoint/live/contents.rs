@@ -1,0 +1,167 @@
+//! The contents of a few files as they are on the host now, in a folder that goes with them.
+
+use std::collections::BTreeMap;
+use std::io::Read as _;
+
+use tempfile::TempDir;
+
+use crate::guard::{Compression, ReadCommand, TarFlavour};
+use crate::manifest::PartFailure;
+use crate::name::RemotePath;
+use crate::source::scan::Found;
+use crate::ssh::{self, ReadSession};
+use crate::store::pack::{self, PackOptions, PackReader};
+use crate::tarstream::Kind;
+
+use super::super::compare::Difference;
+use super::super::directory::is_lost;
+use super::super::part::failure;
+use super::super::pull::list;
+use super::super::receive::{self, Intake, Received, Unasked};
+
+/// Fetched files.
+#[derive(Debug)]
+pub(super) struct Contents {
+    // Removed when the contents are dropped.
+    _folder: TempDir,
+    pack: PackReader,
+    /// Where each file lies in the pack, and under which name.
+    places: BTreeMap<RemotePath, (u64, RemotePath)>,
+}
+
+/// What came of a fetch.
+#[derive(Debug)]
+pub(super) struct Fetched {
+    /// What arrived whole; none if nothing did.
+    pub(super) contents: Option<Contents>,
+    /// Why not everything arrived.
+    pub(super) failure: Option<PartFailure>,
+    /// The end of the connection.
+    pub(super) lost: Option<ssh::Error>,
+}
+
+/// Fetches the files at `wanted`, sorted by path. What is gone by now is not there.
+///
+/// # Errors
+///
+/// [`receive::Error::Pack`] if they can't be written down.
+pub(super) async fn fetch(
+    session: &ReadSession,
+    sudo: bool,
+    tar: TarFlavour,
+    wanted: Vec<RemotePath>,
+) -> Result<Fetched, receive::Error> {
+    let mut fetched = Fetched {
+        contents: None,
+        failure: None,
+        lost: None,
+    };
+    let named = wanted.into_iter().map(|path| Found { path, facts: None });
+    let difference = Difference::everything(named.collect());
+    let command = ReadCommand::Fetch {
+        tar,
+        compression: Compression::None,
+    };
+    let running = match session
+        .run(&command, sudo, list(&difference.fetch, false))
+        .await
+    {
+        Ok(running) => running,
+        Err(error) => {
+            fetched.end(error);
+            return Ok(fetched);
+        }
+    };
+    let (body, ending) = running.split();
+    let receiving = tokio::task::spawn_blocking(move || {
+        let folder = folder()?;
+        let mut intake = Intake::create(folder.path().join("contents"), PackOptions::default())?;
+        let read = intake.read(body, &difference.fetch, Unasked::Refuse, |_, _| {});
+        let received = match read {
+            Ok(()) => Ok(intake.finish()?),
+            Err(error) => {
+                intake.abandon()?;
+                Err(error)
+            }
+        };
+        Ok::<_, receive::Error>((folder, received))
+    });
+    let (received, ended) = tokio::join!(receiving, ending.finish());
+    let (folder, received) = received.expect("receiving does not panic")?;
+    match received {
+        Ok(received) => {
+            fetched.failure = received.cut.as_ref().map(|cut| failure(cut));
+            fetched.contents = Contents::of(folder, &received)?;
+        }
+        Err(error) if error.is_local() => return Err(error),
+        Err(error) => fetched.failure = Some(failure(&error)),
+    }
+    // A status says that files are gone by now or can't be read: those are not there.
+    if let Err(error) = ended {
+        fetched.end(error);
+    }
+    Ok(fetched)
+}
+
+fn folder() -> Result<TempDir, pack::Error> {
+    let mut builder = tempfile::Builder::new();
+    let made = builder.prefix("fleet-diff-").tempdir();
+    made.map_err(|source| pack::Error::Create {
+        path: std::env::temp_dir(),
+        source,
+    })
+}
+
+impl Fetched {
+    fn end(&mut self, error: ssh::Error) {
+        self.failure = Some(failure(&error));
+        self.lost = Some(error).filter(is_lost);
+    }
+}
+
+impl Contents {
+    fn of(folder: TempDir, received: &Received) -> Result<Option<Self>, pack::Error> {
+        if received.pack.is_none() {
+            return Ok(None);
+        }
+        let mut places: BTreeMap<RemotePath, (u64, RemotePath)> = BTreeMap::new();
+        for (member, offset_bytes) in &received.members {
+            let path = &member.head.path;
+            let place = match &member.head.kind {
+                Kind::File { .. } => Some((*offset_bytes, path.clone())),
+                Kind::HardLink { target } => places.get(target).cloned(),
+                // It is no file any more.
+                Kind::Directory
+                | Kind::Symlink { .. }
+                | Kind::Fifo
+                | Kind::CharDevice { .. }
+                | Kind::BlockDevice { .. } => None,
+            };
+            places.extend(place.map(|place| (path.clone(), place)));
+        }
+        Ok(Some(Self {
+            pack: PackReader::open(folder.path().join("contents"))?,
+            _folder: folder,
+            places,
+        }))
+    }
+
+    /// The content of the file at `path`; none if it did not arrive or has more than `max_bytes`.
+    pub(super) fn read(
+        &mut self,
+        path: &RemotePath,
+        max_bytes: u64,
+    ) -> Result<Option<Vec<u8>>, pack::Error> {
+        let Some((offset_bytes, name)) = self.places.get(path) else {
+            return Ok(None);
+        };
+        let file = self.pack.path().to_owned();
+        let member = self.pack.member(*offset_bytes, name)?;
+        let mut content = Vec::new();
+        member
+            .take(max_bytes + 1)
+            .read_to_end(&mut content)
+            .map_err(|source| pack::Error::Read { path: file, source })?;
+        Ok(Some(content).filter(|content| content.len() as u64 <= max_bytes))
+    }
+}

@@ -1,0 +1,220 @@
+//! What a scan saw, side by side with what a checkpoint has: what changed, as far as that tells it.
+
+use std::collections::HashMap;
+
+use crate::change::{Change, Known};
+use crate::digest::Sha256;
+use crate::manifest::{Entry, EntryKind, FileTime, Owner};
+use crate::name::{RemotePath, SourceName};
+use crate::source::scan::{Facts, Found, FoundKind};
+use crate::store::{self, SealedCheckpoint};
+
+use super::super::compare::is_same;
+
+/// One path that may not be what it was. One of both sides may be missing.
+#[derive(Debug)]
+pub(super) struct Pair {
+    old: Option<Entry>,
+    now: Option<Found>,
+}
+
+/// What became of all pairs.
+#[derive(Debug, Default)]
+pub(super) struct Judged {
+    /// By path.
+    pub(super) changes: Vec<Change>,
+    /// Files that the host should have hashed and did not.
+    pub(super) unproven: Vec<RemotePath>,
+}
+
+/// Pairs what `base` has of `part` with `found`, which is sorted by path. What is the same by its
+/// marks is left out if those can be trusted. Blocking.
+///
+/// # Errors
+///
+/// [`store::Error`] if the entries of the base can't be read.
+pub(super) fn pairs(
+    base: &SealedCheckpoint,
+    part: &SourceName,
+    found: Vec<Found>,
+    trusts_marks: bool,
+) -> Result<Vec<Pair>, store::Error> {
+    let known = base.checkpoint().parts.iter();
+    let scanned_at = known
+        .filter(|known| known.name == *part)
+        .find_map(|known| known.scanned_at);
+    let mut found = found.into_iter().peekable();
+    let mut pairs = Vec::new();
+    let added = |now| Pair {
+        old: None,
+        now: Some(now),
+    };
+    if base.parts_with_entries().any(|name| name == part) {
+        for entry in base.entries(part)? {
+            let entry = entry?;
+            while let Some(now) = found.next_if(|now| now.path < entry.path) {
+                pairs.push(added(now));
+            }
+            let now = found.next_if(|now| now.path == entry.path);
+            let is_same = |now: &Found| trusts_marks && is_same(now, &entry, scanned_at);
+            if !now.as_ref().is_some_and(is_same) {
+                let old = Some(entry);
+                pairs.push(Pair { old, now });
+            }
+        }
+    }
+    pairs.extend(found.map(added));
+    Ok(pairs)
+}
+
+impl Pair {
+    /// The path of a file whose digest decides.
+    pub(super) fn doubtful(&self) -> Option<&RemotePath> {
+        let (old, now) = (self.old.as_ref()?, self.now.as_ref()?);
+        let bytes = old.file_bytes()?;
+        let may_be_same = now
+            .facts
+            .as_ref()
+            .is_none_or(|facts| facts.kind == FoundKind::File && facts.mark.size_bytes == bytes);
+        may_be_same.then_some(&now.path)
+    }
+}
+
+/// Makes changes of `pairs`. `digests` are those of the doubtful ones, as far as the host told them.
+pub(super) fn judge(pairs: Vec<Pair>, digests: &HashMap<RemotePath, Sha256>) -> Judged {
+    let mut judged = Judged::default();
+    for pair in pairs {
+        let digest = match pair.doubtful() {
+            Some(path) => {
+                let digest = digests.get(path).copied();
+                if digest.is_none() {
+                    judged.unproven.push(path.clone());
+                }
+                digest
+            }
+            None => None,
+        };
+        let Pair { old, now } = pair;
+        judged.changes.extend(match now {
+            None => Change::between(old, None),
+            Some(Found {
+                path,
+                facts: Some(facts),
+            }) => with_facts(old, path, &facts, digest),
+            Some(Found { path, facts: None }) => without_facts(old, path, digest),
+        });
+    }
+    judged
+}
+
+fn with_facts(
+    old: Option<Entry>,
+    path: RemotePath,
+    facts: &Facts,
+    digest: Option<Sha256>,
+) -> Option<Change> {
+    let before = old.as_ref();
+    let mtime = mtime(before, facts);
+    let was_file = before.and_then(|old| Some((old.file_bytes()?, old.file_sha256()?, old.mtime)));
+    let (sha256, known) = match (digest, was_file) {
+        (Some(digest), _) => (digest, Known::Entry),
+        // It could not be hashed: that neither size nor time moved is all that speaks for it.
+        (None, Some((bytes, sha256, at)))
+            if facts.kind == FoundKind::File && (bytes, at) == (facts.mark.size_bytes, mtime) =>
+        {
+            (sha256, Known::Entry)
+        }
+        (None, _) if facts.kind == FoundKind::File => (Sha256::of(b""), Known::Facts),
+        // There is nothing to be hashed.
+        (None, _) => (Sha256::of(b""), Known::Entry),
+    };
+    // What is of no kind that is captured counts as nothing.
+    let Some(kind) = kind(before, facts, sha256) else {
+        return Change::between(old, None);
+    };
+    let new = Entry {
+        path,
+        kind,
+        mode: facts.mode,
+        owner: owner(before, facts),
+        mtime,
+        scan: Some(facts.mark),
+        content: Vec::new(),
+        unstable: false,
+    };
+    match known {
+        Known::Entry => Change::between(old, Some(new)),
+        Known::Facts | Known::Path => Change::unread(old, new, known),
+    }
+}
+
+fn without_facts(old: Option<Entry>, path: RemotePath, digest: Option<Sha256>) -> Option<Change> {
+    let Some(old) = old else {
+        let nothing = Entry {
+            path,
+            kind: EntryKind::Directory,
+            mode: 0,
+            owner: Owner::default(),
+            mtime: FileTime {
+                seconds: 0,
+                nanoseconds: 0,
+            },
+            scan: None,
+            content: Vec::new(),
+            unstable: false,
+        };
+        return Change::unread(None, nothing, Known::Path);
+    };
+    let is_other = digest.is_some() && digest != old.file_sha256();
+    is_other
+        .then(|| Change::unread(Some(old.clone()), old, Known::Path))
+        .flatten()
+}
+
+/// When it last changed. Some archives tell whole seconds only: where the scan then and the scan now saw
+/// the same time, it is the time that the archive told.
+fn mtime(old: Option<&Entry>, facts: &Facts) -> FileTime {
+    let told = old.filter(|old| {
+        let mark = old.scan.filter(|_| !old.unstable);
+        mark.is_some_and(|mark| mark.mtime == facts.mark.mtime)
+    });
+    told.map_or(facts.mark.mtime, |old| old.mtime)
+}
+
+/// A scan tells numbers; the names are those that went with them.
+fn owner(old: Option<&Entry>, facts: &Facts) -> Owner {
+    let old = old.map(|old| old.owner.clone()).unwrap_or_default();
+    let name = |is_same: bool, name| if is_same { name } else { String::new() };
+    Owner {
+        user: name(old.uid == facts.uid, old.user),
+        group: name(old.gid == facts.gid, old.group),
+        uid: facts.uid,
+        gid: facts.gid,
+    }
+}
+
+fn kind(old: Option<&Entry>, facts: &Facts, sha256: Sha256) -> Option<EntryKind> {
+    // A scan does not tell the numbers of a device.
+    let numbers = match old.map(|old| &old.kind) {
+        Some(EntryKind::CharDevice { major, minor } | EntryKind::BlockDevice { major, minor }) => {
+            (*major, *minor)
+        }
+        _ => (0, 0),
+    };
+    let (major, minor) = numbers;
+    Some(match facts.kind {
+        FoundKind::File => EntryKind::File {
+            size_bytes: facts.mark.size_bytes,
+            sha256,
+        },
+        FoundKind::Directory => EntryKind::Directory,
+        FoundKind::Symlink => EntryKind::Symlink {
+            target: facts.link.clone(),
+        },
+        FoundKind::Fifo => EntryKind::Fifo,
+        FoundKind::Socket => EntryKind::Socket,
+        FoundKind::CharDevice => EntryKind::CharDevice { major, minor },
+        FoundKind::BlockDevice => EntryKind::BlockDevice { major, minor },
+        FoundKind::Other => return None,
+    })
+}

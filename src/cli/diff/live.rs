@@ -1,0 +1,92 @@
+//! `fleet diff CHECKPOINT --live`: the same answer, with the host itself as the newer side.
+
+use std::sync::Arc;
+
+use super::super::error::{Error, Stop};
+use super::super::setup::Setup;
+use super::super::{Status, stop};
+use super::{Answer, Args, Now, PATCH_MAX_BYTES};
+use crate::checkpoint::{Live, LivePart};
+use crate::engine::{Interrupt, StopLevel, live};
+use crate::event::Failure;
+use crate::fault::ExitClass;
+use crate::name::HostName;
+use crate::report::{Problem, Reporter, Style, json};
+use crate::store::SealedCheckpoint;
+
+pub(super) fn run(args: &Args, setup: &Setup, old: SealedCheckpoint) -> Status {
+    let old = Arc::new(old);
+    let Live { parts, notes } = look(args, setup, &old)?;
+    let host = &old.id().host;
+    let mut answer = Answer::new(&setup.console, args.patch, &old, host.to_string());
+    answer.document.live = true;
+    for note in notes {
+        answer.note(note);
+    }
+    let mut has_failed = false;
+    for mut part in parts {
+        has_failed |= part.failure.is_some();
+        answer.live_part(host, &mut part)?;
+        if setup.console.is_closed() {
+            break;
+        }
+    }
+    let has_changes = answer.finish()?;
+    let changed = (args.exit_code && has_changes).then_some(ExitClass::Failed);
+    // Not having seen everything is the graver news.
+    Ok(has_failed.then_some(ExitClass::Partial).or(changed))
+}
+
+/// Asks the host.
+fn look(args: &Args, setup: &Setup, old: &Arc<SealedCheckpoint>) -> Result<Live, Stop> {
+    let reporter = Reporter::new(Arc::clone(&setup.console), Style::Silent, 0);
+    let network = setup.network(setup.inventory()?, &reporter);
+    let interrupt = Interrupt::new();
+    let (wish, base) = (interrupt.clone(), Arc::clone(old));
+    let contents_max_bytes = args.patch.then_some(PATCH_MAX_BYTES);
+    let ended = stop::run(&interrupt, || {}, async move {
+        tokio::select! {
+            live = live::run(&base, &network, contents_max_bytes) => Some(live),
+            // Looking has no unsafe point: the first wish ends it.
+            () = wish.reached(StopLevel::Soon) => None,
+        }
+    })?;
+    Ok(ended.flatten().ok_or(Error::Stopped)??)
+}
+
+impl Answer<'_> {
+    fn live_part(&mut self, host: &HostName, part: &mut LivePart) -> Result<(), Stop> {
+        let name = part.name.clone();
+        let changes = std::mem::take(&mut part.changes);
+        if !changes.is_empty() {
+            self.heading(&name)?;
+        }
+        for change in changes {
+            self.change(&name, &change, &mut Now::Live(part))?;
+            if self.console.is_closed() {
+                return Ok(());
+            }
+        }
+        for note in std::mem::take(&mut part.notes) {
+            self.note(format!("`{name}`: {note}"));
+        }
+        if let Some(why) = part.failure.take() {
+            let failure = Failure {
+                host: host.clone(),
+                part: Some(name.clone()),
+                message: why.message,
+                causes: Vec::new(),
+                hint: why.hint,
+                class: ExitClass::Partial,
+            };
+            self.document.failed.push(json::FailedPart::from(&failure));
+            let mut problem = Problem::from(&failure);
+            problem.message = format!(
+                "can't compare source `{name}` on {host}: {}",
+                problem.message
+            );
+            self.console.problem(&problem);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,58 @@
+//! A checkpoint against its host as it is now.
+
+use std::sync::Arc;
+
+use crate::checkpoint::{self, Live};
+use crate::fault::{ExitClass, Fault};
+use crate::store::SealedCheckpoint;
+
+use super::{Network, SelectionError, host};
+
+/// Why nothing can be compared.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The inventory has no such host.
+    #[error(transparent)]
+    Selection(#[from] SelectionError),
+    /// The host can't be reached or asked, or something here can't be read.
+    #[error(transparent)]
+    Checkpoint(#[from] checkpoint::Error),
+}
+
+impl Fault for Error {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Selection(error) => error.hint(),
+            Self::Checkpoint(error) => error.hint(),
+        }
+    }
+
+    fn exit_class(&self) -> ExitClass {
+        match self {
+            Self::Selection(error) => error.exit_class(),
+            Self::Checkpoint(error) => error.exit_class(),
+        }
+    }
+}
+
+/// Connects to the host of `base`, as the inventory has it now, and compares: see
+/// [`checkpoint::compare_live`]. Reads only, and takes no lock.
+///
+/// # Errors
+///
+/// [`Error`] if there is nothing to compare with.
+///
+/// # Cancel
+///
+/// Dropping the future leaves nothing behind.
+pub async fn run(
+    base: &Arc<SealedCheckpoint>,
+    network: &Network,
+    contents_max_bytes: Option<u64>,
+) -> Result<Live, Error> {
+    let host = host(&network.inventory, &base.id().host)?;
+    let (session, _) = network.reach(host).await.map_err(checkpoint::Error::Ssh)?;
+    let live = checkpoint::compare_live(base, host, &session, contents_max_bytes).await;
+    session.close().await;
+    Ok(live?)
+}
