@@ -326,6 +326,11 @@ impl Comparison {
 }
 
 impl KeptEntry {
+    /// The size of a regular file, for every name of it.
+    pub(super) fn file_bytes(&self) -> Option<u64> {
+        (self.kind == FoundKind::File).then_some(self.size_bytes)
+    }
+
     /// What it is, as far as the places of others depend on it.
     pub(super) fn shape(&self) -> Shape<'static> {
         match self.kind {
@@ -357,10 +362,10 @@ impl Kept {
 
     /// Regular files and their bytes.
     pub(super) fn totals(&self) -> Totals {
-        let files = self.entries.iter().filter(|e| e.kind == FoundKind::File);
-        files.fold(Totals::default(), |sum, entry| Totals {
+        let files = self.entries.iter().filter_map(KeptEntry::file_bytes);
+        files.fold(Totals::default(), |sum, bytes| Totals {
             files: sum.files + 1,
-            bytes: sum.bytes + entry.size_bytes,
+            bytes: sum.bytes + bytes,
         })
     }
 

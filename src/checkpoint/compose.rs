@@ -5,6 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use crate::digest::Sha256;
 use crate::fault::Fault;
 use crate::inventory::Unreadable;
 use crate::manifest::{Entry, EntryKind, Owner, PackName, Piece};
@@ -155,7 +156,7 @@ impl Said {
 /// Puts a part together. `status` is tar's, `pack` the name of the pack that `received` is in.
 pub(super) fn compose(
     asked: Asked,
-    received: &Received,
+    received: &mut Received,
     notes: Vec<Note>,
     status: u32,
     pack: &PackName,
@@ -169,22 +170,21 @@ pub(super) fn compose(
     } = asked.difference;
     let mut fresh = Vec::with_capacity(fetch.len() + sockets.len());
     let mut failure = None;
-    let arrived: HashMap<&RemotePath, &(Member, u64)> = received
+    let targets = link_targets(&received.members);
+    // Each member becomes an entry and is gone: a large tree is not held twice.
+    let mut arrived: HashMap<RemotePath, (Member, u64)> = received
         .members
-        .iter()
-        .map(|entry| (&entry.0.head.path, entry))
+        .drain(..)
+        .map(|(member, offset)| (member.head.path.clone(), (member, offset)))
         .collect();
     let mut missing = Missing::default();
     for found in fetch {
-        let Some((member, offset)) = arrived.get(&found.path) else {
+        let Some((member, offset)) = arrived.remove(&found.path) else {
             missing.add(found, &said, is_cut);
             continue;
         };
-        let kind = member.entry_kind(|target| match arrived.get(target) {
-            Some((target, before)) if before < offset => match target.head.kind {
-                tarstream::Kind::File { size_bytes } => Some((size_bytes, target.sha256?)),
-                _ => None,
-            },
+        let kind = member.entry_kind(|target| match targets.get(target) {
+            Some((before, size_bytes, sha256)) if *before < offset => Some((*size_bytes, *sha256)),
             _ => None,
         });
         let Some(kind) = kind else {
@@ -200,10 +200,11 @@ pub(super) fn compose(
         let piece = Piece {
             pack: pack.clone(),
             member: found.path.member().to_vec(),
-            offset_bytes: *offset,
+            offset_bytes: offset,
         };
         fresh.push(entry(found, member, kind, piece, changed));
     }
+    drop(arrived);
     fresh.extend(sockets.into_iter().filter_map(socket));
     fresh.sort_by(|a, b| a.path.cmp(&b.path));
     // Of a tree without its directories the next run would know less than of the one before.
@@ -246,6 +247,32 @@ pub(super) fn compose(
         composed.failure = Some(Error::Tree(error));
     }
     composed
+}
+
+/// Where each file begins that a hard link leads to, its size and its digest.
+fn link_targets(members: &[(Member, u64)]) -> HashMap<RemotePath, (u64, u64, Sha256)> {
+    let mut targets: HashMap<RemotePath, (u64, u64, Sha256)> = HashMap::new();
+    let linked: HashSet<&RemotePath> = members
+        .iter()
+        .filter_map(|(member, _)| match &member.head.kind {
+            tarstream::Kind::HardLink { target } => Some(target),
+            tarstream::Kind::File { .. }
+            | tarstream::Kind::Directory
+            | tarstream::Kind::Symlink { .. }
+            | tarstream::Kind::Fifo
+            | tarstream::Kind::CharDevice { .. }
+            | tarstream::Kind::BlockDevice { .. } => None,
+        })
+        .collect();
+    for (member, offset) in members {
+        if let tarstream::Kind::File { size_bytes } = member.head.kind
+            && let Some(sha256) = member.sha256
+            && linked.contains(&member.head.path)
+        {
+            targets.insert(member.head.path.clone(), (*offset, size_bytes, sha256));
+        }
+    }
+    targets
 }
 
 /// What was asked for and did not arrive, by reason.
@@ -352,7 +379,7 @@ fn sorted(paths: &HashSet<RemotePath>) -> Vec<&RemotePath> {
     paths
 }
 
-fn entry(found: Found, member: &Member, kind: EntryKind, piece: Piece, changed: bool) -> Entry {
+fn entry(found: Found, member: Member, kind: EntryKind, piece: Piece, changed: bool) -> Entry {
     let mark = found.facts.map(|facts| facts.mark);
     // What the scan saw is of use next time only if the stream told of the same thing.
     let same = mark.is_some_and(|mark| {
@@ -373,7 +400,7 @@ fn entry(found: Found, member: &Member, kind: EntryKind, piece: Piece, changed: 
         path: found.path,
         kind,
         mode: member.head.mode,
-        owner: member.head.owner.clone(),
+        owner: member.head.owner,
         mtime: member.head.mtime,
         scan: mark,
         content: vec![piece],

@@ -95,6 +95,12 @@ async fn try_scan(
         plan::check_found(&directory.roots, &found, new, plan::ENTRIES_MAX)?;
     }
     let exit = running.finish().await?;
+    if exit.status != 0 && !parser.has_begun() {
+        // No `find` at all, or one that could not even look at `/`.
+        let said = exit.stderr.last_line();
+        let said = vec![said.unwrap_or_else(|| format!("find exited with {}", exit.status))];
+        return Err(plan::Error::Scan { said }.into());
+    }
     let opening = parser.finish()?;
     let said = notes::of_find(&exit.stderr.to_bytes());
     let plan = Plan::make(directory, source.optional, &exclude, found, &said)?;

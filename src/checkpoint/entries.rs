@@ -1,9 +1,6 @@
 //! The entries of a part, on their way into the store: what is taken over from an earlier checkpoint
 //! and what is new, merged in path order.
 
-use std::iter::Peekable;
-
-use crate::manifest::Entry;
 use crate::name::SourceName;
 use crate::store::{self, Incoming, WrittenEntries};
 
@@ -32,27 +29,36 @@ pub(super) fn write(
     let mut fresh = content.fresh.into_iter().peekable();
     if let Some(kept) = content.kept {
         let mut taken = kept.entries.iter().peekable();
-        for (record, entry) in kept.base.entries(part)?.enumerate() {
-            let mut entry = entry?;
-            let Some(kept) = taken.next_if(|kept| kept.record == record) else {
+        let mut lines = kept.base.entry_lines(part)?;
+        for record in 0.. {
+            if !lines.advance()? {
+                break;
+            }
+            let Some(entry) = taken.next_if(|kept| kept.record == record) else {
                 continue;
             };
-            if let (Some(offset_bytes), [piece]) = (kept.moved_to, entry.content.as_mut_slice()) {
-                piece.pack = incoming.pack_name(part);
-                piece.offset_bytes = offset_bytes;
-            }
-            while let Some(before) = next_before(&mut fresh, &entry) {
+            while let Some(before) = fresh.next_if(|next| next.path < entry.path) {
                 writer.append(&before)?;
             }
-            writer.append(&entry)?;
+            match entry.moved_to {
+                // Most entries go from file to file as they are.
+                None => {
+                    let pack = entry.place.map(|place| &kept.packs[place.pack]);
+                    writer.copy(&lines, &entry.path, entry.file_bytes(), pack)?;
+                }
+                Some(offset_bytes) => {
+                    let mut moved = lines.entry()?;
+                    for piece in &mut moved.content {
+                        piece.pack = incoming.pack_name(part);
+                        piece.offset_bytes = offset_bytes;
+                    }
+                    writer.append(&moved)?;
+                }
+            }
         }
     }
     for entry in fresh {
         writer.append(&entry)?;
     }
     writer.finish().map(Some)
-}
-
-fn next_before(fresh: &mut Peekable<impl Iterator<Item = Entry>>, entry: &Entry) -> Option<Entry> {
-    fresh.next_if(|next| next.path < entry.path)
 }

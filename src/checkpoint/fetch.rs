@@ -214,14 +214,20 @@ impl Fetch<'_> {
         mut outcome: Outcome,
         asked: Asked,
         mut warnings: Vec<String>,
-        pulled: Pulled,
+        mut pulled: Pulled,
     ) -> Fetched {
         outcome.link_bytes_per_second = pulled.bytes_per_second;
         if let Some(failure) = pulled.failure {
             outcome.fail(failure);
         }
         let notes = notes::of_tar(&pulled.stderr);
-        let composed = compose(asked, &pulled.received, notes, pulled.status, &self.pack);
+        let composed = compose(
+            asked,
+            &mut pulled.received,
+            notes,
+            pulled.status,
+            &self.pack,
+        );
         if let Some(error) = &composed.failure {
             outcome.fail(failure(error));
         }

@@ -138,6 +138,12 @@ impl Parser {
         Ok(())
     }
 
+    /// Whether the opening has come.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        self.opening.is_some()
+    }
+
     /// Nothing more will come.
     ///
     /// # Errors

@@ -106,37 +106,69 @@ impl EntriesWriter {
     /// [`Error::Order`] unless its path comes after that of the entry before, [`Error::Io`] if it
     /// can't be written.
     pub fn append(&mut self, entry: &Entry) -> Result<(), Error> {
-        if let Some(previous) = self.last.as_ref().filter(|last| entry.path <= **last) {
-            return Err(Error::Order {
-                path: entry.path.clone(),
-                previous: previous.clone(),
-            });
-        }
         self.line.clear();
         serde_json::to_writer(&mut self.line, &EntryRecord::from(entry))
             .expect("records hold only strings, numbers and lists of them");
         self.line.push(b'\n');
+        let line = std::mem::take(&mut self.line);
+        let packs = entry.content.iter().map(|piece| &piece.pack);
+        let appended = self.append_line(&line, &entry.path, entry.file_bytes(), packs);
+        self.line = line;
+        appended
+    }
+
+    /// Adds the entry that `lines` stands at, as it is there. The caller tells what it has read of it
+    /// before: its path, the size of a regular file, and where its content lies.
+    ///
+    /// # Errors
+    ///
+    /// As [`EntriesWriter::append`].
+    pub fn copy(
+        &mut self,
+        lines: &EntryLines,
+        path: &RemotePath,
+        file_bytes: Option<u64>,
+        pack: Option<&PackName>,
+    ) -> Result<(), Error> {
+        self.append_line(&lines.line, path, file_bytes, pack.into_iter())
+    }
+
+    fn append_line<'a>(
+        &mut self,
+        line: &[u8],
+        path: &RemotePath,
+        file_bytes: Option<u64>,
+        packs: impl Iterator<Item = &'a PackName>,
+    ) -> Result<(), Error> {
+        if let Some(previous) = self.last.as_ref().filter(|last| *path <= **last) {
+            return Err(Error::Order {
+                path: path.clone(),
+                previous: previous.clone(),
+            });
+        }
         self.encoder
-            .write_all(&self.line)
+            .write_all(line)
             .map_err(Error::io("write", &self.path))?;
         self.records += 1;
-        self.count(entry);
-        for piece in &entry.content {
-            if !self.packs.contains(&piece.pack) {
-                self.packs.insert(piece.pack.clone());
+        if let Some(bytes) = file_bytes {
+            self.count(path, bytes);
+        }
+        for pack in packs {
+            if !self.packs.contains(pack) {
+                self.packs.insert(pack.clone());
             }
         }
-        self.last = Some(entry.path.clone());
+        match &mut self.last {
+            Some(last) => last.clone_from(path),
+            last @ None => *last = Some(path.clone()),
+        }
         Ok(())
     }
 
-    fn count(&mut self, entry: &Entry) {
-        let Some(bytes) = entry.file_bytes() else {
-            return;
-        };
+    fn count(&mut self, path: &RemotePath, bytes: u64) {
         self.totals.files += 1;
         self.totals.bytes += bytes;
-        let mut ending = ending(entry.path.file_name());
+        let mut ending = ending(path.file_name());
         if self.endings.len() >= ENDINGS_MAX && !self.endings.contains_key(&ending) {
             ending = OTHER_ENDINGS.to_owned();
         }
@@ -171,6 +203,40 @@ impl EntriesWriter {
             totals: self.totals,
             shared: false,
         })
+    }
+}
+
+/// The entries of one part as they stand in their file, to be copied or read one after the other.
+#[derive(Debug)]
+pub struct EntryLines {
+    pub(super) lines: Lines,
+    line: Vec<u8>,
+}
+
+impl EntryLines {
+    pub(super) fn new(lines: Lines) -> Self {
+        Self {
+            lines,
+            line: Vec::new(),
+        }
+    }
+
+    /// Goes to the next entry; false at the end.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Damaged`] if the file is not what was sealed.
+    pub fn advance(&mut self) -> Result<bool, Error> {
+        self.lines.read(&mut self.line)
+    }
+
+    /// The entry that it stands at.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Damaged`] if it does not read.
+    pub fn entry(&self) -> Result<Entry, Error> {
+        self.lines.entry(&self.line)
     }
 }
 

@@ -30,7 +30,7 @@ pub mod tiers;
 mod verify;
 
 pub use compare::{PartChanges, PartPair};
-pub use entries::{Entries, EntriesWriter, WrittenEntries};
+pub use entries::{Entries, EntriesWriter, EntryLines, WrittenEntries};
 pub use error::Error;
 pub use export::{ArchiveFormat, Destination, Exported};
 pub use find::{DamagedCheckpoint, Listing};

@@ -6,7 +6,7 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::entries::{self, Entries};
+use super::entries::{self, Entries, EntryLines};
 use super::lines::Lines;
 use super::record::checkpoint::{EntriesFacts, ReadError, Sealed, VERSION};
 use super::{Error, layout};
@@ -72,6 +72,17 @@ impl SealedCheckpoint {
             facts,
         )
         .map_err(|e| self.unless_removed(e))
+    }
+
+    /// The entries of `part` as they stand in their file, in path order.
+    ///
+    /// # Errors
+    ///
+    /// As [`SealedCheckpoint::entries`].
+    pub fn entry_lines(&self, part: &SourceName) -> Result<EntryLines, Error> {
+        self.entries_facts(part)?;
+        let lines = self.lines(part)?;
+        Ok(EntryLines::new(lines.expect("its facts were found")))
     }
 
     /// The lines of `part`; none if it has no entries.

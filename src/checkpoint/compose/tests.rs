@@ -81,11 +81,11 @@ fn received(members: Vec<Member>) -> Received {
     }
 }
 
-fn compose_with(asked: Asked, received: &Received, notes: Vec<Note>, status: u32) -> Composed {
+fn compose_with(asked: Asked, mut received: Received, notes: Vec<Note>, status: u32) -> Composed {
     let pack = "packs/20261121T101500Z/app.tar.zst"
         .parse()
         .expect("a pack");
-    compose(asked, received, notes, status, &pack)
+    compose(asked, &mut received, notes, status, &pack)
 }
 
 fn paths(composed: &Composed) -> Vec<String> {
@@ -102,7 +102,7 @@ fn what_arrived_is_recorded_as_the_stream_told_it() {
     let mut asked = asked(&["/a/x"]);
     let socket = found(FoundKind::Socket, "/a/s");
     asked.difference.sockets.push(socket);
-    let composed = compose_with(asked, &received(vec![file("/a/x")]), Vec::new(), 0);
+    let composed = compose_with(asked, received(vec![file("/a/x")]), Vec::new(), 0);
     assert_eq!(paths(&composed), ["/a", "/a/s", "/a/x"]);
     assert_eq!(composed.failure, None);
     assert_eq!(composed.content.totals(), Totals { files: 1, bytes: 5 });
@@ -129,7 +129,7 @@ fn vanished_and_changed_entries_are_warnings() {
     ];
     let composed = compose_with(
         asked(&["/a/gone", "/a/x", "/a/y"]),
-        &received(vec![file("/a/x"), file("/a/y")]),
+        received(vec![file("/a/x"), file("/a/y")]),
         notes,
         2,
     );
@@ -155,7 +155,7 @@ fn vanished_and_changed_entries_are_warnings() {
 fn a_file_that_is_not_what_the_scan_saw_is_fetched_again_next_time() {
     let composed = compose_with(
         asked(&["/a/x"]),
-        &received(vec![member(Kind::File { size_bytes: 6 }, "/a/x")]),
+        received(vec![member(Kind::File { size_bytes: 6 }, "/a/x")]),
         Vec::new(),
         0,
     );
@@ -169,7 +169,7 @@ fn a_file_that_is_not_what_the_scan_saw_is_fetched_again_next_time() {
 fn what_did_not_arrive_without_a_reason_is_a_failure() {
     let composed = compose_with(
         asked(&["/a/x", "/a/y"]),
-        &received(vec![file("/a/x")]),
+        received(vec![file("/a/x")]),
         Vec::new(),
         0,
     );
@@ -190,7 +190,7 @@ fn after_a_cut_the_cut_is_the_reason() {
         offset: 9,
         within: None,
     });
-    let composed = compose_with(asked(&["/a/x", "/a/y"]), &received, Vec::new(), 0);
+    let composed = compose_with(asked(&["/a/x", "/a/y"]), received, Vec::new(), 0);
     assert_eq!((composed.failure, composed.warnings), (None, Vec::new()));
 }
 
@@ -207,7 +207,7 @@ fn what_tar_could_not_read_is_a_failure_that_names_it() {
     };
     let composed = compose_with(
         asked(&["/a/x", "/a/y"]),
-        &received(vec![file("/a/y")]),
+        received(vec![file("/a/y")]),
         notes(),
         2,
     );
@@ -224,8 +224,8 @@ fn what_tar_could_not_read_is_a_failure_that_names_it() {
         unreadable: Unreadable::Skip,
         ..asked(&["/a/x", "/a/y"])
     };
-    let received = received(vec![file("/a/y")]);
-    let skipping = compose(skipping, &received, notes(), 2, &pack);
+    let mut received = received(vec![file("/a/y")]);
+    let skipping = compose(skipping, &mut received, notes(), 2, &pack);
     assert_eq!(
         (skipping.failure, skipping.warnings),
         (None, vec![text.to_owned()])
@@ -235,14 +235,14 @@ fn what_tar_could_not_read_is_a_failure_that_names_it() {
 #[test]
 fn a_tar_that_fails_without_a_reason_is_a_failure() {
     let notes = vec![Note::Other("tar: Cannot chdir: boom".to_owned())];
-    let composed = compose_with(asked(&["/a/x"]), &received(vec![file("/a/x")]), notes, 2);
+    let composed = compose_with(asked(&["/a/x"]), received(vec![file("/a/x")]), notes, 2);
     assert_eq!(
         composed.failure.map(|error| error.to_string()).as_deref(),
         Some("tar exited with 2: tar: Cannot chdir: boom")
     );
     let killed = compose_with(
         asked(&["/a/x"]),
-        &received(vec![file("/a/x")]),
+        received(vec![file("/a/x")]),
         Vec::new(),
         137,
     );
@@ -266,7 +266,7 @@ fn a_hard_link_needs_its_target_before_it() {
         )
     };
     let whole = received(vec![file("/a/x"), link("/a/y", "/a/x")]);
-    let composed = compose_with(asked(&["/a/x", "/a/y"]), &whole, Vec::new(), 0);
+    let composed = compose_with(asked(&["/a/x", "/a/y"]), whole, Vec::new(), 0);
     assert_eq!(composed.failure, None);
     assert_eq!(
         composed.content.totals(),
@@ -276,7 +276,7 @@ fn a_hard_link_needs_its_target_before_it() {
         }
     );
     let dangling = received(vec![link("/a/x", "/a/y"), file("/a/y")]);
-    let composed = compose_with(asked(&["/a/x", "/a/y"]), &dangling, Vec::new(), 0);
+    let composed = compose_with(asked(&["/a/x", "/a/y"]), dangling, Vec::new(), 0);
     assert_eq!(
         composed.failure,
         Some(Error::Link {
@@ -297,7 +297,7 @@ fn what_would_be_written_through_a_link_is_not_kept() {
         ),
         file("/a/l/passwd"),
     ]);
-    let composed = compose_with(asked(&["/a/l", "/a/l/passwd"]), &through, Vec::new(), 0);
+    let composed = compose_with(asked(&["/a/l", "/a/l/passwd"]), through, Vec::new(), 0);
     assert!(
         matches!(composed.failure, Some(Error::Tree(_))),
         "{:?}",
@@ -312,7 +312,7 @@ fn attributes_that_cannot_be_read_are_a_warning() {
         path("/a/x"),
         "file_has_acl_at: File name too long".to_owned(),
     )];
-    let composed = compose_with(asked(&["/a/x"]), &received(vec![file("/a/x")]), notes, 0);
+    let composed = compose_with(asked(&["/a/x"]), received(vec![file("/a/x")]), notes, 0);
     assert_eq!(composed.failure, None);
     assert_eq!(
         composed.warnings,
