@@ -171,15 +171,18 @@ pub(super) fn compose(
     let mut fresh = Vec::with_capacity(fetch.len() + sockets.len());
     let mut failure = None;
     let targets = link_targets(&received.members);
-    // Each member becomes an entry and is gone: a large tree is not held twice.
-    let mut arrived: HashMap<RemotePath, (Member, u64)> = received
-        .members
-        .drain(..)
-        .map(|(member, offset)| (member.head.path.clone(), (member, offset)))
-        .collect();
+    // Both lists are walked in path order, and each member becomes an entry and is gone: a large tree is
+    // not held twice.
+    let mut arrived = std::mem::take(&mut received.members);
+    arrived.sort_unstable_by(|(a, at), (b, bt)| a.head.path.cmp(&b.head.path).then(at.cmp(bt)));
+    let mut arrived = arrived.into_iter().peekable();
     let mut missing = Missing::default();
     for found in fetch {
-        let Some((member, offset)) = arrived.remove(&found.path) else {
+        let mut member = None;
+        while let Some(next) = arrived.next_if(|next| next.0.head.path <= found.path) {
+            member = Some(next).filter(|next| next.0.head.path == found.path);
+        }
+        let Some((member, offset)) = member else {
             missing.add(found, &said, is_cut);
             continue;
         };
