@@ -26,7 +26,7 @@ use super::history::Known;
 use super::part::{Outcome, failure, shrinkage};
 use super::plan::Plan;
 use super::receive::{self, Intake, Received, Unasked};
-use super::repack::{self, Broken};
+use super::repack::{self, Broken, TakenIn};
 use super::unchanged;
 
 /// What it takes to make a part of what a scan found.
@@ -212,8 +212,10 @@ impl Fetch<'_> {
                 return Ok((kept, None, Received::default()));
             }
             let mut intake = Intake::create(path, PackOptions::default())?;
-            let broken = repack::take_in(&mut intake, &mut kept, &taken)?.err();
-            Ok::<_, receive::Error>((kept, broken, intake.finish()?))
+            let taken_in = repack::take_in(&mut intake, &kept, &taken)?;
+            let received = intake.finish()?;
+            taken_in.place(&mut kept, &received);
+            Ok::<_, receive::Error>((kept, taken_in.broken, received))
         });
         let rearranged = rearranging.await.expect("copying does not panic");
         let (kept, broken, received) = rearranged?;
@@ -261,21 +263,27 @@ impl Fetch<'_> {
         let receiving = tokio::task::spawn_blocking(move || {
             let mut difference = difference;
             let mut intake = Intake::create(path, PackOptions::default())?;
-            let mut broken = None;
+            let mut taken_in = TakenIn::default();
             let read = intake
                 .read(body, &difference.fetch, unasked, &mut progress)
                 .and_then(|()| {
-                    if let Some(kept) = difference.kept.as_mut().filter(|_| !intake.is_cut()) {
+                    if let Some(kept) = difference.kept.as_ref().filter(|_| !intake.is_cut()) {
                         let taken = repack::taken(kept, Some(intake.archive_bytes()), packs_max);
-                        broken = repack::take_in(&mut intake, kept, &taken)?.err();
+                        taken_in = repack::take_in(&mut intake, kept, &taken)?;
                     }
                     Ok(())
                 });
             match read {
-                Ok(()) => Ok::<_, receive::Error>((difference, broken, intake.finish())),
+                Ok(()) => {
+                    let received = intake.finish()?;
+                    if let Some(kept) = &mut difference.kept {
+                        taken_in.place(kept, &received);
+                    }
+                    Ok::<_, receive::Error>((difference, taken_in.broken, Ok(received)))
+                }
                 Err(error) => {
                     intake.abandon()?;
-                    Ok((difference, broken, Err(error)))
+                    Ok((difference, taken_in.broken, Err(error)))
                 }
             }
         });
