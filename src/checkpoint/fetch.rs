@@ -182,8 +182,10 @@ impl Fetch<'_> {
                 return Ok((kept, None, Received::default()));
             }
             let mut intake = Intake::create(path, PackOptions::default())?;
-            let broken = repack::take_in(&mut intake, &mut kept, &taken)?.err();
-            Ok::<_, receive::Error>((kept, broken, intake.finish()?))
+            let taken_in = repack::take_in(&mut intake, &kept, &taken)?;
+            let received = intake.finish()?;
+            taken_in.place(&mut kept, &received);
+            Ok::<_, receive::Error>((kept, taken_in.broken, received))
         });
         let rearranged = rearranging.await.expect("copying does not panic");
         let (kept, broken, received) = rearranged?;

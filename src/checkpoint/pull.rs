@@ -18,7 +18,7 @@ use super::directory::is_lost;
 use super::fetch::Fetch;
 use super::part::failure;
 use super::receive::{self, Intake, Received, Unasked};
-use super::repack::{self, Broken};
+use super::repack::{self, Broken, TakenIn};
 use super::wire::{Timed, decoded};
 
 /// What came over the wire, and how it ended.
@@ -232,7 +232,7 @@ impl Fetch<'_> {
                 }
                 None => Intake::create(path, PackOptions::default())?,
             };
-            let mut broken = None;
+            let mut taken_in = TakenIn::default();
             let mut read = intake.read(
                 decoded(&mut stream, pull.compression),
                 pull.wanted(),
@@ -252,13 +252,17 @@ impl Fetch<'_> {
             let is_damaged = intake.is_cut() && !stream.has_ended;
             drop(stream);
             if let (Ok(()), false, Some(kept)) =
-                (&read, intake.is_cut(), pull.difference.kept.as_mut())
+                (&read, intake.is_cut(), pull.difference.kept.as_ref())
             {
                 let taken = repack::taken(kept, Some(intake.archive_bytes()), packs_max);
-                read = repack::take_in(&mut intake, kept, &taken).map(|taken| broken = taken.err());
+                read = repack::take_in(&mut intake, kept, &taken).map(|taken| taken_in = taken);
             }
             let received = match read {
-                Ok(()) => intake.finish(),
+                Ok(()) => intake.finish().inspect(|received| {
+                    if let Some(kept) = &mut pull.difference.kept {
+                        taken_in.place(kept, received);
+                    }
+                }),
                 Err(error) => {
                     intake.abandon()?;
                     Err(error)
@@ -267,7 +271,7 @@ impl Fetch<'_> {
             Ok(Ended::Whole(Box::new(Whole {
                 pull,
                 received,
-                broken,
+                broken: taken_in.broken,
                 is_damaged,
             })))
         });

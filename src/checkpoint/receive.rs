@@ -5,13 +5,14 @@
 
 use std::collections::HashMap;
 use std::io::Read;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crate::fault::{ExitClass, Fault};
 use crate::name::RemotePath;
 use crate::source::scan::Found;
-use crate::store::pack::{self, PackOptions, PackReader, PackSummary, PackWriter, Wanted};
+use crate::store::pack::{self, Order, PackOptions, PackReader, PackSummary, PackWriter, Wanted};
 use crate::tarstream::{self, Event, Head, Kind, Member, MemberStream};
 
 /// Progress is told this often.
@@ -86,6 +87,8 @@ impl Fault for Error {
 pub(super) struct Intake {
     pack: PackWriter,
     received: Received,
+    /// The number in the pack of each member of `received`.
+    numbers: Vec<usize>,
     has_adopted: bool,
 }
 
@@ -99,6 +102,7 @@ impl Intake {
         Ok(Self {
             pack: PackWriter::create(path, options)?,
             received: Received::default(),
+            numbers: Vec::new(),
             has_adopted: false,
         })
     }
@@ -131,10 +135,15 @@ impl Intake {
         unasked: Unasked,
         mut progress: impl FnMut(u64, &RemotePath),
     ) -> Result<(), Error> {
-        let Self { pack, received, .. } = self;
+        let Self {
+            pack,
+            received,
+            numbers,
+            ..
+        } = self;
         let mut stream = MemberStream::new(stream);
         let mut told = Instant::now();
-        let mut offset = 0;
+        let mut number = 0;
         let mut reading: Option<(RemotePath, bool)> = None;
         let mut names = OtherNames::default();
         loop {
@@ -143,7 +152,8 @@ impl Intake {
                     if let Ok(at) = wanted.binary_search_by(|found| found.path.cmp(&head.path)) {
                         let blocks = names.resolve(head, &wanted[at]);
                         let raw = blocks.as_deref().unwrap_or(raw);
-                        offset = pack.begin_member(raw.len() as u64 + head.stored_bytes)?;
+                        let raw_bytes = raw.len() as u64 + head.stored_bytes;
+                        number = pack.begin_member(raw_bytes, order(head, &wanted[at], raw))?;
                         pack.write(raw)?;
                         reading = Some((head.path.clone(), matches!(head.kind, Kind::File { .. })));
                     } else if unasked == Unasked::Refuse {
@@ -169,7 +179,9 @@ impl Intake {
                         pack.end_member()?;
                         let member = names.member(member);
                         received.content_bytes -= padding(&member);
-                        received.members.push((member, offset));
+                        // Where it lies is known when the pack is finished.
+                        received.members.push((member, 0));
+                        numbers.push(number);
                     }
                 }
                 Ok(Event::Finished) => return Ok(()),
@@ -195,8 +207,8 @@ impl Intake {
         self.pack.position_bytes()
     }
 
-    /// Copies `wanted` members, in the order of their offsets, out of an older pack. Gives the offset of
-    /// each in this one.
+    /// Copies `wanted` members, in the order of their offsets, out of an older pack. Gives their numbers
+    /// in this one, of which [`PackSummary::offsets`] tells where they lie.
     ///
     /// # Errors
     ///
@@ -205,10 +217,10 @@ impl Intake {
         &mut self,
         source: &mut PackReader,
         wanted: &[Wanted<'_>],
-    ) -> Result<Vec<u64>, Error> {
-        let places = self.pack.adopt(source, wanted)?;
-        self.has_adopted |= !places.is_empty();
-        Ok(places)
+    ) -> Result<Range<usize>, Error> {
+        let numbers = self.pack.adopt(source, wanted)?;
+        self.has_adopted |= !numbers.is_empty();
+        Ok(numbers)
     }
 
     /// Ends the pack. One that would be empty is removed.
@@ -220,7 +232,11 @@ impl Intake {
         if self.received.members.is_empty() && !self.has_adopted {
             self.pack.abandon()?;
         } else {
-            self.received.pack = Some(self.pack.finish()?);
+            let summary = self.pack.finish()?;
+            for ((_, offset), number) in self.received.members.iter_mut().zip(self.numbers) {
+                *offset = summary.offsets[number];
+            }
+            self.received.pack = Some(summary);
         }
         Ok(self.received)
     }
@@ -232,6 +248,28 @@ impl Intake {
     /// [`Error::Pack`].
     pub(super) fn abandon(self) -> Result<(), Error> {
         Ok(self.pack.abandon()?)
+    }
+}
+
+/// Whether there may be further names of it.
+fn has_names(found: &Found) -> bool {
+    let facts = found.facts.as_ref();
+    facts.is_none_or(|facts| facts.mark.links > 1)
+}
+
+/// A hard link must come behind the file that it leads to; other files may lie anywhere.
+fn order(head: &Head, found: &Found, raw: &[u8]) -> Order {
+    match head.kind {
+        Kind::File { .. } if !has_names(found) => Order::Free {
+            header_bytes: raw.len(),
+        },
+        Kind::File { .. }
+        | Kind::HardLink { .. }
+        | Kind::Directory
+        | Kind::Symlink { .. }
+        | Kind::Fifo
+        | Kind::CharDevice { .. }
+        | Kind::BlockDevice { .. } => Order::Kept,
     }
 }
 
@@ -248,10 +286,6 @@ struct OtherNames {
 impl OtherNames {
     /// The header blocks that the member is kept with, if not with its own.
     fn resolve(&mut self, head: &Head, found: &Found) -> Option<Vec<u8>> {
-        let has_names = found
-            .facts
-            .as_ref()
-            .is_none_or(|facts| facts.mark.links > 1);
         self.resolved = None;
         match &head.kind {
             Kind::HardLink { target } => {
@@ -268,7 +302,7 @@ impl OtherNames {
             | Kind::Fifo
             | Kind::CharDevice { .. }
             | Kind::BlockDevice { .. } => {
-                if has_names {
+                if has_names(found) {
                     self.kinds.insert(head.path.clone(), head.kind.clone());
                 }
                 None

@@ -7,7 +7,7 @@ use crate::store::pack::{self, PackReader, Wanted};
 use crate::store::tiers::{self, NeededPack};
 
 use super::compare::{Kept, KeptEntry, Place};
-use super::receive::{self, Intake};
+use super::receive::{self, Intake, Received};
 
 /// A pack that turned out not to be what was sealed while it was being copied.
 #[derive(Debug)]
@@ -72,17 +72,39 @@ pub(super) fn taken(kept: &Kept, fresh_bytes: Option<u64>, packs_max: usize) -> 
     taken.into_iter().map(|place| order[place]).collect()
 }
 
+/// What was copied into the new pack.
+#[derive(Debug, Default)]
+pub(super) struct TakenIn {
+    /// Which of the kept entries, and the number of its member in the new pack.
+    moved: Vec<(usize, usize)>,
+    /// A pack that is not what was sealed: nothing that lies in it may be referred to, and no others
+    /// were copied after it.
+    pub(super) broken: Option<Broken>,
+}
+
+impl TakenIn {
+    /// Tells the entries of `kept`, which are still those that were copied from, where they lie in the
+    /// pack that holds `received`.
+    pub(super) fn place(&self, kept: &mut Kept, received: &Received) {
+        if let Some(pack) = &received.pack {
+            for &(index, number) in &self.moved {
+                kept.entries[index].moved_to = Some(pack.offsets[number]);
+            }
+        }
+    }
+}
+
 /// Copies all that `kept` needs of the `taken` packs into the new one. Blocking.
 ///
 /// # Errors
 ///
-/// [`receive::Error`] if the new pack can't be written. The inner error: a pack is not what was sealed,
-/// and nothing that lies in it may be referred to.
+/// [`receive::Error`] if the new pack can't be written.
 pub(super) fn take_in(
     intake: &mut Intake,
-    kept: &mut Kept,
+    kept: &Kept,
     taken: &[usize],
-) -> Result<Result<(), Broken>, receive::Error> {
+) -> Result<TakenIn, receive::Error> {
+    let mut taken_in = TakenIn::default();
     for &pack in taken {
         let mut members: Vec<(u64, usize)> = kept
             .entries
@@ -106,21 +128,25 @@ pub(super) fn take_in(
         let mut source = match open(kept, pack) {
             Ok(source) => source,
             Err(error) => {
-                return Ok(Err(Broken {
+                taken_in.broken = Some(Broken {
                     pack: name.clone(),
                     error,
-                }));
+                });
+                break;
             }
         };
-        let places = match intake.adopt(&mut source, &wanted) {
-            Ok(places) => places,
-            Err(error) => return Broken::of(name, &source, error).map(Err),
-        };
-        for (&(_, index), offset_bytes) in members.iter().zip(places) {
-            kept.entries[index].moved_to = Some(offset_bytes);
+        match intake.adopt(&mut source, &wanted) {
+            Ok(numbers) => {
+                let indices = members.iter().map(|&(_, index)| index);
+                taken_in.moved.extend(indices.zip(numbers));
+            }
+            Err(error) => {
+                taken_in.broken = Some(Broken::of(name, &source, error)?);
+                break;
+            }
         }
     }
-    Ok(Ok(()))
+    Ok(taken_in)
 }
 
 fn placed(kept: &Kept) -> impl Iterator<Item = (&KeptEntry, Place)> {

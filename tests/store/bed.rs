@@ -15,12 +15,12 @@ use fleet::manifest::{
     Checkpoint, Entry, EntryKind, HostFacts, Pack, Part, PartState, Piece, Totals, Trigger,
 };
 use fleet::name::{CheckpointId, HostName, RemotePath, SourceName};
-use fleet::store::pack::{PackOptions, PackWriter};
+use fleet::store::pack::{Order, PackOptions, PackWriter};
 use fleet::store::{
     Facts, Incoming, Level, Note, PartFacts, Scope, SealedCheckpoint, Store, VerifyReport,
     WrittenEntries,
 };
-use fleet::tarstream::{Event, MemberStream};
+use fleet::tarstream::{Event, Head, MemberStream};
 use jiff::Timestamp;
 
 pub(super) const NOW: &str = "2026-11-21T10:15:00Z";
@@ -180,12 +180,15 @@ fn pack(
     let mut writer = PackWriter::create(incoming.pack_path(part), PackOptions::default())
         .expect("a pack writer");
     let mut stream = MemberStream::new(tar.stdout.take().expect("a pipe"));
-    let mut offset_bytes = 0;
+    let mut number = 0;
+    let mut numbers = Vec::new();
     loop {
         match stream.next().expect("a tar stream") {
             Event::Begin { head, raw } => {
                 let length = raw.len() as u64 + head.stored_bytes;
-                offset_bytes = writer.begin_member(length).expect("a member");
+                number = writer
+                    .begin_member(length, order(tree, head, raw))
+                    .expect("a member");
                 writer.write(raw).expect("written");
             }
             Event::Data(bytes) => writer.write(bytes).expect("written"),
@@ -206,22 +209,39 @@ fn pack(
                     content: vec![Piece {
                         pack: name.clone(),
                         member: member.head.path.member().to_vec(),
-                        offset_bytes,
+                        offset_bytes: 0,
                     }],
                     unstable: false,
                     path: member.head.path,
                 };
+                numbers.push((entry.path.clone(), number));
                 entries.insert(entry.path.clone(), entry);
             }
             Event::Finished => break,
         }
     }
     let summary = writer.finish().expect("a whole pack");
+    for (path, number) in numbers {
+        let entry = entries.get_mut(&path).expect("it was put there");
+        entry.content[0].offset_bytes = summary.offsets[number];
+    }
     assert!(tar.wait().expect("tar").success());
     Pack {
         name,
         sha256: summary.sha256,
         stored_bytes: summary.stored_bytes,
+    }
+}
+
+/// Only files that have one name may lie anywhere.
+fn order(tree: &Path, head: &Head, raw: &[u8]) -> Order {
+    let path = tree.join(OsStr::from_bytes(head.path.member()));
+    let facts = fs::symlink_metadata(path).expect("it was read just now");
+    if facts.is_file() && facts.nlink() == 1 {
+        let header_bytes = raw.len();
+        Order::Free { header_bytes }
+    } else {
+        Order::Kept
     }
 }
 
@@ -365,7 +385,7 @@ fn age(root: &Path) {
     }
 }
 
-fn noise(length: usize) -> Vec<u8> {
+pub(super) fn noise(length: usize) -> Vec<u8> {
     let mut state = 0x2545_f491_4f6c_dd1d_u64;
     (0..length)
         .map(|_| {

@@ -420,7 +420,10 @@ fn what_is_damaged_is_never_compared() {
         .store
         .dir()
         .join("dev-vm/packs/20261121T103000Z/app.tar.zst");
-    flip(&pack);
+    // In the first frame: what is not text has one of its own, and is not read for a patch.
+    let mut bytes = fs::read(&pack).expect("a pack");
+    bytes[100] ^= 1;
+    fs::write(&pack, bytes).expect("a damaged pack");
     let ran = fleet(&bed, &["diff", "dev-vm@~1", "dev-vm@latest", "-p"]);
     assert_eq!(ran.code, Some(6), "{}", ran.stderr);
     assert!(!ran.text_lossy().contains("listen(3001)"));

@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 
 use crate::support::recover;
 
-use super::bed::{Bed, NOW, capture, describe, facts, give_away, grow_tree};
+use super::bed::{Bed, NOW, capture, describe, facts, give_away, grow_tree, noise};
 
 fn tools(bed: &Bed, json: &str) -> Option<PathBuf> {
     recover::tools(bed.dir.path(), json)
@@ -45,7 +45,15 @@ fn the_script_takes_a_path_of_two_parts_once() {
 const NOBODY: u32 = 65_534;
 
 fn three_packs() -> Bed {
-    grown_by(|_| {})
+    grown_by(|tree| {
+        // Some that hardly compress and lie in frames of their own, apart from their neighbours.
+        for name in ["app/a.jpg", "app/public/b.jpg", "app/public.d/c.jpg"] {
+            let path = tree.join(name);
+            if !path.exists() {
+                fs::write(path, noise(20_000)).expect("a file");
+            }
+        }
+    })
 }
 
 fn grown_by(change: impl Fn(&Path)) -> Bed {

@@ -9,6 +9,7 @@ use std::io::{self, Read};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use super::group::{Group, Order};
 use super::reader::{check_name, member_error};
 use super::{Error, FRAME_MAX_BYTES, FrameReader, PackReader, PackWriter};
 use crate::digest::Sha256;
@@ -33,19 +34,20 @@ pub struct Wanted<'a> {
     pub sha256: Option<Sha256>,
 }
 
-/// A writer's state before a pack's members were copied into it.
+/// A writer's state before a pack's members were copied into it. Nothing that is copied joins the
+/// dense members that are gathered: what may have other names is not known here.
 #[derive(Debug)]
 pub(super) struct Before {
-    pub(super) frame: Vec<u8>,
-    pub(super) position: u64,
-    pub(super) members: u64,
+    pub(super) plain: Group,
+    pub(super) sent: u64,
+    pub(super) members: usize,
     /// Whether a frame was handed on since, and the first of them marked.
     pub(super) is_marked: bool,
 }
 
 impl PackWriter {
-    /// Copies `wanted` members, in the order of their offsets, out of `source`. Gives the offset of
-    /// each in the pack being written.
+    /// Copies `wanted` members, in the order of their offsets, out of `source`, and keeps them
+    /// in that order. Gives their numbers.
     ///
     /// All or nothing: after an error of `source` the pack is as it was before the call, and goes on
     /// as if there had been none. Memory stays flat whatever the size of a member.
@@ -60,16 +62,18 @@ impl PackWriter {
         &mut self,
         source: &mut PackReader,
         wanted: &[Wanted<'_>],
-    ) -> Result<Vec<u64>, Error> {
+    ) -> Result<Range<usize>, Error> {
         self.check_between()?;
+        let first = self.offsets.len();
         self.before = Some(Before {
-            frame: self.frame.clone(),
-            position: self.position,
-            members: self.members,
+            plain: self.plain.clone(),
+            sent: self.sent,
+            members: first,
             is_marked: false,
         });
         let adopted = self.adopt_all(source, wanted);
         let before = self.before.take();
+        let adopted = adopted.map(|()| first..self.offsets.len());
         adopted.map_err(|error| match before.map(|before| self.go_back(before)) {
             // The threads had ended before: `error` says why, or came first.
             None | Some(Ok(()) | Err(Error::Stopped { .. })) => error,
@@ -81,23 +85,21 @@ impl PackWriter {
         &mut self,
         source: &mut PackReader,
         mut wanted: &[Wanted<'_>],
-    ) -> Result<Vec<u64>, Error> {
-        let mut offsets = Vec::with_capacity(wanted.len());
+    ) -> Result<(), Error> {
         let mut copied_to = 0;
         while let Some(first) = wanted.first() {
             let at = Source::of(source, first.offset_bytes)?;
             let members = at.members(source, wanted, copied_to)?;
             if let Some(last) = members.last() {
                 copied_to = last.end;
-                self.adopt_group(source, at.frame, &members, &mut offsets)?;
+                self.adopt_group(source, at.frame, &members)?;
                 wanted = &wanted[members.len()..];
             } else {
-                offsets.push(self.position);
                 copied_to = self.adopt_large(source, &at.path, first)?;
                 wanted = &wanted[1..];
             }
         }
-        Ok(offsets)
+        Ok(())
     }
 
     /// Copies `members`, which lie in frame `index` and are proven.
@@ -106,7 +108,6 @@ impl PackWriter {
         source: &mut PackReader,
         index: usize,
         members: &[Range<u64>],
-        offsets: &mut Vec<u64>,
     ) -> Result<(), Error> {
         let start = source.frames()[index].offset_bytes;
         let (compressed, content) = source.whole_frame(index)?;
@@ -114,20 +115,25 @@ impl PackWriter {
         if live_bytes < content.len() as u64 || content.len() < COPIED_MIN_BYTES {
             for member in members {
                 let bytes = &content[within(start, member.start)..within(start, member.end)];
-                offsets.push(self.begin_member(bytes.len() as u64)?);
+                self.begin_member(bytes.len() as u64, Order::Kept)?;
                 self.write(bytes)?;
                 self.end_member()?;
             }
             return Ok(());
         }
-        offsets.extend(members.iter().map(|m| self.position + (m.start - start)));
-        self.members += members.len() as u64;
-        let gathered = self.frame.len();
+        let number = self.offsets.len();
+        let gathered = self.plain.bytes.len();
         if (1..SHORT_BYTES).contains(&gathered) && gathered + content.len() <= FRAME_MAX_BYTES {
-            self.frame.extend_from_slice(content);
-            self.position += content.len() as u64;
-            return self.send_frame(false);
+            let places = members.iter().map(|m| gathered + within(start, m.start));
+            self.plain.members.extend((number..).zip(places));
+            self.plain.bytes.extend_from_slice(content);
+            self.offsets.resize(number + members.len(), 0);
+            return self.send_plain(false);
         }
+        self.send_plain(false)?;
+        let sent = self.sent;
+        let places = members.iter().map(|m| sent + (m.start - start));
+        self.offsets.extend(places);
         self.send_copied(compressed, content.len())
     }
 
@@ -146,6 +152,8 @@ impl PackWriter {
         let has_own_frames = frame_at(start).is_some_and(|f| f.offset_bytes == start)
             && frame_at(end - 1).is_some_and(|f| f.end_bytes() == end);
         if has_own_frames {
+            self.send_plain(false)?;
+            self.offsets.push(self.sent);
             let next_frame = source.frame_at(start);
             let mut stream = MemberStream::new(CopyingReader {
                 source,
@@ -156,9 +164,8 @@ impl PackWriter {
             });
             begin(&mut stream, path, wanted, |_| Ok(()))?;
             finish(&mut stream, path, wanted, |_| Ok(()))?;
-            self.members += 1;
         } else {
-            self.begin_member(raw_bytes)?;
+            self.begin_member(raw_bytes, Order::Kept)?;
             let mut stream = MemberStream::new(source.read_at(start)?);
             begin(&mut stream, path, wanted, |bytes| self.write(bytes))?;
             finish(&mut stream, path, wanted, |bytes| self.write(bytes))?;

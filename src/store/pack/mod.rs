@@ -1,10 +1,13 @@
 //! Packs: ordinary `.tar.zst` files made of independent frames, so that `tar --zstd -xpf` reads one
-//! whole and fleet reads one member out of it.
+//! whole (with `--delay-directory-restore`, times of directories too) and fleet reads one member out
+//! of it.
 //!
 //! A frame holds either whole small members, together about 1 MiB, or up to 1 MiB of one large
-//! member; the end-of-archive blocks have a frame of their own. Each frame carries zstd's content
-//! checksum. Behind the frames come two skippable frames, which zstd and tar pass over: the digest of
-//! the index, and the index itself, which is the seek table of zstd's seekable format.
+//! member; the end-of-archive blocks have a frame of their own. Small files with one name that hardly
+//! compress share no frame with anything else, and so are not in the order in which they came; all
+//! that a link may lead to comes before the link. Each frame carries zstd's content checksum. Behind
+//! the frames come two skippable frames, which zstd and tar pass over: the digest of the index, and the
+//! index itself, which is the seek table of zstd's seekable format.
 //!
 //! What a reader gives is what was written, or an error; damage never changes content silently.
 //! Nothing here knows the store's folders or records, and nothing here is sealed.
@@ -13,6 +16,7 @@
 
 mod adopt;
 mod error;
+mod group;
 mod index;
 mod pipeline;
 mod reader;
@@ -23,6 +27,7 @@ mod writer;
 
 pub use adopt::Wanted;
 pub use error::Error;
+pub use group::Order;
 pub use index::Frame;
 pub use reader::{FrameReader, MemberReader, PackReader};
 pub use writer::{PackOptions, PackSummary, PackWriter};

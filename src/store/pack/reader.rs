@@ -19,17 +19,25 @@ const RAW_BUFFER_BYTES: usize = 32 * 1024;
 /// [`tarstream::Error`]. It does not compare digests.
 pub type MemberReader<'p> = MemberContent<FrameReader<'p>>;
 
-/// An open pack. Keeps the frame that was read last, so that neighbouring members cost one
-/// decompression.
+/// An open pack. Keeps the two frames that were read last, so that neighbouring members cost one
+/// decompression: what was neighbours on the host lies in frames of two kinds.
 pub struct PackReader {
     path: PathBuf,
     file: File,
     frames: Vec<Frame>,
     decompressor: Decompressor<'static>,
     compressed: Vec<u8>,
-    content: Vec<u8>,
-    /// Which frame `content` is.
-    current: Option<usize>,
+    /// Which frame `compressed` is.
+    read: Option<usize>,
+    last: Content,
+    before: Content,
+}
+
+#[derive(Default)]
+struct Content {
+    /// Which frame it is of.
+    frame: Option<usize>,
+    bytes: Vec<u8>,
 }
 
 impl std::fmt::Debug for PackReader {
@@ -63,8 +71,9 @@ impl PackReader {
             frames,
             decompressor,
             compressed: Vec::new(),
-            content: Vec::new(),
-            current: None,
+            read: None,
+            last: Content::default(),
+            before: Content::default(),
         })
     }
 
@@ -176,42 +185,51 @@ impl PackReader {
 
     /// The content of frame `index`, proven whole.
     fn frame(&mut self, index: usize) -> Result<&[u8], Error> {
-        if self.current != Some(index) {
-            self.current = None;
-            self.load(index)?;
-            self.current = Some(index);
+        if self.last.frame != Some(index) {
+            std::mem::swap(&mut self.last, &mut self.before);
         }
-        Ok(&self.content)
+        if self.last.frame != Some(index) {
+            self.load(index)?;
+        }
+        Ok(&self.last.bytes)
     }
 
     /// Frame `index` as it lies in the file, and its content, which proved it whole.
     pub(super) fn whole_frame(&mut self, index: usize) -> Result<(&[u8], &[u8]), Error> {
         self.frame(index)?;
-        Ok((&self.compressed, &self.content))
+        if self.read != Some(index) {
+            // What is copied is what was proven, not what a second look finds.
+            self.load(index)?;
+        }
+        Ok((&self.compressed, &self.last.bytes))
     }
 
     fn load(&mut self, index: usize) -> Result<(), Error> {
+        self.read = None;
+        self.last.frame = None;
         let frame = &self.frames[index];
         let offset = frame.compressed.start;
         let length = usize::try_from(frame.compressed.end - offset).expect("32 bits in the index");
         self.compressed.resize(length, 0);
         read_exact_at(&self.path, &self.file, &mut self.compressed, offset)?;
-        self.content.clear();
-        self.content.reserve_exact(frame.length_bytes as usize);
+        self.last.bytes.clear();
+        self.last.bytes.reserve_exact(frame.length_bytes as usize);
         self.decompressor
-            .decompress_to_buffer(&self.compressed, &mut self.content)
+            .decompress_to_buffer(&self.compressed, &mut self.last.bytes)
             .map_err(|source| Error::Frame {
                 path: self.path.clone(),
                 offset,
                 source,
             })?;
-        if self.content.len() != frame.length_bytes as usize {
+        if self.last.bytes.len() != frame.length_bytes as usize {
             return Err(Error::Damaged {
                 path: self.path.clone(),
                 offset,
                 why: "a frame has another length than its index says",
             });
         }
+        self.read = Some(index);
+        self.last.frame = Some(index);
         Ok(())
     }
 }

@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::adopt::Before;
+use super::group::{self, Group, Order, SAMPLE_BYTES};
 use super::pipeline::{Disk, Pipeline};
 use super::{Error, FRAME_BYTES, index};
 use crate::digest::Sha256;
@@ -44,9 +45,15 @@ pub struct PackSummary {
     pub content_bytes: u64,
     /// How many members it has.
     pub members: u64,
+    /// Where the first header block of each member begins in the uncompressed pack, by its number.
+    pub offsets: Vec<u64>,
 }
 
 /// Writes a pack. Members are raw tar: header blocks, data, padding.
+///
+/// Members get numbers, from 0 on without gaps, in the order in which they are begun. Where each lies
+/// is known at the end: small ones of which the order does not matter and that hardly compress are
+/// gathered in frames apart from all others.
 ///
 /// Blocking; compresses on threads of its own, which end with it. Memory stays flat. After an error
 /// every further call gives [`Error::Stopped`].
@@ -56,11 +63,15 @@ pub struct PackWriter {
     path: PathBuf,
     /// None after an error.
     pipeline: Option<Pipeline>,
-    pub(super) frame: Vec<u8>,
-    /// How much was written, the open member included.
-    pub(super) position: u64,
+    /// Small members, and the next frame of a large one.
+    pub(super) plain: Group,
+    /// Small members that hardly compress.
+    dense: Group,
+    /// How much of the archive was handed on.
+    pub(super) sent: u64,
     member: Option<OpenMember>,
-    pub(super) members: u64,
+    /// Of each whole member, by number; zero while it is in a group.
+    pub(super) offsets: Vec<u64>,
     /// What to go back to, while members of another pack are copied.
     pub(super) before: Option<Before>,
 }
@@ -74,10 +85,22 @@ struct OpenMember {
 
 #[derive(Debug, Clone, Copy)]
 enum Place {
-    /// Beginning so far into the frame that is being filled.
-    Group { start: usize },
-    /// In frames of its own.
-    Own { is_marked: bool },
+    /// Beginning so far into [`PackWriter::plain`]. `content_at`: it may be found to be dense, by what
+    /// begins there.
+    Plain {
+        start: usize,
+        content_at: Option<usize>,
+    },
+    /// Beginning so far into [`PackWriter::dense`].
+    Dense { start: usize },
+    /// In frames of its own, from here on in the archive.
+    Own { offset: u64, is_marked: bool },
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Which {
+    Plain,
+    Dense,
 }
 
 impl PackWriter {
@@ -105,11 +128,12 @@ impl PackWriter {
         let pipeline = Pipeline::start(disk, options.level, options.threads)?;
         Ok(Self {
             path,
-            frame: pipeline.buffer(),
             pipeline: Some(pipeline),
-            position: 0,
+            plain: Group::default(),
+            dense: Group::default(),
+            sent: 0,
             member: None,
-            members: 0,
+            offsets: Vec::new(),
             before: None,
         })
     }
@@ -123,31 +147,37 @@ impl PackWriter {
     /// How long the archive is so far, the open member included.
     #[must_use]
     pub fn position_bytes(&self) -> u64 {
-        self.position
+        self.sent + (self.plain.bytes.len() + self.dense.bytes.len()) as u64
     }
 
-    /// Begins a member of `raw_bytes`: header blocks, data and padding. Gives the offset of its first
-    /// header block in the uncompressed pack.
+    /// Begins a member of `raw_bytes`: header blocks, data and padding. Gives its number, by which
+    /// [`PackSummary::offsets`] tells where it lies. One that is cut back leaves its number to the next.
     ///
     /// # Errors
     ///
     /// [`Error::MemberOpen`] if the member before is not ended; or what the disk said.
-    pub fn begin_member(&mut self, raw_bytes: u64) -> Result<u64, Error> {
+    pub fn begin_member(&mut self, raw_bytes: u64, order: Order) -> Result<usize, Error> {
         self.check_between()?;
         let place = if raw_bytes >= FRAME_BYTES as u64 {
-            self.send_frame(false)?;
-            Place::Own { is_marked: false }
-        } else {
-            Place::Group {
-                start: self.frame.len(),
+            self.send_plain(false)?;
+            Place::Own {
+                offset: self.sent,
+                is_marked: false,
             }
+        } else {
+            let start = self.plain.bytes.len();
+            let content_at = match order {
+                Order::Kept => None,
+                Order::Free { header_bytes } => Some(start.saturating_add(header_bytes)),
+            };
+            Place::Plain { start, content_at }
         };
         self.member = Some(OpenMember {
             declared: raw_bytes,
             written: 0,
             place,
         });
-        Ok(self.position)
+        Ok(self.offsets.len())
     }
 
     /// Adds `bytes` to the member.
@@ -170,17 +200,28 @@ impl PackWriter {
             });
         };
         member.written = written;
-        self.position += bytes.len() as u64;
-        match member.place {
-            Place::Group { .. } => self.frame.extend_from_slice(bytes),
+        let place = member.place;
+        match place {
+            Place::Plain { start, content_at } => {
+                self.fill(bytes, Which::Plain);
+                if let Some(at) = content_at
+                    && self.plain.bytes.len() >= at.saturating_add(SAMPLE_BYTES)
+                {
+                    let place = self.settle(start, at);
+                    if let Some(member) = &mut self.member {
+                        member.place = place;
+                    }
+                }
+            }
+            Place::Dense { .. } => self.fill(bytes, Which::Dense),
             Place::Own { .. } => {
                 let mut rest = bytes;
                 while !rest.is_empty() {
-                    let room = FRAME_BYTES - self.frame.len();
+                    let room = FRAME_BYTES - self.plain.bytes.len();
                     let (fits, after) = rest.split_at(room.min(rest.len()));
-                    self.frame.extend_from_slice(fits);
+                    self.fill(fits, Which::Plain);
                     rest = after;
-                    if self.frame.len() == FRAME_BYTES {
+                    if self.plain.bytes.len() == FRAME_BYTES {
                         self.send_own_frame()?;
                     }
                 }
@@ -207,11 +248,21 @@ impl PackWriter {
                 written,
             });
         };
-        self.members += 1;
-        match member.place {
-            Place::Own { .. } => self.send_frame(false),
-            Place::Group { .. } if self.frame.len() >= FRAME_BYTES => self.send_frame(false),
-            Place::Group { .. } => Ok(()),
+        let place = match member.place {
+            // It was too short to be judged on the way.
+            Place::Plain {
+                start,
+                content_at: Some(at),
+            } => self.settle(start, at),
+            settled => settled,
+        };
+        match place {
+            Place::Plain { start, .. } => self.gather(Which::Plain, start),
+            Place::Dense { start } => self.gather(Which::Dense, start),
+            Place::Own { offset, .. } => {
+                self.offsets.push(offset);
+                self.send_plain(false)
+            }
         }
     }
 
@@ -224,11 +275,12 @@ impl PackWriter {
         let Some(member) = self.member.take() else {
             return Ok(());
         };
-        self.position -= member.written;
         match member.place {
-            Place::Group { start } => self.frame.truncate(start),
-            Place::Own { is_marked } => {
-                self.frame.clear();
+            Place::Plain { start, .. } => self.plain.bytes.truncate(start),
+            Place::Dense { start } => self.dense.bytes.truncate(start),
+            Place::Own { offset, is_marked } => {
+                self.plain.bytes.clear();
+                self.sent = offset;
                 if is_marked {
                     self.hand_on(Pipeline::cut_back)?;
                 }
@@ -245,11 +297,12 @@ impl PackWriter {
     /// [`Error::MemberOpen`]; or what the disk said. The file stays where it is.
     pub fn finish(mut self) -> Result<PackSummary, Error> {
         self.check_between()?;
-        self.send_frame(false)?;
-        let content_bytes = (self.position + END_BYTES).next_multiple_of(RECORD_BYTES);
-        let end = usize::try_from(content_bytes - self.position).expect("about a record");
-        self.frame.resize(end, 0);
-        self.send_frame(false)?;
+        self.send_plain(false)?;
+        self.send(Which::Dense, false)?;
+        let content_bytes = (self.sent + END_BYTES).next_multiple_of(RECORD_BYTES);
+        let end = usize::try_from(content_bytes - self.sent).expect("about a record");
+        self.plain.bytes.resize(end, 0);
+        self.send_plain(false)?;
         let pipeline = self.pipeline.take().ok_or_else(|| self.stopped())?;
         let mut disk = pipeline.join(&self.path)?;
         let index = index::encode(disk.frames())
@@ -260,7 +313,8 @@ impl PackWriter {
             sha256,
             stored_bytes,
             content_bytes,
-            members: self.members,
+            members: self.offsets.len() as u64,
+            offsets: std::mem::take(&mut self.offsets),
         })
     }
 
@@ -290,47 +344,94 @@ impl PackWriter {
         }
     }
 
+    fn group(&mut self, which: Which) -> &mut Group {
+        match which {
+            Which::Plain => &mut self.plain,
+            Which::Dense => &mut self.dense,
+        }
+    }
+
+    fn fill(&mut self, bytes: &[u8], which: Which) {
+        if self.group(which).bytes.capacity() == 0
+            && let Some(pipeline) = &self.pipeline
+        {
+            let buffer = pipeline.buffer();
+            self.group(which).bytes = buffer;
+        }
+        self.group(which).bytes.extend_from_slice(bytes);
+    }
+
+    /// Judges the member that lies in the plain group from `start` on by its content, which begins
+    /// at `at`, and puts it where it belongs.
+    fn settle(&mut self, start: usize, at: usize) -> Place {
+        if !self.plain.bytes.get(at..).is_some_and(group::is_dense) {
+            return Place::Plain {
+                start,
+                content_at: None,
+            };
+        }
+        let mut plain = std::mem::take(&mut self.plain.bytes);
+        let place = Place::Dense {
+            start: self.dense.bytes.len(),
+        };
+        self.fill(&plain[start..], Which::Dense);
+        plain.truncate(start);
+        self.plain.bytes = plain;
+        place
+    }
+
+    /// Keeps the member that lies in a group from `start` on.
+    fn gather(&mut self, which: Which, start: usize) -> Result<(), Error> {
+        let number = self.offsets.len();
+        self.offsets.push(0);
+        let group = self.group(which);
+        group.members.push((number, start));
+        if group.bytes.len() < FRAME_BYTES {
+            return Ok(());
+        }
+        self.send(which, false)
+    }
+
     fn send_own_frame(&mut self) -> Result<(), Error> {
         let mut is_first = false;
         if let Some(OpenMember {
-            place: Place::Own { is_marked },
+            place: Place::Own { is_marked, .. },
             ..
         }) = &mut self.member
         {
             is_first = !std::mem::replace(is_marked, true);
         }
-        self.send_frame(is_first)
+        self.send_plain(is_first)
     }
 
-    /// Hands on what is gathered, if anything is.
-    pub(super) fn send_frame(&mut self, is_marked: bool) -> Result<(), Error> {
-        if self.frame.is_empty() {
+    /// Hands on what is gathered of all but dense members, if anything is.
+    pub(super) fn send_plain(&mut self, is_marked: bool) -> Result<(), Error> {
+        self.send(Which::Plain, is_marked)
+    }
+
+    fn send(&mut self, which: Which, is_marked: bool) -> Result<(), Error> {
+        let Group { bytes, members } = std::mem::take(self.group(which));
+        if bytes.is_empty() {
+            self.group(which).bytes = bytes;
             return match self.pipeline {
                 Some(_) => Ok(()),
                 None => Err(self.stopped()),
             };
         }
-        let content = std::mem::take(&mut self.frame);
+        for (number, start) in members {
+            self.offsets[number] = self.sent + start as u64;
+        }
+        self.sent += bytes.len() as u64;
         let is_marked = self.is_marked(is_marked);
-        self.hand_on(|pipeline| pipeline.frame(content, is_marked))?;
-        self.frame = self
-            .pipeline
-            .as_ref()
-            .map(Pipeline::buffer)
-            .unwrap_or_default();
-        Ok(())
+        self.hand_on(|pipeline| pipeline.frame(bytes, is_marked))
     }
 
-    /// Hands on a frame of another pack, behind what was gathered before.
+    /// Hands on a frame of another pack, behind all that is not dense and was gathered before.
     pub(super) fn send_copied(&mut self, compressed: &[u8], bytes: usize) -> Result<(), Error> {
-        self.send_frame(false)?;
-        let pipeline = self.pipeline.as_ref().ok_or_else(|| self.stopped())?;
-        let mut buffer = pipeline.buffer();
-        buffer.extend_from_slice(compressed);
+        self.send_plain(false)?;
         let is_marked = self.is_marked(false);
-        self.hand_on(|pipeline| pipeline.copied(buffer, bytes, is_marked))?;
-        self.position += bytes as u64;
-        Ok(())
+        self.sent += bytes as u64;
+        self.hand_on(|pipeline| pipeline.copied(compressed, bytes, is_marked))
     }
 
     /// Whether the next frame is one to go back to. While another pack's members are copied, only
@@ -345,9 +446,9 @@ impl PackWriter {
     /// Drops what came after `before`, an open member too.
     pub(super) fn go_back(&mut self, before: Before) -> Result<(), Error> {
         self.member = None;
-        self.frame = before.frame;
-        self.position = before.position;
-        self.members = before.members;
+        self.plain = before.plain;
+        self.sent = before.sent;
+        self.offsets.truncate(before.members);
         if before.is_marked {
             self.hand_on(Pipeline::cut_back)?;
         }

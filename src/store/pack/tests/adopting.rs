@@ -4,11 +4,11 @@ use std::path::Path;
 
 use proptest::prelude::*;
 
-use super::{noise, pack, raw_member};
+use super::{dense_noise, free, noise, pack, raw_member};
 use crate::digest::Sha256;
 use crate::fault::{ExitClass, Fault as _};
 use crate::name::RemotePath;
-use crate::store::pack::{Error, FRAME_BYTES, PackOptions, PackReader, PackWriter, Wanted};
+use crate::store::pack::{Error, FRAME_BYTES, Order, PackOptions, PackReader, PackWriter, Wanted};
 use crate::tarstream::Member;
 use crate::tarstream::sample::{archive, make_tree, sh};
 
@@ -17,11 +17,12 @@ fn create(path: &Path) -> PackWriter {
 }
 
 /// Writes a member as one that was fetched.
-fn add(writer: &mut PackWriter, raw: &[u8]) -> u64 {
-    let offset = writer.begin_member(raw.len() as u64).expect("begun");
+fn add(writer: &mut PackWriter, raw: &[u8]) -> usize {
+    let length = raw.len() as u64;
+    let number = writer.begin_member(length, free(512)).expect("begun");
     writer.write(raw).expect("written");
     writer.end_member().expect("ended");
-    offset
+    number
 }
 
 fn wanted(members: &[(Member, u64)]) -> Vec<Wanted<'_>> {
@@ -77,19 +78,21 @@ fn a_whole_tree_is_copied_and_plain_tar_restores_it() {
     let dir = tempfile::tempdir().expect("a folder");
     make_tree(dir.path());
     let old = dir.path().join("old.tar.zst");
-    let (_, members) = pack(&archive(dir.path()), &old);
+    let (_, mut members) = pack(&archive(dir.path()), &old);
+    members.sort_by_key(|(_, offset)| *offset);
     let new = dir.path().join("new.tar.zst");
     let mut writer = create(&new);
     let mut source = PackReader::open(&old).expect("opened");
-    let offsets = writer.adopt(&mut source, &wanted(&members)).expect("whole");
+    let numbers = writer.adopt(&mut source, &wanted(&members)).expect("whole");
+    assert_eq!(numbers, 0..members.len());
     let summary = writer.finish().expect("finished");
     assert_eq!(summary.members, members.len() as u64);
     let mut target = PackReader::open(&new).expect("opened");
     assert_eq!(summary.content_bytes, target.content_bytes());
-    for ((member, old_offset), new_offset) in members.iter().zip(offsets) {
+    for ((member, old_offset), new_offset) in members.iter().zip(&summary.offsets) {
         let path = &member.head.path;
         let before = read_raw(&mut source, *old_offset, path);
-        assert!(read_raw(&mut target, new_offset, path) == before, "{path}");
+        assert!(read_raw(&mut target, *new_offset, path) == before, "{path}");
     }
     let names = "tar --zstd --quoting-style=escape -tvf";
     assert_eq!(
@@ -114,7 +117,8 @@ fn live_frames_are_copied_as_they_are_and_others_grouped_anew() {
     let new = dir.path().join("new.tar.zst");
     let mut writer = create(&new);
     let mut source = PackReader::open(&old).expect("opened");
-    let offsets = writer.adopt(&mut source, &live).expect("whole");
+    let numbers = writer.adopt(&mut source, &live).expect("whole");
+    assert_eq!(numbers, 0..12);
     // And one that was fetched joins the short group.
     let last = add(&mut writer, &raw_member("fresh", b"x"));
     let summary = writer.finish().expect("finished");
@@ -126,9 +130,9 @@ fn live_frames_are_copied_as_they_are_and_others_grouped_anew() {
     assert!(after[2..6] == before[2..6]);
     assert!(after[6] != before[6]);
     let group = third.next_multiple_of(512) as u64 + 512;
-    assert_eq!(offsets[3..6], [3 * group, 4 * group, 5 * group]);
+    assert_eq!(summary.offsets[3..6], [3 * group, 4 * group, 5 * group]);
     assert_eq!(
-        last,
+        summary.offsets[last],
         raws.iter().map(|r| r.len() as u64).sum::<u64>() - group
     );
     sh(dir.path(), "zstd -qt new.tar.zst");
@@ -143,10 +147,11 @@ fn many_tiny_packs_become_one_frame() {
         let old = dir.path().join(format!("{n}.tar.zst"));
         let (_, members) = pack_files(&old, &format!("p{n}-"), &[10_000]);
         let mut source = PackReader::open(&old).expect("opened");
-        let offsets = writer.adopt(&mut source, &wanted(&members)).expect("whole");
-        assert_eq!(offsets, [n * 10_752]);
+        let numbers = writer.adopt(&mut source, &wanted(&members)).expect("whole");
+        assert_eq!(numbers, n..n + 1);
     }
-    writer.finish().expect("finished");
+    let summary = writer.finish().expect("finished");
+    assert!(summary.offsets.into_iter().eq((0..40).map(|n| n * 10_752)));
     assert_eq!(frames(&new).len(), 2);
 }
 
@@ -187,6 +192,7 @@ fn no_flipped_byte_is_copied() {
     let live = wanted(&members);
     let first = raw_member("first", &noise(1000, 7));
     let last = raw_member("last", &noise(FRAME_BYTES, 8));
+    let dense = raw_member("dense", &dense_noise(20_000, 9));
     let mut found = 0;
     let places: Vec<u64> = (0..40).chain((0..60).map(|n| n * (end / 60))).collect();
     for &place in &places {
@@ -197,15 +203,17 @@ fn no_flipped_byte_is_copied() {
         let new = dir.path().join("p.tar.zst");
         let mut writer = create(&new);
         assert_eq!(add(&mut writer, &first), 0);
+        // Gathered as well, apart from it.
+        assert_eq!(add(&mut writer, &dense), 1);
         let mut source = PackReader::open(&damaged).expect("its index is whole");
         match writer.adopt(&mut source, &live) {
-            Ok(offsets) => {
+            Ok(numbers) => {
                 // A bit that no decoder looks at.
-                writer.finish().expect("finished");
+                let summary = writer.finish().expect("finished");
                 let mut reader = PackReader::open(&new).expect("opened");
-                for ((wanted, offset), raw) in live.iter().zip(offsets).zip(&raws) {
+                for ((wanted, number), raw) in live.iter().zip(numbers).zip(&raws) {
                     assert!(
-                        read_raw(&mut reader, offset, wanted.path) == *raw,
+                        read_raw(&mut reader, summary.offsets[number], wanted.path) == *raw,
                         "{place}"
                     );
                 }
@@ -215,14 +223,18 @@ fn no_flipped_byte_is_copied() {
                 assert_eq!(error.exit_class(), ExitClass::Mismatch, "{error:?}");
                 assert!(error.to_string().contains("damaged.tar.zst"), "{error}");
                 // The pack goes on as if nothing had been.
-                assert_eq!(add(&mut writer, &last), first.len() as u64);
+                assert_eq!(add(&mut writer, &last), 2);
                 let summary = writer.finish().expect("finished");
-                assert_eq!(summary.members, 2);
+                assert_eq!(summary.members, 3);
+                assert_eq!(
+                    summary.offsets,
+                    [0, (first.len() + last.len()) as u64, first.len() as u64]
+                );
                 let file = std::fs::read(&new).expect("readable");
                 assert_eq!(summary.sha256, Sha256::of(&file));
                 assert_eq!(
                     lines(dir.path(), "zstd -qt p.tar.zst && tar --zstd -tf p.tar.zst"),
-                    ["first", "last"]
+                    ["first", "last", "dense"]
                 );
             }
         }
@@ -328,13 +340,14 @@ fn each_refusal_names_the_older_pack_and_leaves_the_new_one_as_it_was() {
             live[1].offset_bytes
         )
     );
-    let offsets = writer.adopt(&mut source, &live).expect("whole");
+    let numbers = writer.adopt(&mut source, &live).expect("whole");
+    assert_eq!(numbers, 1..5);
     let summary = writer.finish().expect("finished");
     assert_eq!(summary.members, 5);
     let mut reader = PackReader::open(&new).expect("opened");
     assert!(read_raw(&mut reader, 0, &"/small".parse().expect("a path")) == small);
-    for ((wanted, offset), raw) in live.iter().zip(offsets).zip(&raws) {
-        assert!(read_raw(&mut reader, offset, wanted.path) == *raw);
+    for ((wanted, offset), raw) in live.iter().zip(&summary.offsets[1..]).zip(&raws) {
+        assert!(read_raw(&mut reader, *offset, wanted.path) == *raw);
     }
 }
 
@@ -346,14 +359,15 @@ fn an_open_member_is_not_interrupted() {
     let mut source = PackReader::open(&old).expect("opened");
     let mut writer = create(&dir.path().join("new.tar.zst"));
     let raw = raw_member("open", b"1");
-    writer.begin_member(raw.len() as u64).expect("begun");
+    let length = raw.len() as u64;
+    writer.begin_member(length, Order::Kept).expect("begun");
     let error = writer
         .adopt(&mut source, &wanted(&members))
         .expect_err("open");
     assert!(matches!(error, Error::MemberOpen { .. }), "{error:?}");
     writer.write(&raw).expect("written");
     writer.end_member().expect("ended");
-    assert_eq!(writer.adopt(&mut source, &[]).expect("nothing"), [0; 0]);
+    assert_eq!(writer.adopt(&mut source, &[]).expect("nothing"), 1..1);
     assert_eq!(writer.finish().expect("finished").members, 1);
 }
 
@@ -400,18 +414,19 @@ proptest! {
 
     #[test]
     fn whatever_is_copied_reads_the_same(
-        olds in prop::collection::vec((old_pack(), prop::collection::vec(size(), 0..3)), 1..4),
+        olds in prop::collection::vec((old_pack(), prop::collection::vec((size(), prop::bool::ANY), 0..4)), 1..4),
     ) {
         let dir = tempfile::tempdir().expect("a folder");
         let new = dir.path().join("new.tar.zst");
         let mut writer = create(&new);
-        let mut should: Vec<(u64, RemotePath, Vec<u8>)> = Vec::new();
+        let mut should: Vec<(usize, RemotePath, Vec<u8>)> = Vec::new();
         for (n, (files, fresh)) in olds.iter().enumerate() {
-            for (m, &size) in fresh.iter().enumerate() {
+            for (m, &(size, is_dense)) in fresh.iter().enumerate() {
                 let name = format!("fresh{n}-{m}");
-                let raw = raw_member(&name, &noise(size, 77));
-                let offset = add(&mut writer, &raw);
-                should.push((offset, format!("/{name}").parse().expect("a path"), raw));
+                let content = if is_dense { dense_noise } else { noise };
+                let raw = raw_member(&name, &content(size, 77));
+                let number = add(&mut writer, &raw);
+                should.push((number, format!("/{name}").parse().expect("a path"), raw));
             }
             let old = dir.path().join(format!("{n}.tar.zst"));
             let sizes: Vec<usize> = files.iter().map(|f| f.0).collect();
@@ -424,11 +439,11 @@ proptest! {
                 .map(|(_, wanted)| wanted)
                 .collect();
             let mut source = PackReader::open(&old).expect("opened");
-            let offsets = writer.adopt(&mut source, &live).expect("whole");
-            prop_assert_eq!(offsets.len(), live.len());
+            let numbers = writer.adopt(&mut source, &live).expect("whole");
+            prop_assert_eq!(numbers.len(), live.len());
             let raws = raws.into_iter().enumerate().filter(|(place, _)| is_live(*place));
-            for ((wanted, offset), (_, raw)) in live.iter().zip(offsets).zip(raws) {
-                should.push((offset, wanted.path.clone(), raw));
+            for ((wanted, number), (_, raw)) in live.iter().zip(numbers).zip(raws) {
+                should.push((number, wanted.path.clone(), raw));
             }
         }
         let summary = writer.finish().expect("finished");
@@ -436,13 +451,21 @@ proptest! {
         prop_assert_eq!(summary.sha256, Sha256::of(&file));
         prop_assert_eq!(summary.stored_bytes, file.len() as u64);
         prop_assert_eq!(summary.members, should.len() as u64);
+        prop_assert_eq!(summary.offsets.len(), should.len());
         let mut reader = PackReader::open(&new).expect("opened");
         prop_assert_eq!(summary.content_bytes, reader.content_bytes());
+        // What was copied stays in its order.
+        let copied = |&(number, ref path, _): &(usize, RemotePath, Vec<u8>)| {
+            let is_copied = path.to_string().starts_with("/old");
+            is_copied.then(|| summary.offsets[number])
+        };
+        prop_assert!(should.iter().filter_map(copied).is_sorted());
+        should.sort_by_key(|&(number, ..)| summary.offsets[number]);
         let mut end = 0;
-        for (offset, path, raw) in &should {
-            prop_assert_eq!(*offset, end);
+        for (number, path, raw) in &should {
+            prop_assert_eq!(summary.offsets[*number], end);
             end += raw.len() as u64;
-            prop_assert!(read_raw(&mut reader, *offset, path) == *raw, "{}", path);
+            prop_assert!(read_raw(&mut reader, summary.offsets[*number], path) == *raw, "{}", path);
         }
         let names: Vec<String> = should
             .iter()

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use super::{copy_members, noise, raw_member};
+use super::{copy_members, free, noise, raw_member};
 use crate::fault::Fault as _;
-use crate::store::pack::{Error, FRAME_BYTES, PackOptions, PackReader, PackWriter};
+use crate::store::pack::{Error, FRAME_BYTES, Order, PackOptions, PackReader, PackWriter};
 use crate::tarstream::sample::{archive, make_tree, sh};
 
 fn create(path: &Path) -> PackWriter {
@@ -63,26 +63,31 @@ fn cutting_back_a_large_member_leaves_the_others() {
         let path = dir.path().join("p.tar.zst");
         let mut writer = create(&path);
         let add = |writer: &mut PackWriter, bytes: &[u8]| {
-            let offset = writer.begin_member(bytes.len() as u64).expect("begun");
+            let length = bytes.len() as u64;
+            let number = writer.begin_member(length, free(512)).expect("begun");
             writer.write(bytes).expect("written");
             writer.end_member().expect("ended");
-            offset
+            number
         };
         assert_eq!(add(&mut writer, &small), 0);
-        let offset = writer.begin_member(large.len() as u64).expect("begun");
-        assert_eq!(offset, 1024);
+        let number = writer.begin_member(large.len() as u64, free(512));
+        assert_eq!(number.expect("begun"), 1);
         writer.write(&large[..arrived]).expect("written");
+        assert_eq!(writer.position_bytes(), (1024 + arrived) as u64);
         writer.cut_back().expect("cut back");
         writer.cut_back().expect("nothing to cut");
-        assert_eq!(add(&mut writer, &other), 1024);
+        assert_eq!(writer.position_bytes(), 1024);
+        assert_eq!(add(&mut writer, &other), 1);
         let second = raw_member("again", &noise(2 * FRAME_BYTES, 5));
-        writer.begin_member(second.len() as u64).expect("begun");
+        writer
+            .begin_member(second.len() as u64, Order::Kept)
+            .expect("begun");
         writer.write(&second[..FRAME_BYTES + 1]).expect("written");
         writer.cut_back().expect("cut back");
-        let end = add(&mut writer, &raw_member("last", b"y"));
-        assert_eq!(end, 1024 + other.len() as u64);
+        assert_eq!(add(&mut writer, &raw_member("last", b"y")), 2);
         let summary = writer.finish().expect("finished");
         assert_eq!(summary.members, 3);
+        assert_eq!(summary.offsets, [0, 1024, 1024 + other.len() as u64]);
         assert_eq!(listed(dir.path()), ["small", "other", "last"], "{arrived}");
         let file = std::fs::read(&path).expect("readable");
         assert_eq!(summary.sha256, crate::digest::Sha256::of(&file));
@@ -108,11 +113,13 @@ fn members_are_exactly_as_long_as_declared() {
     };
     assert_eq!(lengths(writer.write(b"x")), Some((0, 1)));
     assert_eq!(lengths(writer.end_member()), Some((0, 0)));
-    writer.begin_member(1024).expect("begun");
+    writer.begin_member(1024, Order::Kept).expect("begun");
     writer.write(&[b'x'; 1000]).expect("written");
     assert_eq!(lengths(writer.write(&[b'x'; 25])), Some((1024, 1025)));
     assert_eq!(lengths(writer.end_member()), Some((1024, 1000)));
-    let again = writer.begin_member(512).map_err(|e| e.to_string());
+    let again = writer
+        .begin_member(512, Order::Kept)
+        .map_err(|e| e.to_string());
     let text = format!("a member of the pack {} is not finished", path.display());
     assert_eq!(again, Err(text.clone()));
     let finished = writer.finish().map_err(|e| e.to_string());
@@ -137,7 +144,7 @@ fn an_abandoned_pack_is_gone() {
     let dir = tempfile::tempdir().expect("a folder");
     let path = dir.path().join("p.tar.zst");
     let mut writer = create(&path);
-    writer.begin_member(2 << 20).expect("begun");
+    writer.begin_member(2 << 20, Order::Kept).expect("begun");
     writer.write(&noise(1 << 20, 1)).expect("written");
     writer.abandon().expect("removed");
     assert!(!path.exists());
@@ -147,7 +154,7 @@ fn an_abandoned_pack_is_gone() {
 fn write_until_error(mut writer: PackWriter) -> (Error, Error) {
     let member = raw_member("m", &noise(FRAME_BYTES, 9));
     let mut add = || {
-        writer.begin_member(member.len() as u64)?;
+        writer.begin_member(member.len() as u64, Order::Kept)?;
         writer.write(&member)?;
         writer.end_member()
     };
@@ -192,7 +199,7 @@ fn a_disk_that_fills_up_in_the_last_moment_is_told() {
         .expect("there");
     let mut writer =
         PackWriter::onto("p.tar.zst".into(), file, PackOptions::default()).expect("opened");
-    writer.begin_member(512).expect("begun");
+    writer.begin_member(512, Order::Kept).expect("begun");
     writer.write(&[b'x'; 512]).expect("written");
     writer.end_member().expect("ended");
     let error = writer.finish().expect_err("full");
@@ -207,7 +214,7 @@ fn a_writer_that_is_dropped_leaves_no_thread_behind() {
     let dir = tempfile::tempdir().expect("a folder");
     let path = dir.path().join("p.tar.zst");
     let mut writer = create(&path);
-    writer.begin_member(4 << 20).expect("begun");
+    writer.begin_member(4 << 20, Order::Kept).expect("begun");
     writer.write(&noise(3 << 20, 1)).expect("written");
     drop(writer);
     // Three frames were handed on, and the threads were waited for.
