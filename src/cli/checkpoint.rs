@@ -1,7 +1,9 @@
 //! `fleet checkpoint`
 
+mod many;
+
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::error::Stop;
 use super::select::Hosts;
@@ -13,7 +15,7 @@ use crate::event::{Event, Sink};
 use crate::fault::ExitClass;
 use crate::inventory::WireCompression;
 use crate::manifest::{Checkpoint, Trigger};
-use crate::name::SourceName;
+use crate::name::{HostName, SourceName};
 use crate::report::{Console, Problem, Reporter, Style, count, duration, json, size};
 
 /// Take a checkpoint of hosts
@@ -80,6 +82,7 @@ pub(super) fn run(args: &Args, setup: &Setup) -> Status {
         compression: args.compression,
         jobs: usize::from(args.jobs),
     };
+    let begun = Instant::now();
     let inventory = setup.inventory()?;
     let hosts = request.selection.of(&inventory)?.len();
     let console = &setup.console;
@@ -101,7 +104,11 @@ pub(super) fn run(args: &Args, setup: &Setup) -> Status {
         // Stopped at once: what was sealed until then is sealed.
         None => seen.outcome(),
     };
-    tell(console, &outcome, interrupt.level())
+    let size = Size {
+        hosts,
+        took: begun.elapsed(),
+    };
+    tell(console, &outcome, interrupt.level(), &size)
 }
 
 /// What happened so far, in case that the run does not get to tell.
@@ -148,12 +155,21 @@ impl Seen {
     }
 }
 
-fn tell(console: &Console, outcome: &Outcome, level: StopLevel) -> Status {
+/// How large a run was.
+struct Size {
+    hosts: usize,
+    took: Duration,
+}
+
+fn tell(console: &Console, outcome: &Outcome, level: StopLevel, run: &Size) -> Status {
     let class = outcome.exit_class();
     let stopped = (class == Some(ExitClass::Interrupted)).then(|| stopped(outcome, level));
-    for failure in &outcome.failed {
-        console.problem(&named(failure));
-    }
+    let problems: Vec<(HostName, Problem)> = outcome
+        .failed
+        .iter()
+        .map(|failure| (failure.host.clone(), named(failure)))
+        .collect();
+    console.problems(run.hosts, &problems);
     if let Some(problem) = &stopped {
         console.problem(problem);
     }
@@ -170,8 +186,13 @@ fn tell(console: &Console, outcome: &Outcome, level: StopLevel) -> Status {
             error: stopped.as_ref().map(json::Problem::from),
         })?;
     } else if console.talk() != crate::report::Talk::Quiet {
-        let lines: Vec<String> = outcome.checkpoints.iter().map(line).collect();
-        console.answer(&lines.concat())?;
+        if console.sums_up(run.hosts) {
+            console.answer(&many::answer(&outcome.checkpoints))?;
+            console.remark(&many::closing(outcome, run.hosts, run.took));
+        } else {
+            let lines: Vec<String> = outcome.checkpoints.iter().map(line).collect();
+            console.answer(&lines.concat())?;
+        }
     }
     Ok(class)
 }

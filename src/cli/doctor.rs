@@ -1,5 +1,7 @@
 //! `fleet doctor`
 
+mod many;
+
 use std::sync::Arc;
 
 use anstyle::{AnsiColor, Style};
@@ -12,7 +14,8 @@ use crate::checkpoint::Found;
 use crate::engine::Interrupt;
 use crate::engine::doctor::{self, Report};
 use crate::fault::ExitClass;
-use crate::health::doctor::Grade;
+use crate::health::doctor::{Finding, Grade};
+use crate::name::HostName;
 use crate::report::{self, Problem, Reporter, Table, count, json, size};
 
 /// Connect to hosts and tell what each source would read
@@ -47,13 +50,18 @@ pub(super) fn run(args: &Args, setup: &Setup) -> Status {
             version: json::Version,
             hosts: reports.iter().map(json::DoctorHost::from).collect(),
         })?;
+    } else if setup.console.sums_up(reports.len()) {
+        setup.console.answer(&many::answer(&reports))?;
     } else {
         let texts: Vec<String> = reports.iter().map(text).collect();
         setup.console.answer(&texts.join("\n"))?;
     }
-    for failure in reports.iter().filter_map(|report| report.failure.as_ref()) {
-        setup.console.problem(&Problem::from(failure));
-    }
+    let problems: Vec<(HostName, Problem)> = reports
+        .iter()
+        .filter_map(|report| report.failure.as_ref())
+        .map(|failure| (failure.host.clone(), Problem::from(failure)))
+        .collect();
+    setup.console.problems(reports.len(), &problems);
     Ok(worst(&reports))
 }
 
@@ -78,14 +86,7 @@ fn text(report: &Report) -> String {
     );
     let mut findings = Table::new(&["CHECK", "GRADE", "FOUND"]);
     for finding in &report.findings {
-        let says = match &finding.hint {
-            Some(hint) if finding.grade != Grade::Fine => format!("{} ({hint})", finding.says),
-            Some(_) | None => finding.says.clone(),
-        };
-        findings.row(
-            style(finding.grade),
-            [finding.subject, finding.grade.as_str(), &says],
-        );
+        findings.row(style(finding.grade), row(finding));
     }
     text.push_str(&findings.shown());
     let mut sources = Table::new(&["SOURCE", "KIND", "STATE", "WOULD READ"]);
@@ -98,6 +99,14 @@ fn text(report: &Report) -> String {
     }
     text.push_str(&sources.shown());
     text
+}
+
+fn row(finding: &Finding) -> [String; 3] {
+    let says = match &finding.hint {
+        Some(hint) if finding.grade != Grade::Fine => format!("{} ({hint})", finding.says),
+        Some(_) | None => finding.says.clone(),
+    };
+    [finding.subject, finding.grade.as_str(), &says].map(str::to_owned)
 }
 
 fn found(found: &Found) -> (Grade, &'static str, String) {

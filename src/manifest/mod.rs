@@ -5,6 +5,8 @@
 
 mod checkpoint;
 mod entry;
+#[cfg(test)]
+pub(crate) mod sample;
 
 pub use checkpoint::{
     Checkpoint, HostFacts, Pack, PackName, ParsePackNameError, Part, PartFailure, PartState, State,

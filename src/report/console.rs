@@ -11,8 +11,9 @@ use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 
 use super::Problem;
-use super::problem::safe;
+use super::problem::{by_kind, safe};
 use crate::fault::Fault;
+use crate::name::HostName;
 
 /// The answer could not be written, and what arrived of it is not whole.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +21,10 @@ use crate::fault::Fault;
 pub struct WriteError(#[from] io::Error);
 
 impl Fault for WriteError {}
+
+/// Up to so many hosts, each is told of by itself: more would not fit on a screen, where `started`,
+/// `connected` and the parts of one host take half a dozen lines.
+pub(super) const FEW_HOSTS: usize = 10;
 
 /// When colours are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -82,6 +87,13 @@ impl Console {
     #[must_use]
     pub fn talk(&self) -> Talk {
         self.talk
+    }
+
+    /// Whether a run on so many hosts is summed up for whoever reads this, rather than told host by
+    /// host. Programs are told everything, and so is who asked for more.
+    #[must_use]
+    pub fn sums_up(&self, hosts: usize) -> bool {
+        hosts > FEW_HOSTS && !self.json && self.talk != Talk::Verbose
     }
 
     /// Whether a person sits there who can be asked: both ends are a terminal.
@@ -160,6 +172,18 @@ impl Console {
     /// Tells a problem on standard error.
     pub fn problem(&self, problem: &Problem) {
         self.aside(&problem.shown());
+    }
+
+    /// Tells the problems of a run on `hosts` hosts on standard error: each, or those of one kind
+    /// together where [`Console::sums_up`] says so.
+    pub fn problems(&self, hosts: usize, problems: &[(HostName, Problem)]) {
+        if self.sums_up(hosts) {
+            self.aside(&by_kind(problems));
+        } else {
+            for (_, problem) in problems {
+                self.problem(problem);
+            }
+        }
     }
 
     /// Tells something that the operator should know on standard error.

@@ -1,12 +1,14 @@
 //! One plain line for each thing that happened: for logs, cron and pipes.
 //!
-//! Progress within a part is told every ten seconds at most, whoever asks.
+//! Progress within a part is told every ten seconds at most, whoever asks. Of many hosts only warnings
+//! and failures are told, and every ten seconds at most how far all of them are.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::problem::safe;
+use super::tally::Tally;
 use super::{Console, count, size};
 use crate::event::Event;
 use crate::manifest::{Part, PartState};
@@ -20,6 +22,8 @@ pub(super) struct Lines {
     console: Arc<Console>,
     // Events come from many tasks, and when a part was last told of must be one answer for all.
     fetching: Mutex<HashMap<(HostName, SourceName), Fetching>>,
+    // With many hosts, events of all of them add up here.
+    tally: Option<Mutex<Tally>>,
 }
 
 #[derive(Debug)]
@@ -29,17 +33,35 @@ struct Fetching {
 }
 
 impl Lines {
-    pub(super) fn new(console: Arc<Console>) -> Self {
+    pub(super) fn new(console: Arc<Console>, hosts: usize) -> Self {
+        let is_many = console.sums_up(hosts);
         Self {
             console,
             fetching: Mutex::default(),
+            tally: is_many.then(|| Mutex::new(Tally::new(hosts, PROGRESS_EVERY))),
         }
     }
 
     pub(super) fn tell(&self, event: &Event) {
-        if let Some(line) = self.line(event, Instant::now()) {
+        for line in self.lines(event, Instant::now()) {
             self.console.aside(&format!("{}\n", safe(&line, "    ")));
         }
+    }
+
+    /// What there is to say at `event`: two lines at most.
+    fn lines(&self, event: &Event, now: Instant) -> Vec<String> {
+        let Some(tally) = &self.tally else {
+            return self.line(event, now).into_iter().collect();
+        };
+        let mut lines = Vec::new();
+        if is_trouble(event) {
+            lines.extend(self.line(event, now));
+        }
+        let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
+        if tally.tell(event, now) {
+            lines.push(tally.line());
+        }
+        lines
     }
 
     /// The line for `event`; none if there is nothing to say.
@@ -115,6 +137,20 @@ impl Lines {
     }
 }
 
+/// Whether it is told even of one host among many.
+fn is_trouble(event: &Event) -> bool {
+    match event {
+        Event::Warned { .. } | Event::HostFailed { .. } | Event::Stopping => true,
+        Event::PartEnded { part, .. } => part.state == PartState::Failed,
+        Event::HostStarted { .. }
+        | Event::Connected { .. }
+        | Event::PartStarted { .. }
+        | Event::Scanned { .. }
+        | Event::Progress { .. }
+        | Event::Sealed { .. } => false,
+    }
+}
+
 /// `app: complete, 980 files, 26.1 MiB, fetched 26.1 MiB`
 fn ended(part: &Part) -> String {
     let (name, state) = (&part.name, part.state.as_str());
@@ -132,11 +168,17 @@ fn ended(part: &Part) -> String {
 
 #[cfg(test)]
 mod tests {
+    use insta::assert_snapshot;
+
     use super::*;
+    use crate::event::Failure;
+    use crate::fault::ExitClass;
+    use crate::manifest::sample;
+    use crate::report::{Color, Talk};
 
     #[test]
     fn progress_is_told_every_ten_seconds_at_most() {
-        let lines = Lines::new(Arc::default());
+        let lines = Lines::new(Arc::default(), 1);
         let (host, part): (HostName, SourceName) = (
             "dev-vm".parse().expect("a name"),
             "app".parse().expect("a name"),
@@ -165,5 +207,125 @@ mod tests {
         assert_eq!(lines.line(&progress, at(10)), Some(told.clone()));
         assert_eq!(lines.line(&progress, at(19)), None);
         assert_eq!(lines.line(&progress, at(20)), Some(told));
+    }
+
+    /// What is said of a run in which a host takes 100 ms, every seventieth is down, the fifth is
+    /// warned of and the eighth lacks a part.
+    fn said(hosts: usize) -> String {
+        let lines = Lines::new(Arc::default(), hosts);
+        let begin = Instant::now();
+        let mut text = String::new();
+        for number in 1..=hosts {
+            let now = begin + Duration::from_millis(100) * u32::try_from(number).expect("few");
+            for event in events(number) {
+                for line in lines.lines(&event, now) {
+                    text.push_str(&line);
+                    text.push('\n');
+                }
+            }
+        }
+        text
+    }
+
+    fn events(number: usize) -> Vec<Event> {
+        let name = format!("h{number}");
+        let host: HostName = name.parse().expect("a name");
+        let started = Event::HostStarted { host: host.clone() };
+        if number.is_multiple_of(70) {
+            let failure = Failure {
+                host,
+                part: None,
+                message: format!("can't connect to {name} at 203.0.113.7:22"),
+                causes: vec!["connection refused".to_owned()],
+                hint: None,
+                class: ExitClass::Unreachable,
+            };
+            return vec![started, Event::HostFailed { failure }];
+        }
+        let state = match number {
+            5 => PartState::Warned,
+            8 => PartState::Failed,
+            _ => PartState::Complete,
+        };
+        let checkpoint = Box::new(sample::checkpoint(&name, state));
+        let part = Box::new(checkpoint.parts[0].clone());
+        let mut events = vec![
+            started,
+            Event::Connected {
+                host: host.clone(),
+                user: "operator".to_owned(),
+                address: "203.0.113.7:22".to_owned(),
+            },
+            Event::PartStarted {
+                host: host.clone(),
+                part: part.name.clone(),
+            },
+            Event::Scanned {
+                host: host.clone(),
+                part: part.name.clone(),
+                files: 2,
+                bytes: 1 << 20,
+                fetch_bytes: 1 << 20,
+            },
+            Event::Progress {
+                host: host.clone(),
+                part: part.name.clone(),
+                bytes: 1 << 19,
+                path: "/srv/app/a".parse().expect("a path"),
+            },
+        ];
+        if state == PartState::Warned {
+            events.push(Event::Warned {
+                host: host.clone(),
+                part: Some(part.name.clone()),
+                message: "1 file changed while it was read".to_owned(),
+            });
+        }
+        events.push(Event::PartEnded { host, part });
+        events.push(Event::Sealed { checkpoint });
+        events
+    }
+
+    #[test]
+    fn one_host_is_told_of_line_by_line() {
+        assert_snapshot!(said(1), @r"
+        h1: started
+        h1: connected as operator to 203.0.113.7:22
+        h1 app: 2 files, 1.0 MiB; 1.0 MiB to fetch
+        h1 app: complete, 2 files, 1.0 MiB, fetched 1.0 MiB
+        h1: sealed h1@20261121T101500Z, complete
+        ");
+    }
+
+    #[test]
+    fn ten_hosts_are_told_of_line_by_line() {
+        assert_snapshot!(said(10));
+    }
+
+    #[test]
+    fn of_many_hosts_trouble_is_told_and_how_far_they_are() {
+        assert_snapshot!(said(500), @r"
+        h5 app: warning: 1 file changed while it was read
+        h8 app: failed: /srv/app is not there
+        h70: failed: can't connect to h70 at 203.0.113.7:22
+        100 of 500 hosts done, 1 failed, 99.0 MiB fetched, 9.9 MiB/s
+        h140: failed: can't connect to h140 at 203.0.113.7:22
+        200 of 500 hosts done, 2 failed, 198.0 MiB fetched, 9.9 MiB/s
+        h210: failed: can't connect to h210 at 203.0.113.7:22
+        h280: failed: can't connect to h280 at 203.0.113.7:22
+        300 of 500 hosts done, 4 failed, 296.0 MiB fetched, 9.8 MiB/s
+        h350: failed: can't connect to h350 at 203.0.113.7:22
+        400 of 500 hosts done, 5 failed, 395.0 MiB fetched, 9.9 MiB/s
+        h420: failed: can't connect to h420 at 203.0.113.7:22
+        h490: failed: can't connect to h490 at 203.0.113.7:22
+        ");
+    }
+
+    #[test]
+    fn who_asks_for_more_is_told_all_of_many_hosts() {
+        let verbose = Console::new(Color::Never, false, Talk::Verbose);
+        let lines = Lines::new(Arc::new(verbose), 500);
+        let told = lines.lines(&events(1)[0], Instant::now());
+        assert_eq!(told, ["h1: started"]);
     }
 }

@@ -4,6 +4,7 @@
 //! what is piped on is never mixed with remarks. Text that came from a host is escaped before it is
 //! shown. Nothing here decides what is done.
 
+mod alike;
 mod changed;
 mod console;
 pub mod json;
@@ -13,8 +14,10 @@ mod problem;
 mod progress;
 mod reporter;
 mod table;
+mod tally;
 mod units;
 
+pub use alike::{Alike, alike, names};
 pub use changed::{
     Difference, counts, details as change_details, differences, line as change_line,
     style as change_style,

@@ -6,7 +6,10 @@ use anstyle::{AnsiColor, Style};
 
 use crate::event::Failure;
 use crate::fault::{ExitClass, Fault, chain};
-use crate::name::escape;
+use crate::name::{HostName, escape};
+
+use super::alike::{alike, names};
+use super::count;
 
 /// An error as it is shown: `error: …`, `caused by: …`, `hint: …`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,9 +70,17 @@ impl Problem {
     /// The lines that people see, colours included, ended by a line end.
     #[must_use]
     pub fn shown(&self) -> String {
+        self.shown_of(None)
+    }
+
+    /// The same with a line that names the hosts that it is a problem of.
+    fn shown_of(&self, hosts: Option<&str>) -> String {
         let error = Style::new().bold().fg_color(Some(AnsiColor::Red.into()));
         let hint = Style::new().fg_color(Some(AnsiColor::Cyan.into()));
         let mut text = format!("{error}error{error:#}: {}\n", safe(&self.message, ""));
+        if let Some(hosts) = hosts {
+            text.push_str(&format!("  hosts: {}\n", safe(hosts, "    ")));
+        }
         for cause in &self.causes {
             text.push_str(&format!("  caused by: {}\n", safe(cause, "    ")));
         }
@@ -89,6 +100,45 @@ impl From<&Failure> for Problem {
             class: failure.class,
         }
     }
+}
+
+/// The problems of many hosts as people see them, those that are the same but for the host together.
+/// A problem that only one host has is shown as it is.
+pub(super) fn by_kind(problems: &[(HostName, Problem)]) -> String {
+    let said: Vec<(HostName, Vec<String>)> = problems
+        .iter()
+        .map(|(host, problem)| {
+            // None and an empty hint are the same to a reader.
+            let hint = problem.hint.clone().unwrap_or_default();
+            let texts = [problem.message.clone()]
+                .into_iter()
+                .chain(problem.causes.iter().cloned())
+                .chain([hint]);
+            (host.clone(), texts.collect())
+        })
+        .collect();
+    let mut text = String::new();
+    for kind in alike(&said) {
+        let mut hosts: Vec<&HostName> = kind.members.iter().map(|at| &problems[*at].0).collect();
+        hosts.dedup();
+        let first = &problems[kind.members[0]].1;
+        if hosts.len() == 1 {
+            for at in &kind.members {
+                text.push_str(&problems[*at].1.shown());
+            }
+            continue;
+        }
+        let causes = first.causes.len();
+        let of = count(hosts.len() as u64, "host");
+        let problem = Problem {
+            message: format!("{of}: {}", kind.texts[0]),
+            causes: kind.texts[1..=causes].to_vec(),
+            hint: first.hint.as_ref().map(|_| kind.texts[causes + 1].clone()),
+            class: first.class,
+        };
+        text.push_str(&problem.shown_of(Some(&names(&hosts))));
+    }
+    text
 }
 
 /// What and why, joined by colons.
@@ -147,6 +197,39 @@ mod tests {
         );
         assert_eq!(problem.line(), "can't read the file: permission denied");
         assert_eq!(problem.class, ExitClass::Failed);
+    }
+
+    fn refused(number: u64) -> (HostName, Problem) {
+        let name = format!("web-{number}");
+        let problem = Problem {
+            message: format!("can't connect to {name} at 203.0.113.{number}:22"),
+            causes: vec!["connection refused".to_owned()],
+            hint: Some(format!("Check that {name} is up.")),
+            class: ExitClass::Unreachable,
+        };
+        (name.parse().expect("a name"), problem)
+    }
+
+    #[test]
+    fn problems_of_one_kind_are_told_once() {
+        let mut problems: Vec<(HostName, Problem)> = (1..=12).map(refused).collect();
+        let other = Problem::new(ExitClass::Locked, "another run works on db-1", None);
+        problems.insert(5, ("db-1".parse().expect("a name"), other));
+        assert_eq!(
+            without_colours(&by_kind(&problems)),
+            "error: 12 hosts: can't connect to HOST at ADDRESS\n  \
+               hosts: web-1, web-2, web-3, web-4, web-5, web-6, web-7, web-8, web-9, web-10 and 2 more\n  \
+               caused by: connection refused\n  \
+               hint: Check that HOST is up.\n\
+             error: another run works on db-1\n"
+        );
+    }
+
+    #[test]
+    fn a_problem_of_one_host_is_shown_as_it_is() {
+        let (host, problem) = refused(7);
+        let shown = problem.shown();
+        assert_eq!(by_kind(&[(host, problem)]), shown);
     }
 
     #[test]

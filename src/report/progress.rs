@@ -1,19 +1,26 @@
-//! A moving line for each running host: what is read, how much of it, how fast.
+//! A moving line for each running host: what is read, how much of it, how fast. With many hosts, one
+//! for all of them stands below.
 //!
 //! Lines of hosts that have ended go away; what stays is the summary that the command prints.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::console::FEW_HOSTS;
 use super::problem::safe;
+use super::tally::Tally;
 use crate::event::Event;
 use crate::name::{HostName, SourceName};
 
-/// With more hosts than this, a line for all of them stands below.
-const TOTAL_ABOVE_HOSTS: usize = 8;
+/// More lines at a time would push the one for all off a small screen; hosts beyond that have theirs
+/// when another one's goes away.
+const LINES_MAX: usize = 16;
+
+/// How fast all hosts together are is told anew so often.
+const RATE_EVERY: Duration = Duration::from_secs(2);
 
 const REDRAWS_PER_SECOND: u8 = 10;
 
@@ -26,14 +33,22 @@ const FETCHING: &str = "{prefix:.bold} {bar:16} {binary_bytes:>10} of {binary_to
 #[derive(Debug)]
 pub(super) struct Progress {
     screen: MultiProgress,
-    total: Option<ProgressBar>,
+    total: Option<Total>,
     // Events come from many tasks, and a host's line is made and removed by different ones.
     hosts: Mutex<HashMap<HostName, Line>>,
 }
 
 #[derive(Debug)]
+struct Total {
+    bar: ProgressBar,
+    // Events come from many tasks, and this adds them all up.
+    tally: Mutex<Tally>,
+}
+
+#[derive(Debug)]
 struct Line {
     bar: ProgressBar,
+    is_drawn: bool,
     parts: HashMap<SourceName, Fetched>,
 }
 
@@ -47,13 +62,16 @@ impl Progress {
     pub(super) fn new(hosts: usize) -> Self {
         let target = ProgressDrawTarget::stderr_with_hz(REDRAWS_PER_SECOND);
         let screen = MultiProgress::with_draw_target(target);
-        let total = (hosts > TOTAL_ABOVE_HOSTS).then(|| {
+        let total = (hosts > FEW_HOSTS).then(|| {
             let bar = unseen(hosts as u64);
             bar.set_style(style(
                 "{prefix:.bold} {pos} of {len} hosts done, {elapsed}  {wide_msg}",
             ));
             bar.set_prefix("all");
-            screen.add(bar)
+            Total {
+                bar: screen.add(bar),
+                tally: Mutex::new(Tally::new(hosts, RATE_EVERY)),
+            }
         });
         Self {
             screen,
@@ -63,6 +81,9 @@ impl Progress {
     }
 
     pub(super) fn tell(&self, event: &Event) {
+        if let Some(total) = &self.total {
+            total.tell(event, Instant::now());
+        }
         match event {
             Event::HostStarted { host } => self.start(host),
             Event::Connected { host, .. } => self.change(host, |line| {
@@ -126,7 +147,7 @@ impl Progress {
             line.bar.finish_and_clear();
         }
         if let Some(total) = &self.total {
-            total.finish_and_clear();
+            total.bar.finish_and_clear();
         }
     }
 
@@ -135,24 +156,41 @@ impl Progress {
         bar.set_style(style(WAITING));
         bar.set_prefix(host.to_string());
         bar.set_message("connecting");
-        let bar = match &self.total {
-            Some(total) => self.screen.insert_before(total, bar),
-            None => self.screen.add(bar),
-        };
-        bar.enable_steady_tick(Duration::from_millis(200));
-        let line = Line {
+        let mut line = Line {
             bar,
+            is_drawn: false,
             parts: HashMap::new(),
         };
-        self.lock().insert(host.clone(), line);
+        let mut hosts = self.lock();
+        if hosts.values().filter(|line| line.is_drawn).count() < LINES_MAX {
+            self.place(&mut line);
+        }
+        hosts.insert(host.clone(), line);
+    }
+
+    /// Gives a line its place on the screen.
+    fn place(&self, line: &mut Line) {
+        let bar = line.bar.clone();
+        line.bar = match &self.total {
+            Some(total) => self.screen.insert_before(&total.bar, bar),
+            None => self.screen.add(bar),
+        };
+        line.bar.enable_steady_tick(Duration::from_millis(200));
+        line.is_drawn = true;
     }
 
     fn end(&self, host: &HostName) {
-        if let Some(line) = self.lock().remove(host) {
+        let mut hosts = self.lock();
+        if let Some(line) = hosts.remove(host) {
             line.bar.finish_and_clear();
+            let mut waiting = hosts.values_mut().filter(|line| !line.is_drawn);
+            if let Some(next) = waiting.next().filter(|_| line.is_drawn) {
+                self.place(next);
+            }
         }
+        drop(hosts);
         if let Some(total) = &self.total {
-            total.inc(1);
+            total.bar.inc(1);
         }
     }
 
@@ -169,6 +207,16 @@ impl Progress {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<HostName, Line>> {
         self.hosts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Total {
+    fn tell(&self, event: &Event, now: Instant) {
+        let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_end = matches!(event, Event::Sealed { .. } | Event::HostFailed { .. });
+        if tally.tell(event, now) || is_end {
+            self.bar.set_message(tally.counts());
+        }
     }
 }
 
@@ -193,6 +241,8 @@ fn style(template: &str) -> ProgressStyle {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::Failure;
+    use crate::fault::ExitClass;
 
     fn started(name: &str) -> Event {
         Event::HostStarted {
@@ -201,12 +251,50 @@ mod tests {
     }
 
     #[test]
-    fn a_total_line_stands_below_more_than_eight_hosts() {
-        assert!(Progress::new(8).total.is_none());
-        let progress = Progress::new(9);
+    fn a_total_line_stands_below_many_hosts() {
+        assert!(Progress::new(10).total.is_none());
+        let progress = Progress::new(11);
         progress.tell(&started("a"));
-        progress.end(&"a".parse().expect("a name"));
-        assert_eq!(progress.total.map(|bar| bar.position()), Some(1));
+        progress.tell(&Event::HostFailed {
+            failure: Failure {
+                host: "a".parse().expect("a name"),
+                part: None,
+                message: "lost".to_owned(),
+                causes: Vec::new(),
+                hint: None,
+                class: ExitClass::Unreachable,
+            },
+        });
+        let total = progress.total.expect("a line for all");
+        assert_eq!(
+            (total.bar.position(), total.bar.message()),
+            (1, "1 failed, 0 B fetched, 0 B/s".to_owned())
+        );
+    }
+
+    #[test]
+    fn lines_of_many_running_hosts_wait_for_their_place() {
+        let progress = Progress::new(500);
+        let drawn = || {
+            let hosts = progress.lock();
+            let drawn = hosts.values().filter(|line| line.is_drawn);
+            (drawn.count(), hosts.len())
+        };
+        for number in 0..20 {
+            progress.tell(&started(&format!("h{number}")));
+        }
+        assert_eq!(drawn(), (16, 20));
+        let end_drawn = || {
+            let hosts = progress.lock();
+            let drawn = hosts.iter().find(|(_, line)| line.is_drawn);
+            drawn.map(|(host, _)| host.clone()).expect("one is drawn")
+        };
+        for left in (16..20).rev() {
+            progress.end(&end_drawn());
+            assert_eq!(drawn(), (16, left));
+        }
+        progress.end(&end_drawn());
+        assert_eq!(drawn(), (15, 15));
     }
 
     #[test]

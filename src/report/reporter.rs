@@ -14,9 +14,10 @@ use crate::event::{Event, Sink};
 pub enum Style {
     /// Nothing is shown.
     Silent,
-    /// A moving line for each running host.
+    /// A moving line for each running host, and one for all if they are many.
     Moving,
-    /// A line for each thing that happened.
+    /// A line for each thing that happened; of many hosts, for warnings and failures, and every ten
+    /// seconds one that tells how far it is.
     Plain,
     /// A line of JSON for each thing that happened.
     Json,
@@ -57,7 +58,7 @@ impl Reporter {
         let face = match style {
             Style::Silent => Face::Silent,
             Style::Moving => Face::Moving(Progress::new(hosts)),
-            Style::Plain => Face::Plain(Lines::new(Arc::clone(&console))),
+            Style::Plain => Face::Plain(Lines::new(Arc::clone(&console), hosts)),
             Style::Json => Face::Json,
         };
         Arc::new(Self { console, face })

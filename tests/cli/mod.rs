@@ -5,6 +5,7 @@ mod checkpoint;
 mod guard;
 mod init;
 mod manuals;
+mod many;
 mod query;
 pub(crate) mod schema;
 mod terminal;

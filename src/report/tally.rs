@@ -1,0 +1,114 @@
+//! How far a run on many hosts has come, counted from its events.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use super::size;
+use crate::event::Event;
+use crate::name::{HostName, SourceName};
+
+/// Counts of a run, and how fast content arrived in the last window of time.
+#[derive(Debug)]
+pub(super) struct Tally {
+    hosts: usize,
+    done: usize,
+    failed: usize,
+    /// What came for parts that have ended.
+    ended_bytes: u64,
+    running_bytes: HashMap<(HostName, SourceName), u64>,
+    window: Duration,
+    /// When the window began, and what had been fetched then.
+    since: Option<(Instant, u64)>,
+    bytes_per_second: u64,
+}
+
+impl Tally {
+    /// Of a run on `hosts` hosts.
+    pub(super) fn new(hosts: usize, window: Duration) -> Self {
+        Self {
+            hosts,
+            done: 0,
+            failed: 0,
+            ended_bytes: 0,
+            running_bytes: HashMap::new(),
+            window,
+            since: None,
+            bytes_per_second: 0,
+        }
+    }
+
+    /// Counts what happened; tells whether a window of time has passed with it.
+    pub(super) fn tell(&mut self, event: &Event, now: Instant) -> bool {
+        match event {
+            Event::Progress {
+                host, part, bytes, ..
+            } => {
+                let key = (host.clone(), part.clone());
+                self.running_bytes.insert(key, *bytes);
+            }
+            Event::PartEnded { host, part } => {
+                self.running_bytes
+                    .remove(&(host.clone(), part.name.clone()));
+                self.ended_bytes += part.fetched_bytes;
+            }
+            Event::Sealed { checkpoint } => self.end(&checkpoint.id.host),
+            Event::HostFailed { failure } => {
+                self.failed += 1;
+                self.end(&failure.host);
+            }
+            Event::HostStarted { .. }
+            | Event::Connected { .. }
+            | Event::PartStarted { .. }
+            | Event::Scanned { .. }
+            | Event::Warned { .. }
+            | Event::Stopping => {}
+        }
+        let fetched = self.fetched_bytes();
+        let (begun, had) = *self.since.get_or_insert((now, fetched));
+        let passed = now.duration_since(begun);
+        if passed < self.window {
+            return false;
+        }
+        let millis = passed.as_millis().max(1);
+        let came = u128::from(fetched.saturating_sub(had));
+        self.bytes_per_second = u64::try_from(came * 1000 / millis).unwrap_or(u64::MAX);
+        self.since = Some((now, fetched));
+        true
+    }
+
+    /// `120 of 500 hosts done, 3 failed, 1.2 GiB fetched, 45.0 MiB/s`
+    pub(super) fn line(&self) -> String {
+        format!(
+            "{} of {} hosts done, {}",
+            self.done,
+            self.hosts,
+            self.counts()
+        )
+    }
+
+    /// `3 failed, 1.2 GiB fetched, 45.0 MiB/s`
+    pub(super) fn counts(&self) -> String {
+        let failed = match self.failed {
+            0 => String::new(),
+            failed => format!("{failed} failed, "),
+        };
+        let (fetched, rate) = (size(self.fetched_bytes()), size(self.bytes_per_second));
+        format!("{failed}{fetched} fetched, {rate}/s")
+    }
+
+    fn fetched_bytes(&self) -> u64 {
+        self.ended_bytes + self.running_bytes.values().sum::<u64>()
+    }
+
+    /// What came for parts that did not get to their end came nevertheless.
+    fn end(&mut self, host: &HostName) {
+        self.done += 1;
+        let ended_bytes = &mut self.ended_bytes;
+        self.running_bytes.retain(|(of, _), bytes| {
+            if of == host {
+                *ended_bytes += *bytes;
+            }
+            of != host
+        });
+    }
+}

@@ -1,0 +1,113 @@
+//! More hosts than anybody reads line by line.
+
+use std::fs;
+
+use regex::Regex;
+
+use super::bed::Bed;
+use crate::support::sshd::Sshd;
+
+/// Twelve hosts at `server`, of which web-3 and web-11 are down: nobody listens on port 1.
+fn twelve_hosts(server: &Sshd) -> Bed {
+    let bed = Bed::new();
+    bed.write("data/a", "12345");
+    bed.write("data/sub/b", "x");
+    let data = fs::canonicalize(bed.path("data")).expect("a folder");
+    let mut text = "version: 1\nstore: checkpoints\nhosts:\n".to_owned();
+    for number in 1..=12 {
+        let port = match number {
+            3 | 11 => 1,
+            _ => server.port,
+        };
+        text += &format!(
+            "  web-{number}:\n    env: dev\n    access: writable\n    address: 127.0.0.1\n    port: {port}\n    \
+             sources:\n      app: {{ directory: {} }}\n",
+            data.display()
+        );
+    }
+    bed.write("fleet.yaml", &text);
+    bed
+}
+
+/// What is told at the end of both hosts that are down.
+const DOWN: &str = "error: 2 hosts: can't connect to HOST at 127.0.0.1:1
+  hosts: web-3, web-11
+  caused by: Connection refused (os error 111)
+  hint: Check that HOST is up and that its address and port are right; `ssh -G HOST` shows what OpenSSH would use.
+";
+
+#[test]
+fn many_hosts_are_summed_up() {
+    let Some(server) = Sshd::builder().start() else {
+        return;
+    };
+    let bed = twelve_hosts(&server);
+    let ran = bed.fleet_at(&server, &["checkpoint", "--all"]);
+    assert_eq!(ran.code, Some(3), "{}", ran.stderr);
+    let stored = Regex::new(r"stored [\d.]+ (Ki)?B").expect("an expression");
+    assert_eq!(
+        stored.replace(&ran.stdout, "stored SIZE"),
+        "10 checkpoints complete  20 files, 60 B  (fetched 60 B, stored SIZE)\n"
+    );
+    // On a slow machine there is a line of progress, and either host may be given up first.
+    let (mut meanwhile, end): (Vec<&str>, Vec<&str>) = ran
+        .stderr
+        .lines()
+        .filter(|line| !line.contains(" of 12 hosts done, "))
+        .partition(|line| line.starts_with("web-"));
+    meanwhile.sort_unstable();
+    assert_eq!(
+        meanwhile,
+        [
+            "web-11: failed: can't connect to web-11 at 127.0.0.1:1",
+            "web-3: failed: can't connect to web-3 at 127.0.0.1:1",
+        ]
+    );
+    let took = Regex::new(r" in (\d+ min )?[\d.]+ s$").expect("an expression");
+    assert_eq!(
+        took.replace(&end.join("\n"), " in TIME"),
+        format!("{DOWN}12 hosts: 10 complete, 2 failed; 60 B fetched in TIME")
+    );
+
+    let quiet = bed.fleet_at(&server, &["checkpoint", "--all", "-q"]);
+    assert_eq!(quiet.whole(), format!("exit 3\n── stderr\n{DOWN}"));
+}
+
+#[test]
+fn many_hosts_are_told_one_by_one_to_who_asks_for_more() {
+    let Some(server) = Sshd::builder().start() else {
+        return;
+    };
+    let bed = twelve_hosts(&server);
+    let ran = bed.fleet_at(&server, &["-v", "checkpoint", "--all"]);
+    assert_eq!(ran.code, Some(3), "{}", ran.stderr);
+    assert_eq!(ran.stdout.lines().count(), 10, "{}", ran.stdout);
+    for line in [
+        "web-1: started",
+        "error: can't connect to web-11 at 127.0.0.1:1",
+    ] {
+        assert!(
+            ran.stderr.lines().any(|told| told == line),
+            "{}",
+            ran.stderr
+        );
+    }
+}
+
+#[test]
+fn doctor_counts_many_hosts() {
+    let Some(server) = Sshd::builder().start() else {
+        return;
+    };
+    let bed = twelve_hosts(&server);
+    let ran = bed.fleet_at(&server, &["doctor", "--all"]);
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(3), DOWN));
+    // What this machine lacks is its own matter.
+    let last = ran.stdout.lines().last().unwrap_or_default();
+    let closing = Regex::new(r"^12 hosts: \d+ fine(, \d+ with warnings)?, 2 not reached$");
+    assert!(
+        closing.expect("an expression").is_match(last),
+        "{}",
+        ran.stdout
+    );
+}
