@@ -112,11 +112,9 @@ pub(super) struct KeptEntry {
 impl Difference {
     /// Nothing is taken over.
     pub(super) fn everything(found: Vec<Found>) -> Self {
-        let is_socket = |found: &Found| {
-            let facts = found.facts.as_ref();
-            facts.is_some_and(|facts| facts.kind == FoundKind::Socket)
-        };
-        let (sockets, fetch) = found.into_iter().partition(is_socket);
+        let (sockets, fetch) = found
+            .into_iter()
+            .partition(|found| found.is(FoundKind::Socket));
         Self {
             fetch,
             sockets,
@@ -170,9 +168,7 @@ impl Comparison {
         let base = Arc::clone(&self.base);
         let scanned_at = base
             .checkpoint()
-            .parts
-            .iter()
-            .find(|known| known.name == self.part)
+            .part(&self.part)
             .and_then(|known| known.scanned_at);
         for entry in base.entries(&self.part)? {
             let entry = entry?;
@@ -276,9 +272,7 @@ impl Comparison {
                     sha256: same.sha256,
                     moved_to: None,
                 }),
-                (_, Some(facts)) if facts.kind == FoundKind::Socket => {
-                    difference.sockets.push(found);
-                }
+                _ if found.is(FoundKind::Socket) => difference.sockets.push(found),
                 _ => difference.fetch.push(found),
             }
         }

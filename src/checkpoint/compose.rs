@@ -289,10 +289,10 @@ struct Missing {
 
 impl Missing {
     fn add(&mut self, found: Found, said: &Said, cut: bool) {
-        let Found { path, facts } = found;
-        if facts.is_some_and(|facts| facts.kind == FoundKind::Directory) {
-            self.directories.push(path.clone());
+        if found.is(FoundKind::Directory) {
+            self.directories.push(found.path.clone());
         }
+        let path = found.path;
         if said.gone.contains(&path) {
             self.vanished.push(path);
         } else if let Some(why) = said.unread.get(&path) {

@@ -37,7 +37,7 @@ pub(super) struct Known {
 impl Known {
     /// Takes what `sealed` says, if it says anything of `name`.
     fn learn(&mut self, name: &SourceName, sealed: &Arc<SealedCheckpoint>, may_reuse: bool) {
-        let Some(part) = sealed.checkpoint().parts.iter().find(|p| p.name == *name) else {
+        let Some(part) = sealed.checkpoint().part(name) else {
             return;
         };
         let has_entries = sealed.parts_with_entries().any(|part| part == name);

@@ -299,18 +299,12 @@ impl Capture<'_> {
 
     /// Scans a source, unless the operator wants to stop first.
     async fn scan<'s>(&self, source: &'s Source) -> Scanned<'s> {
-        let mut stop = self.stop.clone();
-        let is_stopped = tokio::select! {
-            scanned = scan(source, self.session) => return scanned,
-            stop = stop.wait_for(|stop| *stop) => stop.is_ok(),
-        };
-        if is_stopped {
-            return Scanned::Lost(ssh::Error::Stopped {
+        tokio::select! {
+            scanned = scan(source, self.session) => scanned,
+            () = asked_to_stop(self.stop) => Scanned::Lost(ssh::Error::Stopped {
                 host: self.host.name.to_string(),
-            });
+            }),
         }
-        // Whoever could ask has gone: nobody will.
-        scan(source, self.session).await
     }
 
     /// Makes a part of what was scanned.
@@ -404,6 +398,13 @@ pub async fn probe(session: &ReadSession, ask_sudo: bool) -> Result<Probe, ssh::
         .output(&command, false, Input::none(), PROBE_MAX_BYTES)
         .await?;
     Ok(Probe::parse(&answer.stdout))
+}
+
+/// Waits until the operator wants to stop; for ever, if whoever could ask has gone.
+async fn asked_to_stop(stop: &watch::Receiver<bool>) {
+    if stop.clone().wait_for(|stop| *stop).await.is_err() {
+        std::future::pending::<()>().await;
+    }
 }
 
 async fn scan<'a>(source: &'a Source, session: &ReadSession) -> Scanned<'a> {

@@ -13,6 +13,7 @@ use crate::source::scan::{Found, FoundKind};
 use crate::ssh::{self, Body, Input};
 use crate::store::pack::PackOptions;
 
+use super::asked_to_stop;
 use super::compare::Difference;
 use super::directory::is_lost;
 use super::fetch::Fetch;
@@ -167,13 +168,6 @@ impl Fetch<'_> {
             let (enough, is_enough) = oneshot::channel();
             let stream = Timed::new(body, judge.take());
             let receiving = self.receive(pull, stream, unasked, enough);
-            let mut stop = self.stop.clone();
-            let stopped = async {
-                // Whoever could ask has gone: nobody will.
-                if stop.wait_for(|stop| *stop).await.is_err() {
-                    std::future::pending::<()>().await;
-                }
-            };
             let is_enough = async {
                 // The stream goes on to its end.
                 if is_enough.await.is_err() {
@@ -182,7 +176,7 @@ impl Fetch<'_> {
             };
             let over = async {
                 tokio::select! {
-                    () = stopped => {}
+                    () = asked_to_stop(&self.stop) => {}
                     () = is_enough => {}
                 }
             };
@@ -309,10 +303,7 @@ fn compressor_failed(compression: Compression, status: u32) -> Option<PartFailur
 
 /// What has other names has to come by one stream, or the archive would hold it once more.
 fn has_names(found: &Found) -> bool {
-    found
-        .facts
-        .as_ref()
-        .is_none_or(|facts| facts.kind != FoundKind::Directory && facts.mark.links > 1)
+    !found.is(FoundKind::Directory) && found.may_have_names()
 }
 
 /// What the host is asked for.
@@ -348,10 +339,7 @@ pub(super) fn list(wanted: &[Found], directories_first: bool) -> Input {
         list.extend_from_slice(found.path.member());
         list.push(0);
     };
-    let is_directory = |found: &&Found| {
-        let facts = found.facts.as_ref();
-        facts.is_some_and(|facts| facts.kind == FoundKind::Directory)
-    };
+    let is_directory = |found: &&Found| found.is(FoundKind::Directory);
     if directories_first {
         wanted.iter().filter(is_directory).for_each(&mut add);
         wanted

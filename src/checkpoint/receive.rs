@@ -252,15 +252,10 @@ impl Intake {
 }
 
 /// Whether there may be further names of it.
-fn has_names(found: &Found) -> bool {
-    let facts = found.facts.as_ref();
-    facts.is_none_or(|facts| facts.mark.links > 1)
-}
-
 /// A hard link must come behind the file that it leads to; other files may lie anywhere.
 fn order(head: &Head, found: &Found, raw: &[u8]) -> Order {
     match head.kind {
-        Kind::File { .. } if !has_names(found) => Order::Free {
+        Kind::File { .. } if !found.may_have_names() => Order::Free {
             header_bytes: raw.len(),
         },
         Kind::File { .. }
@@ -302,7 +297,7 @@ impl OtherNames {
             | Kind::Fifo
             | Kind::CharDevice { .. }
             | Kind::BlockDevice { .. } => {
-                if has_names(found) {
+                if found.may_have_names() {
                     self.kinds.insert(head.path.clone(), head.kind.clone());
                 }
                 None

@@ -56,6 +56,12 @@ impl Checkpoint {
         state
     }
 
+    /// The part of that name.
+    #[must_use]
+    pub fn part(&self, name: &SourceName) -> Option<&Part> {
+        self.parts.iter().find(|part| part.name == *name)
+    }
+
     /// Files and bytes of all parts together.
     #[must_use]
     pub fn totals(&self) -> Totals {

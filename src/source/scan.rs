@@ -77,6 +77,21 @@ pub enum Error {
     Cut,
 }
 
+impl Found {
+    /// Whether the host said that it is of this kind.
+    #[must_use]
+    pub fn is(&self, kind: FoundKind) -> bool {
+        self.facts.as_ref().is_some_and(|facts| facts.kind == kind)
+    }
+
+    /// Whether it has more names than one, as far as the host tells; a directory has, by what lies in it.
+    #[must_use]
+    pub fn may_have_names(&self) -> bool {
+        let facts = self.facts.as_ref();
+        facts.is_none_or(|facts| facts.mark.links > 1)
+    }
+}
+
 /// What a scan says before its first record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Opening {

@@ -28,8 +28,7 @@ impl SealedCheckpoint {
     #[must_use]
     pub fn parts_since<'c>(&'c self, old: &'c Self) -> Vec<PartPair<'c>> {
         let state = |sealed: &Self, name: &SourceName| {
-            let mut parts = sealed.checkpoint().parts.iter();
-            parts.find(|part| part.name == *name).map(|part| part.state)
+            sealed.checkpoint().part(name).map(|part| part.state)
         };
         let (before, now) = (&old.checkpoint().parts, &self.checkpoint().parts);
         let only_old = before

@@ -209,7 +209,7 @@ impl EntriesWriter {
 /// The entries of one part as they stand in their file, to be copied or read one after the other.
 #[derive(Debug)]
 pub struct EntryLines {
-    pub(super) lines: Lines,
+    lines: Lines,
     line: Vec<u8>,
 }
 

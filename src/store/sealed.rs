@@ -152,13 +152,8 @@ impl SealedCheckpoint {
         &self,
         part: &SourceName,
     ) -> Result<(&EntriesFacts, Totals), Error> {
-        let totals = self
-            .sealed
-            .checkpoint
-            .parts
-            .iter()
-            .find(|p| p.name == *part);
-        match (self.sealed.entries.get(part), totals) {
+        let known = self.sealed.checkpoint.part(part);
+        match (self.sealed.entries.get(part), known) {
             (Some(facts), Some(part)) => Ok((facts, part.totals)),
             _ => Err(Error::NoPart {
                 checkpoint: self.id().clone(),

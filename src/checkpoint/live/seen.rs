@@ -39,10 +39,8 @@ pub(super) fn pairs(
     found: Vec<Found>,
     trusts_marks: bool,
 ) -> Result<Vec<Pair>, store::Error> {
-    let known = base.checkpoint().parts.iter();
-    let scanned_at = known
-        .filter(|known| known.name == *part)
-        .find_map(|known| known.scanned_at);
+    let known = base.checkpoint().part(part);
+    let scanned_at = known.and_then(|known| known.scanned_at);
     let mut found = found.into_iter().peekable();
     let mut pairs = Vec::new();
     let added = |now| Pair {
