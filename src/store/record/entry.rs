@@ -65,13 +65,16 @@ struct PieceRecord {
     offset: u64,
 }
 
+/// Size and time are left out where the entry says the same.
 #[derive(Debug, Serialize, Deserialize)]
 struct ScanRecord {
     inode: u64,
     device: u64,
     links: u64,
-    size: u64,
-    mtime: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    size: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mtime: Option<String>,
     ctime: String,
 }
 
@@ -96,7 +99,7 @@ impl From<&Entry> for EntryRecord {
             minor: None,
             content: entry.content.iter().map(PieceRecord::from).collect(),
             unstable: entry.unstable,
-            scan: entry.scan.as_ref().map(ScanRecord::from),
+            scan: entry.scan.as_ref().map(|mark| ScanRecord::of(mark, entry)),
         };
         match &entry.kind {
             EntryKind::File { size_bytes, sha256 } => {
@@ -145,16 +148,37 @@ impl From<&Piece> for PieceRecord {
     }
 }
 
-impl From<&ScanMark> for ScanRecord {
-    fn from(mark: &ScanMark) -> Self {
+impl ScanRecord {
+    fn of(mark: &ScanMark, entry: &Entry) -> Self {
         Self {
             inode: mark.inode,
             device: mark.device,
             links: mark.links,
-            size: mark.size_bytes,
-            mtime: mark.mtime.to_string(),
+            size: (entry.file_bytes() != Some(mark.size_bytes)).then_some(mark.size_bytes),
+            mtime: (entry.mtime != mark.mtime).then(|| mark.mtime.to_string()),
             ctime: mark.ctime.to_string(),
         }
+    }
+
+    fn mark(
+        self,
+        entry_bytes: Option<u64>,
+        entry_mtime: FileTime,
+    ) -> Result<ScanMark, RecordError> {
+        Ok(ScanMark {
+            inode: self.inode,
+            device: self.device,
+            links: self.links,
+            size_bytes: self
+                .size
+                .or(entry_bytes)
+                .ok_or_else(|| RecordError::new("scan.size is missing"))?,
+            mtime: match self.mtime {
+                Some(text) => time(&text)?,
+                None => entry_mtime,
+            },
+            ctime: time(&self.ctime)?,
+        })
     }
 }
 
@@ -196,6 +220,7 @@ impl TryFrom<EntryRecord> for Entry {
                 minor: minor?,
             },
         };
+        let mtime = time(&record.mtime)?;
         Ok(Self {
             path,
             kind,
@@ -206,8 +231,11 @@ impl TryFrom<EntryRecord> for Entry {
                 user: record.user,
                 group: record.group,
             },
-            mtime: time(&record.mtime)?,
-            scan: record.scan.map(ScanMark::try_from).transpose()?,
+            mtime,
+            scan: record
+                .scan
+                .map(|scan| scan.mark(record.size, mtime))
+                .transpose()?,
             content: record
                 .content
                 .into_iter()
@@ -226,21 +254,6 @@ impl TryFrom<PieceRecord> for Piece {
             pack: record.pack.parse().map_err(RecordError::of)?,
             member: join_text("member", record.member, record.member_b64)?,
             offset_bytes: record.offset,
-        })
-    }
-}
-
-impl TryFrom<ScanRecord> for ScanMark {
-    type Error = RecordError;
-
-    fn try_from(record: ScanRecord) -> Result<Self, RecordError> {
-        Ok(Self {
-            inode: record.inode,
-            device: record.device,
-            links: record.links,
-            size_bytes: record.size,
-            mtime: time(&record.mtime)?,
-            ctime: time(&record.ctime)?,
         })
     }
 }
@@ -359,6 +372,40 @@ mod tests {
     fn the_line_of_a_file_is_this() {
         let sha256 = Sha256::of(b"abc");
         insta::assert_snapshot!(line(&entry(b"/etc/x", EntryKind::File { size_bytes: 3, sha256 })), @r#"{"path":"/etc/x","type":"file","mode":"4755","uid":3000000,"gid":7,"user":"größe","group":"","mtime":"-1.500000000","size":3,"sha256":"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad","content":[{"pack":"packs/20261121T101500Z/app.tar.zst","member":"etc/x","offset":512}],"unstable":true,"scan":{"inode":1,"device":2,"links":3,"size":4,"mtime":"5.000000001","ctime":"6"}}"#);
+    }
+
+    #[test]
+    fn what_the_scan_says_as_the_entry_does_is_left_out_and_read_where_it_is_there() {
+        let sha256 = Sha256::of(b"abc");
+        let kind = EntryKind::File {
+            size_bytes: 3,
+            sha256,
+        };
+        let mut file = entry(b"/etc/x", kind);
+        let mark = ScanMark {
+            inode: 1,
+            device: 2,
+            links: 1,
+            size_bytes: 3,
+            mtime: file.mtime,
+            ctime: FileTime::parse("6").expect("a time"),
+        };
+        file.scan = Some(mark);
+        let text = line(&file);
+        let short = r#""scan":{"inode":1,"device":2,"links":1,"ctime":"6"}"#;
+        let long = r#""scan":{"inode":1,"device":2,"links":1,"size":3,"mtime":"-1.5","ctime":"6"}"#;
+        assert!(text.contains(short), "{text}");
+        assert_eq!(read(&text.replace(short, long)), Ok(file.clone()));
+        assert_eq!(read(&text), Ok(file));
+
+        let mut directory = entry(b"/etc", EntryKind::Directory);
+        directory.scan = Some(mark);
+        let text = line(&directory);
+        assert_eq!(
+            read(&text.replace(r#""size":3,"#, "")),
+            Err(RecordError::new("scan.size is missing"))
+        );
+        assert_eq!(read(&text), Ok(directory));
     }
 
     #[test]
