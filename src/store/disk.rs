@@ -38,12 +38,35 @@ pub(super) fn create_file(path: &Path) -> Result<File, Error> {
 /// Makes a file that somebody else created private.
 pub(super) fn make_private(path: &Path, is_dir: bool) -> Result<(), Error> {
     let mode = if is_dir { DIR_MODE } else { FILE_MODE };
-    fs::set_permissions(path, Permissions::from_mode(mode))
-        .map_err(Error::io("set the permissions of", path))
+    let failed = |e| Error::io("set the permissions of", path)(e);
+    // Setting what is set already would make the next sync write to the disk once more.
+    let has = fs::metadata(path).map_err(failed)?.permissions().mode() & 0o7777;
+    if has == mode {
+        return Ok(());
+    }
+    fs::set_permissions(path, Permissions::from_mode(mode)).map_err(failed)
 }
 
-/// Writes a new private file and syncs it; its folder is the caller's to sync.
-pub(super) fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+/// Writes new private files into `dir` and makes them and their names durable.
+///
+/// They are synced at the same time, for the file system then does it at one go.
+pub(super) fn write_files(dir: &Path, contents: &[(&str, &[u8])]) -> Result<(), Error> {
+    std::thread::scope(|scope| {
+        let writers: Vec<_> = contents
+            .iter()
+            .map(|(name, bytes)| scope.spawn(move || write_file(&dir.join(name), bytes)))
+            .collect();
+        writers.into_iter().try_for_each(|writer| {
+            writer
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
+    })?;
+    sync_dir(dir)
+}
+
+/// Writes a new private file and syncs it.
+fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let mut file = create_file(path)?;
     file.write_all(bytes).map_err(Error::io("write", path))?;
     file.sync_all().map_err(Error::io("sync", path))
@@ -190,12 +213,14 @@ mod tests {
         let folder = dir.path().join("folder");
         create_dir(&folder)?;
         create_dir(&folder)?;
-        write_file(&folder.join("new"), b"1")?;
+        write_files(&folder, &[("new", b"1"), ("other", b"3")])?;
         replace_file(&folder, "new", b"2")?;
         assert_eq!(mode(&folder), 0o700);
         assert_eq!(mode(&folder.join("new")), 0o600);
         assert_eq!(fs::read(folder.join("new")).expect("read"), b"2");
-        assert_eq!(names(&folder)?, ["new"]);
+        assert_eq!(fs::read(folder.join("other")).expect("read"), b"3");
+        assert_eq!(mode(&folder.join("other")), 0o600);
+        assert_eq!(names(&folder)?, ["new", "other"]);
         Ok(())
     }
 

@@ -375,7 +375,6 @@ impl Incoming {
             stored_bytes,
         };
         let manifest = manifest_text::text(&checkpoint, &entries, &notes);
-        disk::write_file(&making.join(layout::MANIFEST_FILE), manifest.as_bytes())?;
         let mut sealed = Sealed {
             manifest: FileFacts {
                 sha256: crate::digest::Sha256::of(manifest.as_bytes()),
@@ -393,9 +392,14 @@ impl Incoming {
         }
         let record = sealed.to_text();
         let sums = sums::text(record.as_bytes(), &sealed);
-        disk::write_file(&making.join(layout::CHECKPOINT_FILE), record.as_bytes())?;
-        disk::write_file(&making.join(layout::SUMS_FILE), sums.as_bytes())?;
-        disk::sync_dir(&making)?;
+        disk::write_files(
+            &making,
+            &[
+                (layout::MANIFEST_FILE, manifest.as_bytes()),
+                (layout::CHECKPOINT_FILE, record.as_bytes()),
+                (layout::SUMS_FILE, sums.as_bytes()),
+            ],
+        )?;
         Ok(sealed)
     }
 
