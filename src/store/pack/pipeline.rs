@@ -176,41 +176,31 @@ impl Pipeline {
 struct FrameCompressor {
     zstd: Compressor<'static>,
     level: i32,
-    trial: Vec<u8>,
 }
 
 impl FrameCompressor {
     fn new(level: i32) -> io::Result<Self> {
         let mut zstd = Compressor::new(level)?;
         zstd.set_parameter(CParameter::ChecksumFlag(true))?;
-        Ok(Self {
-            zstd,
-            level,
-            trial: Vec::new(),
-        })
+        Ok(Self { zstd, level })
     }
 
     /// Puts the compressed frame in place of what is in `buffer`.
     fn compress(&mut self, content: &[u8], buffer: &mut Vec<u8>) -> io::Result<()> {
+        buffer.clear();
+        buffer.reserve_exact(compress_bound(content.len()));
         // A level that was asked for is kept to.
         if self.level == PackOptions::default().level {
             let sample = &content[..content.len().min(TRIAL_BYTES)];
-            self.look_for_long_matches()?;
-            let long_bytes = self.tried_bytes(sample)?;
+            // What takes more memory comes first, so that none is asked for twice.
             self.look_for_all_matches()?;
-            if long_bytes <= self.tried_bytes(sample)? {
-                self.look_for_long_matches()?;
+            let all_bytes = self.zstd.compress_to_buffer(sample, buffer)?;
+            self.look_for_long_matches()?;
+            if self.zstd.compress_to_buffer(sample, buffer)? > all_bytes {
+                self.look_for_all_matches()?;
             }
         }
-        buffer.clear();
-        buffer.reserve_exact(compress_bound(content.len()));
         self.zstd.compress_to_buffer(content, buffer).map(|_| ())
-    }
-
-    fn tried_bytes(&mut self, sample: &[u8]) -> io::Result<usize> {
-        self.trial.clear();
-        self.trial.reserve_exact(compress_bound(sample.len()));
-        self.zstd.compress_to_buffer(sample, &mut self.trial)
     }
 
     /// The parameters are told, for zstd takes others for a sample than for a frame.
