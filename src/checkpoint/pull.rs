@@ -251,17 +251,11 @@ impl Fetch<'_> {
                 let taken = repack::taken(kept, Some(intake.archive_bytes()), packs_max);
                 read = repack::take_in(&mut intake, kept, &taken).map(|taken| taken_in = taken);
             }
-            let received = match read {
-                Ok(()) => intake.finish().inspect(|received| {
-                    if let Some(kept) = &mut pull.difference.kept {
-                        taken_in.place(kept, received);
-                    }
-                }),
-                Err(error) => {
-                    intake.abandon()?;
-                    Err(error)
+            let received = intake.end(read).inspect(|received| {
+                if let Some(kept) = &mut pull.difference.kept {
+                    taken_in.place(kept, received);
                 }
-            };
+            });
             Ok(Ended::Whole(Box::new(Whole {
                 pull,
                 received,

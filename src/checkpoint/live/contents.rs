@@ -77,14 +77,7 @@ pub(super) async fn fetch(
         let folder = folder()?;
         let mut intake = Intake::create(folder.path().join("contents"), PackOptions::default())?;
         let read = intake.read(body, &difference.fetch, Unasked::Refuse, |_, _| {});
-        let received = match read {
-            Ok(()) => Ok(intake.finish()?),
-            Err(error) => {
-                intake.abandon()?;
-                Err(error)
-            }
-        };
-        Ok::<_, receive::Error>((folder, received))
+        Ok::<_, receive::Error>((folder, intake.end(read)))
     });
     let (received, ended) = tokio::join!(receiving, ending.finish());
     let (folder, received) = received.expect("receiving does not panic")?;
