@@ -21,6 +21,7 @@ use crate::store::pack::PackOptions;
 use super::compare::{Comparison, Difference, Unusable};
 use super::compose::{Asked, compose};
 use super::history::Known;
+use super::machine::other_machine;
 use super::part::{Outcome, failure, shrinkage};
 use super::plan::Plan;
 use super::pull::Pulled;
@@ -149,14 +150,8 @@ impl Fetch<'_> {
             });
             return None;
         }
-        let before = &base.checkpoint().host.machine_id;
-        if *before != self.probe.machine_id {
-            warnings.push(format!(
-                "it is another machine than at {}: its machine-id was `{before}` and is `{}` now, so \
-                 everything is fetched again",
-                base.id(),
-                crate::name::escape(self.probe.machine_id.as_bytes()),
-            ));
+        if let Some(other) = other_machine(&base, self.probe) {
+            warnings.push(format!("{other}, so everything is fetched again"));
             return None;
         }
         Some(base)

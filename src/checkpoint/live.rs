@@ -23,6 +23,7 @@ use super::Error;
 use super::directory::{Scanned, is_lost};
 use super::fetch::sorted;
 use super::listing::listing;
+use super::machine::other_machine;
 use super::part::failure;
 use super::unchanged::digests;
 use contents::Contents;
@@ -74,13 +75,16 @@ pub async fn compare(
         .map(|(_, source)| super::scan(source, session));
     // Asked at the same time: each question costs a round trip.
     let (probe, scans) = tokio::join!(super::probe(session, false), join_all(scans));
+    let probe = probe?;
+    let other_machine = other_machine(base, &probe);
     let look = Look {
         base,
         session,
-        probe: probe?,
+        probe,
+        is_same_machine: other_machine.is_none(),
         contents_max_bytes,
     };
-    notes.extend(look.other_machine());
+    notes.extend(other_machine.map(|other| format!("{other}, so files go by their digests")));
     let looks = sources.iter().zip(scans);
     let looks = looks.map(|(&(part, source), scanned)| look.at(part, source, scanned));
     let mut parts = Vec::with_capacity(sources.len());
@@ -169,26 +173,11 @@ struct Look<'a> {
     base: &'a Arc<SealedCheckpoint>,
     session: &'a ReadSession,
     probe: Probe,
+    is_same_machine: bool,
     contents_max_bytes: Option<u64>,
 }
 
 impl Look<'_> {
-    fn is_same_machine(&self) -> bool {
-        self.base.checkpoint().host.machine_id == self.probe.machine_id
-    }
-
-    fn other_machine(&self) -> Option<String> {
-        let before = &self.base.checkpoint().host.machine_id;
-        (!self.is_same_machine()).then(|| {
-            format!(
-                "it is another machine than at {}: its machine-id was `{before}` and is `{}` now, so \
-                 files go by their digests",
-                self.base.id(),
-                crate::name::escape(self.probe.machine_id.as_bytes()),
-            )
-        })
-    }
-
     async fn at(&self, known: &Part, source: &Source, scanned: Scanned<'_>) -> Looked {
         let mut part = LivePart::new(&source.name);
         let found = match scanned {
@@ -227,7 +216,7 @@ impl Look<'_> {
         let (base, name, trusts_marks) = (
             Arc::clone(self.base),
             source.name.clone(),
-            self.is_same_machine(),
+            self.is_same_machine,
         );
         let pairs =
             tokio::task::spawn_blocking(move || seen::pairs(&base, &name, found, trusts_marks))

@@ -12,6 +12,7 @@ mod fetch;
 mod history;
 mod listing;
 mod live;
+mod machine;
 mod part;
 mod plan;
 mod preview;
