@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::Scene;
 use crate::support::fleet::Ran;
-use crate::support::proxy::{Cut, Faults, Proxy};
+use crate::support::proxy::{Cut, Faults};
 use crate::support::sshd::eventually;
 use crate::support::tree;
 
@@ -239,15 +239,7 @@ fn a_pull_that_was_cut_goes_on_where_it_stopped() {
         fs::write(scene.tree.join(name), tree::noise(2 << 20)).expect("a file");
     }
     rest(&scene);
-    let proxy = Proxy::start(
-        scene.sshd.port,
-        Faults {
-            cut: Cut::Close,
-            after: 5 << 20,
-            ..Faults::default()
-        },
-    );
-    scene.describe(scene.behind(&proxy, 30));
+    let _proxy = scene.through(Faults::cut(Cut::Close, 5 << 20));
     let cut = scene.fleet.checkpoint(&["web"]).exits(3);
     assert_eq!(cut.state(), "partial");
     let kept = cut.checkpoint()["bytes"].as_u64().expect("a number");
@@ -272,15 +264,7 @@ fn a_cut_of_an_incremental_pull_loses_nothing_that_was_at_hand() {
         fs::write(scene.tree.join(name), tree::noise(3 << 20)).expect("a file");
     }
     rest(&scene);
-    let proxy = Proxy::start(
-        scene.sshd.port,
-        Faults {
-            cut: Cut::Close,
-            after: 4 << 20,
-            ..Faults::default()
-        },
-    );
-    scene.describe(scene.behind(&proxy, 30));
+    let _proxy = scene.through(Faults::cut(Cut::Close, 4 << 20));
     let cut = scene.fleet.checkpoint(&["web"]).exits(3);
     let kept = cut.checkpoint()["bytes"].as_u64().expect("a number");
     assert_eq!(kept, (6 << 20) + (3 << 20));
@@ -296,14 +280,7 @@ fn an_interrupted_pull_keeps_what_had_arrived() {
         fs::write(scene.tree.join(name), tree::noise(2 << 20)).expect("a file");
     }
     rest(&scene);
-    let proxy = Proxy::start(
-        scene.sshd.port,
-        Faults {
-            rate: 4 << 20,
-            ..Faults::default()
-        },
-    );
-    scene.describe(scene.behind(&proxy, 30));
+    let _proxy = scene.through(Faults::slow(4 << 20));
     let mut begun = scene.fleet.begin_checkpoint(&["web"]);
     begun.wait_for_bytes(5 << 20);
     begun.signal("INT");
@@ -390,14 +367,7 @@ fn a_run_that_is_killed_leaves_the_last_checkpoint_to_go_on_from() {
     fill(&scene);
     let first = pull(&scene);
     fs::write(scene.tree.join("more"), tree::noise(8 << 20)).expect("a file");
-    let proxy = Proxy::start(
-        scene.sshd.port,
-        Faults {
-            rate: 4 << 20,
-            ..Faults::default()
-        },
-    );
-    scene.describe(scene.behind(&proxy, 30));
+    let _proxy = scene.through(Faults::slow(4 << 20));
     let mut begun = scene.fleet.begin_checkpoint(&["web"]);
     begun.wait_for("progress");
     begun.signal("KILL");

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::incremental::{pull, rest};
 use super::{Scene, program};
 use crate::cli::schema::flaws;
-use crate::support::proxy::{Cut, Faults, Proxy};
+use crate::support::proxy::{Cut, Faults};
 use crate::support::sshd::{eventually, free_port, installed};
 use crate::support::tree;
 
@@ -252,12 +252,7 @@ fn it_takes_no_lock() {
     tree::fill(&scene.tree, &[("a", "1")]);
     pull(&scene);
     fs::write(scene.tree.join("big"), tree::noise(32 << 20)).expect("a file");
-    let slow = Faults {
-        rate: 1 << 20,
-        ..Faults::default()
-    };
-    let proxy = Proxy::start(scene.sshd.port, slow);
-    scene.describe(scene.behind(&proxy, 30));
+    let _proxy = scene.through(Faults::slow(1 << 20));
     let mut begun = scene.fleet.begin_checkpoint(&["web"]);
     begun.wait_for("part-started");
     scene.sources(scene.app());
@@ -535,17 +530,7 @@ fn a_connection_that_is_cut_is_no_answer_or_half_of_one() {
         tree::fill(&scene.tree, &[(&format!("many/{number:0>200}"), "")]);
     }
     pull(&scene);
-    let after = |bytes| {
-        let cut = Faults {
-            cut: Cut::Close,
-            after: bytes,
-            ..Faults::default()
-        };
-        let proxy = Proxy::start(scene.sshd.port, cut);
-        scene.describe(scene.behind(&proxy, 30));
-        proxy
-    };
-    let proxy = after(100_000);
+    let proxy = scene.through(Faults::cut(Cut::Close, 100_000));
     let ran = scene
         .fleet
         .run(&["--json", "diff", "web@latest", "--live"])
@@ -558,7 +543,7 @@ fn a_connection_that_is_cut_is_no_answer_or_half_of_one() {
     for name in ["a", "b", "c", "d"] {
         tree::fill(&scene.tree, &[(name, &text)]);
     }
-    let proxy = after(3 << 20);
+    let proxy = scene.through(Faults::cut(Cut::Close, 3 << 20));
     let document = live(&scene, &["-p"], 3);
     drop(proxy);
     assert_eq!(document["failed"][0]["part"], "app");

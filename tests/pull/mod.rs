@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use crate::support::fleet::Fleet;
-use crate::support::proxy::Proxy;
+use crate::support::proxy::{Faults, Proxy};
 use crate::support::sshd::{Builder, Sshd, user};
 
 mod busybox;
@@ -135,6 +135,13 @@ impl Scene {
         host["connect_timeout"] = json!(format!("{limit}s"));
         host["stall_timeout"] = json!(format!("{limit}s"));
         host
+    }
+
+    /// From now on `web` is reached with `faults`, and given up after 30 seconds.
+    fn through(&self, faults: Faults) -> Proxy {
+        let proxy = Proxy::start(self.sshd.port, faults);
+        self.describe(self.behind(&proxy, 30));
+        proxy
     }
 
     /// The server's key is known under another port.
