@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
 
-use super::Scene;
+use super::{Scene, set_machine_id};
 use crate::support::fleet::Ran;
 use crate::support::proxy::{Cut, Faults};
 use crate::support::sshd::eventually;
@@ -201,20 +201,13 @@ fn full_fetches_everything_whatever_is_known() {
 
 #[test]
 fn nothing_is_taken_over_from_another_machine_of_the_same_name() {
-    let machine_id = |folder: &Path, id: &str| {
-        fs::write(folder.join("machine-id"), id).expect("a file");
+    let Some(scene) = Scene::with_tools(|folder| set_machine_id(folder, 1)) else {
+        return;
     };
-    let scene = Scene::with_tools(|folder| {
-        machine_id(folder, "00000000000000000000000000000001\n");
-        let script = "[ \"$1\" != /etc/machine-id ] || set -- \"${0%/*}/machine-id\"\n\
-                      exec /bin/cat \"$@\"\n";
-        super::program(folder, "cat", script);
-    });
-    let Some(scene) = scene else { return };
     fill(&scene);
     let all = fetched(&pull(&scene));
     assert_eq!(fetched(&pull(&scene)), 0);
-    machine_id(scene.tools(), "00000000000000000000000000000002\n");
+    set_machine_id(scene.tools(), 2);
     assert_mended(&scene, "it is another machine than at web@", all);
 }
 

@@ -169,3 +169,11 @@ fn program(folder: &Path, name: &str, script: &str) {
     fs::write(&file, format!("#!/bin/sh\n{script}\n")).expect("a script");
     fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).expect("mode");
 }
+
+/// The host with these tools has this machine-id, until it is given another one.
+fn set_machine_id(folder: &Path, number: u32) {
+    fs::write(folder.join("machine-id"), format!("{number:032}\n")).expect("a file");
+    let script = "[ \"$1\" != /etc/machine-id ] || set -- \"${0%/*}/machine-id\"\n\
+                  exec /bin/cat \"$@\"";
+    program(folder, "cat", script);
+}
