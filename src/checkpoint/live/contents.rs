@@ -87,7 +87,11 @@ pub(super) async fn fetch(
             fetched.contents = Contents::of(folder, &received)?;
         }
         Err(error) if error.is_local() => return Err(error),
-        Err(error) => fetched.failure = Some(failure(&error)),
+        Err(error) => {
+            fetched.failure = Some(failure(&error));
+            // Nobody read on, and that was what ended it.
+            return Ok(fetched);
+        }
     }
     // A status says that files are gone by now or can't be read: those are not there.
     if let Err(error) = ended {

@@ -98,3 +98,24 @@ fn contents_that_do_not_arrive_are_no_patch_and_a_failed_part() {
     assert_eq!(document["failed"][0]["part"], "app");
     drop(live(&scene, &[], 0));
 }
+
+#[test]
+fn an_archive_of_something_else_is_refused_and_that_is_the_reason() {
+    let scene = Scene::with_tools(|folder| {
+        let script = "case \"$*\" in *--create*) if [ -e \"${0%/*}/lying\" ]; then cat >/dev/null; \
+                      exec /bin/tar --create --file=- --format=posix /etc/passwd /usr/bin; fi;; esac\n\
+                      exec /bin/tar \"$@\"";
+        program(folder, "tar", script);
+    });
+    let Some(scene) = scene else { return };
+    tree::fill(&scene.tree, &[("a", "1\n")]);
+    pull(&scene);
+    fs::write(scene.tools().join("lying"), "").expect("a file");
+    tree::fill(&scene.tree, &[("a", "22\n")]);
+    let document = live(&scene, &["-p"], 3);
+    assert_eq!(document["changes"][0]["no_patch"], "unread");
+    let error = &document["failed"][0]["error"];
+    let wanted = "the host's archive holds `/etc/passwd`, which was not asked for";
+    assert_eq!(error, wanted);
+    scene.sshd.wait_until_idle();
+}
