@@ -37,7 +37,7 @@ use crate::ssh::{self, Input, ReadSession};
 use crate::store::{self, Facts, Incoming, PartFacts, tiers};
 
 pub use history::History;
-pub use live::{Live, LivePart, compare as compare_live};
+pub use live::{FetchLimits, Live, LiveContent, LivePart, compare as compare_live};
 pub use preview::{Found, Preview, preview};
 pub use receive::Error as ReceiveError;
 

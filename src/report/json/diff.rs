@@ -76,8 +76,8 @@ pub struct ChangeLine {
     /// In its place, if it is not UTF-8.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub patch_b64: Option<String>,
-    /// With `-p`, why there is no patch of changed content: `binary`, `large`, or `unread` if the host
-    /// did not send it.
+    /// With `-p`, why there is no patch of changed content: `binary`, `large`, `unread` if the host did
+    /// not send it, or `limit` if more would have to be fetched than `--live` does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub no_patch: Option<String>,
 }
