@@ -2,55 +2,40 @@
 //! together.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use tokio::sync::watch;
-
-use crate::event::{Event, Sink};
-use crate::inventory::{DirectorySource, Source};
+use crate::event::Event;
+use crate::inventory::DirectorySource;
 use crate::manifest::{Pack, PackName, PartState};
-use crate::name::{HostName, RemotePath};
 use crate::source::notes;
-use crate::source::probe::Probe;
 use crate::source::scan::{Found, Opening};
-use crate::ssh::{self, ReadSession};
+use crate::ssh;
 use crate::store::SealedCheckpoint;
 use crate::store::pack::PackOptions;
 
 use super::compare::{Comparison, Difference, Unusable};
 use super::compose::{Asked, compose};
 use super::history::Known;
+use super::machine::other_machine;
 use super::part::{Outcome, failure, shrinkage};
 use super::plan::Plan;
-use super::pull::Pulled;
+use super::pull::{Pull, Pulled};
 use super::receive::{self, Intake, Received};
 use super::repack;
 use super::unchanged;
-use super::wire::Wire;
 
 /// What it takes to make a part of what a scan found.
 pub(super) struct Fetch<'a> {
-    pub(super) host: &'a HostName,
-    pub(super) source: &'a Source,
+    /// How what differs is fetched.
+    pub(super) pull: Pull<'a>,
     pub(super) directory: &'a DirectorySource,
-    pub(super) session: &'a ReadSession,
-    pub(super) probe: &'a Probe,
     pub(super) opening: Opening,
     pub(super) pack: PackName,
-    pub(super) pack_path: PathBuf,
     pub(super) known: Known,
     /// Packs that must not be referred to.
     pub(super) lost: &'a BTreeSet<PackName>,
-    /// How many packs the part may need.
-    pub(super) packs_max: usize,
-    /// How contents come over the wire.
-    pub(super) wire: Wire,
     /// What seems unchanged is proven to be by its digest.
     pub(super) verify_unchanged: bool,
-    /// Turns true when the operator wants to stop.
-    pub(super) stop: watch::Receiver<bool>,
-    pub(super) sink: &'a Sink,
 }
 
 /// A part, and the end of the connection if it came meanwhile.
@@ -63,7 +48,7 @@ impl Fetch<'_> {
     ///
     /// [`receive::Error`] if the pack cannot be written; everything else makes the part failed.
     pub(super) async fn run(self, plan: Plan) -> Result<Fetched, receive::Error> {
-        let mut outcome = Outcome::new(self.source, PartState::Complete);
+        let mut outcome = Outcome::new(self.pull.source, PartState::Complete);
         outcome.part.roots = plan.roots.clone();
         outcome.part.exclude = self.directory.exclude.clone();
         outcome.part.scanned_at = self.opening.clock;
@@ -74,9 +59,9 @@ impl Fetch<'_> {
             outcome.fail(failure(&error));
             return Ok((outcome, Some(error)));
         }
-        (self.sink)(Event::Scanned {
-            host: self.host.clone(),
-            part: self.source.name.clone(),
+        (self.pull.sink)(Event::Scanned {
+            host: self.pull.host.clone(),
+            part: self.pull.source.name.clone(),
             files: plan.totals.files,
             bytes: plan.totals.bytes,
             fetch_bytes: difference.fetch_bytes(),
@@ -84,7 +69,9 @@ impl Fetch<'_> {
         let (difference, pulled) = if difference.fetch.is_empty() {
             self.rearrange(difference).await?
         } else {
-            self.pull(&plan.roots, difference, &mut warnings).await?
+            self.pull
+                .run(&plan.roots, difference, &mut warnings)
+                .await?
         };
         if let Some(broken) = pulled.broken {
             outcome.fail(broken.failure());
@@ -113,7 +100,7 @@ impl Fetch<'_> {
         let Some(base) = self.usable_base(warnings) else {
             return (Difference::everything(found), None);
         };
-        let (part, lost) = (self.source.name.clone(), self.lost.clone());
+        let (part, lost) = (self.pull.source.name.clone(), self.lost.clone());
         let compared =
             tokio::task::spawn_blocking(move || Comparison::new(found, base, &part, &lost))
                 .await
@@ -129,7 +116,8 @@ impl Fetch<'_> {
             }
         };
         if self.verify_unchanged {
-            match unchanged::verify(&mut comparison, self.session, self.source.sudo).await {
+            match unchanged::verify(&mut comparison, self.pull.session, self.pull.source.sudo).await
+            {
                 Ok(problem) => warnings.extend(problem),
                 Err(error) => return (Difference::default(), Some(error)),
             }
@@ -141,22 +129,16 @@ impl Fetch<'_> {
     fn usable_base(&self, warnings: &mut Vec<String>) -> Option<Arc<SealedCheckpoint>> {
         let base = self.known.base.clone()?;
         if !self.opening.has_facts {
-            (self.sink)(Event::Warned {
-                host: self.host.clone(),
-                part: Some(self.source.name.clone()),
+            (self.pull.sink)(Event::Warned {
+                host: self.pull.host.clone(),
+                part: Some(self.pull.source.name.clone()),
                 message: "its `find` can't tell what has changed, so everything is fetched again"
                     .to_owned(),
             });
             return None;
         }
-        let before = &base.checkpoint().host.machine_id;
-        if *before != self.probe.machine_id {
-            warnings.push(format!(
-                "it is another machine than at {}: its machine-id was `{before}` and is `{}` now, so \
-                 everything is fetched again",
-                base.id(),
-                crate::name::escape(self.probe.machine_id.as_bytes()),
-            ));
+        if let Some(other) = other_machine(&base, self.pull.probe) {
+            warnings.push(format!("{other}, so everything is fetched again"));
             return None;
         }
         Some(base)
@@ -171,7 +153,7 @@ impl Fetch<'_> {
         let Some(mut kept) = difference.kept.take() else {
             return Ok((difference, pulled));
         };
-        let (path, packs_max) = (self.pack_path.clone(), self.packs_max);
+        let (path, packs_max) = (self.pull.pack_path.clone(), self.pull.packs_max);
         let rearranging = tokio::task::spawn_blocking(move || {
             let taken = if kept.is_all() {
                 Vec::new()
@@ -193,22 +175,6 @@ impl Fetch<'_> {
         pulled.broken = broken;
         pulled.received = received;
         Ok((difference, pulled))
-    }
-
-    pub(super) fn progress(&self) -> impl FnMut(u64, &RemotePath) + Send + 'static {
-        let (sink, host, part) = (
-            Arc::clone(self.sink),
-            self.host.clone(),
-            self.source.name.clone(),
-        );
-        move |bytes, path| {
-            sink(Event::Progress {
-                host: host.clone(),
-                part: part.clone(),
-                bytes,
-                path: path.clone(),
-            });
-        }
     }
 
     fn put_together(
@@ -244,7 +210,7 @@ impl Fetch<'_> {
             sha256: pack.sha256,
             stored_bytes: pack.stored_bytes,
         });
-        if !self.source.may_shrink
+        if !self.pull.source.may_shrink
             && let Some(shrunk) = shrinkage(&outcome.part, self.known.previous.as_ref())
         {
             outcome.fail(shrunk);

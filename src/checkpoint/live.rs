@@ -4,16 +4,17 @@
 //! changed without another size. Nothing is written on the host or in the store, and nothing is locked.
 
 mod contents;
+mod limits;
 mod seen;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use futures_util::future::join_all;
 
-use crate::change::{Attribute, Change, ChangeKind};
+use crate::change::{Change, ChangeKind};
 use crate::inventory::{Host, Source};
-use crate::manifest::{Entry, Part, PartFailure, PartState};
+use crate::manifest::{Part, PartFailure, PartState};
 use crate::name::{RemotePath, SourceName};
 use crate::source::probe::Probe;
 use crate::ssh::{self, ReadSession};
@@ -23,9 +24,12 @@ use super::Error;
 use super::directory::{Scanned, is_lost};
 use super::fetch::sorted;
 use super::listing::listing;
+use super::machine::other_machine;
 use super::part::failure;
 use super::unchanged::digests;
 use contents::Contents;
+
+pub use limits::FetchLimits;
 
 /// What is not on a host any more as a checkpoint has it.
 #[derive(Debug)]
@@ -48,11 +52,22 @@ pub struct LivePart {
     /// Why it could not be looked at, or not whole; what is missing then is not in `changes`.
     pub failure: Option<PartFailure>,
     contents: Option<Contents>,
+    left_out: BTreeSet<RemotePath>,
 }
 
-/// Compares `base` with the host behind `session`. With `contents_max_bytes`, files of up to so many
-/// bytes whose content differs or is new are fetched into a temporary folder, which goes with the
-/// answer: [`LivePart::content`].
+/// The content of a file as it is on the host now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LiveContent {
+    /// It was fetched.
+    Fetched(Vec<u8>),
+    /// It was not asked for, did not arrive, or is larger by now than was asked for.
+    Unread,
+    /// It was not asked for: [`FetchLimits::total_max_bytes`] left no room for it.
+    LeftOut,
+}
+
+/// Compares `base` with the host behind `session`. With `limits`, files whose content differs or is new
+/// are fetched into a temporary folder, which goes with the answer: [`LivePart::content`].
 ///
 /// # Errors
 ///
@@ -66,7 +81,7 @@ pub async fn compare(
     base: &Arc<SealedCheckpoint>,
     host: &Host,
     session: &ReadSession,
-    contents_max_bytes: Option<u64>,
+    limits: Option<FetchLimits>,
 ) -> Result<Live, Error> {
     let (sources, mut notes) = sources(base, host);
     let scans = sources
@@ -74,13 +89,15 @@ pub async fn compare(
         .map(|(_, source)| super::scan(source, session));
     // Asked at the same time: each question costs a round trip.
     let (probe, scans) = tokio::join!(super::probe(session, false), join_all(scans));
+    let probe = probe?;
+    let other_machine = other_machine(base, &probe);
     let look = Look {
         base,
         session,
-        probe: probe?,
-        contents_max_bytes,
+        probe,
+        is_same_machine: other_machine.is_none(),
     };
-    notes.extend(look.other_machine());
+    notes.extend(other_machine.map(|other| format!("{other}, so files go by their digests")));
     let looks = sources.iter().zip(scans);
     let looks = looks.map(|(&(part, source), scanned)| look.at(part, source, scanned));
     let mut parts = Vec::with_capacity(sources.len());
@@ -89,6 +106,9 @@ pub async fn compare(
         let (part, ended) = looked?;
         parts.push(part);
         lost.extend(ended);
+    }
+    if let Some(limits) = limits {
+        lost.extend(look.fetch(&mut parts, &sources, limits).await?);
     }
     match lost.into_iter().next() {
         Some(error) if parts.iter().all(LivePart::has_nothing) => Err(Error::Ssh(error)),
@@ -131,11 +151,11 @@ impl LivePart {
             notes: Vec::new(),
             failure: None,
             contents: None,
+            left_out: BTreeSet::new(),
         }
     }
 
-    /// The content of the file at `path` as it is on the host; none if it was not fetched, or has more
-    /// than `max_bytes`. Blocking.
+    /// The content of the file at `path` as it is on the host, if it has up to `max_bytes`. Blocking.
     ///
     /// # Errors
     ///
@@ -144,11 +164,15 @@ impl LivePart {
         &mut self,
         path: &RemotePath,
         max_bytes: u64,
-    ) -> Result<Option<Vec<u8>>, pack::Error> {
-        match &mut self.contents {
-            Some(contents) => contents.read(path, max_bytes),
-            None => Ok(None),
+    ) -> Result<LiveContent, pack::Error> {
+        if self.left_out.contains(path) {
+            return Ok(LiveContent::LeftOut);
         }
+        let content = match &mut self.contents {
+            Some(contents) => contents.read(path, max_bytes)?,
+            None => None,
+        };
+        Ok(content.map_or(LiveContent::Unread, LiveContent::Fetched))
     }
 
     fn has_nothing(&self) -> bool {
@@ -169,26 +193,10 @@ struct Look<'a> {
     base: &'a Arc<SealedCheckpoint>,
     session: &'a ReadSession,
     probe: Probe,
-    contents_max_bytes: Option<u64>,
+    is_same_machine: bool,
 }
 
 impl Look<'_> {
-    fn is_same_machine(&self) -> bool {
-        self.base.checkpoint().host.machine_id == self.probe.machine_id
-    }
-
-    fn other_machine(&self) -> Option<String> {
-        let before = &self.base.checkpoint().host.machine_id;
-        (!self.is_same_machine()).then(|| {
-            format!(
-                "it is another machine than at {}: its machine-id was `{before}` and is `{}` now, so \
-                 files go by their digests",
-                self.base.id(),
-                crate::name::escape(self.probe.machine_id.as_bytes()),
-            )
-        })
-    }
-
     async fn at(&self, known: &Part, source: &Source, scanned: Scanned<'_>) -> Looked {
         let mut part = LivePart::new(&source.name);
         let found = match scanned {
@@ -227,7 +235,7 @@ impl Look<'_> {
         let (base, name, trusts_marks) = (
             Arc::clone(self.base),
             source.name.clone(),
-            self.is_same_machine(),
+            self.is_same_machine,
         );
         let pairs =
             tokio::task::spawn_blocking(move || seen::pairs(&base, &name, found, trusts_marks))
@@ -247,8 +255,7 @@ impl Look<'_> {
             }
         };
         self.tell(&mut part, known, seen::judge(pairs, &digests));
-        let lost = self.fetch(&mut part, source).await?;
-        Ok((part, lost))
+        Ok((part, None))
     }
 
     /// Takes over what can be told: what a failed part lacks is not called gone.
@@ -302,45 +309,39 @@ impl Look<'_> {
         }
     }
 
-    /// Fetches what `-p` shows.
+    /// Fetches what `-p` shows, of all parts at the same time. Gives the ends of the connection.
     async fn fetch(
         &self,
-        part: &mut LivePart,
-        source: &Source,
-    ) -> Result<Option<ssh::Error>, Error> {
-        let (Some(max_bytes), Some(tar)) = (self.contents_max_bytes, self.probe.tar_flavour())
-        else {
-            return Ok(None);
+        parts: &mut [LivePart],
+        sources: &[(&Part, &Source)],
+        limits: FetchLimits,
+    ) -> Result<Vec<ssh::Error>, Error> {
+        let Some(tar) = self.probe.tar_flavour() else {
+            return Ok(Vec::new());
         };
-        let wanted = part.changes.iter();
-        let wanted = wanted.filter(|change| is_fetched(change, max_bytes));
-        let wanted: Vec<RemotePath> = wanted.map(|change| change.path().clone()).collect();
-        if wanted.is_empty() {
-            return Ok(None);
-        }
-        let fetched = contents::fetch(self.session, source.sudo, tar, wanted).await;
-        let fetched = fetched.map_err(|error| Error::Receive {
-            part: source.name.clone(),
-            source: error,
-        })?;
-        part.contents = fetched.contents;
-        if let Some(why) = fetched.failure {
-            part.fail(why);
-        }
-        Ok(fetched.lost)
+        let allotted = limits.allot(parts.iter().map(|part| part.changes.as_slice()));
+        let fetches = parts.iter_mut().zip(allotted).zip(sources);
+        let fetches = fetches.map(|((part, allotted), (_, source))| async move {
+            part.left_out = allotted.left_out;
+            if allotted.wanted.is_empty() {
+                return Ok(None);
+            }
+            let max_bytes = limits.total_max_bytes;
+            let fetched =
+                contents::fetch(self.session, source.sudo, tar, allotted.wanted, max_bytes).await;
+            let fetched = fetched.map_err(|error| Error::Receive {
+                part: source.name.clone(),
+                source: error,
+            })?;
+            part.contents = fetched.contents;
+            if let Some(why) = fetched.failure {
+                part.fail(why);
+            }
+            Ok(fetched.lost)
+        });
+        let lost: Result<Vec<_>, Error> = join_all(fetches).await.into_iter().collect();
+        Ok(lost?.into_iter().flatten().collect())
     }
-}
-
-/// Whether a patch needs the content that is there now.
-fn is_fetched(change: &Change, max_bytes: u64) -> bool {
-    let fits = |bytes: u64| bytes <= max_bytes;
-    let is_new = match change.kind() {
-        ChangeKind::Added => true,
-        ChangeKind::Modified => change.differs().contains(&Attribute::Content),
-        ChangeKind::Removed | ChangeKind::Type | ChangeKind::Metadata => false,
-    };
-    let before = change.before().and_then(Entry::file_bytes);
-    is_new && change.bytes_after().is_some_and(fits) && before.is_none_or(fits)
 }
 
 /// The part as far as it came before an error.

@@ -12,6 +12,7 @@ mod fetch;
 mod history;
 mod listing;
 mod live;
+mod machine;
 mod part;
 mod plan;
 mod preview;
@@ -36,13 +37,14 @@ use crate::ssh::{self, Input, ReadSession};
 use crate::store::{self, Facts, Incoming, PartFacts, tiers};
 
 pub use history::History;
-pub use live::{Live, LivePart, compare as compare_live};
+pub use live::{FetchLimits, Live, LiveContent, LivePart, compare as compare_live};
 pub use preview::{Found, Preview, preview};
 pub use receive::Error as ReceiveError;
 
 use directory::Scanned;
 use fetch::Fetch;
 use part::{Outcome, failure};
+use pull::Pull;
 use wire::Wire;
 
 /// What is asked for of one host.
@@ -335,26 +337,29 @@ impl Capture<'_> {
                 opening,
             } => (plan, directory, opening),
         };
-        let fetch = Fetch {
+        let pull = Pull {
             host: &self.host.name,
             source,
-            directory,
             session: self.session,
             probe,
-            opening,
-            pack: self.incoming.pack_name(&source.name),
             pack_path: self.incoming.pack_path(&source.name),
-            known: self.history.of(&source.name),
-            lost: &self.history.lost,
             packs_max: tiers::packs_max(self.order.sources(self.host).len()),
             wire: Wire::new(
                 self.order.compression.unwrap_or(self.host.compression),
                 self.history.link_bytes_per_second,
                 probe,
             ),
-            verify_unchanged: self.order.verify_unchanged,
-            stop: self.stop.clone(),
+            stop: self.stop,
             sink: self.sink,
+        };
+        let fetch = Fetch {
+            pull,
+            directory,
+            opening,
+            pack: self.incoming.pack_name(&source.name),
+            known: self.history.of(&source.name),
+            lost: &self.history.lost,
+            verify_unchanged: self.order.verify_unchanged,
         };
         let fetched = fetch.run(*plan).await;
         let (outcome, ended) = fetched.map_err(|error| Error::Receive {

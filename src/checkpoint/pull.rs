@@ -2,25 +2,44 @@
 //! two: the second one compressed.
 
 use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::Arc;
 
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
+use crate::event::{Event, Sink};
 use crate::guard::{Compression, ReadCommand, TarFlavour};
-use crate::inventory::WireCompression;
+use crate::inventory::{Source, WireCompression};
 use crate::manifest::PartFailure;
-use crate::name::RemotePath;
+use crate::name::{HostName, RemotePath};
+use crate::source::probe::Probe;
 use crate::source::scan::{Found, FoundKind};
-use crate::ssh::{self, Body, Input};
+use crate::ssh::{self, Body, Input, ReadSession};
 use crate::store::pack::PackOptions;
 
 use super::asked_to_stop;
 use super::compare::Difference;
 use super::directory::is_lost;
-use super::fetch::Fetch;
 use super::part::failure;
 use super::receive::{self, Intake, Received, Unasked};
 use super::repack::{self, Broken, TakenIn};
-use super::wire::{Timed, decoded};
+use super::wire::{Timed, Wire, decoded};
+
+/// What it takes to fetch what differs of a source.
+pub(super) struct Pull<'a> {
+    pub(super) host: &'a HostName,
+    pub(super) source: &'a Source,
+    pub(super) session: &'a ReadSession,
+    pub(super) probe: &'a Probe,
+    pub(super) pack_path: PathBuf,
+    /// How many packs the part may need.
+    pub(super) packs_max: usize,
+    /// How contents come over the wire.
+    pub(super) wire: Wire,
+    /// Turns true when the operator wants to stop.
+    pub(super) stop: &'a watch::Receiver<bool>,
+    pub(super) sink: &'a Sink,
+}
 
 /// What came over the wire, and how it ended.
 pub(super) struct Pulled {
@@ -58,7 +77,7 @@ impl Pulled {
 }
 
 /// What is kept from stream to stream.
-struct Pull {
+struct Underway {
     difference: Difference,
     /// What has not arrived yet; none: everything that differs.
     rest: Option<Vec<Found>>,
@@ -72,19 +91,19 @@ enum Ended {
     /// There is nothing more to come.
     Whole(Box<Whole>),
     /// The rest had better come compressed.
-    Enough(Box<Pull>),
+    Enough(Box<Underway>),
 }
 
 /// What there is when nothing more comes.
 struct Whole {
-    pull: Pull,
+    underway: Underway,
     received: Result<Received, receive::Error>,
     broken: Option<Broken>,
     /// It could not be decompressed, and nobody read on.
     is_damaged: bool,
 }
 
-impl Pull {
+impl Underway {
     fn wanted(&self) -> &[Found] {
         self.rest.as_deref().unwrap_or(&self.difference.fetch)
     }
@@ -113,13 +132,13 @@ impl Pull {
     }
 }
 
-impl Fetch<'_> {
+impl Pull<'_> {
     /// Fetches what differs.
     ///
     /// # Errors
     ///
     /// [`receive::Error`] if the pack cannot be written.
-    pub(super) async fn pull(
+    pub(super) async fn run(
         &self,
         roots: &[RemotePath],
         difference: Difference,
@@ -140,7 +159,7 @@ impl Fetch<'_> {
             && tar.is_some()
             && !difference.fetch.iter().any(has_names);
         let mut judge = may_change.then_some((self.wire, left_bytes));
-        let mut pull = Pull {
+        let mut underway = Underway {
             difference,
             rest: None,
             intake: None,
@@ -149,25 +168,25 @@ impl Fetch<'_> {
         };
         let mut said = Vec::new();
         loop {
-            let (command, input, unasked) = asked(tar, roots, &pull);
+            let (command, input, unasked) = asked(tar, roots, &underway);
             let started = self.session.run(&command, self.source.sudo, input).await;
             let running = match started {
                 Ok(running) => running,
                 Err(error) => {
                     let mut pulled = Pulled::failed(&error);
-                    if let Some(intake) = pull.intake {
+                    if let Some(intake) = underway.intake {
                         pulled.received = tokio::task::spawn_blocking(move || intake.finish())
                             .await
                             .expect("finishing does not panic")?;
                         pulled.stderr = said;
                     }
-                    return Ok((pull.difference, pulled));
+                    return Ok((underway.difference, pulled));
                 }
             };
             let (body, ending) = running.split();
             let (enough, is_enough) = oneshot::channel();
             let stream = Timed::new(body, judge.take());
-            let receiving = self.receive(pull, stream, unasked, enough);
+            let receiving = self.receive(underway, stream, unasked, enough);
             let is_enough = async {
                 // The stream goes on to its end.
                 if is_enough.await.is_err() {
@@ -176,17 +195,17 @@ impl Fetch<'_> {
             };
             let over = async {
                 tokio::select! {
-                    () = asked_to_stop(&self.stop) => {}
+                    () = asked_to_stop(self.stop) => {}
                     () = is_enough => {}
                 }
             };
             let (received, (ended, stderr)) = tokio::join!(receiving, ending.end_unless(over));
             said.extend(stderr.to_bytes());
             match received? {
-                Ended::Enough(next) => pull = *next,
+                Ended::Enough(next) => underway = *next,
                 Ended::Whole(whole) => {
                     let Whole {
-                        pull,
+                        underway,
                         received,
                         broken,
                         is_damaged,
@@ -195,14 +214,14 @@ impl Fetch<'_> {
                         _ if is_damaged => Pulled::nothing(),
                         Ok(exit) => Pulled {
                             status: exit.status,
-                            failure: compressor_failed(pull.compression, exit.status),
+                            failure: compressor_failed(underway.compression, exit.status),
                             ..Pulled::nothing()
                         },
                         Err(error) => Pulled::failed(&error),
                     };
                     (pulled.stderr, pulled.broken) = (said, broken);
-                    pulled.bytes_per_second = pull.bytes_per_second;
-                    return kept(pull.difference, received, pulled);
+                    pulled.bytes_per_second = underway.bytes_per_second;
+                    return kept(underway.difference, received, pulled);
                 }
             }
         }
@@ -211,7 +230,7 @@ impl Fetch<'_> {
     /// Receives a stream on a thread of its own.
     async fn receive(
         &self,
-        mut pull: Pull,
+        mut underway: Underway,
         mut stream: Timed<Body>,
         unasked: Unasked,
         enough: oneshot::Sender<()>,
@@ -219,7 +238,7 @@ impl Fetch<'_> {
         let (mut progress, path) = (self.progress(), self.pack_path.clone());
         let packs_max = self.packs_max;
         let receiving = tokio::task::spawn_blocking(move || {
-            let mut intake = match pull.intake.take() {
+            let mut intake = match underway.intake.take() {
                 Some(mut intake) => {
                     intake.go_on();
                     intake
@@ -228,48 +247,58 @@ impl Fetch<'_> {
             };
             let mut taken_in = TakenIn::default();
             let mut read = intake.read(
-                decoded(&mut stream, pull.compression),
-                pull.wanted(),
+                decoded(&mut stream, underway.compression),
+                underway.wanted(),
                 unasked,
                 &mut progress,
             );
-            pull.learn(stream.bytes_per_second());
+            underway.learn(stream.bytes_per_second());
             if let (Ok(()), Some(better)) = (&read, stream.better) {
-                tracing::debug!(?better, bytes_per_second = pull.bytes_per_second);
-                pull.set_rest(&intake);
-                pull.intake = Some(intake);
-                pull.compression = better;
+                tracing::debug!(?better, bytes_per_second = underway.bytes_per_second);
+                underway.set_rest(&intake);
+                underway.intake = Some(intake);
+                underway.compression = better;
                 // Whoever is told may have ended by itself.
                 enough.send(()).ok();
-                return Ok(Ended::Enough(Box::new(pull)));
+                return Ok(Ended::Enough(Box::new(underway)));
             }
             let is_damaged = intake.is_cut() && !stream.has_ended;
             drop(stream);
             if let (Ok(()), false, Some(kept)) =
-                (&read, intake.is_cut(), pull.difference.kept.as_ref())
+                (&read, intake.is_cut(), underway.difference.kept.as_ref())
             {
                 let taken = repack::taken(kept, Some(intake.archive_bytes()), packs_max);
                 read = repack::take_in(&mut intake, kept, &taken).map(|taken| taken_in = taken);
             }
-            let received = match read {
-                Ok(()) => intake.finish().inspect(|received| {
-                    if let Some(kept) = &mut pull.difference.kept {
-                        taken_in.place(kept, received);
-                    }
-                }),
-                Err(error) => {
-                    intake.abandon()?;
-                    Err(error)
+            let received = intake.end(read).inspect(|received| {
+                if let Some(kept) = &mut underway.difference.kept {
+                    taken_in.place(kept, received);
                 }
-            };
+            });
             Ok(Ended::Whole(Box::new(Whole {
-                pull,
+                underway,
                 received,
                 broken: taken_in.broken,
                 is_damaged,
             })))
         });
         receiving.await.expect("receiving does not panic")
+    }
+
+    fn progress(&self) -> impl FnMut(u64, &RemotePath) + Send + 'static {
+        let (sink, host, part) = (
+            Arc::clone(self.sink),
+            self.host.clone(),
+            self.source.name.clone(),
+        );
+        move |bytes, path| {
+            sink(Event::Progress {
+                host: host.clone(),
+                part: part.clone(),
+                bytes,
+                path: path.clone(),
+            });
+        }
     }
 }
 
@@ -310,15 +339,15 @@ fn has_names(found: &Found) -> bool {
 fn asked(
     tar: Option<TarFlavour>,
     roots: &[RemotePath],
-    pull: &Pull,
+    underway: &Underway,
 ) -> (ReadCommand, Input, Unasked) {
     match tar {
         Some(tar) => (
             ReadCommand::Fetch {
                 tar,
-                compression: pull.compression,
+                compression: underway.compression,
             },
-            list(pull.wanted(), pull.difference.kept.is_some()),
+            list(underway.wanted(), underway.difference.kept.is_some()),
             Unasked::Refuse,
         ),
         None => (

@@ -83,7 +83,7 @@ impl Fault for Error {
 
 /// A pack that is being filled from one stream after the other.
 #[derive(Debug)]
-#[must_use = "what arrived is kept by `finish` only"]
+#[must_use = "what arrived is kept by `end` or `finish` only"]
 pub(super) struct Intake {
     pack: PackWriter,
     received: Received,
@@ -127,7 +127,7 @@ impl Intake {
     ///
     /// # Errors
     ///
-    /// [`Error`]; nothing is to be kept then: [`Intake::abandon`].
+    /// [`Error`]; nothing is to be kept then: [`Intake::end`].
     pub(super) fn read(
         &mut self,
         stream: impl Read,
@@ -223,6 +223,21 @@ impl Intake {
         Ok(numbers)
     }
 
+    /// Ends the pack as reading into it ended: keeps what arrived, or removes it.
+    ///
+    /// # Errors
+    ///
+    /// The one that reading ended with, or [`Error::Pack`].
+    pub(super) fn end(self, read: Result<(), Error>) -> Result<Received, Error> {
+        match read {
+            Ok(()) => self.finish(),
+            Err(error) => {
+                self.abandon()?;
+                Err(error)
+            }
+        }
+    }
+
     /// Ends the pack. One that would be empty is removed.
     ///
     /// # Errors
@@ -246,7 +261,7 @@ impl Intake {
     /// # Errors
     ///
     /// [`Error::Pack`].
-    pub(super) fn abandon(self) -> Result<(), Error> {
+    fn abandon(self) -> Result<(), Error> {
         Ok(self.pack.abandon()?)
     }
 }

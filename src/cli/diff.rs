@@ -11,9 +11,9 @@ use super::Status;
 use super::error::Stop;
 use super::setup::Setup;
 use crate::change::{self, Attribute, Change, ChangeKind, Side};
-use crate::checkpoint::LivePart;
+use crate::checkpoint::{LiveContent, LivePart};
 use crate::fault::ExitClass;
-use crate::manifest::{Entry, PartState};
+use crate::manifest::{Entry, PartState, Totals};
 use crate::name::{CheckpointRef, SourceName};
 use crate::report::{Console, change_line, counts, json, shown_patch, size};
 use crate::store::{PartChanges, PartPair, SealedCheckpoint};
@@ -90,6 +90,8 @@ struct Answer<'c> {
     buffer: Vec<u8>,
     document: json::Diff,
     counts: BTreeMap<ChangeKind, u64>,
+    /// How many patches were too much to be fetched, and what is there now of their files.
+    left_out: Totals,
 }
 
 /// What `-p` adds to a change.
@@ -104,6 +106,8 @@ enum Patch {
     Large,
     /// The host did not send what is there now.
     Unread,
+    /// It was one too many to be fetched.
+    LeftOut,
 }
 
 impl<'c> Answer<'c> {
@@ -119,6 +123,7 @@ impl<'c> Answer<'c> {
                 ..json::Diff::default()
             },
             counts: BTreeMap::new(),
+            left_out: Totals::default(),
             new,
         }
     }
@@ -190,6 +195,10 @@ impl<'c> Answer<'c> {
             true => self.patch(part, change, now)?,
             false => Patch::None,
         };
+        if let Patch::LeftOut = patch {
+            self.left_out.files += 1;
+            self.left_out.bytes += change.bytes_after().unwrap_or_default();
+        }
         if self.console.is_json() {
             let mut line = json::ChangeLine::of(part, change);
             match patch {
@@ -198,6 +207,7 @@ impl<'c> Answer<'c> {
                 Patch::Binary => line.no_patch = Some("binary".to_owned()),
                 Patch::Large => line.no_patch = Some("large".to_owned()),
                 Patch::Unread => line.no_patch = Some("unread".to_owned()),
+                Patch::LeftOut => line.no_patch = Some("limit".to_owned()),
             }
             self.document.changes.push(line);
             return Ok(());
@@ -225,6 +235,10 @@ impl<'c> Answer<'c> {
                 ))
             }
             Patch::Unread => self.line("Not shown: the host did not send its content"),
+            Patch::LeftOut => self.line(&format!(
+                "Not shown: with it, more than {} would be fetched",
+                size(live::PATCHES_MAX_BYTES)
+            )),
         }
     }
 
@@ -253,11 +267,11 @@ impl<'c> Answer<'c> {
         };
         let now = match now {
             Now::Live(live) if is_read && change.after().is_some() => {
-                let content = live.content(change.path(), PATCH_MAX_BYTES)?;
-                let Some(content) = content else {
-                    return Ok(Patch::Unread);
-                };
-                content
+                match live.content(change.path(), PATCH_MAX_BYTES)? {
+                    LiveContent::Fetched(content) => content,
+                    LiveContent::Unread => return Ok(Patch::Unread),
+                    LiveContent::LeftOut => return Ok(Patch::LeftOut),
+                }
             }
             Now::Live(_) => Vec::new(),
             Now::Sealed(new) => content(new, change.after())?,

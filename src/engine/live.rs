@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::checkpoint::{self, Live};
+use crate::checkpoint::{self, FetchLimits, Live};
 use crate::fault::{ExitClass, Fault};
 use crate::store::SealedCheckpoint;
 
@@ -48,11 +48,11 @@ impl Fault for Error {
 pub async fn run(
     base: &Arc<SealedCheckpoint>,
     network: &Network,
-    contents_max_bytes: Option<u64>,
+    limits: Option<FetchLimits>,
 ) -> Result<Live, Error> {
     let host = host(&network.inventory, &base.id().host)?;
     let (session, _) = network.reach(host).await.map_err(checkpoint::Error::Ssh)?;
-    let live = checkpoint::compare_live(base, host, &session, contents_max_bytes).await;
+    let live = checkpoint::compare_live(base, host, &session, limits).await;
     session.close().await;
     Ok(live?)
 }

@@ -14,14 +14,7 @@ use crate::support::tree;
 fn slow_pull(scene: &Scene) -> (Proxy, Begun) {
     fs::write(scene.tree.join("large"), tree::noise(32 << 20)).expect("a file");
     tree::fill(&scene.tree, &[("a", "1")]);
-    let proxy = Proxy::start(
-        scene.sshd.port,
-        Faults {
-            rate: 4 << 20,
-            ..Faults::default()
-        },
-    );
-    scene.describe(scene.behind(&proxy, 30));
+    let proxy = scene.through(Faults::slow(4 << 20));
     let mut begun = scene.fleet.begin_checkpoint(&["web"]);
     begun.wait_for("progress");
     (proxy, begun)

@@ -5,9 +5,9 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
 
-use super::Scene;
+use super::{Scene, set_machine_id};
 use crate::support::fleet::Ran;
-use crate::support::proxy::{Cut, Faults, Proxy};
+use crate::support::proxy::{Cut, Faults};
 use crate::support::sshd::eventually;
 use crate::support::tree;
 
@@ -201,20 +201,13 @@ fn full_fetches_everything_whatever_is_known() {
 
 #[test]
 fn nothing_is_taken_over_from_another_machine_of_the_same_name() {
-    let machine_id = |folder: &Path, id: &str| {
-        fs::write(folder.join("machine-id"), id).expect("a file");
+    let Some(scene) = Scene::with_tools(|folder| set_machine_id(folder, 1)) else {
+        return;
     };
-    let scene = Scene::with_tools(|folder| {
-        machine_id(folder, "00000000000000000000000000000001\n");
-        let script = "[ \"$1\" != /etc/machine-id ] || set -- \"${0%/*}/machine-id\"\n\
-                      exec /bin/cat \"$@\"\n";
-        super::program(folder, "cat", script);
-    });
-    let Some(scene) = scene else { return };
     fill(&scene);
     let all = fetched(&pull(&scene));
     assert_eq!(fetched(&pull(&scene)), 0);
-    machine_id(scene.tools(), "00000000000000000000000000000002\n");
+    set_machine_id(scene.tools(), 2);
     assert_mended(&scene, "it is another machine than at web@", all);
 }
 
@@ -239,15 +232,7 @@ fn a_pull_that_was_cut_goes_on_where_it_stopped() {
         fs::write(scene.tree.join(name), tree::noise(2 << 20)).expect("a file");
     }
     rest(&scene);
-    let proxy = Proxy::start(
-        scene.sshd.port,
-        Faults {
-            cut: Cut::Close,
-            after: 5 << 20,
-            ..Faults::default()
-        },
-    );
-    scene.describe(scene.behind(&proxy, 30));
+    let _proxy = scene.through(Faults::cut(Cut::Close, 5 << 20));
     let cut = scene.fleet.checkpoint(&["web"]).exits(3);
     assert_eq!(cut.state(), "partial");
     let kept = cut.checkpoint()["bytes"].as_u64().expect("a number");
@@ -272,15 +257,7 @@ fn a_cut_of_an_incremental_pull_loses_nothing_that_was_at_hand() {
         fs::write(scene.tree.join(name), tree::noise(3 << 20)).expect("a file");
     }
     rest(&scene);
-    let proxy = Proxy::start(
-        scene.sshd.port,
-        Faults {
-            cut: Cut::Close,
-            after: 4 << 20,
-            ..Faults::default()
-        },
-    );
-    scene.describe(scene.behind(&proxy, 30));
+    let _proxy = scene.through(Faults::cut(Cut::Close, 4 << 20));
     let cut = scene.fleet.checkpoint(&["web"]).exits(3);
     let kept = cut.checkpoint()["bytes"].as_u64().expect("a number");
     assert_eq!(kept, (6 << 20) + (3 << 20));
@@ -296,14 +273,7 @@ fn an_interrupted_pull_keeps_what_had_arrived() {
         fs::write(scene.tree.join(name), tree::noise(2 << 20)).expect("a file");
     }
     rest(&scene);
-    let proxy = Proxy::start(
-        scene.sshd.port,
-        Faults {
-            rate: 4 << 20,
-            ..Faults::default()
-        },
-    );
-    scene.describe(scene.behind(&proxy, 30));
+    let _proxy = scene.through(Faults::slow(4 << 20));
     let mut begun = scene.fleet.begin_checkpoint(&["web"]);
     begun.wait_for_bytes(5 << 20);
     begun.signal("INT");
@@ -390,14 +360,7 @@ fn a_run_that_is_killed_leaves_the_last_checkpoint_to_go_on_from() {
     fill(&scene);
     let first = pull(&scene);
     fs::write(scene.tree.join("more"), tree::noise(8 << 20)).expect("a file");
-    let proxy = Proxy::start(
-        scene.sshd.port,
-        Faults {
-            rate: 4 << 20,
-            ..Faults::default()
-        },
-    );
-    scene.describe(scene.behind(&proxy, 30));
+    let _proxy = scene.through(Faults::slow(4 << 20));
     let mut begun = scene.fleet.begin_checkpoint(&["web"]);
     begun.wait_for("progress");
     begun.signal("KILL");

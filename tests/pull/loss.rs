@@ -52,8 +52,7 @@ fn assert_never_wrong(scene: &Scene, ran: &Ran, listed_before: usize) {
 
 /// What a whole pull takes, as seen by a proxy.
 fn whole_bytes(scene: &Scene) -> u64 {
-    let proxy = Proxy::start(scene.sshd.port, Faults::default());
-    scene.describe(scene.behind(&proxy, 30));
+    let proxy = scene.through(Faults::default());
     let ran = scene.fleet.checkpoint(&["web"]).exits(0);
     assert_eq!(ran.state(), "complete");
     proxy.down_bytes()
@@ -72,14 +71,7 @@ fn cut_everywhere(cut: Cut, limit: u32, places: u64) {
             1 => 2_500,
             _ => whole * (place - 1) / (places - 2) - 200,
         };
-        let proxy = Proxy::start(
-            scene.sshd.port,
-            Faults {
-                cut,
-                after,
-                ..Faults::default()
-            },
-        );
+        let proxy = Proxy::start(scene.sshd.port, Faults::cut(cut, after));
         scene.describe(scene.behind(&proxy, limit));
         let before = scene.fleet.listed().len();
         let ran = scene.fleet.checkpoint(&["web", "--full"]);
@@ -119,14 +111,7 @@ fn a_flipped_bit_anywhere_leaves_nothing_wrong() {
 fn a_hung_host_ends_the_run_within_its_limit() {
     let Some(scene) = Scene::start() else { return };
     grow(&scene);
-    let proxy = Proxy::start(
-        scene.sshd.port,
-        Faults {
-            cut: Cut::Silence,
-            after: 1 << 20,
-            ..Faults::default()
-        },
-    );
+    let proxy = Proxy::start(scene.sshd.port, Faults::cut(Cut::Silence, 1 << 20));
     scene.describe(scene.behind(&proxy, 2));
     let begun = Instant::now();
     let ran = scene.fleet.checkpoint(&["web"]).exits(3);
@@ -161,13 +146,7 @@ fn what_was_captured_before_the_loss_is_kept() {
     tree::fill(&scene.tree, &[("a", "1"), ("b/c", "2")]);
     tree::fill(&second, &[("a", "1")]);
     fs::write(second.join("large"), tree::noise(24 << 20)).expect("a file");
-    let proxy = Proxy::start(
-        scene.sshd.port,
-        Faults {
-            rate: 4 << 20,
-            ..Faults::default()
-        },
-    );
+    let proxy = Proxy::start(scene.sshd.port, Faults::slow(4 << 20));
     let mut host = scene.behind(&proxy, 30);
     host["sources"] = serde_json::json!({
         "app": { "directory": scene.tree },
@@ -199,14 +178,7 @@ fn what_was_captured_before_the_loss_is_kept() {
 fn a_connection_lost_before_anything_arrived_seals_nothing() {
     let Some(scene) = Scene::start() else { return };
     fs::write(scene.tree.join("large"), tree::noise(6 << 20)).expect("a file");
-    let proxy = Proxy::start(
-        scene.sshd.port,
-        Faults {
-            rate: 4 << 20,
-            ..Faults::default()
-        },
-    );
-    scene.describe(scene.behind(&proxy, 30));
+    let proxy = scene.through(Faults::slow(4 << 20));
     let mut begun = scene.fleet.begin_checkpoint(&["web"]);
     begun.wait_for("connected");
     proxy.cut_now(Cut::Reset);

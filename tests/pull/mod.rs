@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use crate::support::fleet::Fleet;
-use crate::support::proxy::Proxy;
+use crate::support::proxy::{Faults, Proxy};
 use crate::support::sshd::{Builder, Sshd, user};
 
 mod busybox;
@@ -137,6 +137,13 @@ impl Scene {
         host
     }
 
+    /// From now on `web` is reached with `faults`, and given up after 30 seconds.
+    fn through(&self, faults: Faults) -> Proxy {
+        let proxy = Proxy::start(self.sshd.port, faults);
+        self.describe(self.behind(&proxy, 30));
+        proxy
+    }
+
     /// The server's key is known under another port.
     fn trust(&self, port: u16) {
         let mut known = fs::read_to_string(self.sshd.known_hosts()).unwrap_or_default();
@@ -161,4 +168,12 @@ fn program(folder: &Path, name: &str, script: &str) {
     let file = folder.join(name);
     fs::write(&file, format!("#!/bin/sh\n{script}\n")).expect("a script");
     fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).expect("mode");
+}
+
+/// The host with these tools has this machine-id, until it is given another one.
+fn set_machine_id(folder: &Path, number: u32) {
+    fs::write(folder.join("machine-id"), format!("{number:032}\n")).expect("a file");
+    let script = "[ \"$1\" != /etc/machine-id ] || set -- \"${0%/*}/machine-id\"\n\
+                  exec /bin/cat \"$@\"";
+    program(folder, "cat", script);
 }

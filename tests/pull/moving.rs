@@ -6,7 +6,7 @@ use std::io::Write as _;
 use serde_json::Value;
 
 use super::Scene;
-use crate::support::proxy::{Faults, Proxy};
+use crate::support::proxy::Faults;
 use crate::support::tree;
 
 #[test]
@@ -17,14 +17,7 @@ fn a_file_that_grows_and_one_that_vanishes_are_told_and_the_rest_is_right() {
     let before = tree::noise(48 << 20);
     fs::write(&big, &before).expect("a file");
     tree::fill(&scene.tree, &[("z-late", "gone soon"), ("zz", "stays")]);
-    let proxy = Proxy::start(
-        scene.sshd.port,
-        Faults {
-            rate: 12 << 20,
-            ..Faults::default()
-        },
-    );
-    scene.describe(scene.behind(&proxy, 30));
+    let proxy = scene.through(Faults::slow(12 << 20));
     let mut begun = scene.fleet.begin_checkpoint(&["web"]);
     begun.wait_for("progress");
     fs::remove_file(scene.tree.join("z-late")).expect("removed");
@@ -67,14 +60,7 @@ fn a_file_that_shrinks_while_it_is_read_is_told() {
     let Some(scene) = Scene::start() else { return };
     let big = scene.tree.join("a-big");
     fs::write(&big, tree::noise(48 << 20)).expect("a file");
-    let proxy = Proxy::start(
-        scene.sshd.port,
-        Faults {
-            rate: 12 << 20,
-            ..Faults::default()
-        },
-    );
-    scene.describe(scene.behind(&proxy, 30));
+    let proxy = scene.through(Faults::slow(12 << 20));
     let mut begun = scene.fleet.begin_checkpoint(&["web"]);
     begun.wait_for("progress");
     let file = fs::File::options().write(true).open(&big).expect("opened");

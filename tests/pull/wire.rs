@@ -68,14 +68,7 @@ fn a_link_that_proves_slow_is_compressed_from_there_on_and_remembered() {
     }
     let Some(scene) = Scene::start() else { return };
     grow(&scene, 60, 500_000);
-    let proxy = Proxy::start(
-        scene.sshd.port,
-        Faults {
-            rate: 1_500_000,
-            ..Faults::default()
-        },
-    );
-    scene.describe(scene.behind(&proxy, 30));
+    let proxy = scene.through(Faults::slow(1_500_000));
     let ran = scene.fleet.checkpoint(&["web"]).exits(0);
     assert_eq!(ran.state(), "complete");
     scene.assert_holds_tree(&ran.id());

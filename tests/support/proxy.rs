@@ -60,6 +60,27 @@ impl Default for Faults {
     }
 }
 
+impl Faults {
+    /// So many bytes a second in each direction, and nothing else.
+    #[must_use]
+    pub(crate) fn slow(rate: u64) -> Self {
+        Self {
+            rate,
+            ..Self::default()
+        }
+    }
+
+    /// `cut`, when so many bytes have come from the server, and nothing else.
+    #[must_use]
+    pub(crate) fn cut(cut: Cut, after: u64) -> Self {
+        Self {
+            cut,
+            after,
+            ..Self::default()
+        }
+    }
+}
+
 /// How often a thread looks whether its connection was reset.
 const LOOK: Duration = Duration::from_millis(20);
 

@@ -1,7 +1,7 @@
 //! The contents of a few files as they are on the host now, in a folder that goes with them.
 
 use std::collections::BTreeMap;
-use std::io::Read as _;
+use std::io::{self, Read};
 
 use tempfile::TempDir;
 
@@ -18,6 +18,9 @@ use super::super::directory::is_lost;
 use super::super::part::failure;
 use super::super::pull::list;
 use super::super::receive::{self, Intake, Received, Unasked};
+
+/// What may come beside the content of each file: headers, names, attributes, the rest of a block.
+const BESIDE_MAX_BYTES: u64 = 16 << 10;
 
 /// Fetched files.
 #[derive(Debug)]
@@ -40,7 +43,8 @@ pub(super) struct Fetched {
     pub(super) lost: Option<ssh::Error>,
 }
 
-/// Fetches the files at `wanted`, sorted by path. What is gone by now is not there.
+/// Fetches the files at `wanted`, sorted by path. What is gone by now is not there. No more content
+/// than `max_bytes` is read: files may grow after the scan, and a host may send what it likes.
 ///
 /// # Errors
 ///
@@ -50,6 +54,7 @@ pub(super) async fn fetch(
     sudo: bool,
     tar: TarFlavour,
     wanted: Vec<RemotePath>,
+    max_bytes: u64,
 ) -> Result<Fetched, receive::Error> {
     let mut fetched = Fetched {
         contents: None,
@@ -73,31 +78,32 @@ pub(super) async fn fetch(
         }
     };
     let (body, ending) = running.split();
+    let beside = BESIDE_MAX_BYTES.saturating_mul(difference.fetch.len() as u64);
+    let mut stream = Bounded::new(body, max_bytes.saturating_add(beside));
     let receiving = tokio::task::spawn_blocking(move || {
         let folder = folder()?;
         let mut intake = Intake::create(folder.path().join("contents"), PackOptions::default())?;
-        let read = intake.read(body, &difference.fetch, Unasked::Refuse, |_, _| {});
-        let received = match read {
-            Ok(()) => Ok(intake.finish()?),
-            Err(error) => {
-                intake.abandon()?;
-                Err(error)
-            }
-        };
-        Ok::<_, receive::Error>((folder, received))
+        let read = intake.read(&mut stream, &difference.fetch, Unasked::Refuse, |_, _| {});
+        Ok::<_, receive::Error>((folder, intake.end(read), stream.is_exceeded))
     });
     let (received, ended) = tokio::join!(receiving, ending.finish());
-    let (folder, received) = received.expect("receiving does not panic")?;
+    let (folder, received, is_exceeded) = received.expect("receiving does not panic")?;
     match received {
         Ok(received) => {
             fetched.failure = received.cut.as_ref().map(|cut| failure(cut));
             fetched.contents = Contents::of(folder, &received)?;
         }
         Err(error) if error.is_local() => return Err(error),
-        Err(error) => fetched.failure = Some(failure(&error)),
+        Err(error) => {
+            fetched.failure = Some(failure(&error));
+            // Nobody read on, and that was what ended it.
+            return Ok(fetched);
+        }
     }
     // A status says that files are gone by now or can't be read: those are not there.
-    if let Err(error) = ended {
+    if let Err(error) = ended
+        && !is_exceeded
+    {
         fetched.end(error);
     }
     Ok(fetched)
@@ -110,6 +116,41 @@ fn folder() -> Result<TempDir, pack::Error> {
         path: std::env::temp_dir(),
         source,
     })
+}
+
+/// A stream of which no more is read than so much.
+#[derive(Debug)]
+struct Bounded<R> {
+    stream: R,
+    left_bytes: u64,
+    /// There was more, and nobody will read it.
+    is_exceeded: bool,
+}
+
+impl<R> Bounded<R> {
+    fn new(stream: R, max_bytes: u64) -> Self {
+        Self {
+            stream,
+            left_bytes: max_bytes,
+            is_exceeded: false,
+        }
+    }
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.stream.read(buffer)?;
+        match self.left_bytes.checked_sub(length as u64) {
+            Some(left) => {
+                self.left_bytes = left;
+                Ok(length)
+            }
+            None => {
+                self.is_exceeded = true;
+                Err(io::Error::other("more came than was asked for"))
+            }
+        }
+    }
 }
 
 impl Fetched {

@@ -52,13 +52,8 @@ fn run_with(
     pack: &Path,
 ) -> Result<Received, Error> {
     let mut intake = Intake::create(pack.to_owned(), PackOptions::default())?;
-    match intake.read(stream, wanted, unasked, |_, _| {}) {
-        Ok(()) => intake.finish(),
-        Err(error) => {
-            intake.abandon()?;
-            Err(error)
-        }
-    }
+    let read = intake.read(stream, wanted, unasked, |_, _| {});
+    intake.end(read)
 }
 
 const ALL: [&str; 3] = ["/a", "/a/big", "/a/small"];

@@ -6,13 +6,19 @@ use super::super::error::{Error, Stop};
 use super::super::setup::Setup;
 use super::super::{Status, stop};
 use super::{Answer, Args, Now, PATCH_MAX_BYTES};
-use crate::checkpoint::{Live, LivePart};
+use crate::checkpoint::{FetchLimits, Live, LivePart};
 use crate::engine::{Interrupt, StopLevel, live};
 use crate::event::Failure;
 use crate::fault::ExitClass;
+use crate::manifest::Totals;
 use crate::name::HostName;
-use crate::report::{Problem, Reporter, Style, json};
+use crate::report::{Problem, Reporter, Style, json, size};
 use crate::store::SealedCheckpoint;
+
+/// What is fetched for patches in all. Someone reads them; until then they lie in a temporary folder, which
+/// may be memory, and a host that is looked at is not to send a tree. That is what checkpoints are for,
+/// and those are compared without any such limit.
+pub(super) const PATCHES_MAX_BYTES: u64 = 64 * 1024 * 1024;
 
 pub(super) fn run(args: &Args, setup: &Setup, old: SealedCheckpoint) -> Status {
     let old = Arc::new(old);
@@ -31,6 +37,7 @@ pub(super) fn run(args: &Args, setup: &Setup, old: SealedCheckpoint) -> Status {
             break;
         }
     }
+    answer.tell_left_out(host);
     let has_changes = answer.finish()?;
     let changed = (args.exit_code && has_changes).then_some(ExitClass::Failed);
     // Not having seen everything is the graver news.
@@ -43,10 +50,13 @@ fn look(args: &Args, setup: &Setup, old: &Arc<SealedCheckpoint>) -> Result<Live,
     let network = setup.network(setup.inventory()?, &reporter);
     let interrupt = Interrupt::new();
     let (wish, base) = (interrupt.clone(), Arc::clone(old));
-    let contents_max_bytes = args.patch.then_some(PATCH_MAX_BYTES);
+    let limits = args.patch.then_some(FetchLimits {
+        file_max_bytes: PATCH_MAX_BYTES,
+        total_max_bytes: PATCHES_MAX_BYTES,
+    });
     let ended = stop::run(&interrupt, || {}, async move {
         tokio::select! {
-            live = live::run(&base, &network, contents_max_bytes) => Some(live),
+            live = live::run(&base, &network, limits) => Some(live),
             // Looking has no unsafe point: the first wish ends it.
             () = wish.reached(StopLevel::Soon) => None,
         }
@@ -55,6 +65,23 @@ fn look(args: &Args, setup: &Setup, old: &Arc<SealedCheckpoint>) -> Result<Live,
 }
 
 impl Answer<'_> {
+    /// Says how what was not fetched can be seen.
+    fn tell_left_out(&mut self, host: &HostName) {
+        let Totals { files, bytes } = self.left_out;
+        if files == 0 {
+            return;
+        }
+        self.note(format!(
+            "{files} changed {} ({}) {} not shown, for no more than {} is fetched; to see everything, run \
+             `fleet checkpoint {host}`, then `fleet diff {} {host}@latest -p`",
+            if files == 1 { "file" } else { "files" },
+            size(bytes),
+            if files == 1 { "is" } else { "are" },
+            size(PATCHES_MAX_BYTES),
+            self.old.id(),
+        ));
+    }
+
     fn live_part(&mut self, host: &HostName, part: &mut LivePart) -> Result<(), Stop> {
         let name = part.name.clone();
         let changes = std::mem::take(&mut part.changes);

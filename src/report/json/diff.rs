@@ -76,8 +76,8 @@ pub struct ChangeLine {
     /// In its place, if it is not UTF-8.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub patch_b64: Option<String>,
-    /// With `-p`, why there is no patch of changed content: `binary`, `large`, or `unread` if the host
-    /// did not send it.
+    /// With `-p`, why there is no patch of changed content: `binary`, `large`, `unread` if the host did
+    /// not send it, or `limit` if more would have to be fetched than `--live` does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub no_patch: Option<String>,
 }
@@ -103,6 +103,14 @@ impl From<&report::Difference> for Difference {
     }
 }
 
+impl Difference {
+    /// Everything that differs between the two sides of a change.
+    fn all(change: &change::Change) -> Vec<Self> {
+        let differences = report::differences(change);
+        differences.iter().map(Self::from).collect()
+    }
+}
+
 impl ChangeLine {
     /// Of a change of that part, without a patch.
     #[must_use]
@@ -116,10 +124,7 @@ impl ChangeLine {
             kind: subject(change).to_owned(),
             old_size: change.before().and_then(crate::manifest::Entry::file_bytes),
             size: change.bytes_after(),
-            differs: report::differences(change)
-                .iter()
-                .map(Difference::from)
-                .collect(),
+            differs: Difference::all(change),
             patch: None,
             patch_b64: None,
             no_patch: None,
@@ -233,12 +238,7 @@ impl Moment {
                 .and_then(crate::manifest::Entry::file_sha256)
                 .map(|sha256| sha256.to_string()),
             mtime: entry.map(|entry| file_time(entry.mtime)),
-            differs: change
-                .map(report::differences)
-                .unwrap_or_default()
-                .iter()
-                .map(Difference::from)
-                .collect(),
+            differs: change.map(Difference::all).unwrap_or_default(),
             beneath: (!moment.beneath.is_empty()).then(|| Beneath::from(&moment.beneath)),
             description: moment.description.clone(),
         }
