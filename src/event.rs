@@ -76,12 +76,24 @@ pub enum Event {
         /// Its outcome.
         part: Box<Part>,
     },
+    /// A host is being looked at, and these of its sources are not done yet.
+    Examining {
+        /// The host.
+        host: HostName,
+        /// The sources, in the inventory's order.
+        sources: Vec<SourceName>,
+    },
+    /// A host has been looked at.
+    Examined {
+        /// The host.
+        host: HostName,
+    },
     /// A checkpoint was sealed.
     Sealed {
         /// The checkpoint.
         checkpoint: Box<Checkpoint>,
     },
-    /// Work on a host has ended without a checkpoint.
+    /// Work on a host has ended without a checkpoint, or it could not be looked at.
     HostFailed {
         /// Why.
         failure: Failure,

@@ -1,9 +1,10 @@
 //! Scanning a directory source: what is there, and what of it is meant.
 
 use crate::guard::ReadCommand;
+use crate::inventory::pattern::PatternError;
 use crate::inventory::{DirectorySource, Source};
 use crate::manifest::PartFailure;
-use crate::source::exclude::{Exclude, PatternError};
+use crate::source::exclude::Exclude;
 use crate::source::notes::{self, FindNote};
 use crate::source::scan::{self, Opening, Parser};
 use crate::ssh::{self, Input, ReadSession};

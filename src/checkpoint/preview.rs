@@ -1,7 +1,8 @@
 //! What a checkpoint would read, without reading it.
 
-use futures_util::future::join_all;
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
 
+use crate::event::{Event, Sink};
 use crate::inventory::Host;
 use crate::manifest::{PartFailure, Totals};
 use crate::name::{RemotePath, SourceName};
@@ -39,17 +40,36 @@ pub enum Found {
     Failed(PartFailure),
 }
 
-/// Scans every source of `host`, and fetches nothing.
-pub async fn preview(host: &Host, session: &ReadSession) -> Vec<Preview> {
-    let scans = host
-        .sources
-        .iter()
-        .map(|source| super::scan(source, session));
-    let scans = join_all(scans).await;
-    host.sources
-        .iter()
-        .zip(scans)
-        .map(|(source, scanned)| Preview {
+/// Scans every source of `host`, and fetches nothing; `sink` is told which ones are not done yet.
+///
+/// # Cancel
+///
+/// Dropping the future leaves nothing behind.
+pub async fn preview(host: &Host, session: &ReadSession, sink: &Sink) -> Vec<Preview> {
+    let scan = |(index, source)| async move { (index, super::scan(source, session).await) };
+    let sources = host.sources.iter().enumerate();
+    let mut running: FuturesUnordered<_> = sources.map(scan).collect();
+    let mut left: Vec<SourceName> = host.sources.iter().map(|s| s.name.clone()).collect();
+    let mut scans = Vec::new();
+    let tell = |left: &[SourceName]| {
+        if !left.is_empty() {
+            sink(Event::Examining {
+                host: host.name.clone(),
+                sources: left.to_vec(),
+            });
+        }
+    };
+    tell(&left);
+    while let Some((index, scanned)) = running.next().await {
+        let source = &host.sources[index];
+        left.retain(|name| *name != source.name);
+        tell(&left);
+        scans.push((index, source, scanned));
+    }
+    scans.sort_by_key(|(index, _, _)| *index);
+    scans
+        .into_iter()
+        .map(|(_, source, scanned)| Preview {
             name: source.name.clone(),
             kind: source.kind.as_str(),
             found: match scanned {

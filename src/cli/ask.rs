@@ -16,6 +16,8 @@ pub(super) fn restore_terminal() {
     if HIDING.swap(false, Ordering::SeqCst) {
         // Without `stty` there is nothing left to try.
         drop(Command::new("stty").arg("echo").status());
+        // The question's line has no end yet.
+        Console::default().show("\n");
     }
 }
 

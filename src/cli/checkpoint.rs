@@ -138,6 +138,8 @@ impl Seen {
                 | Event::Progress { .. }
                 | Event::Warned { .. }
                 | Event::PartEnded { .. }
+                | Event::Examining { .. }
+                | Event::Examined { .. }
                 | Event::Stopping => {}
             }
             sink(event);

@@ -32,19 +32,24 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, setup: &Setup) -> Status {
-    let reporter = Reporter::new(Arc::clone(&setup.console), report::Style::Silent, 0);
-    let network = Arc::new(setup.network(setup.inventory()?, &reporter));
-    let interrupt = Interrupt::new();
+    let inventory = setup.inventory()?;
     let selection = args.hosts.selection();
+    let hosts = selection.of(&inventory)?.len();
+    let look = report::Style::of_look(&setup.console);
+    let reporter = Reporter::new(Arc::clone(&setup.console), look, hosts);
+    let network = Arc::new(setup.network(inventory, &reporter));
+    let sink = reporter.sink();
+    let interrupt = Interrupt::new();
     let wish = interrupt.clone();
     let ended = stop::run(&interrupt, || {}, async move {
         tokio::select! {
-            reports = doctor::run(&selection, &network) => Some(reports),
+            reports = doctor::run(&selection, &network, &sink) => Some(reports),
             // Looking has no unsafe point: the first wish ends it.
             () = wish.reached(crate::engine::StopLevel::Soon) => None,
         }
-    })?;
-    let reports = ended.flatten().ok_or(Error::Stopped)??;
+    });
+    reporter.finish();
+    let reports = ended?.flatten().ok_or(Error::Stopped)??;
     if setup.console.is_json() {
         setup.console.document(&json::Doctor {
             version: json::Version,

@@ -15,6 +15,7 @@ mod export;
 mod guard;
 mod hosts;
 mod init;
+mod limits;
 mod log;
 mod ls;
 mod man;
@@ -61,6 +62,7 @@ fn definition() -> clap::Command {
 fn run(cli: Cli) -> Option<ExitClass> {
     let Cli { global, verb } = cli;
     setup::trace(global.verbose);
+    limits::raise();
     let console = Arc::new(global.console());
     let answer = verb.answer();
     let setup = Setup::new(Arc::clone(&console), global);

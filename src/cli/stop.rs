@@ -64,9 +64,8 @@ pub(super) fn run<T>(
     });
     // Threads that still read or write files end with the process; nobody waits for them.
     runtime.shutdown_background();
-    if matches!(ended, Ok(None)) {
-        ask::restore_terminal();
-    }
+    // Work may also have been given up at the first wish, with a question left open.
+    ask::restore_terminal();
     Ok(ended?)
 }
 

@@ -7,7 +7,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::checkpoint::{self, Preview};
-use crate::event::Failure;
+use crate::event::{Event, Failure, Sink};
 use crate::fault::ExitClass;
 use crate::health::doctor::{self, Finding, Grade};
 use crate::inventory::Host;
@@ -62,9 +62,14 @@ const HOSTS_AT_ONCE: usize = 32;
 /// # Errors
 ///
 /// [`SelectionError`] if no host is meant; whatever happens to a host is in its [`Report`].
+///
+/// # Cancel
+///
+/// Dropping the future leaves nothing behind.
 pub async fn run(
     selection: &Selection,
     network: &Arc<Network>,
+    sink: &Sink,
 ) -> Result<Vec<Report>, SelectionError> {
     let places = Arc::new(Semaphore::new(HOSTS_AT_ONCE));
     let mut tasks = JoinSet::new();
@@ -75,10 +80,11 @@ pub async fn run(
         .enumerate()
     {
         let (network, places) = (Arc::clone(network), Arc::clone(&places));
+        let sink = Arc::clone(sink);
         tasks.spawn(async move {
             // Nobody closes it, so that there is always a place some time.
             let _place = places.acquire().await;
-            (index, one(&host, &network).await)
+            (index, one(&host, &network, &sink).await)
         });
     }
     let mut reports = tasks.join_all().await;
@@ -86,23 +92,42 @@ pub async fn run(
     Ok(reports.into_iter().map(|(_, report)| report).collect())
 }
 
-async fn one(host: &Host, network: &Network) -> Report {
-    look(host, network).await.unwrap_or_else(|error| Report {
-        host: host.name.clone(),
-        address: String::new(),
-        user: String::new(),
-        host_key: String::new(),
-        findings: Vec::new(),
-        sources: Vec::new(),
-        failure: Some(Failure::of_host(&host.name, &error)),
-    })
+async fn one(host: &Host, network: &Network, sink: &Sink) -> Report {
+    let name = &host.name;
+    sink(Event::HostStarted { host: name.clone() });
+    match look(host, network, sink).await {
+        Ok(report) => {
+            sink(Event::Examined { host: name.clone() });
+            report
+        }
+        Err(error) => {
+            let failure = Failure::of_host(name, &error);
+            sink(Event::HostFailed {
+                failure: failure.clone(),
+            });
+            Report {
+                host: name.clone(),
+                address: String::new(),
+                user: String::new(),
+                host_key: String::new(),
+                findings: Vec::new(),
+                sources: Vec::new(),
+                failure: Some(failure),
+            }
+        }
+    }
 }
 
-async fn look(host: &Host, network: &Network) -> Result<Report, ssh::Error> {
+async fn look(host: &Host, network: &Network, sink: &Sink) -> Result<Report, ssh::Error> {
     let (session, address) = network.reach(host).await?;
+    sink(Event::Connected {
+        host: host.name.clone(),
+        user: session.user().to_owned(),
+        address: address.clone(),
+    });
     let probe = checkpoint::probe(&session, host.sources.iter().any(|source| source.sudo)).await?;
     let findings = doctor::examine(&probe, Timestamp::now());
-    let sources = checkpoint::preview(host, &session).await;
+    let sources = checkpoint::preview(host, &session, sink).await;
     let report = Report {
         host: host.name.clone(),
         address,

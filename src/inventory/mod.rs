@@ -6,6 +6,7 @@
 
 mod error;
 mod host;
+pub mod pattern;
 mod raw;
 mod resolve;
 mod schema;

@@ -342,18 +342,14 @@ pub(super) fn exclude(text: &str) -> Result<String, Refusal> {
             "gitignore's rules skip blank lines and comments; write `\\#` for a leading `#`.",
         ));
     }
-    let mut builder = ignore::gitignore::GitignoreBuilder::new("/");
-    let added = builder.add_line(None, text).map(|_| ());
-    added.map(|()| text.to_owned()).map_err(|error| {
-        let why = match error {
-            ignore::Error::Glob { err, .. } => err,
-            other => other.to_string(),
-        };
-        Refusal::new(
-            format!("{} is not a pattern: {why}", quoted(text)),
+    let pattern = text.to_owned();
+    match super::pattern::rules(std::slice::from_ref(&pattern)) {
+        Ok(_) => Ok(pattern),
+        Err(error) => Err(Refusal::new(
+            format!("{} is not a pattern: {}", quoted(text), error.why()),
             "Patterns follow gitignore's rules, as in `node_modules/`, `*.log` or `/build`.",
-        )
-    })
+        )),
+    }
 }
 
 /// An absolute pattern of file names.

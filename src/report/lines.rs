@@ -73,7 +73,7 @@ impl Lines {
                 user,
                 address,
             } => Some(format!("{host}: connected as {user} to {address}")),
-            Event::PartStarted { .. } => None,
+            Event::PartStarted { .. } | Event::Examining { .. } | Event::Examined { .. } => None,
             Event::Scanned {
                 host,
                 part,
@@ -147,6 +147,8 @@ fn is_trouble(event: &Event) -> bool {
         | Event::PartStarted { .. }
         | Event::Scanned { .. }
         | Event::Progress { .. }
+        | Event::Examining { .. }
+        | Event::Examined { .. }
         | Event::Sealed { .. } => false,
     }
 }

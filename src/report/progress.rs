@@ -3,7 +3,7 @@
 //!
 //! Lines of hosts that have ended go away; what stays is the summary that the command prints.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -35,7 +35,14 @@ pub(super) struct Progress {
     screen: MultiProgress,
     total: Option<Total>,
     // Events come from many tasks, and a host's line is made and removed by different ones.
-    hosts: Mutex<HashMap<HostName, Line>>,
+    hosts: Mutex<Hosts>,
+}
+
+#[derive(Debug, Default)]
+struct Hosts {
+    lines: BTreeMap<HostName, Line>,
+    /// What is to be said when the screen is ours again; none while it is.
+    held: Option<Vec<String>>,
 }
 
 #[derive(Debug)]
@@ -59,7 +66,17 @@ struct Fetched {
 }
 
 impl Progress {
+    /// Of a run on `hosts` hosts.
     pub(super) fn new(hosts: usize) -> Self {
+        Self::counted(Tally::new(hosts, RATE_EVERY), hosts)
+    }
+
+    /// Of a run that looks at `hosts` hosts and fetches nothing.
+    pub(super) fn of_look(hosts: usize) -> Self {
+        Self::counted(Tally::of_look(hosts, RATE_EVERY), hosts)
+    }
+
+    fn counted(tally: Tally, hosts: usize) -> Self {
         let target = ProgressDrawTarget::stderr_with_hz(REDRAWS_PER_SECOND);
         let screen = MultiProgress::with_draw_target(target);
         let total = (hosts > FEW_HOSTS).then(|| {
@@ -70,7 +87,7 @@ impl Progress {
             bar.set_prefix("all");
             Total {
                 bar: screen.add(bar),
-                tally: Mutex::new(Tally::new(hosts, RATE_EVERY)),
+                tally: Mutex::new(tally),
             }
         });
         Self {
@@ -130,24 +147,67 @@ impl Progress {
                     .set_message(format!("{}: {}", part.name, part.state.as_str()));
                 line.draw();
             }),
+            Event::Examining { host, sources } => self.change(host, |line| {
+                line.bar.set_message(looking(sources));
+            }),
+            Event::Examined { host } => self.end(host),
             Event::Sealed { checkpoint } => self.end(&checkpoint.id.host),
             Event::HostFailed { failure } => self.end(&failure.host),
+            // Whoever is being asked sees the end of the run at once, and this is of no use after it.
+            Event::Stopping if self.lock().held.is_some() => {}
             Event::Stopping => {
                 self.say("stopping at the next safe point; press Ctrl-C again to stop at once");
             }
         }
     }
 
+    /// Leaves the screen to `act`. Whoever tells of an event meanwhile does not wait for its end: a
+    /// question is answered when the operator comes back from lunch, and connections live on.
     pub(super) fn aside<T>(&self, act: impl FnOnce() -> T) -> T {
-        self.screen.suspend(act)
+        self.leave();
+        let done = act();
+        self.come_back();
+        done
+    }
+
+    /// Takes every line from the screen first, so that none is drawn again behind its clearing.
+    fn leave(&self) {
+        let mut hosts = self.lock();
+        for line in hosts.lines.values_mut().filter(|line| line.is_drawn) {
+            self.screen.remove(&line.bar);
+            line.is_drawn = false;
+        }
+        if let Some(total) = &self.total {
+            self.screen.remove(&total.bar);
+        }
+        // As with [`Progress::say`].
+        drop(self.screen.clear());
+        hosts.held.get_or_insert_default();
+    }
+
+    fn come_back(&self) {
+        let mut hosts = self.lock();
+        if let Some(total) = &self.total {
+            drop(self.screen.add(total.bar.clone()));
+        }
+        let held = hosts.held.take();
+        self.fill(&mut hosts);
+        drop(hosts);
+        for text in held.into_iter().flatten() {
+            self.say(&text);
+        }
     }
 
     pub(super) fn finish(&self) {
-        for (_, line) in self.lock().drain() {
+        let hosts = std::mem::take(&mut *self.lock());
+        for line in hosts.lines.values() {
             line.bar.finish_and_clear();
         }
         if let Some(total) = &self.total {
             total.bar.finish_and_clear();
+        }
+        for text in hosts.held.into_iter().flatten() {
+            self.say(&text);
         }
     }
 
@@ -156,16 +216,26 @@ impl Progress {
         bar.set_style(style(WAITING));
         bar.set_prefix(host.to_string());
         bar.set_message("connecting");
-        let mut line = Line {
+        let line = Line {
             bar,
             is_drawn: false,
             parts: HashMap::new(),
         };
         let mut hosts = self.lock();
-        if hosts.values().filter(|line| line.is_drawn).count() < LINES_MAX {
-            self.place(&mut line);
+        hosts.lines.insert(host.clone(), line);
+        self.fill(&mut hosts);
+    }
+
+    /// Gives lines that wait their place on the screen, as long as there is room.
+    fn fill(&self, hosts: &mut Hosts) {
+        if hosts.held.is_some() {
+            return;
         }
-        hosts.insert(host.clone(), line);
+        let drawn = hosts.lines.values().filter(|line| line.is_drawn).count();
+        let waiting = hosts.lines.values_mut().filter(|line| !line.is_drawn);
+        for line in waiting.take(LINES_MAX.saturating_sub(drawn)) {
+            self.place(line);
+        }
     }
 
     /// Gives a line its place on the screen.
@@ -181,12 +251,9 @@ impl Progress {
 
     fn end(&self, host: &HostName) {
         let mut hosts = self.lock();
-        if let Some(line) = hosts.remove(host) {
+        if let Some(line) = hosts.lines.remove(host) {
             line.bar.finish_and_clear();
-            let mut waiting = hosts.values_mut().filter(|line| !line.is_drawn);
-            if let Some(next) = waiting.next().filter(|_| line.is_drawn) {
-                self.place(next);
-            }
+            self.fill(&mut hosts);
         }
         drop(hosts);
         if let Some(total) = &self.total {
@@ -195,17 +262,21 @@ impl Progress {
     }
 
     fn change(&self, host: &HostName, act: impl FnOnce(&mut Line)) {
-        if let Some(line) = self.lock().get_mut(host) {
+        if let Some(line) = self.lock().lines.get_mut(host) {
             act(line);
         }
     }
 
     fn say(&self, text: &str) {
+        if let Some(held) = &mut self.lock().held {
+            held.push(text.to_owned());
+            return;
+        }
         // The screen is a terminal that just drew; if it is gone, nobody reads this.
         drop(self.screen.println(safe(text, "    ")));
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<HostName, Line>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Hosts> {
         self.hosts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -213,7 +284,10 @@ impl Progress {
 impl Total {
     fn tell(&self, event: &Event, now: Instant) {
         let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_end = matches!(event, Event::Sealed { .. } | Event::HostFailed { .. });
+        let is_end = matches!(
+            event,
+            Event::Sealed { .. } | Event::Examined { .. } | Event::HostFailed { .. }
+        );
         if tally.tell(event, now) || is_end {
             self.bar.set_message(tally.counts());
         }
@@ -227,6 +301,12 @@ impl Line {
         self.bar.set_length(of_bytes);
         self.bar.set_position(bytes);
     }
+}
+
+/// `looking at app, etc`
+fn looking(sources: &[SourceName]) -> String {
+    let names: Vec<&str> = sources.iter().map(SourceName::as_str).collect();
+    format!("looking at {}", names.join(", "))
 }
 
 /// A bar that draws nothing before it has its place on the screen.
@@ -277,8 +357,8 @@ mod tests {
         let progress = Progress::new(500);
         let drawn = || {
             let hosts = progress.lock();
-            let drawn = hosts.values().filter(|line| line.is_drawn);
-            (drawn.count(), hosts.len())
+            let drawn = hosts.lines.values().filter(|line| line.is_drawn);
+            (drawn.count(), hosts.lines.len())
         };
         for number in 0..20 {
             progress.tell(&started(&format!("h{number}")));
@@ -286,7 +366,7 @@ mod tests {
         assert_eq!(drawn(), (16, 20));
         let end_drawn = || {
             let hosts = progress.lock();
-            let drawn = hosts.iter().find(|(_, line)| line.is_drawn);
+            let drawn = hosts.lines.iter().find(|(_, line)| line.is_drawn);
             drawn.map(|(host, _)| host.clone()).expect("one is drawn")
         };
         for left in (16..20).rev() {
@@ -320,11 +400,73 @@ mod tests {
         }
         let (position, length) = {
             let hosts = progress.lock();
-            let bar = &hosts[&host].bar;
+            let bar = &hosts.lines[&host].bar;
             (bar.position(), bar.length())
         };
         assert_eq!((position, length), (10, Some(30)));
         progress.finish();
-        assert!(progress.lock().is_empty());
+        assert!(progress.lock().lines.is_empty());
+    }
+
+    #[test]
+    fn nobody_waits_while_the_screen_is_left_to_a_question() {
+        let progress = Progress::of_look(20);
+        progress.tell(&started("a"));
+        let drawn = |progress: &Progress| {
+            let hosts = progress.lock();
+            let lines = hosts.lines.iter();
+            let drawn = lines.filter(|(_, line)| line.is_drawn);
+            drawn.map(|(host, _)| host.to_string()).collect::<Vec<_>>()
+        };
+        progress.aside(|| {
+            progress.tell(&started("b"));
+            progress.tell(&Event::Warned {
+                host: "a".parse().expect("a name"),
+                part: None,
+                message: "slow".to_owned(),
+            });
+            progress.tell(&Event::Examined {
+                host: "a".parse().expect("a name"),
+            });
+            assert_eq!(drawn(&progress), Vec::<String>::new());
+            let held = progress.lock().held.clone();
+            assert_eq!(held, Some(vec!["a: warning: slow".to_owned()]));
+        });
+        assert_eq!(drawn(&progress), ["b"]);
+        assert_eq!(progress.lock().held, None);
+        let total = progress.total.as_ref().expect("a line for all");
+        assert_eq!(
+            (total.bar.position(), total.bar.message()),
+            (1, String::new())
+        );
+    }
+
+    #[test]
+    fn a_run_may_end_in_the_middle_of_a_question() {
+        let progress = Progress::of_look(1);
+        progress.aside(|| {
+            progress.tell(&Event::Stopping);
+            assert_eq!(progress.lock().held, Some(Vec::new()));
+            progress.finish();
+            assert_eq!(progress.lock().held, None);
+        });
+        assert!(progress.lock().lines.is_empty());
+    }
+
+    #[test]
+    fn what_is_not_done_yet_is_told_of_a_host_that_is_looked_at() {
+        let progress = Progress::of_look(1);
+        let host: HostName = "a".parse().expect("a name");
+        progress.tell(&started("a"));
+        progress.tell(&Event::Examining {
+            host: host.clone(),
+            sources: ["app", "etc"]
+                .map(|name| name.parse().expect("a name"))
+                .into(),
+        });
+        let message = progress.lock().lines[&host].bar.message();
+        assert_eq!(message, "looking at app, etc");
+        progress.tell(&Event::Examined { host });
+        assert!(progress.lock().lines.is_empty());
     }
 }

@@ -16,6 +16,8 @@ pub enum Style {
     Silent,
     /// A moving line for each running host, and one for all if they are many.
     Moving,
+    /// The same of hosts that are looked at, of which nothing is fetched.
+    Looking,
     /// A line for each thing that happened; of many hosts, for warnings and failures, and every ten
     /// seconds one that tells how far it is.
     Plain,
@@ -49,6 +51,16 @@ impl Style {
             (false, Talk::Normal | Talk::Verbose) => Self::Plain,
         }
     }
+
+    /// What suits this console while hosts are looked at: the answer tells everything, so that there
+    /// is nothing to say where no line can move.
+    #[must_use]
+    pub fn of_look(console: &Console) -> Self {
+        match Self::of(console) {
+            Self::Moving | Self::Looking => Self::Looking,
+            Self::Silent | Self::Plain | Self::Json => Self::Silent,
+        }
+    }
 }
 
 impl Reporter {
@@ -58,6 +70,7 @@ impl Reporter {
         let face = match style {
             Style::Silent => Face::Silent,
             Style::Moving => Face::Moving(Progress::new(hosts)),
+            Style::Looking => Face::Moving(Progress::of_look(hosts)),
             Style::Plain => Face::Plain(Lines::new(Arc::clone(&console), hosts)),
             Style::Json => Face::Json,
         };
@@ -75,7 +88,11 @@ impl Reporter {
             Face::Moving(progress) => progress.tell(event),
             Face::Plain(lines) => lines.tell(event),
             // The summary goes the same way, and its failure is told once for all.
-            Face::Json => drop(self.console.event(&json::Event::from(event))),
+            Face::Json => {
+                if let Some(event) = json::Event::of(event) {
+                    drop(self.console.event(&event));
+                }
+            }
         }
     }
 

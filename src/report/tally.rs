@@ -16,6 +16,8 @@ pub(super) struct Tally {
     /// What came for parts that have ended.
     ended_bytes: u64,
     running_bytes: HashMap<(HostName, SourceName), u64>,
+    /// Nothing is fetched, and nothing is said of it.
+    only_looks: bool,
     window: Duration,
     /// When the window began, and what had been fetched then.
     since: Option<(Instant, u64)>,
@@ -31,9 +33,18 @@ impl Tally {
             failed: 0,
             ended_bytes: 0,
             running_bytes: HashMap::new(),
+            only_looks: false,
             window,
             since: None,
             bytes_per_second: 0,
+        }
+    }
+
+    /// Of a run that looks at `hosts` hosts and fetches nothing.
+    pub(super) fn of_look(hosts: usize, window: Duration) -> Self {
+        Self {
+            only_looks: true,
+            ..Self::new(hosts, window)
         }
     }
 
@@ -52,6 +63,7 @@ impl Tally {
                 self.ended_bytes += part.fetched_bytes;
             }
             Event::Sealed { checkpoint } => self.end(&checkpoint.id.host),
+            Event::Examined { host } => self.end(host),
             Event::HostFailed { failure } => {
                 self.failed += 1;
                 self.end(&failure.host);
@@ -60,6 +72,7 @@ impl Tally {
             | Event::Connected { .. }
             | Event::PartStarted { .. }
             | Event::Scanned { .. }
+            | Event::Examining { .. }
             | Event::Warned { .. }
             | Event::Stopping => {}
         }
@@ -86,14 +99,15 @@ impl Tally {
         )
     }
 
-    /// `3 failed, 1.2 GiB fetched, 45.0 MiB/s`
+    /// `3 failed, 1.2 GiB fetched, 45.0 MiB/s`; `3 failed` or nothing if nothing is fetched.
     pub(super) fn counts(&self) -> String {
-        let failed = match self.failed {
-            0 => String::new(),
-            failed => format!("{failed} failed, "),
-        };
-        let (fetched, rate) = (size(self.fetched_bytes()), size(self.bytes_per_second));
-        format!("{failed}{fetched} fetched, {rate}/s")
+        let failed = (self.failed > 0).then(|| format!("{} failed", self.failed));
+        let fetched = (!self.only_looks).then(|| {
+            let (fetched, rate) = (size(self.fetched_bytes()), size(self.bytes_per_second));
+            format!("{fetched} fetched, {rate}/s")
+        });
+        let counts: Vec<String> = failed.into_iter().chain(fetched).collect();
+        counts.join(", ")
     }
 
     fn fetched_bytes(&self) -> u64 {

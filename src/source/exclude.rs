@@ -4,9 +4,10 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-use ignore::gitignore::{Gitignore, GitignoreBuilder};
+use ignore::gitignore::Gitignore;
 
 use crate::guard::Prune;
+use crate::inventory::pattern::{self, PatternError};
 use crate::name::RemotePath;
 
 /// The patterns of one source, ready to be asked.
@@ -16,14 +17,6 @@ pub struct Exclude {
     prune: Vec<Prune>,
 }
 
-/// A pattern is not one of gitignore's.
-#[derive(Debug, thiserror::Error)]
-#[error("`{pattern}` is not a pattern")]
-pub struct PatternError {
-    pattern: String,
-    source: ignore::Error,
-}
-
 impl Exclude {
     /// Reads `patterns` in order; a later one beats an earlier one.
     ///
@@ -31,21 +24,8 @@ impl Exclude {
     ///
     /// [`PatternError`] for the first that is no pattern.
     pub fn new(patterns: &[String]) -> Result<Self, PatternError> {
-        let refuse = |pattern: &str, source| PatternError {
-            pattern: pattern.to_owned(),
-            source,
-        };
-        let mut builder = GitignoreBuilder::new("/");
-        for pattern in patterns {
-            builder
-                .add_line(None, &without_alternatives(pattern))
-                .map_err(|error| refuse(pattern, error))?;
-        }
-        let rules = builder
-            .build()
-            .map_err(|error| refuse(&patterns.join(", "), error))?;
         Ok(Self {
-            rules,
+            rules: pattern::rules(patterns)?,
             prune: prunes(patterns),
         })
     }
@@ -68,20 +48,6 @@ impl Exclude {
                 .is_ignore(),
         }
     }
-}
-
-/// To git a brace is a letter like any other; to the matcher it begins a list of alternatives.
-fn without_alternatives(pattern: &str) -> String {
-    let mut text = String::with_capacity(pattern.len());
-    let mut escaped = false;
-    for c in pattern.chars() {
-        if matches!(c, '{' | '}') && !escaped {
-            text.push('\\');
-        }
-        escaped = c == '\\' && !escaped;
-        text.push(c);
-    }
-    text
 }
 
 /// Translates the patterns that mean the same to `find`, and gives up on all as soon as one pattern
@@ -148,6 +114,10 @@ mod tests {
             (&["{a,b}"], "/a", false, false),
             (&["{a,b}", "x\\{y}"], "/{a,b}", false, true),
             (&["x\\{y}"], "/x{y}", false, true),
+            (&["{"], "/{", false, true),
+            (&["*.{"], "/a.{", false, true),
+            (&["[{]"], "/{", false, true),
+            (&["[{]"], "/\\", false, false),
         ];
         for (patterns, path, is_directory, expected) in cases {
             assert_eq!(
@@ -191,11 +161,5 @@ mod tests {
         for (patterns, expected) in cases {
             assert_eq!(exclude(patterns).prune(), expected, "{patterns:?}");
         }
-    }
-
-    #[test]
-    fn a_pattern_that_is_none_is_refused() {
-        let error = Exclude::new(&["[z-a]".to_owned()]).expect_err("no pattern");
-        assert_eq!(error.to_string(), "`[z-a]` is not a pattern");
     }
 }

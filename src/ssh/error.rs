@@ -18,6 +18,14 @@ pub enum Error {
         /// What is wrong.
         why: String,
     },
+    /// The system gives this program no more open files.
+    #[error("too many files are open to reach {host}")]
+    OpenFiles {
+        /// The host.
+        host: String,
+        /// Why.
+        source: Cause,
+    },
     /// No connection.
     #[error("can't connect to {host} at {address}")]
     Connect {
@@ -233,6 +241,10 @@ impl Fault for Error {
             Self::Resolve { host, .. } => {
                 Some(format!("`ssh -G {host}` shows what OpenSSH makes of it."))
             }
+            Self::OpenFiles { .. } => Some(
+                "Raise the limit, as in `ulimit -n 4096`, or work on fewer hosts at once."
+                    .to_owned(),
+            ),
             Self::Connect { host, .. } => Some(format!(
                 "Check that {host} is up and that its address and port are right; `ssh -G {host}` shows what OpenSSH would use."
             )),
@@ -284,7 +296,8 @@ impl Fault for Error {
             | Self::Lost { .. }
             | Self::Stalled { .. } => ExitClass::Unreachable,
             Self::Hop { source, .. } => source.exit_class(),
-            Self::NoSession { .. }
+            Self::OpenFiles { .. }
+            | Self::NoSession { .. }
             | Self::Noise { .. }
             | Self::NotBegun { .. }
             | Self::NoStatus { .. }

@@ -354,6 +354,12 @@ impl SshConfig {
                 );
                 return Ok((DEFAULTS.to_owned(), vec![warning]));
             }
+            Ok(Err(error)) if is_out_of_files(&error) => {
+                return Err(Error::OpenFiles {
+                    host: name.to_owned(),
+                    source: error.into(),
+                });
+            }
             Ok(Err(error)) => return Err(broken(format!("`ssh -G {name}`: {error}"))),
             Ok(Ok(output)) => output,
         };
@@ -367,6 +373,14 @@ impl SshConfig {
             Err(broken(format!("`ssh -G {name}` says: {said}")))
         }
     }
+}
+
+/// Whether it is this program, or the whole system, that has too many files open.
+fn is_out_of_files(error: &std::io::Error) -> bool {
+    let code = error.raw_os_error();
+    [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE]
+        .iter()
+        .any(|errno| code == Some(errno.raw_os_error()))
 }
 
 /// The user's home, as ssh finds it: where the account says, or else the environment.

@@ -1,10 +1,11 @@
 //! More hosts than anybody reads line by line.
 
 use std::fs;
+use std::process::Command;
 
 use regex::Regex;
 
-use super::bed::Bed;
+use super::bed::{Bed, Ran};
 use crate::support::sshd::Sshd;
 
 /// Twelve hosts at `server`, of which web-3 and web-11 are down: nobody listens on port 1.
@@ -110,4 +111,39 @@ fn doctor_counts_many_hosts() {
         "{}",
         ran.stdout
     );
+}
+
+/// `fleet doctor --all` by a shell that says `limit` first.
+fn doctor_within(limit: &str, bed: &Bed, server: &Sshd) -> Ran {
+    let config = server.ssh_config().file.expect("a file");
+    let line = format!(
+        "{limit} && exec {} -F {} doctor --all",
+        env!("CARGO_BIN_EXE_fleet"),
+        config.display()
+    );
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", &line])
+        .current_dir(bed.path(""))
+        .env("HOME", bed.path(""));
+    bed.ran(&command.output().expect("sh runs"))
+}
+
+#[test]
+fn a_low_limit_of_open_files_is_raised_as_far_as_it_may_be() {
+    let Some(server) = Sshd::builder().start() else {
+        return;
+    };
+    let bed = twelve_hosts(&server);
+    let ran = doctor_within("ulimit -S -n 24", &bed, &server);
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(3), DOWN));
+    // Where it may not be raised, the operator is told what to do.
+    let ran = doctor_within("ulimit -n 24", &bed, &server);
+    for told in [
+        "too many files are open to reach ",
+        "caused by: Too many open files (os error 24)",
+        "hint: Raise the limit, as in `ulimit -n 4096`, or work on fewer hosts at once.",
+    ] {
+        assert!(ran.stderr.contains(told), "{told}: {}", ran.stderr);
+    }
 }

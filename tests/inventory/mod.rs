@@ -4,6 +4,7 @@ mod access;
 mod examples;
 mod hostile;
 mod meaning;
+mod patterns;
 mod shape;
 mod sources;
 mod values;

@@ -1,5 +1,8 @@
 //! What a source may say, and which sources a host may have.
 
+use fleet::inventory::SourceKind;
+use fleet::source::exclude::Exclude;
+
 use super::{accepted, refusal_of, refusal_of_source};
 
 #[test]
@@ -102,6 +105,20 @@ fn exclude_patterns_are_checked_by_gitignores_rules() {
         "version: 1\nhosts: { a: { sources: { s: { directory: /a, exclude: [x, x, \"\\\\#\", \"!y\", \
          \"**/z\"] } } } }\n",
     );
+}
+
+#[test]
+fn a_brace_in_an_exclude_pattern_is_a_letter() {
+    for pattern in ["{", "}", "*.{", "}{", "{{a,b}", "[{]", "!{", "[{"] {
+        let inventory = accepted(&format!(
+            "version: 1\nhosts: {{ a: {{ sources: {{ s: {{ directory: /a, exclude: [\"{pattern}\"] }} }} }} }}\n"
+        ));
+        let SourceKind::Directory(directory) = &inventory.hosts[0].sources[0].kind else {
+            unreachable!("it says `directory`");
+        };
+        assert_eq!(directory.exclude, [pattern]);
+        assert!(Exclude::new(&directory.exclude).is_ok(), "{pattern}");
+    }
 }
 
 #[test]

@@ -1,56 +1,15 @@
-//! Logging in: by agent, files, certificates, and what a prompter answers.
+//! Logging in: by agent, files and certificates.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use fleet::fault::{ExitClass, Fault as _};
-use fleet::ssh::{Attempt, Connector, Error, Input, Options, Prompter, Question, Secret};
+use fleet::ssh::{Attempt, Error};
 
-use super::{connector, probe, session};
+use super::answers::{Answers, asking};
+use super::connector;
 use crate::support::sshd::{Process, Sshd, eventually, inventory, keygen, public, sign, user};
-
-/// Answers every question with the same text, and remembers the questions.
-struct Answers {
-    answer: &'static str,
-    asked: Mutex<Vec<String>>,
-}
-
-impl Answers {
-    fn new(answer: &'static str) -> Arc<Self> {
-        Arc::new(Self {
-            answer,
-            asked: Mutex::default(),
-        })
-    }
-
-    fn asked(&self) -> Vec<String> {
-        self.asked
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-}
-
-impl Prompter for Answers {
-    fn ask(&self, question: &Question) -> Option<Secret> {
-        self.asked
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(question.to_string());
-        Some(Secret::new(self.answer.to_owned()))
-    }
-}
-
-fn asking(sshd: &Sshd, answers: &Arc<Answers>) -> Connector {
-    Connector::new(
-        sshd.ssh_config(),
-        Options {
-            prompter: Some(Arc::clone(answers) as Arc<dyn Prompter>),
-            ..Options::default()
-        },
-    )
-}
 
 /// What failed to log in, and why.
 fn tried(error: Error) -> Vec<Attempt> {
@@ -362,115 +321,6 @@ async fn the_agent_is_asked_first_and_only_for_what_it_may_be() -> Result<(), Er
     connector(&sshd)
         .connect(&inventory(vec![host.clone()]), &host)
         .await?;
-    Ok(())
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sudo_that_needs_no_password_runs() -> Result<(), Error> {
-    let Some(sshd) = Sshd::builder().start() else {
-        return Ok(());
-    };
-    if crate::support::sshd::installed("sudo").is_none() {
-        return Ok(());
-    }
-    let session = session(&sshd).await?;
-    let output = session
-        .output(&super::scan(sshd.folder()), true, Input::none(), 1 << 20)
-        .await;
-    match output {
-        Ok(output) => assert_eq!(output.status, 0),
-        // Whoever runs the tests may have no such right; then it must be told as just that.
-        Err(error) => assert_eq!(
-            error.to_string(),
-            format!("sudo on web wants a password of {}", user())
-        ),
-    }
-    Ok(())
-}
-
-/// A `sudo` that wants the password `tiger`, first on the path of the host.
-fn fake_sudo(folder: &Path) -> String {
-    use std::os::unix::fs::PermissionsExt as _;
-    let bin = folder.join("bin");
-    std::fs::create_dir(&bin).expect("a folder");
-    let file = bin.join("sudo");
-    std::fs::write(
-        &file,
-        "#!/bin/sh\nif [ \"$1\" = -n ]; then echo 'sudo: a password is required' >&2; exit 1; fi\n\
-         while [ \"$1\" != -- ]; do shift; done; shift\n\
-         for i in 1 2 3; do IFS= read -r p || exit 1; [ \"$p\" = tiger ] && exec \"$@\"; \
-         echo 'Sorry, try again.' >&2; done; exit 1\n",
-    )
-    .expect("a script");
-    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).expect("mode");
-    format!("{}:/usr/bin:/bin", bin.display())
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_sudo_password_is_asked_once_and_data_follows_it() -> Result<(), Error> {
-    let tools = tempfile::tempdir().expect("a folder");
-    let path = fake_sudo(tools.path());
-    let home = tools.path().join("home");
-    std::fs::create_dir(&home).expect("a home");
-    let Some(sshd) = Sshd::builder()
-        .option(format!("SetEnv PATH={path} HOME={}", home.display()))
-        .start()
-    else {
-        return Ok(());
-    };
-    let file = sshd.folder().join("file");
-    std::fs::write(&file, "content").expect("a file");
-
-    // Nobody to ask: told, with the way out.
-    let alone = session(&sshd).await?;
-    let error = alone
-        .output(&super::fetch(), true, super::list(&[&file], 0), 1 << 20)
-        .await
-        .expect_err("a password is wanted");
-    assert_eq!(
-        error.to_string(),
-        format!("sudo on web wants a password of {}", user())
-    );
-
-    let answers = Answers::new("tiger");
-    let host = sshd.host("web");
-    let session = asking(&sshd, &answers)
-        .connect(&inventory(vec![host.clone()]), &host)
-        .await?;
-    for _ in 0..2 {
-        let output = session
-            .output(&super::fetch(), true, super::list(&[&file], 0), 1 << 20)
-            .await?;
-        assert_eq!(output.status, 0);
-        assert!(output.stdout.windows(7).any(|window| window == b"content"));
-        let scanned = session
-            .output(&super::scan(&file), true, Input::none(), 1 << 20)
-            .await?;
-        assert_eq!(scanned.status, 0);
-        assert!(super::records(&scanned.stdout).starts_with(b"f "));
-    }
-    assert_eq!(
-        answers.asked(),
-        [format!("sudo password of {} on web", user())]
-    );
-
-    let answers = Answers::new("lion");
-    let session = asking(&sshd, &answers)
-        .connect(&inventory(vec![host.clone()]), &host)
-        .await?;
-    let error = session
-        .output(&super::scan(&file), true, Input::none(), 1 << 20)
-        .await
-        .expect_err("the password is wrong");
-    assert_eq!(
-        error.to_string(),
-        format!("sudo on web took none of the passwords of {}", user())
-    );
-    assert_eq!(answers.asked().len(), 3);
-    let output = session
-        .output(&probe(), false, Input::none(), 1 << 20)
-        .await?;
-    assert_eq!(output.status, 0);
     Ok(())
 }
 

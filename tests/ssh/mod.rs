@@ -6,12 +6,16 @@ use fleet::ssh::{Connector, Error, Input, Options, ReadSession};
 
 use crate::support::sshd::{Sshd, inventory};
 
+mod answers;
+mod channels;
 mod commands;
+mod endings;
 mod hops;
 mod host_keys;
 mod known_hosts;
 mod login;
 mod loss;
+mod sudo;
 mod typed;
 
 /// A connector that reads nothing but the server's own configuration.
@@ -71,4 +75,13 @@ fn list(paths: &[&std::path::Path], end: u8) -> Input {
         bytes.push(end);
     }
     Input::bytes(bytes)
+}
+
+/// A file that no tar takes for sparse.
+fn big_file(folder: &std::path::Path, bytes: u64) -> std::path::PathBuf {
+    let file = folder.join("big");
+    let mut out = std::fs::File::create(&file).expect("a file");
+    let mut from = std::io::Read::take(std::io::repeat(b'x'), bytes);
+    std::io::copy(&mut from, &mut out).expect("bytes");
+    file
 }

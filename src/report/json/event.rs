@@ -182,11 +182,11 @@ impl Event {
             error: Some(problem.into()),
         }
     }
-}
 
-impl From<&event::Event> for Event {
-    fn from(event: &event::Event) -> Self {
-        match event {
+    /// The line for `event`; none for what happens while hosts are looked at, of which one document
+    /// tells at the end.
+    pub(in crate::report) fn of(event: &event::Event) -> Option<Self> {
+        Some(match event {
             event::Event::HostStarted { host } => Self::HostStarted {
                 host: host.to_string(),
             },
@@ -255,8 +255,9 @@ impl From<&event::Event> for Event {
                     hint: failed.hint,
                 }
             }
+            event::Event::Examining { .. } | event::Event::Examined { .. } => return None,
             event::Event::Stopping => Self::Stopping,
-        }
+        })
     }
 }
 
@@ -274,7 +275,7 @@ mod tests {
                 bytes: 7,
                 path: RemotePath::from_bytes(path).expect("a path"),
             };
-            serde_json::to_string(&Event::from(&event)).expect("JSON")
+            serde_json::to_string(&Event::of(&event).expect("a line")).expect("JSON")
         };
         assert_eq!(
             json(b"/a\n"),
