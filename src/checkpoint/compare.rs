@@ -111,10 +111,10 @@ pub(super) struct KeptEntry {
 
 impl Difference {
     /// Nothing is taken over.
-    pub(super) fn everything(found: Vec<Found>) -> Self {
-        let (sockets, fetch) = found
-            .into_iter()
-            .partition(|found| found.is(FoundKind::Socket));
+    pub(super) fn everything(mut fetch: Vec<Found>) -> Self {
+        let sockets = fetch
+            .extract_if(.., |found| found.is(FoundKind::Socket))
+            .collect();
         Self {
             fetch,
             sockets,

@@ -177,7 +177,6 @@ impl Plan {
             return Ok(None);
         }
         let mut kept = keep(&plan.roots, exclude, found);
-        kept.sort_by(|a, b| a.path.cmp(&b.path));
         kept.dedup_by(|a, b| a.path == b.path);
         let mut unreadable = plan.sort_out(kept);
         let unnamed = denied(&plan.roots, exclude, notes, &mut unreadable);
@@ -193,45 +192,55 @@ impl Plan {
         self.wanted.len() + self.sockets.len() <= self.roots.len() && self.unreadable.is_none()
     }
 
+    /// Keeps what is wanted where it is: what is found of a large tree is moved to no second place.
     fn sort_out(&mut self, kept: Vec<Found>) -> Vec<RemotePath> {
         let mut unreadable = Vec::new();
         let mut closed: HashSet<RemotePath> = HashSet::new();
         let mut too_long = Vec::new();
         let mut strange = Vec::new();
-        for entry in kept {
+        let (sockets, totals) = (&mut self.sockets, &mut self.totals);
+        let wanted = kept.into_iter().filter_map(|entry| {
             let facts = entry.facts.as_ref();
-            if entry
-                .path
-                .parent()
-                .is_some_and(|parent| closed.contains(&parent))
-            {
+            let parent = entry.path.parent();
+            if parent.is_some_and(|parent| closed.contains(&parent)) {
                 closed.insert(entry.path);
-            } else if entry.path.as_bytes().len() > PATH_LENGTH_MAX_BYTES {
+                return None;
+            }
+            if entry.path.as_bytes().len() > PATH_LENGTH_MAX_BYTES {
                 closed.insert(entry.path.clone());
                 too_long.push(entry.path);
-            } else if facts.is_some_and(|facts| !facts.readable) {
+                return None;
+            }
+            if facts.is_some_and(|facts| !facts.readable) {
                 closed.insert(entry.path.clone());
                 unreadable.push(entry.path);
-            } else {
-                match facts.map(|facts| facts.kind) {
-                    Some(FoundKind::Socket) => self.sockets.push(entry),
-                    Some(FoundKind::Other) => strange.push(entry.path),
-                    Some(FoundKind::File) => {
-                        self.totals.files += 1;
-                        self.totals.bytes += facts.map_or(0, |facts| facts.mark.size_bytes);
-                        self.wanted.push(entry);
-                    }
-                    Some(
-                        FoundKind::Directory
-                        | FoundKind::Symlink
-                        | FoundKind::Fifo
-                        | FoundKind::CharDevice
-                        | FoundKind::BlockDevice,
-                    )
-                    | None => self.wanted.push(entry),
-                }
+                return None;
             }
-        }
+            match facts.map(|facts| facts.kind) {
+                Some(FoundKind::Socket) => {
+                    sockets.push(entry);
+                    return None;
+                }
+                Some(FoundKind::Other) => {
+                    strange.push(entry.path);
+                    return None;
+                }
+                Some(FoundKind::File) => {
+                    totals.files += 1;
+                    totals.bytes += facts.map_or(0, |facts| facts.mark.size_bytes);
+                }
+                Some(
+                    FoundKind::Directory
+                    | FoundKind::Symlink
+                    | FoundKind::Fifo
+                    | FoundKind::CharDevice
+                    | FoundKind::BlockDevice,
+                )
+                | None => {}
+            }
+            Some(entry)
+        });
+        self.wanted = wanted.collect();
         self.warn("longer than the host can open", "not fetched", &too_long);
         self.warn(
             "of a kind that no archive can hold",
@@ -390,7 +399,7 @@ fn is_left_out(exclude: &Exclude, root: &RemotePath, path: &RemotePath) -> bool 
 
 /// What no pattern leaves out. With nested roots an entry stays if any root keeps it.
 fn keep(roots: &[RemotePath], exclude: &Exclude, mut found: Vec<Found>) -> Vec<Found> {
-    found.sort_by(|a, b| a.path.cmp(&b.path));
+    found.sort_unstable_by(|a, b| a.path.cmp(&b.path));
     let mut kept = vec![false; found.len()];
     for root in roots {
         let mut left_out: HashSet<RemotePath> = HashSet::new();

@@ -25,7 +25,7 @@ const GRACE: Duration = Duration::from_millis(50);
 
 /// The window of a host that is near: more is slower there, since its sshd holds what the window
 /// allows in a buffer that it moves about.
-const WINDOW_MIN_BYTES: u32 = 6 << 20;
+const WINDOW_MIN_BYTES: u32 = 4 << 20;
 
 /// What a far host may have on the way at most. It is memory of its sshd while the network is slow.
 const WINDOW_MAX_BYTES: u32 = 32 << 20;
@@ -181,7 +181,7 @@ mod tests {
     #[test]
     fn a_window_is_as_large_as_what_is_on_the_way_of_a_gigabit() {
         let cases = [
-            (0, false, 6 << 20),
+            (0, false, 4 << 20),
             (25, false, 6 << 20),
             (40, false, 10_000_000),
             (40, true, 10_000_000),

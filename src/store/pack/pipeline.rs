@@ -25,6 +25,8 @@ const QUEUE_FRAMES: usize = 1;
 /// The default level's own is 17, which is for frames a quarter as long: text gets 0.4 % smaller for 512
 /// KiB a worker, in the same time.
 const HASH_LOG: u32 = 18;
+/// The default level's own.
+const CHAIN_LOG: u32 = 16;
 /// What takes only long matches. Logs and tables of numbers, where short ones are chance and cost more
 /// than they save, get 3 % smaller with it than at level 3, a third faster.
 const LONG_MATCHES_LEVEL: i32 = 1;
@@ -203,7 +205,8 @@ impl FrameCompressor {
         self.zstd.compress_to_buffer(content, buffer).map(|_| ())
     }
 
-    /// The parameters are told, for zstd takes others for a sample than for a frame.
+    /// The parameters are told, for zstd takes others for a sample than for a frame, and would get itself
+    /// other memory each time.
     fn look_for_long_matches(&mut self) -> io::Result<()> {
         self.set(LONG_MATCHES_LEVEL, 14, 7)
     }
@@ -216,6 +219,7 @@ impl FrameCompressor {
         for parameter in [
             CParameter::CompressionLevel(level),
             CParameter::HashLog(hash_log),
+            CParameter::ChainLog(CHAIN_LOG),
             CParameter::MinMatch(shortest_match),
         ] {
             self.zstd.set_parameter(parameter)?;
