@@ -99,9 +99,8 @@ pub async fn compare(
     };
     notes.extend(other_machine.map(|other| format!("{other}, so files go by their digests")));
     let looks = sources.iter().zip(scans);
-    let looks = looks.filter_map(|(&(part, source), scanned)| {
-        Some(look.at(part, source, scanned?))
-    });
+    let looks =
+        looks.filter_map(|(&(part, source), scanned)| Some(look.at(part, source, scanned?)));
     let mut parts = Vec::with_capacity(sources.len());
     let mut lost = Vec::new();
     for looked in join_all(looks).await {

@@ -276,9 +276,7 @@ impl Capture<'_> {
                     part: source.name.clone(),
                 });
                 let outcome = match read {
-                    Read::Scanned(scanned) => {
-                        self.part(source, scanned, &probe, &mut lost).await?
-                    }
+                    Read::Scanned(scanned) => self.part(source, scanned, &probe, &mut lost).await?,
                     Read::Taken(taken) => self.captured(source, taken, &mut lost).await?,
                 };
                 self.warn(Some(&source.name), &outcome.part.warnings);
@@ -475,9 +473,7 @@ async fn asked_to_stop(stop: &watch::Receiver<bool>) {
 /// Scans what lies in directories; none for what is taken instead.
 async fn scan<'a>(source: &'a Source, session: &ReadSession) -> Option<Scanned<'a>> {
     match &source.kind {
-        SourceKind::Directory(directory) => {
-            Some(directory::scan(source, directory, session).await)
-        }
+        SourceKind::Directory(directory) => Some(directory::scan(source, directory, session).await),
         SourceKind::Files(_) => Some(Scanned::Failed(not_yet(source))),
         SourceKind::Postgres(_) | SourceKind::Command(_) | SourceKind::Http(_) => None,
     }

@@ -160,10 +160,50 @@ impl ReadCommand {
 
     /// The command as it goes over the wire. `nonce` is a word that no host can know beforehand, and
     /// `input_bytes` is the length of what follows on its standard input.
+    ///
+    /// Where root may run a shell, root runs the whole script, and so can end what it has started. Where
+    /// it may run the tools alone, the account that logged in runs the script and can't: a silent tool
+    /// then outlives a lost connection until it says something.
     #[must_use]
     pub fn render(&self, nonce: &str, sudo: Sudo, pace: Pace, input_bytes: u64) -> Rendered {
         let opening = format!("{nonce} begin");
+        let script = |sudo| quote(&self.script(nonce, &opening, sudo, pace, input_bytes));
+        let line = match sudo {
+            Sudo::No => [b"exec sh -c ".as_slice(), &script(Sudo::No)].concat(),
+            Sudo::Password => [
+                b"exec sudo -S -k -p '' -- sh -c ".as_slice(),
+                &script(Sudo::Password),
+            ]
+            .concat(),
+            Sudo::NonInteractive => {
+                let either = [
+                    b"if sudo -n -l sh </dev/null >/dev/null 2>&1; then exec sudo -n -- sh -c "
+                        .as_slice(),
+                    &script(Sudo::Password),
+                    b"; fi; exec sh -c ",
+                    &script(Sudo::NonInteractive),
+                ]
+                .concat();
+                [b"exec sh -c ".as_slice(), &quote(&either)].concat()
+            }
+        };
         let closing = format!("\n{nonce} end ");
+        Rendered {
+            line,
+            opening,
+            closing,
+        }
+    }
+
+    /// The script itself: what comes before the answer, the answer, and what comes behind it.
+    fn script(
+        &self,
+        nonce: &str,
+        opening: &str,
+        sudo: Sudo,
+        pace: Pace,
+        input_bytes: u64,
+    ) -> Vec<u8> {
         let mut script = b"LC_ALL=C; export LC_ALL; ".to_vec();
         script.extend_from_slice(b"printf '%s\\n' ");
         script.extend(quote(opening.as_bytes()));
@@ -204,23 +244,12 @@ impl ReadCommand {
             Self::Run { line, run_as } => run::run(line, run_as.as_deref(), sudo),
         });
         script.extend_from_slice(match self {
-            Self::Probe { .. }
-            | Self::Scan { .. }
-            | Self::FetchWhole { .. }
-            | Self::Run { .. } => &closes,
+            Self::Probe { .. } | Self::Scan { .. } | Self::FetchWhole { .. } | Self::Run { .. } => {
+                &closes
+            }
             Self::Fetch { .. } | Self::Digest => b"exit $?",
         });
-
-        let mut line = match sudo {
-            Sudo::Password => b"exec sudo -S -k -p '' -- sh -c ".to_vec(),
-            Sudo::No | Sudo::NonInteractive => b"exec sh -c ".to_vec(),
-        };
-        line.extend(quote(&script));
-        Rendered {
-            line,
-            opening,
-            closing,
-        }
+        script
     }
 }
 

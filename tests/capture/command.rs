@@ -27,7 +27,11 @@ fn failed(ran: &Ran) -> String {
 #[test]
 fn what_a_program_prints_is_an_entry_of_the_checkpoint() {
     let Some(scene) = Scene::start() else { return };
-    let ran = taken(&scene, json!({ "command": ["printf", "%s\\n", "a 'b' $HOME `c`", "-n"] })).exits(0);
+    let ran = taken(
+        &scene,
+        json!({ "command": ["printf", "%s\\n", "a 'b' $HOME `c`", "-n"] }),
+    )
+    .exits(0);
     assert_eq!(ran.state(), "complete");
     assert_eq!(content(&scene, &ran, TEXT), "a 'b' $HOME `c`\n-n\n");
     assert_eq!(content(&scene, &ran, &TEXT[1..]), "a 'b' $HOME `c`\n-n\n");
@@ -48,7 +52,10 @@ fn what_a_program_prints_is_an_entry_of_the_checkpoint() {
         let status = recover::command(store, scratch, &tools, &folder, &target).status();
         assert!(status.expect("sh").success());
         let text = target.join(&TEXT[1..]);
-        assert_eq!(std::fs::read_to_string(&text).expect("a file"), "a 'b' $HOME `c`\n-n\n");
+        assert_eq!(
+            std::fs::read_to_string(&text).expect("a file"),
+            "a 'b' $HOME `c`\n-n\n"
+        );
         std::fs::remove_dir_all(&target).expect("removed");
     }
 }
@@ -58,7 +65,10 @@ fn shell_text_and_a_file_name_of_ones_own() {
     let Some(scene) = Scene::start() else { return };
     let source = json!({ "shell": "echo one | tr o 0; echo two >&2", "file": "answer.log" });
     let ran = taken(&scene, source).exits(0);
-    assert_eq!(content(&scene, &ran, "/fleet-captures/it/answer.log"), "0ne\n");
+    assert_eq!(
+        content(&scene, &ran, "/fleet-captures/it/answer.log"),
+        "0ne\n"
+    );
 }
 
 #[test]
@@ -79,7 +89,10 @@ fn an_answer_that_is_the_same_lies_where_it_lay() {
     let third = scene.fleet.checkpoint(&["web"]).exits(0);
     assert_eq!(content(&scene, &third, TEXT), "two\n");
     assert_eq!(content(&scene, &second, TEXT), "one\n");
-    let diff = scene.fleet.run(&["--json", "diff", &second.id(), &third.id()]).exits(0);
+    let diff = scene
+        .fleet
+        .run(&["--json", "diff", &second.id(), &third.id()])
+        .exits(0);
     let diff: Value = serde_json::from_str(&diff.stdout).expect("JSON");
     assert_eq!(diff["changes"][0]["change"], "modified");
     assert_eq!(diff["changes"][0]["path"], TEXT);
@@ -105,7 +118,10 @@ fn a_program_that_fails_makes_the_part_failed_and_says_why() {
             json!({ "shell": "echo some; echo 'no such peer' >&2; exit 1" }),
             "web it: `shell` exited with 1: no such peer",
         ),
-        (json!({ "command": ["false"] }), "web it: `false` exited with 1"),
+        (
+            json!({ "command": ["false"] }),
+            "web it: `false` exited with 1",
+        ),
         (
             json!({ "shell": "kill -9 $$" }),
             "web it: `shell` exited with 137",
@@ -158,7 +174,9 @@ fn a_program_that_never_ends_or_floods_is_stopped_and_nothing_is_left() {
         source["shell"] = json!(text);
         let ran = taken(&scene, source).exits(3);
         assert_eq!(failed(&ran), says);
-        eventually("nothing is left on the host", || processes_with(number).is_empty());
+        eventually("nothing is left on the host", || {
+            processes_with(number).is_empty()
+        });
     }
 }
 
@@ -171,7 +189,9 @@ fn a_silent_program_whose_connection_is_lost_leaves_nothing() {
     let begun = scene.fleet.begin_checkpoint(&["web"]);
     eventually("it runs", || !processes_with(number).is_empty());
     begun.signal("KILL");
-    eventually("nothing is left on the host", || processes_with(number).is_empty());
+    eventually("nothing is left on the host", || {
+        processes_with(number).is_empty()
+    });
 }
 
 #[test]
@@ -183,5 +203,9 @@ fn an_answer_that_shrank_by_more_than_half_is_a_failure() {
     assert_eq!(first.checkpoint()["bytes"], 10_000);
     std::fs::write(&file, "x".repeat(4_000)).expect("a file");
     let ran = scene.fleet.checkpoint(&["web"]).exits(3);
-    assert!(failed(&ran).contains("it shrank to under half"), "{}", failed(&ran));
+    assert!(
+        failed(&ran).contains("it shrank to under half"),
+        "{}",
+        failed(&ran)
+    );
 }

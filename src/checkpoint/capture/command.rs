@@ -108,7 +108,9 @@ async fn run(taking: &Taking<'_>, command: &CommandSource) -> Result<SpooledFile
 /// The command as messages name it: without its arguments, which may be long or hold a secret.
 fn program(line: &CommandLine) -> String {
     match line {
-        CommandLine::Argv(argv) => argv.first().map_or_else(String::new, |word| escape(word.as_bytes())),
+        CommandLine::Argv(argv) => argv
+            .first()
+            .map_or_else(String::new, |word| escape(word.as_bytes())),
         CommandLine::Shell(_) => "shell".to_owned(),
     }
 }

@@ -65,7 +65,10 @@ impl Keeping {
                 Ok(path) => files.push((path, file)),
                 Err(error) => {
                     let message = format!("`{}` is no name for a file: {error}", file.name);
-                    outcome.fail(PartFailure { message, hint: None });
+                    outcome.fail(PartFailure {
+                        message,
+                        hint: None,
+                    });
                     return Ok(outcome);
                 }
             }
@@ -136,7 +139,12 @@ impl Keeping {
             let blocks = head.to_blocks().unwrap_or_default();
             let content = Late::new(file.path.clone()).take(file.size_bytes);
             let padding = io::repeat(0).take(tarstream::padding(file.size_bytes) as u64);
-            archive = Box::new(archive.chain(io::Cursor::new(blocks)).chain(content).chain(padding));
+            archive = Box::new(
+                archive
+                    .chain(io::Cursor::new(blocks))
+                    .chain(content)
+                    .chain(padding),
+            );
         }
         let archive = archive.chain(io::repeat(0).take(END_BYTES));
 
@@ -159,7 +167,9 @@ impl Keeping {
             if member.sha256 != Some(file.sha256) {
                 outcome.fail(PartFailure {
                     message: format!("{} changed before it was kept", file.path.display()),
-                    hint: Some("Look at the disk of the store, and run the command again.".to_owned()),
+                    hint: Some(
+                        "Look at the disk of the store, and run the command again.".to_owned(),
+                    ),
                 });
                 return Ok(None);
             }

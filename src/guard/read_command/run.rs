@@ -5,8 +5,7 @@ use crate::guard::shell::quote;
 use crate::inventory::CommandLine;
 
 /// Where administrators' tools lie, which an account that just logs in may not look.
-const PATH: &[u8] =
-    b"PATH=${PATH:-/usr/bin:/bin}:/usr/local/sbin:/usr/sbin:/sbin; export PATH; ";
+const PATH: &[u8] = b"PATH=${PATH:-/usr/bin:/bin}:/usr/local/sbin:/usr/sbin:/sbin; export PATH; ";
 
 /// Runs `line`, and tells on standard error now and then that it goes on: it may be silent for long.
 ///

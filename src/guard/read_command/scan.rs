@@ -4,7 +4,12 @@ use super::{Prune, ReadCommand};
 use crate::guard::shell::quote;
 use crate::name::RemotePath;
 
-pub(super) fn scan(prefix: &[u8], roots: &[RemotePath], prune: &[Prune], one_file_system: bool) -> Vec<u8> {
+pub(super) fn scan(
+    prefix: &[u8],
+    roots: &[RemotePath],
+    prune: &[Prune],
+    one_file_system: bool,
+) -> Vec<u8> {
     let mut script = b"cd /; s=0; if find / -maxdepth 0 -printf '' >/dev/null 2>&1; then \
         set -- \\( \\( -type f -o -type d \\) -not -readable -printf '!' , \
         -type d -not -executable -printf '!' , -printf "
