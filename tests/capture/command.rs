@@ -132,7 +132,8 @@ fn a_program_that_fails_makes_the_part_failed_and_says_why() {
         ),
     ] {
         let ran = taken(&scene, source).exits(3);
-        assert_eq!(failed(&ran), says);
+        // A shell may say of its own that somebody was killed.
+        assert_eq!(failed(&ran).trim_end_matches(": Killed"), says);
         assert_eq!(ran.state(), "partial");
     }
     let ran = taken(&scene, json!({ "command": ["true"], "may_shrink": true })).exits(0);
