@@ -4,6 +4,8 @@
 //! over and hands the answers back. An answer is a stranger's text: it is checked, never trusted.
 
 pub mod exclude;
+pub mod facts;
 pub mod notes;
 pub mod probe;
+mod redact;
 pub mod scan;
