@@ -5,6 +5,7 @@
 
 pub mod exclude;
 pub mod notes;
+pub mod postgres;
 pub mod probe;
 pub mod scan;
 pub mod secret;
