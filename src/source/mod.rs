@@ -6,6 +6,8 @@
 pub mod exclude;
 pub mod facts;
 pub mod notes;
+pub mod postgres;
 pub mod probe;
 mod redact;
 pub mod scan;
+pub mod secret;

@@ -5,3 +5,4 @@ use crate::support::scene::Scene;
 
 mod command;
 mod facts;
+mod postgres;
