@@ -11,6 +11,7 @@ mod raw;
 mod resolve;
 mod schema;
 mod source;
+mod url;
 mod value;
 mod yaml;
 
@@ -26,6 +27,7 @@ pub use source::{
     CommandLine, CommandSource, DirectorySource, Dump, DumpFormat, FilesSource, HttpSource,
     PostgresSource, Secret, Source, SourceKind, Unreadable,
 };
+pub use url::{HttpUrl, ParseUrlError};
 
 /// The version of the format that this fleet reads.
 pub const VERSION: u64 = 1;
