@@ -7,3 +7,4 @@ pub mod exclude;
 pub mod notes;
 pub mod probe;
 pub mod scan;
+pub mod secret;
