@@ -2,6 +2,7 @@
 //! kept as entries of its own beneath `/fleet-captures`.
 
 mod command;
+mod http;
 mod keep;
 mod spool;
 
@@ -54,9 +55,8 @@ impl Taking<'_> {
     pub(super) async fn run(&self) -> Taken {
         match &self.source.kind {
             SourceKind::Command(command) => command::take(self, command).await,
-            SourceKind::Postgres(_) | SourceKind::Http(_) => {
-                Taken::Failed(super::not_yet(self.source))
-            }
+            SourceKind::Http(http) => http::take(self, http).await,
+            SourceKind::Postgres(_) => Taken::Failed(super::not_yet(self.source)),
             SourceKind::Directory(_) | SourceKind::Files(_) => {
                 unreachable!("what lies in directories is scanned")
             }
