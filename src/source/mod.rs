@@ -4,9 +4,11 @@
 //! over and hands the answers back. An answer is a stranger's text: it is checked, never trusted.
 
 pub mod exclude;
+pub mod facts;
 pub mod http;
 pub mod json;
 pub mod notes;
 pub mod probe;
+mod redact;
 pub mod scan;
 pub mod secret;

@@ -4,4 +4,5 @@
 use crate::support::scene::Scene;
 
 mod command;
+mod facts;
 mod http;

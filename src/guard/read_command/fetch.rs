@@ -17,12 +17,13 @@ pub(super) fn digest(prefix: &[u8]) -> Vec<u8> {
 }
 
 pub(super) fn fetch(prefix: &[u8], tar: TarFlavour) -> Vec<u8> {
-    // `-C /` with relative names: a name that begins with `-` or holds `..` then means itself.
+    // `-C /` with relative names: a name that begins with `-` or holds `..` then means itself. The blocks
+    // that announce extended headers are all the same, so that they compress to nothing.
     let options: &[u8] = match tar {
         TarFlavour::Gnu => {
             b"tar --create --file=- --format=posix --blocking-factor=128 --sparse --xattrs --acls \
               --no-recursion \
-              --pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime \
+              --pax-option=exthdr.name=pax,exthdr.mtime=0,delete=atime,delete=ctime \
               --quoting-style=c --directory=/ --null --no-unquote --files-from=-"
         }
         TarFlavour::Bsd => b"tar -c -f - --format pax -n -C / --null -T -",
