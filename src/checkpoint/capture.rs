@@ -2,6 +2,7 @@
 //! kept as entries of its own beneath `/fleet-captures`.
 
 mod command;
+mod http;
 mod keep;
 mod postgres;
 mod spool;
@@ -58,7 +59,7 @@ impl Taking<'_> {
         match &self.source.kind {
             SourceKind::Command(command) => command::take(self, command).await,
             SourceKind::Postgres(databases) => postgres::take(self, databases).await,
-            SourceKind::Http(_) => Taken::Failed(super::not_yet(self.source)),
+            SourceKind::Http(http) => http::take(self, http).await,
             SourceKind::Directory(_) | SourceKind::Files(_) => {
                 unreachable!("what lies in directories is scanned")
             }

@@ -2,13 +2,15 @@
 //!
 //! Three layers live here: default-deny rules that nothing loosens ([`judge`]), the proof of having
 //! been judged ([`WritePermit`]), and the closed list of what fleet can say to a host for reading
-//! ([`ReadCommand`]). Nothing here does I/O, and no function takes a flag that widens a permission.
+//! ([`ReadCommand`]) or ask of a web server there ([`HttpGet`]). Nothing here does I/O, and no function takes a flag that widens a permission.
 
+mod http_get;
 mod judgement;
 mod permit;
 mod read_command;
 mod shell;
 
+pub use http_get::HttpGet;
 pub use judgement::{Decision, Judgement, Operation, Protection, Rule, judge, protection};
 pub use permit::{Refusal, WritePermit, permit};
 pub use read_command::{

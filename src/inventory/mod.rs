@@ -12,6 +12,7 @@ mod resolve;
 mod schema;
 mod source;
 mod starter;
+mod url;
 mod value;
 mod yaml;
 
@@ -28,6 +29,7 @@ pub use source::{
     PostgresSource, Secret, Source, SourceKind, Unreadable,
 };
 pub use starter::{ReadyMade, STARTER};
+pub use url::{HttpUrl, ParseUrlError};
 
 /// The version of the format that this fleet reads.
 pub const VERSION: u64 = 1;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Place;
+use super::url::HttpUrl;
 use crate::name::{RemotePath, SourceName};
 
 /// One thing that is captured from a host.
@@ -168,7 +169,7 @@ pub enum CommandLine {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpSource {
     /// What is asked for, as seen from the host.
-    pub url: String,
+    pub url: HttpUrl,
     /// Sent along, in the file's order.
     pub headers: Vec<(String, Secret)>,
     /// The status that counts as success.

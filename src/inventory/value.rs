@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::WireCompression;
 use super::error::Rule;
+use super::url::{HttpUrl, ParseUrlError};
 use crate::name::escape;
 
 /// Why a value can't be taken, and how to mend it; the caller adds the key.
@@ -249,7 +250,7 @@ fn ip(text: &str) -> Option<IpAddr> {
 }
 
 /// A last label that is a number would be read as an IPv4 address in one of its odd spellings.
-fn is_host_name(text: &str) -> bool {
+pub(super) fn is_host_name(text: &str) -> bool {
     let text = text.strip_suffix('.').unwrap_or(text);
     let last = text.rsplit('.').next().unwrap_or_default();
     let is_number = last.chars().all(|c| c.is_ascii_digit())
@@ -269,54 +270,42 @@ fn is_host_name(text: &str) -> bool {
 }
 
 /// An HTTP URL without user and password.
-pub(super) fn url(text: &str) -> Result<String, Refusal> {
-    let refuse = |why: &str| {
-        Refusal::new(
-            why,
-            "Write it as in `http://127.0.0.1:4000/status`, as seen from the host.",
-        )
-    };
-    if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
-        return Err(refuse("the URL holds blanks or control characters"));
-    }
-    let rest = text
-        .strip_prefix("http://")
-        .or_else(|| text.strip_prefix("https://"))
-        .ok_or_else(|| refuse("the URL does not begin with `http://` or `https://`"))?;
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    if authority.contains('@') {
-        return Err(Refusal::new(
-            "the URL holds a user or password",
-            "Send it under `headers`, as in `Authorization: {env: NAME}`.",
-        ));
-    }
-    let (host, port) = match authority.strip_prefix('[') {
-        Some(rest) => {
-            let (host, port) = rest
-                .split_once(']')
-                .ok_or_else(|| refuse("the URL's host has no closing bracket"))?;
-            let is_v6 = host.parse::<Ipv6Addr>().is_ok();
-            (
-                is_v6,
-                port.strip_prefix(':').or((!port.is_empty()).then_some("?")),
-            )
-        }
-        None => {
-            let (host, port) = match authority.split_once(':') {
-                Some((host, port)) => (host, Some(port)),
-                None => (authority, None),
-            };
-            (ip(host).is_some() || is_host_name(host), port)
-        }
-    };
-    if !host {
-        return Err(refuse("the URL has no valid host"));
-    }
-    match port.map(str::parse::<u16>) {
-        None | Some(Ok(1..)) => Ok(text.to_owned()),
-        Some(_) => Err(refuse("the URL's port is not a number from 1 to 65535")),
-    }
+pub(super) fn url(text: &str) -> Result<HttpUrl, Refusal> {
+    text.parse().map_err(|error: ParseUrlError| {
+        let hint = match error {
+            ParseUrlError::User => "Send it under `headers`, as in `Authorization: {env: NAME}`.",
+            ParseUrlError::Character => {
+                "Write it as `%` and two hexadecimal digits, as in `%7B` for `{`."
+            }
+            ParseUrlError::Blank
+            | ParseUrlError::Scheme
+            | ParseUrlError::Bracket
+            | ParseUrlError::Host
+            | ParseUrlError::Port => {
+                "Write it as in `http://127.0.0.1:4000/status`, as seen from the host."
+            }
+        };
+        Refusal::new(error.to_string(), hint)
+    })
 }
+
+/// Headers that say how the request itself is sent, that ask for what fleet does not take, or that
+/// make another method of `GET` at servers which honour them.
+const OWN_HEADERS: [&str; 13] = [
+    "accept-encoding",
+    "connection",
+    "content-length",
+    "expect",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+];
 
 /// An HTTP header's name, by RFC 9110 §5.1.
 pub(super) fn header_name(text: &str) -> Result<String, Refusal> {
@@ -324,14 +313,19 @@ pub(super) fn header_name(text: &str) -> Result<String, Refusal> {
         && text
             .chars()
             .all(|c| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c));
-    if fine {
-        Ok(text.to_owned())
-    } else {
-        Err(Refusal::new(
+    if !fine {
+        return Err(Refusal::new(
             format!("{} is not a header's name", quoted(text)),
             "Write it as in `Accept` or `X-Api-Key`.",
-        ))
+        ));
     }
+    if OWN_HEADERS.contains(&text.to_ascii_lowercase().as_str()) {
+        return Err(Refusal::new(
+            format!("{} would make another request of it", quoted(text)),
+            "Remove it: fleet sends a plain GET, and nothing that changes what it means.",
+        ));
+    }
+    Ok(text.to_owned())
 }
 
 /// One pattern of gitignore's rules that excludes or includes something.

@@ -5,6 +5,8 @@
 
 pub mod exclude;
 pub mod facts;
+pub mod http;
+pub mod json;
 pub mod notes;
 pub mod postgres;
 pub mod probe;

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::auth::log_in;
 use super::error::Error;
+use super::forward::Ways;
 use super::handshake::{Failed, Quick, preferred, read_known_hosts, slow};
 use super::link::{Handle, Link, Trust};
 use super::options::Options;
@@ -52,6 +53,7 @@ pub(super) struct Connection {
     pub(super) host_key: PublicKey,
     pub(super) limits: Limits,
     pub(super) sessions: Arc<Semaphore>,
+    pub(super) ways: Ways,
     /// The connection underneath lives at least as long.
     _through: Option<Arc<Connection>>,
 }
@@ -243,6 +245,7 @@ impl Connector {
             host_key,
             limits,
             sessions: Arc::new(Semaphore::new(self.options.sessions_max.max(1))),
+            ways: Ways::new(self.options.sessions_max.max(1)),
             _through: through,
         })
     }

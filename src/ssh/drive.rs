@@ -8,21 +8,18 @@ use std::time::Duration;
 use bytes::Bytes;
 use russh::client::Msg;
 use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Sig};
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::error::{Cause, Error};
 use super::frame::Frame;
 use super::link::Link;
 use super::options::Secret;
-use super::running::{Body, Completion, Exit, Outcome, Queued, Running};
+use super::queue::{Queue, Refused};
+use super::running::{Body, Completion, Exit, Outcome, Running};
 use super::session::Input;
 use super::stderr::Stderr;
 use crate::guard::{Rendered, Sudo};
-
-/// Data that waits for a consumer; past this, the connection waits with it, for russh moves all
-/// channels of a connection in one loop.
-const QUEUE_MAX_BYTES: usize = 2 << 20;
 
 /// Input is sent in pieces of this size.
 const PIECE_BYTES: usize = 256 << 10;
@@ -45,7 +42,7 @@ pub(super) struct Start {
 impl Start {
     /// Starts it, and waits until it has answered with its opening line.
     pub(super) async fn run(self, channel: russh::Channel<Msg>) -> Result<Running, Error> {
-        let (queue, receiver) = mpsc::unbounded_channel();
+        let (queue, receiver) = Queue::bounded(Arc::clone(&self.link));
         let outcome = Arc::new(OnceLock::new());
         let (stop, stopping) = watch::channel(false);
         let (begin, begun) = oneshot::channel();
@@ -59,7 +56,6 @@ impl Start {
             start: self,
             write: Arc::new(write),
             queue,
-            room: Arc::new(Semaphore::new(QUEUE_MAX_BYTES)),
             stderr: Stderr::default(),
             begin: Some(begin),
             writer: None,
@@ -126,8 +122,7 @@ struct Drive {
     start: Start,
     frame: Frame,
     write: Arc<ChannelWriteHalf<Msg>>,
-    queue: mpsc::UnboundedSender<Queued>,
-    room: Arc<Semaphore>,
+    queue: Queue,
     stderr: Stderr,
     begin: Option<oneshot::Sender<()>>,
     writer: Option<JoinHandle<()>>,
@@ -142,7 +137,7 @@ struct Ended {
     result: Outcome,
     /// What a command that did not end well had said.
     said: Stderr,
-    queue: mpsc::UnboundedSender<Queued>,
+    queue: Queue,
 }
 
 impl Drive {
@@ -293,32 +288,17 @@ impl Drive {
     ) -> Result<(), Error> {
         for chunk in chunks {
             self.data_seen = true;
-            let wanted = u32::try_from(chunk.len().min(QUEUE_MAX_BYTES)).unwrap_or(u32::MAX);
-            let room = match Arc::clone(&self.room).try_acquire_many_owned(wanted) {
-                Ok(room) => Some(room),
-                Err(_) => {
-                    let room = Arc::clone(&self.room).acquire_many_owned(wanted);
-                    let queue = self.queue.clone();
-                    let mut cut = self.start.link.switch();
-                    let waited = self.start.link.indulging(async {
-                        tokio::select! {
-                            room = room => room.ok(),
-                            () = queue.closed() => None,
-                            _ = stopping.wait_for(|stop| *stop) => None,
-                            // The connection's loop waits for this channel; it must end with it.
-                            _ = cut.wait_for(|cut| *cut) => None,
-                        }
-                    });
-                    waited.await
-                }
+            let stopped = async {
+                drop(stopping.wait_for(|stop| *stop).await);
             };
-            if room.is_none() && self.start.link.is_cut() {
-                return Err(self.start.link.ended());
-            }
-            if room.is_none() || self.queue.send((chunk, room)).is_err() {
-                return Err(Error::Stopped {
-                    host: self.start.host.clone(),
-                });
+            match self.queue.push(chunk, stopped).await {
+                Ok(()) => {}
+                Err(Refused::Ended(why)) => return Err(why),
+                Err(Refused::Unwanted) => {
+                    return Err(Error::Stopped {
+                        host: self.start.host.clone(),
+                    });
+                }
             }
         }
         Ok(())

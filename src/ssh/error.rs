@@ -64,6 +64,16 @@ pub enum Error {
         /// What it said.
         source: ForwardRefusal,
     },
+    /// The host would not open a way to a server that it should see.
+    #[error("{host} opens no way to {address}")]
+    Reach {
+        /// The host.
+        host: String,
+        /// Where it was asked to go.
+        address: String,
+        /// What it said.
+        source: ReachRefusal,
+    },
     /// The connection ended too early.
     #[error("lost the connection to {host}")]
     Lost {
@@ -227,6 +237,29 @@ pub enum ForwardRefusal {
     Other,
 }
 
+/// Why a host opens no way to a server.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReachRefusal {
+    /// Nobody listens there.
+    #[error("connection refused")]
+    Refused,
+    /// The SSH server forbids forwarding, or forwarding to there.
+    #[error("its SSH server forbids forwarding there")]
+    Prohibited,
+    /// It tries and tries.
+    #[error("no connection after {}", seconds(.after))]
+    Silent {
+        /// How long.
+        after: Duration,
+    },
+    /// It can't, and this is what it said, escaped.
+    #[error("{said}")]
+    Failed {
+        /// Its words.
+        said: String,
+    },
+}
+
 fn seconds(duration: &Duration) -> String {
     format!("{} s", duration.as_secs_f64())
 }
@@ -264,6 +297,21 @@ impl Fault for Error {
                     format!("Check that the target is up and can be reached from {via}.")
                 }
             }),
+            Self::Reach {
+                host,
+                address,
+                source,
+            } => Some(match source {
+                ReachRefusal::Refused => {
+                    format!("Is the service up? It is looked for at {address}, as {host} sees it.")
+                }
+                ReachRefusal::Prohibited => format!(
+                    "Allow it in sshd_config on {host}: `AllowTcpForwarding local` and `PermitOpen {address}`; for a key with `restrict` in authorized_keys: `port-forwarding,permitopen=\"{address}\"`."
+                ),
+                ReachRefusal::Silent { .. } | ReachRefusal::Failed { .. } => {
+                    format!("Check that {address} is right, and that {host} can reach it.")
+                }
+            }),
             Self::Stalled { .. } => Some(
                 "Raise `stall_timeout` in the inventory if the host may be silent for so long."
                     .to_owned(),
@@ -297,6 +345,7 @@ impl Fault for Error {
             | Self::Stalled { .. } => ExitClass::Unreachable,
             Self::Hop { source, .. } => source.exit_class(),
             Self::OpenFiles { .. }
+            | Self::Reach { .. }
             | Self::NoSession { .. }
             | Self::Noise { .. }
             | Self::NotBegun { .. }

@@ -17,7 +17,7 @@ use super::known_hosts::{KnownHosts, Verdict, fingerprint};
 use super::link::{Callbacks, Handle, Link, Trust};
 use super::refusal::{HostKeyProblem, HostKeyRefusal};
 use super::resolve::{Endpoint, Hop};
-use super::transport::{CommandStream, Cuttable, HopStream, Stream};
+use super::transport::{ChannelStream, CommandStream, Cuttable, Stream};
 use crate::inventory::Limits;
 
 impl Connector {
@@ -308,7 +308,10 @@ async fn stream(
                 )
                 .await;
             match opened {
-                Ok(channel) => Ok(Box::new(HopStream::new(channel))),
+                Ok(channel) => Ok(Box::new(ChannelStream::hop(
+                    channel,
+                    Arc::clone(&bastion.link),
+                ))),
                 Err(russh::Error::ChannelOpenFailure(why)) => {
                     let why = match why {
                         ChannelOpenFailure::AdministrativelyProhibited => {

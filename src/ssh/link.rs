@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use russh::client::{DisconnectReason, Handler, Session};
 use russh::keys::{PublicKey, PublicKeyOrCertificate};
-use russh::{ChannelId, client};
+use russh::{ChannelId, ChannelOpenFailure, client};
 use tokio::sync::{Notify, OwnedSemaphorePermit, watch};
 use tokio::time::Instant;
 
@@ -24,6 +24,8 @@ pub(super) struct Link {
     cut: watch::Sender<bool>,
     /// Told when the last word has left.
     left: Arc<Notify>,
+    /// What the host said about the last way that it didn't open.
+    refusal: watch::Sender<Option<String>>,
     inner: Mutex<Inner>,
 }
 
@@ -46,6 +48,7 @@ impl Link {
             host: host.to_owned(),
             cut: watch::Sender::new(false),
             left: Arc::new(Notify::new()),
+            refusal: watch::Sender::new(None),
             inner: Mutex::new(Inner {
                 ended: None,
                 last_byte: Instant::now(),
@@ -164,6 +167,12 @@ impl Link {
         self.inner().places.remove(&channel);
     }
 
+    /// What the host will say about ways that it doesn't open, from now on.
+    pub(super) fn refusals(&self) -> watch::Receiver<Option<String>> {
+        self.refusal.send_replace(None);
+        self.refusal.subscribe()
+    }
+
     /// The key that the host has shown.
     pub(super) fn shown(&self) -> Option<PublicKey> {
         self.inner().shown.clone()
@@ -250,6 +259,23 @@ impl Handler for Callbacks {
         _: &mut Session,
     ) -> Result<(), Self::Error> {
         self.link.vacate(channel);
+        Ok(())
+    }
+
+    async fn channel_open_failure(
+        &mut self,
+        _: ChannelId,
+        _: ChannelOpenFailure,
+        description: &str,
+        _: &str,
+        _: &mut Session,
+    ) -> Result<(), Self::Error> {
+        // OpenSSH says so where it has nothing to say.
+        if !description.is_empty() && description != "open failed" {
+            let said = crate::name::escape(description.as_bytes());
+            let said = said.chars().take(200).collect();
+            self.link.refusal.send_replace(Some(said));
+        }
         Ok(())
     }
 

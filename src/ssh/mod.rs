@@ -1,18 +1,20 @@
 //! Talking to hosts: the only module that knows SSH.
 //!
 //! A [`Connector`] opens one connection a host, and one a bastion for all hosts behind it. What a
-//! [`ReadSession`] can say is the guard's closed list of reading commands; a [`WriteSession`] is
-//! opened with the guard's permit. Host keys are always strict, every wait has a limit, and a command
-//! has succeeded only when its trailer, its exit status and its channel's close were seen.
+//! [`ReadSession`] can say is the guard's closed list of reading commands, and a way to a web server
+//! there is opened for the guard's `GET` alone; a [`WriteSession`] is opened with the guard's permit.
+//! Host keys are always strict, every wait has a limit, and a command has succeeded only when its
+//! trailer, its exit status and its channel's close were seen.
 //!
 //! What russh needs of its users, and what this module therefore keeps to: every channel has a task
-//! that always reads it, writing is a task of its own that ends with the reader, and a hop through a
-//! bastion is drained into a queue of its own.
+//! that always reads it, writing is a task of its own that ends with the reader, and every channel is
+//! drained into a queue of its own.
 
 mod auth;
 mod connector;
 mod drive;
 mod error;
+mod forward;
 mod frame;
 mod greeting;
 mod handshake;
@@ -20,6 +22,7 @@ pub mod known_hosts;
 mod link;
 mod options;
 mod prompts;
+mod queue;
 mod refusal;
 pub mod resolve;
 mod running;
@@ -33,7 +36,8 @@ pub mod trust;
 mod write;
 
 pub use connector::Connector;
-pub use error::{Cause, Error, ForwardRefusal};
+pub use error::{Cause, Error, ForwardRefusal, ReachRefusal};
+pub use forward::Reached;
 pub use options::{Options, Prompter, Question, Secret};
 pub use refusal::{Attempt, AuthenticationFailure, HostKeyProblem, HostKeyRefusal};
 pub use resolve::{Endpoint, Hop, SshConfig};

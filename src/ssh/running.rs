@@ -7,10 +7,11 @@ use std::io::Read;
 use std::sync::{Arc, OnceLock};
 
 use bytes::{Buf as _, Bytes};
-use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::error::Error;
+use super::queue::Queued;
 use super::stderr::Stderr;
 
 /// How a command ended that ended well: it was run to its end, whatever its status.
@@ -21,9 +22,6 @@ pub struct Exit {
     /// What it wrote to its standard error.
     pub stderr: Stderr,
 }
-
-/// A piece of output, and the room that it takes in the queue.
-pub(super) type Queued = (Bytes, Option<OwnedSemaphorePermit>);
 
 /// How a command ended.
 pub(super) type Outcome = Result<Exit, Error>;

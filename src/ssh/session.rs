@@ -22,7 +22,8 @@ const OPENS_MAX: u32 = 20;
 /// The pause before that.
 const OPEN_PAUSE: Duration = Duration::from_millis(100);
 
-/// A connection on which nothing but a [`ReadCommand`] can be said. Dropping it ends everything on it.
+/// A connection on which nothing but a [`ReadCommand`] can be said, and nothing but a
+/// [`HttpGet`](crate::guard::HttpGet) asked for. Dropping it ends everything on it.
 ///
 /// It can't be made into one that writes:
 ///
@@ -44,7 +45,7 @@ const OPEN_PAUSE: Duration = Duration::from_millis(100);
 /// }
 /// ```
 pub struct ReadSession {
-    connection: Arc<Connection>,
+    pub(super) connection: Arc<Connection>,
     shared: Shared,
 }
 

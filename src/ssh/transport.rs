@@ -1,11 +1,12 @@
-//! The byte streams under a connection: TCP, a command, or a hop through a bastion.
+//! The byte streams under a connection: TCP, a command, or a hop through a bastion; and those that go
+//! through one.
 //!
 //! Every stream can be cut from here at any time, whatever it is waiting for, so that nothing of a
 //! connection outlives it.
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -14,7 +15,11 @@ use russh::ChannelMsg;
 use russh::client::Msg;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::process::{Child, ChildStdin, ChildStdout};
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, watch};
+
+use super::error::Error;
+use super::link::Link;
+use super::queue::{Queue, Queued, Refused};
 
 /// Anything that an SSH connection can run over.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -102,46 +107,80 @@ impl AsyncWrite for Cuttable {
     }
 }
 
-/// A way through a bastion.
+/// A channel to a server that the host can see, as a stream.
 ///
-/// A task drains the bastion's channel into a queue, so that an inner connection that nobody reads
-/// never stops the bastion; the inner connection's windows bound that queue.
-pub(super) struct HopStream {
-    incoming: mpsc::UnboundedReceiver<Bytes>,
+/// A task drains the channel into a queue, so that a consumer that is slow stops nothing else on the
+/// connection.
+pub(super) struct ChannelStream {
+    incoming: mpsc::UnboundedReceiver<Queued>,
     current: Bytes,
     outgoing: Pin<Box<dyn AsyncWrite + Send>>,
     ended: Pin<Box<dyn Future<Output = ()> + Send>>,
     has_ended: bool,
+    lost: Arc<OnceLock<Error>>,
 }
 
-impl HopStream {
-    pub(super) fn new(channel: russh::Channel<Msg>) -> Self {
+impl ChannelStream {
+    /// A way through a bastion, for another connection: that one's windows bound the queue, and it
+    /// knows by itself whether it has ended well.
+    pub(super) fn hop(channel: russh::Channel<Msg>, link: Arc<Link>) -> Self {
+        let (queue, incoming) = Queue::unbounded(link);
+        Self::drained(channel, queue, incoming, None)
+    }
+
+    /// A way for one answer, with a queue of its own bound. A connection that is lost is told as an
+    /// error, never as the answer's end. `place` is kept as long as the channel is.
+    pub(super) fn answer(
+        channel: russh::Channel<Msg>,
+        link: Arc<Link>,
+        place: OwnedSemaphorePermit,
+    ) -> Self {
+        let (queue, incoming) = Queue::bounded(Arc::clone(&link));
+        Self::drained(channel, queue, incoming, Some((link, place)))
+    }
+
+    fn drained(
+        channel: russh::Channel<Msg>,
+        queue: Queue,
+        incoming: mpsc::UnboundedReceiver<Queued>,
+        answer: Option<(Arc<Link>, OwnedSemaphorePermit)>,
+    ) -> Self {
         let (mut read, write) = channel.split();
         let outgoing = Box::pin(write.make_writer());
-        let (queue, incoming) = mpsc::unbounded_channel();
         let (end, mut ended) = watch::channel(false);
+        let lost = Arc::new(OnceLock::new());
+        let why = Arc::clone(&lost);
         tokio::spawn(async move {
-            loop {
+            let loss = loop {
                 let message = tokio::select! {
                     message = read.wait() => message,
-                    () = queue.closed() => break,
+                    () = queue.closed() => break None,
                 };
                 match message {
                     Some(ChannelMsg::Data { data }) => {
-                        if queue.send(data).is_err() {
-                            break;
+                        match queue.push(data, std::future::pending()).await {
+                            Ok(()) => {}
+                            Err(Refused::Unwanted) => break None,
+                            Err(Refused::Ended(why)) => break Some(why),
                         }
                     }
-                    Some(ChannelMsg::Eof | ChannelMsg::Close) | None => break,
+                    Some(ChannelMsg::Eof | ChannelMsg::Close) => break None,
+                    None => break answer.as_ref().map(|(link, _)| link.ended()),
                     Some(_) => {}
                 }
-            }
+            };
             drop(read);
+            if let (Some(loss), Some(_)) = (loss, &answer) {
+                // The first one stays; there is no other writer.
+                drop(why.set(loss));
+            }
+            // Only now, so that whoever sees the end of the queue finds the reason.
             drop(queue);
             // Writers on a channel that is gone never wake by themselves.
             end.send_replace(true);
-            // The bastion may be gone already, and its channel with it.
+            // The connection may be gone already, and its channel with it.
             drop(write.close().await);
+            drop(answer);
         });
         Self {
             incoming,
@@ -151,11 +190,12 @@ impl HopStream {
                 drop(ended.wait_for(|ended| *ended).await);
             }),
             has_ended: false,
+            lost,
         }
     }
 }
 
-impl AsyncRead for HopStream {
+impl AsyncRead for ChannelStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -163,8 +203,13 @@ impl AsyncRead for HopStream {
     ) -> Poll<std::io::Result<()>> {
         if self.current.is_empty() {
             match ready!(self.incoming.poll_recv(context)) {
-                Some(chunk) => self.current = chunk,
-                None => return Poll::Ready(Ok(())),
+                Some((chunk, _room)) => self.current = chunk,
+                None => {
+                    return Poll::Ready(match self.lost.get() {
+                        None => Ok(()),
+                        Some(why) => Err(std::io::Error::other(why.clone())),
+                    });
+                }
             }
         }
         let length = self.current.len().min(buffer.remaining());
@@ -174,7 +219,7 @@ impl AsyncRead for HopStream {
     }
 }
 
-impl AsyncWrite for HopStream {
+impl AsyncWrite for ChannelStream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

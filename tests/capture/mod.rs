@@ -5,5 +5,6 @@ use crate::support::scene::Scene;
 
 mod command;
 mod facts;
+mod http;
 mod layout;
 mod postgres;

@@ -299,7 +299,7 @@ fn http_answers() {
     assert_eq!(
         source(every, "models").kind,
         SourceKind::Http(HttpSource {
-            url: "http://127.0.0.1:4000/v1/models".into(),
+            url: "http://127.0.0.1:4000/v1/models".parse().expect("a URL"),
             headers: Vec::new(),
             status: 200,
             normalise_json: false,
@@ -311,7 +311,7 @@ fn http_answers() {
     assert_eq!(
         source(every, "status").kind,
         SourceKind::Http(HttpSource {
-            url: "https://[::1]:8443/status?full".into(),
+            url: "https://[::1]:8443/status?full".parse().expect("a URL"),
             headers: vec![
                 ("Accept".into(), Secret::Text("application/json".into())),
                 ("X-Key".into(), Secret::Env("STATUS_KEY".into())),

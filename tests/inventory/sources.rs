@@ -322,6 +322,18 @@ fn values_of_the_later_kinds_are_checked() {
             "3:14: `http`: the URL holds blanks or control characters",
         ),
         (
+            "http: \"http://h/a|b\"",
+            "3:14: `http`: the URL holds a character that must be percent-encoded",
+        ),
+        (
+            "http: \"http://h/\", headers: { x-HTTP-method-override: DELETE }",
+            "3:38: `headers`: `x-HTTP-method-override` would make another request of it",
+        ),
+        (
+            "http: \"http://h/\", headers: { Content-Length: \"5\" }",
+            "3:38: `headers`: `Content-Length` would make another request of it",
+        ),
+        (
             "http: \"http://h/\", status: 99",
             "3:35: `status`: 99 is not an HTTP status",
         ),

@@ -10,6 +10,7 @@ mod answers;
 mod channels;
 mod commands;
 mod endings;
+mod forward;
 mod hops;
 mod host_keys;
 mod known_hosts;

@@ -1,0 +1,213 @@
+//! What a web server answers.
+
+use std::time::Duration;
+
+use crate::fault::Fault;
+use crate::guard::HttpGet;
+use crate::inventory::HttpSource;
+use crate::source::http::{self, Answer};
+use crate::source::json;
+use crate::source::secret::{Revealed, SecretError, reveal};
+use crate::ssh::{self, ReachRefusal, Reached};
+
+use super::{Captured, Spool, SpoolError, SpooledFile, Taken, Taking, failure};
+
+/// How much larger than `max_bytes` a normal form may be. Indentation makes two or three times as much of
+/// ordinary JSON.
+const NORMAL_FORM_MAX: u64 = 8;
+
+/// A normal form is written in pieces of this size.
+const PIECE_BYTES: usize = 64 << 10;
+
+/// Why an answer is not kept.
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error("can't send header `{header}`")]
+    Header { header: String, source: SecretError },
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+    #[error("{get}")]
+    Reach { get: String, source: ssh::Error },
+    #[error("{get}")]
+    Exchange { get: String, source: http::Error },
+    #[error("{get}: no whole answer within {} s", timeout.as_secs_f64())]
+    Slow { get: String, timeout: Duration },
+    #[error("{get}: its answer is empty, and no JSON")]
+    Empty { get: String },
+    #[error("{get}: its answer{} is no JSON", called.as_ref().map(|called| format!(" (`{called}`)")).unwrap_or_default())]
+    NotJson {
+        get: String,
+        called: Option<String>,
+        source: json::Error,
+    },
+}
+
+impl Fault for Error {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Header { source, .. } => source.hint(),
+            Self::Spool(error) => error.hint(),
+            Self::Reach { source, .. } => source.hint(),
+            Self::Exchange { source, .. } => source.hint(),
+            Self::Slow { .. } => Some(
+                "Nothing of it was kept. Say a longer `timeout` at the source if it needs one."
+                    .to_owned(),
+            ),
+            Self::Empty { .. } | Self::NotJson { .. } => Some(
+                "Look at what the service answers; remove `json: normalise` to keep it as it comes."
+                    .to_owned(),
+            ),
+        }
+    }
+}
+
+/// Asks, and keeps the answer.
+pub(super) async fn take(taking: &Taking<'_>, source: &HttpSource) -> Taken {
+    match run(taking, source).await {
+        Ok(captured) => Taken::Captured(captured),
+        Err(Error::Reach {
+            source:
+                ssh::Error::Reach {
+                    source: ReachRefusal::Refused,
+                    ..
+                },
+            ..
+        }) if taking.source.optional => Taken::Absent,
+        Err(error) => match taking.session.ended() {
+            Some(ended) => Taken::Lost(ended),
+            None => Taken::Failed(failure(&error)),
+        },
+    }
+}
+
+async fn run(taking: &Taking<'_>, source: &HttpSource) -> Result<Captured, Error> {
+    let request = HttpGet::of(source);
+    let get = request.to_string();
+    // Before the host hears of it: what can't be sent is not worth a connection.
+    let headers = revealed(&request).await?;
+    let reached = taking.session.reach(&request, source.timeout).await;
+    let reached = reached.map_err(|source| Error::Reach {
+        get: get.clone(),
+        source,
+    })?;
+    let exchange = Exchange {
+        taking,
+        source,
+        request: &request,
+        get: &get,
+    };
+    let deadline = reached.asked() + source.timeout;
+    let answered = tokio::time::timeout_at(deadline, exchange.run(reached, &headers)).await;
+    answered.unwrap_or_else(|_| {
+        Err(Error::Slow {
+            get: get.clone(),
+            timeout: source.timeout,
+        })
+    })
+}
+
+async fn revealed(request: &HttpGet) -> Result<Vec<(String, Revealed)>, Error> {
+    let headers = request.headers().to_vec();
+    let reading = tokio::task::spawn_blocking(move || {
+        let reveal = |(header, secret)| match reveal(&secret) {
+            Ok(revealed) => Ok((header, revealed)),
+            Err(source) => Err(Error::Header { header, source }),
+        };
+        headers.into_iter().map(reveal).collect()
+    });
+    reading.await.expect("reading a file does not panic")
+}
+
+/// What it takes to ask once.
+struct Exchange<'a> {
+    taking: &'a Taking<'a>,
+    source: &'a HttpSource,
+    request: &'a HttpGet,
+    get: &'a str,
+}
+
+impl Exchange<'_> {
+    async fn run(
+        &self,
+        reached: Reached,
+        headers: &[(String, Revealed)],
+    ) -> Result<Captured, Error> {
+        let asked = http::ask(reached, self.request, headers).await;
+        let answer = asked.map_err(|error| self.failed(error))?;
+        answer
+            .check(self.source.status)
+            .map_err(|error| self.failed(error))?;
+        let mut warnings = Vec::new();
+        let file = if self.source.normalise_json {
+            self.normal_form(answer).await?
+        } else {
+            if !answer.is_framed() {
+                warnings.push(format!(
+                    "{}: its answer has no length, so nobody can tell whether it is whole",
+                    self.get
+                ));
+            }
+            self.as_it_comes(answer).await?
+        };
+        Ok(Captured {
+            files: vec![file],
+            warnings,
+            ..Captured::default()
+        })
+    }
+
+    async fn as_it_comes(&self, mut answer: Answer) -> Result<SpooledFile, Error> {
+        let mut spool = self.spool("txt")?;
+        while let Some(piece) = self.next(&mut answer).await? {
+            spool.write(&piece)?;
+        }
+        Ok(spool.finish())
+    }
+
+    /// JSON that parses is whole, whatever the head said of its length.
+    async fn normal_form(&self, mut answer: Answer) -> Result<SpooledFile, Error> {
+        let called = answer.content_type();
+        let mut text = Vec::new();
+        while let Some(piece) = self.next(&mut answer).await? {
+            text.extend_from_slice(&piece);
+        }
+        if text.trim_ascii().is_empty() {
+            return Err(Error::Empty {
+                get: self.get.to_owned(),
+            });
+        }
+        let limit = self.source.max_bytes.saturating_mul(NORMAL_FORM_MAX);
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let normal = tokio::task::spawn_blocking(move || json::normalise(&text, limit)).await;
+        let normal = normal
+            .expect("normalising does not panic")
+            .map_err(|source| Error::NotJson {
+                get: self.get.to_owned(),
+                called,
+                source,
+            })?;
+        let mut spool = self.spool("json")?;
+        for piece in normal.chunks(PIECE_BYTES) {
+            spool.write(piece)?;
+        }
+        Ok(spool.finish())
+    }
+
+    fn spool(&self, ending: &str) -> Result<Spool, SpoolError> {
+        let name = self.source.file.clone();
+        let name = name.unwrap_or_else(|| format!("{}.{ending}", self.taking.source.name));
+        Spool::create(self.taking.spool, &name)
+    }
+
+    async fn next(&self, answer: &mut Answer) -> Result<Option<bytes::Bytes>, Error> {
+        let piece = answer.next(self.source.max_bytes).await;
+        piece.map_err(|error| self.failed(error))
+    }
+
+    fn failed(&self, source: http::Error) -> Error {
+        Error::Exchange {
+            get: self.get.to_owned(),
+            source,
+        }
+    }
+}
