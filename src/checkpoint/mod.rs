@@ -10,6 +10,7 @@ mod directory;
 mod entries;
 mod fetch;
 mod history;
+pub mod import;
 mod listing;
 mod live;
 mod machine;

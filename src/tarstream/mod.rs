@@ -11,6 +11,7 @@
 //! Sources: POSIX pax, "ustar Interchange Format" and "pax Extended Header"; GNU tar manual,
 //! "Storing Sparse Files", "PAX Format, Version 1.0".
 
+mod archive;
 mod blocks;
 mod content;
 mod error;
@@ -18,6 +19,7 @@ mod header;
 mod layout;
 mod member;
 mod pax;
+mod relocate;
 mod render;
 mod stream;
 pub mod tree;
@@ -30,6 +32,8 @@ mod tests;
 pub use content::MemberContent;
 pub use error::Error;
 pub use member::{Head, Kind, Member};
+pub use relocate::Relocated;
+pub use render::Record;
 pub use stream::{Event, MemberStream};
 
 /// The size of a tar block in bytes.

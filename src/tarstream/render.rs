@@ -1,9 +1,13 @@
-//! A member without content, written anew: for what an archive tells in a way that can't be kept.
+//! Members written anew: for what an archive tells in a way that can't be kept, and for what was in no
+//! archive before.
 
 use crate::tarstream::{Head, Kind};
 
 /// The largest number that the octal field of an owner holds.
 const OWNER_MAX: u64 = 0o7_777_777;
+
+/// One more record of a member's extended header: an attribute, an ACL.
+pub type Record<'a> = (&'a str, &'a [u8]);
 
 impl Head {
     /// The header blocks of this member; none for files, hard links and directories, and for names that
@@ -12,10 +16,32 @@ impl Head {
     /// Names and times are told in an extended header, whatever their length, and so are large numbers.
     #[must_use]
     pub fn to_blocks(&self) -> Option<Vec<u8>> {
+        match &self.kind {
+            Kind::File { .. } | Kind::HardLink { .. } | Kind::Directory => None,
+            Kind::Symlink { .. }
+            | Kind::Fifo
+            | Kind::CharDevice { .. }
+            | Kind::BlockDevice { .. } => self.to_blocks_with(0, &[]),
+        }
+    }
+
+    /// The header blocks of any member, with `data_bytes` of data behind them (padding not counted) and
+    /// `more` records in its extended header; none for names that no extended header takes.
+    #[must_use]
+    pub fn to_blocks_with(&self, data_bytes: u64, more: &[Record<'_>]) -> Option<Vec<u8>> {
         let mut header = tar::Header::new_ustar();
+        let mut name = self.path.member().to_vec();
         let mut link: Option<&[u8]> = None;
         match &self.kind {
-            Kind::File { .. } | Kind::HardLink { .. } | Kind::Directory => return None,
+            Kind::File { .. } => header.set_entry_type(tar::EntryType::Regular),
+            Kind::HardLink { target } => {
+                header.set_entry_type(tar::EntryType::Link);
+                link = Some(target.member());
+            }
+            Kind::Directory => {
+                header.set_entry_type(tar::EntryType::Directory);
+                name.push(b'/');
+            }
             Kind::Symlink { target } => {
                 header.set_entry_type(tar::EntryType::Symlink);
                 link = Some(target);
@@ -36,10 +62,9 @@ impl Head {
         header.set_uid(self.owner.uid.min(OWNER_MAX));
         header.set_gid(self.owner.gid.min(OWNER_MAX));
         header.set_mtime(u64::try_from(self.mtime.seconds).unwrap_or(0));
-        header.set_size(0);
+        header.set_size(data_bytes);
         // Enough for a tar that knows no extended headers to show something.
         let short = &mut header.as_old_mut().name;
-        let name = self.path.member();
         let length = name.len().min(short.len());
         short[..length].copy_from_slice(&name[..length]);
         header.set_cksum();
@@ -49,17 +74,23 @@ impl Head {
             self.owner.uid.to_string(),
             self.owner.gid.to_string(),
         );
-        let mut records = vec![("path", name), ("mtime", mtime.as_bytes())];
+        // The name of a sparse file stands elsewhere, and this one would be the data's.
+        let is_sparse = more.iter().any(|(key, _)| key.starts_with("GNU.sparse."));
+        let path = (!is_sparse).then_some(("path", name.as_slice()));
+        let mut records: Vec<Record<'_>> = path.into_iter().collect();
+        records.push(("mtime", mtime.as_bytes()));
         records.extend(link.map(|target| ("linkpath", target)));
         records.extend([("uid", uid.as_bytes()), ("gid", gid.as_bytes())]);
         records.extend([
             ("uname", self.owner.user.as_bytes()),
             ("gname", self.owner.group.as_bytes()),
         ]);
+        records.extend(more);
         let mut archive = tar::Builder::new(Vec::new());
         archive.append_pax_extensions(records).ok()?;
-        archive.append(&header, std::io::empty()).ok()?;
-        Some(archive.get_ref().clone())
+        let mut blocks = archive.get_ref().clone();
+        blocks.extend_from_slice(header.as_bytes());
+        Some(blocks)
     }
 }
 

@@ -9,6 +9,7 @@ mod find;
 mod histories;
 mod history;
 mod packs;
+mod past;
 mod recover;
 mod remove;
 mod seal;

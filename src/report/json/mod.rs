@@ -9,6 +9,7 @@ mod doctor;
 mod event;
 mod guard;
 mod hosts;
+mod import;
 mod problem;
 mod show;
 mod verify;
@@ -24,6 +25,7 @@ pub use doctor::{Doctor, DoctorHost, Finding, Grade, SourceFound, SourcePreview}
 pub use event::{Event, FailedPart, PartEnd};
 pub use guard::{Decision, Explain, Judged, RuleSays};
 pub use hosts::{Access, HostLine, Hosts, Protected, SourceLine};
+pub use import::{Checked, Import, ImportEnd, Imported, Landed, NotImported};
 pub use problem::{Errored, Problem};
 pub use show::{Machine, PackUse, PartDetail, Show};
 pub use verify::{StoreProblem, Verify};
@@ -114,6 +116,7 @@ pub fn schemas() -> Vec<(&'static str, serde_json::Value)> {
         ("export", schema_of::<Work<Export>>()),
         ("guard-explain", schema_of::<Answer<Explain>>()),
         ("hosts", schema_of::<Answer<Hosts>>()),
+        ("import", schema_of::<Work<Import>>()),
         ("init", schema_of::<Work<Init>>()),
         ("log", schema_of::<Answer<Log>>()),
         ("ls", schema_of::<Answer<Ls>>()),
