@@ -585,7 +585,7 @@ fn attributes_of_a_folder_come_along() {
         "mkdir out; tar --zstd --xattrs --xattrs-include='*' -xf \
          checkpoints/dev-vm/packs/20250101T000000Z/import.tar.zst -C out",
     );
-    let mut value = vec![0; 64];
+    let mut value = [0; 64];
     let length = rustix::fs::getxattr(bed.path("out/srv/f"), "user.fleet", &mut value[..]);
     assert_eq!(length.map(|n| value[..n].to_vec()), Ok(b"a\nb=c".to_vec()));
 }
@@ -640,7 +640,7 @@ fn an_unreadable_file_in_a_folder_ends_it() {
     }
     let bed = bed();
     bed.write("old/f", "x");
-    fs::set_permissions(bed.path("old/f"), fs::Permissions::from_mode(0)).expect("mode");
+    fs::set_permissions(bed.path("old/f"), fs::Permissions::from_mode(0o000)).expect("mode");
     assert_eq!(
         refused(&bed, "old", 1),
         "can't read old/f: Permission denied (os error 13)"

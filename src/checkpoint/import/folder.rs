@@ -95,32 +95,32 @@ impl FolderStream {
                 self.head.resize(2 * BLOCK_BYTES, 0);
                 return Ok(());
             };
-            self.member(path)?;
+            self.member(&path)?;
         }
         Ok(())
     }
 
-    fn member(&mut self, path: PathBuf) -> Result<(), Error> {
-        let full = self.root.join(&path);
+    fn member(&mut self, path: &Path) -> Result<(), Error> {
+        let full = self.root.join(path);
         let facts = match fs::symlink_metadata(&full) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(self.changed(&path));
+                return Err(self.changed(path));
             }
             facts => facts.map_err(Self::unreadable(&full))?,
         };
-        let name = RemotePath::from_member(path.as_os_str().as_bytes())
-            .map_err(|_| self.changed(&path))?;
+        let name =
+            RemotePath::from_member(path.as_os_str().as_bytes()).map_err(|_| self.changed(path))?;
         let first_name = || self.names.get(&(facts.dev(), facts.ino())).cloned();
         let kind = facts.file_type();
         let kind = if kind.is_dir() {
-            self.enter(&path)?;
+            self.enter(path)?;
             Kind::Directory
         } else if facts.nlink() > 1
             && let Some(target) = first_name()
         {
             Kind::HardLink { target }
         } else if kind.is_file() {
-            let open = self.open(&path, &full, &facts)?;
+            let open = self.open(path, &full, &facts)?;
             let size_bytes = open.left_bytes;
             self.open = Some(open);
             Kind::File { size_bytes }
@@ -166,7 +166,7 @@ impl FolderStream {
             .map(|(key, value)| (key.as_str(), value.as_slice()))
             .collect();
         let blocks = head.to_blocks_with(data_bytes, &records);
-        self.head = blocks.ok_or_else(|| self.changed(&path))?;
+        self.head = blocks.ok_or_else(|| self.changed(path))?;
         Ok(())
     }
 

@@ -131,7 +131,7 @@ impl Rules {
     /// The first mapping of which nothing is in the backup.
     pub(super) fn unused<'a>(
         &'a self,
-        paths: impl Iterator<Item = &'a RemotePath> + Clone,
+        paths: &(impl Iterator<Item = &'a RemotePath> + Clone),
     ) -> Option<&'a Mapping> {
         self.maps.iter().find(|map| {
             !paths.clone().any(|path| {

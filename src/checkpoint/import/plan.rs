@@ -95,7 +95,7 @@ pub(super) fn plan(
     let own = own.chain(checked.iter().map(|list| list.path.clone()));
     let rules = Rules::new(&order.landing, strip, own, &own_part);
     let paths = survey.members.iter().map(|member| &member.head.path);
-    if let Some(unused) = rules.unused(paths) {
+    if let Some(unused) = rules.unused(&paths) {
         return Err(Error::NoSuchFolder {
             path: backup.path,
             from: escape(unused.from.member()),
