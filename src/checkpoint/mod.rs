@@ -1,13 +1,15 @@
 //! One checkpoint of one host: probe → scan → fetch → seal.
 //!
-//! The host is told only what [`ReadCommand`] can say. What it answers becomes entries only after it
+//! The host is told only what [`crate::guard::ReadCommand`] can say. What it answers becomes entries only after it
 //! was proven whole: the tool's exit status, the end of the archive, and every entry that was asked
 //! for. Nothing becomes visible in the store before the seal.
 
+mod capture;
 mod compare;
 mod compose;
 mod directory;
 mod entries;
+mod facts;
 mod fetch;
 mod history;
 pub mod import;
@@ -29,19 +31,20 @@ use tokio::sync::{mpsc, watch};
 
 use crate::event::{Event, Sink};
 use crate::fault::{ExitClass, Fault};
-use crate::guard::{self, ReadCommand};
 use crate::inventory::{Host, Source, SourceKind, WireCompression};
-use crate::manifest::{Checkpoint, HostFacts, Pack, PartFailure, PartState, Trigger};
+use crate::manifest::{self, Checkpoint, PartFailure, PartState, Trigger};
 use crate::name::{HostName, SourceName};
 use crate::source::probe::Probe;
-use crate::ssh::{self, Input, ReadSession};
+use crate::ssh::{self, ReadSession};
 use crate::store::{self, Facts, Incoming, PartFacts, tiers};
 
+pub use facts::probe;
 pub use history::History;
 pub use live::{FetchLimits, Live, LiveContent, LivePart, compare as compare_live};
 pub use preview::{Found, Preview, preview};
 pub use receive::Error as ReceiveError;
 
+use capture::{Taken, Taking};
 use directory::Scanned;
 use fetch::Fetch;
 use part::{Outcome, failure};
@@ -163,14 +166,18 @@ pub async fn gather(
         sink,
     };
     let captured = captured.run().await;
-    let (probe, outcomes) = match captured {
+    let Captured {
+        probe,
+        facts: observed,
+        outcomes,
+    } = match captured {
         Ok(captured) => {
             let broken = captured
-                .1
+                .outcomes
                 .iter()
                 .filter_map(|outcome| outcome.broken.clone());
             incoming.distrust_packs(&broken.collect::<Vec<_>>());
-            if let Some(speed) = link_speed(&captured.1) {
+            if let Some(speed) = part::link_speed(&captured.outcomes) {
                 incoming.remember_link_speed(speed);
             }
             captured
@@ -186,15 +193,16 @@ pub async fn gather(
         finished: Timestamp::now(),
         trigger: order.trigger,
         description: order.description.clone(),
-        host: host_facts(host, session, address, &probe),
+        host: facts::identity(host, session, address, &probe),
+        observed,
         parts: Vec::new(),
-        packs: packs(&outcomes),
+        packs: part::packs(&outcomes),
         warnings: history.warnings.clone(),
         fetched_bytes: outcomes
             .iter()
             .map(|outcome| outcome.part.fetched_bytes)
             .sum(),
-        notes: Vec::new(),
+        notes: outcomes.iter().filter_map(|o| o.note.clone()).collect(),
     };
     Ok(Gathered {
         incoming,
@@ -203,26 +211,12 @@ pub async fn gather(
     })
 }
 
-/// The link's speed, if any part was large enough to tell. The fastest: others may have waited for the
-/// host.
-fn link_speed(outcomes: &[Outcome]) -> Option<u64> {
-    let speeds = outcomes.iter().filter_map(|o| o.link_bytes_per_second);
-    speeds.max()
-}
-
-/// The packs that were written, and those of earlier checkpoints that are still needed.
-fn packs(outcomes: &[Outcome]) -> Vec<Pack> {
-    let mut packs: Vec<Pack> = Vec::new();
-    for outcome in outcomes {
-        packs.extend(outcome.pack.clone());
-        let Some(kept) = &outcome.content.kept else {
-            continue;
-        };
-        let needed = kept.needed_packs();
-        let earlier = kept.base.checkpoint().packs.iter();
-        packs.extend(earlier.filter(|pack| needed.contains(&pack.name)).cloned());
-    }
-    packs
+/// What became of a source at first.
+enum Read<'a> {
+    /// It was scanned, and what differs is to be fetched.
+    Scanned(Scanned<'a>),
+    /// It was taken as a whole.
+    Taken(Taken),
 }
 
 /// What it takes to read all sources of a host.
@@ -236,9 +230,17 @@ struct Capture<'a> {
     sink: &'a Sink,
 }
 
+/// What the sources of a host came to.
+struct Captured {
+    probe: Probe,
+    facts: manifest::Facts,
+    /// In the inventory's order.
+    outcomes: Vec<Outcome>,
+}
+
 impl Capture<'_> {
     /// What every source came to, and what the host said about itself.
-    async fn run(self) -> Result<(Probe, Vec<Outcome>), Error> {
+    async fn run(self) -> Result<Captured, Error> {
         self.warn(None, &self.history.warnings);
         let sources = self.order.sources(self.host);
         // What is scanned is fetched while other sources are still being scanned: a `find` that hangs
@@ -247,9 +249,9 @@ impl Capture<'_> {
         let scanning = async {
             let scans = sources.iter().enumerate().map(|(place, source)| {
                 let scanned = scanned.clone();
-                let scan = self.scan(source);
+                let read = self.read(source);
                 // The other side ends early only if the whole run does.
-                async move { scanned.send((place, scan.await)).ok() }
+                async move { scanned.send((place, read.await)).ok() }
             });
             join_all(scans).await;
             drop(scanned);
@@ -260,13 +262,16 @@ impl Capture<'_> {
         let fetching = async {
             // Asked at the same time as the scans: each question costs a round trip.
             let probe = probe(self.session, false).await?;
-            while let Some((place, scanned)) = waiting.recv().await {
+            while let Some((place, read)) = waiting.recv().await {
                 let source = sources[place];
                 (self.sink)(Event::PartStarted {
                     host: self.host.name.clone(),
                     part: source.name.clone(),
                 });
-                let outcome = self.part(source, scanned, &probe, &mut lost).await?;
+                let outcome = match read {
+                    Read::Scanned(scanned) => self.part(source, scanned, &probe, &mut lost).await?,
+                    Read::Taken(taken) => self.captured(source, taken, &mut lost).await?,
+                };
                 self.warn(Some(&source.name), &outcome.part.warnings);
                 (self.sink)(Event::PartEnded {
                     host: self.host.name.clone(),
@@ -276,7 +281,8 @@ impl Capture<'_> {
             }
             Ok::<Probe, Error>(probe)
         };
-        let ((), probe) = tokio::try_join!(scanning, fetching)?;
+        let work = async { tokio::try_join!(scanning, fetching) };
+        let (((), probe), facts) = facts::beside(work, self.session, &sources, self.stop).await?;
         outcomes.sort_by_key(|(place, _)| *place);
         let outcomes: Vec<Outcome> = outcomes.into_iter().map(|(_, outcome)| outcome).collect();
         if let Some(error) = lost
@@ -287,7 +293,11 @@ impl Capture<'_> {
                 source: error,
             });
         }
-        Ok((probe, outcomes))
+        Ok(Captured {
+            probe,
+            facts,
+            outcomes,
+        })
     }
 
     fn warn(&self, part: Option<&SourceName>, warnings: &[String]) {
@@ -300,14 +310,59 @@ impl Capture<'_> {
         }
     }
 
-    /// Scans a source, unless the operator wants to stop first.
-    async fn scan<'s>(&self, source: &'s Source) -> Scanned<'s> {
+    /// Scans or takes a source, unless the operator wants to stop first.
+    async fn read<'s>(&self, source: &'s Source) -> Read<'s> {
+        let reading = async {
+            match scan(source, self.session).await {
+                Some(scanned) => Read::Scanned(scanned),
+                None => {
+                    let taking = Taking {
+                        source,
+                        session: self.session,
+                        spool: &self.incoming.spool_path(&source.name),
+                    };
+                    Read::Taken(taking.run().await)
+                }
+            }
+        };
         tokio::select! {
-            scanned = scan(source, self.session) => scanned,
-            () = asked_to_stop(self.stop) => Scanned::Lost(ssh::Error::Stopped {
+            read = reading => read,
+            () = asked_to_stop(self.stop) => Read::Scanned(Scanned::Lost(ssh::Error::Stopped {
                 host: self.host.name.to_string(),
-            }),
+            })),
         }
+    }
+
+    /// Makes a part of what was taken.
+    async fn captured(
+        &self,
+        source: &Source,
+        taken: Taken,
+        lost: &mut Option<ssh::Error>,
+    ) -> Result<Outcome, Error> {
+        let captured = match taken {
+            Taken::Captured(captured) => captured,
+            Taken::Absent => return Ok(Outcome::new(source, PartState::Absent)),
+            Taken::Failed(why) => return Ok(Outcome::failed(source, why)),
+            Taken::Lost(error) => {
+                let outcome = Outcome::failed(source, failure(&error));
+                lost.get_or_insert(error);
+                return Ok(outcome);
+            }
+        };
+        let keeping = capture::Keeping {
+            source: source.clone(),
+            pack: self.incoming.pack_name(&source.name),
+            pack_path: self.incoming.pack_path(&source.name),
+            known: self.history.of(&source.name),
+            lost: self.history.lost.clone(),
+        };
+        let kept = tokio::task::spawn_blocking(move || keeping.keep(captured));
+        let kept = kept.await.expect("keeping does not panic");
+        kept.map_err(|error| Error::Receive {
+            part: source.name.clone(),
+            source: error,
+        })
     }
 
     /// Makes a part of what was scanned.
@@ -390,22 +445,6 @@ impl Gathered {
     }
 }
 
-/// An answer to the probe is a few hundred bytes.
-const PROBE_MAX_BYTES: usize = 64 << 10;
-
-/// Asks a host about itself.
-///
-/// # Errors
-///
-/// [`ssh::Error`] if it does not answer.
-pub async fn probe(session: &ReadSession, ask_sudo: bool) -> Result<Probe, ssh::Error> {
-    let command = ReadCommand::Probe { ask_sudo };
-    let answer = session
-        .output(&command, false, Input::none(), PROBE_MAX_BYTES)
-        .await?;
-    Ok(Probe::parse(&answer.stdout))
-}
-
 /// Waits until the operator wants to stop; for ever, if whoever could ask has gone.
 async fn asked_to_stop(stop: &watch::Receiver<bool>) {
     if stop.clone().wait_for(|stop| *stop).await.is_err() {
@@ -413,13 +452,12 @@ async fn asked_to_stop(stop: &watch::Receiver<bool>) {
     }
 }
 
-async fn scan<'a>(source: &'a Source, session: &ReadSession) -> Scanned<'a> {
+/// Scans what lies in directories; none for what is taken instead.
+async fn scan<'a>(source: &'a Source, session: &ReadSession) -> Option<Scanned<'a>> {
     match &source.kind {
-        SourceKind::Directory(directory) => directory::scan(source, directory, session).await,
-        SourceKind::Files(_)
-        | SourceKind::Postgres(_)
-        | SourceKind::Command(_)
-        | SourceKind::Http(_) => Scanned::Failed(not_yet(source)),
+        SourceKind::Directory(directory) => Some(directory::scan(source, directory, session).await),
+        SourceKind::Files(_) => Some(Scanned::Failed(not_yet(source))),
+        SourceKind::Postgres(_) | SourceKind::Command(_) | SourceKind::Http(_) => None,
     }
 }
 
@@ -429,10 +467,7 @@ fn not_yet(source: &Source) -> PartFailure {
             "this fleet cannot capture `{}` sources yet",
             source.kind.as_str()
         ),
-        hint: Some(
-            "Only directory sources are captured by this version; name them with `--only`."
-                .to_owned(),
-        ),
+        hint: None,
     }
 }
 
@@ -447,22 +482,5 @@ fn not_reached() -> PartFailure {
     PartFailure {
         message: "the connection was lost before its turn came".to_owned(),
         hint: Some("Run the command again.".to_owned()),
-    }
-}
-
-fn host_facts(host: &Host, session: &ReadSession, address: &str, probe: &Probe) -> HostFacts {
-    HostFacts {
-        env: host
-            .env
-            .as_ref()
-            .map_or_else(String::new, |(env, _)| env.clone()),
-        protected: !guard::protection(host).is_empty(),
-        address: address.to_owned(),
-        user: session.user().to_owned(),
-        host_key: session.host_key_fingerprint(),
-        machine_id: probe.machine_id.clone(),
-        os: probe.system().to_owned(),
-        kernel: probe.kernel.clone(),
-        hostname: probe.hostname.clone(),
     }
 }

@@ -20,6 +20,7 @@ mod layout;
 mod member;
 mod pax;
 mod relocate;
+mod rename;
 mod render;
 mod stream;
 pub mod tree;
@@ -31,8 +32,10 @@ mod tests;
 
 pub use content::MemberContent;
 pub use error::Error;
+pub use layout::padding;
 pub use member::{Head, Kind, Member};
 pub use relocate::Relocated;
+pub use rename::Rename;
 pub use render::Record;
 pub use stream::{Event, MemberStream};
 

@@ -22,7 +22,7 @@ use jiff::Timestamp;
 use crate::event::{Event, Sink};
 use crate::guard;
 use crate::inventory::{Host, Unreadable};
-use crate::manifest::{Checkpoint, HostFacts, Pack, Part, PartState, Totals, Trigger};
+use crate::manifest::{self, Checkpoint, HostFacts, Pack, Part, PartState, Totals, Trigger};
 use crate::name::{CheckpointId, RemotePath, SourceName, Stamp};
 use crate::source::scan::Found;
 use crate::store::pack::PackOptions;
@@ -177,6 +177,7 @@ impl Import {
             warnings: self.warnings,
             fetched_bytes: 0,
             notes: self.notes,
+            observed: manifest::Facts::default(),
         };
         for part in &self.parts {
             let taken = Taking {
