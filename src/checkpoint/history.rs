@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::manifest::{Pack, PackName, Part, PartState};
+use crate::manifest::{Pack, PackName, Part, PartState, Trigger};
 use crate::name::SourceName;
 use crate::store::{self, HostLock, PackHealth, SealedCheckpoint, Store};
 
@@ -85,6 +85,8 @@ impl History {
         let mut may_reuse = !full;
         for sealed in store.newest_first(lock.host())? {
             match sealed {
+                // No scan vouches for what another system captured, and it may be any part of a source.
+                Ok(sealed) if sealed.checkpoint().trigger == Trigger::Import => {}
                 Ok(sealed) => {
                     let sealed = Arc::new(sealed);
                     for (name, known) in parts.iter_mut().filter(|(_, known)| !known.is_settled) {

@@ -12,6 +12,7 @@ mod entries;
 mod facts;
 mod fetch;
 mod history;
+pub mod import;
 mod listing;
 mod live;
 mod machine;

@@ -10,8 +10,8 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
 use super::{
-    cat, checkpoint, completions, diff, doctor, export, guard, hosts, init, log, ls, man, show,
-    trust, verify,
+    cat, checkpoint, completions, diff, doctor, export, guard, hosts, import, init, log, ls, man,
+    show, trust, verify,
 };
 use crate::report::{Color, Console, Talk};
 
@@ -129,6 +129,7 @@ pub(super) enum Verb {
     Cat(cat::Args),
     Verify(verify::Args),
     Export(export::Args),
+    Import(import::Args),
     Guard(guard::Args),
     Completions(completions::Args),
     Man(man::Args),
@@ -149,7 +150,7 @@ impl Verb {
     pub(super) fn answer(&self) -> Answer {
         match self {
             Self::Checkpoint(_) => Answer::Events,
-            Self::Init(_) | Self::Trust(_) | Self::Export(_) => Answer::Summary,
+            Self::Init(_) | Self::Trust(_) | Self::Export(_) | Self::Import(_) => Answer::Summary,
             Self::Hosts(_)
             | Self::Doctor(_)
             | Self::Ls(_)

@@ -14,6 +14,7 @@ mod error;
 mod export;
 mod guard;
 mod hosts;
+mod import;
 mod init;
 mod limits;
 mod log;
@@ -87,6 +88,7 @@ fn dispatch(verb: Verb, setup: &Setup) -> Status {
         Verb::Cat(args) => cat::run(&args, setup),
         Verb::Verify(args) => verify::run(&args, setup),
         Verb::Export(args) => export::run(&args, setup),
+        Verb::Import(args) => import::run(&args, setup),
         Verb::Guard(guard::Args {
             question: guard::Question::Explain(args),
         }) => guard::run(&args, setup),

@@ -139,7 +139,7 @@ fn expected(arguments: &[OsString]) -> Answer {
     verb.into_iter()
         .find_map(|word| match word {
             "checkpoint" => Some(Answer::Events),
-            "init" | "trust" | "export" => Some(Answer::Summary),
+            "init" | "trust" | "export" | "import" => Some(Answer::Summary),
             "ls" | "show" | "diff" | "log" | "cat" | "verify" | "hosts" | "doctor" | "guard" => {
                 Some(Answer::Document)
             }

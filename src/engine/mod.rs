@@ -5,6 +5,7 @@
 pub mod checkpoint;
 pub mod doctor;
 mod house;
+pub mod import;
 mod interrupt;
 pub mod live;
 mod selection;

@@ -34,9 +34,15 @@ impl Stamp {
     /// The stamp one second later.
     #[must_use]
     pub fn next(self) -> Self {
+        self.after_seconds(1)
+    }
+
+    /// The stamp so many seconds later.
+    #[must_use]
+    pub fn after_seconds(self, seconds: i64) -> Self {
         Self(
             self.0
-                .saturating_add(SignedDuration::from_secs(1))
+                .saturating_add(SignedDuration::from_secs(seconds))
                 .expect("a duration saturates, only calendar units can fail"),
         )
     }

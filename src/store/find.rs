@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::ops::RangeInclusive;
 
 use super::record::checkpoint::Sealed;
 use super::sealed::read_record;
@@ -133,6 +134,21 @@ impl Store {
             reference: reference.clone(),
             known: ids,
         })
+    }
+
+    /// The checkpoints of `host` with a stamp of that time, oldest first, without reading any.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if the folder can't be listed.
+    pub fn ids_within(
+        &self,
+        host: &HostName,
+        stamps: RangeInclusive<Stamp>,
+    ) -> Result<Vec<CheckpointId>, Error> {
+        let mut ids = self.ids(host)?;
+        ids.retain(|id| stamps.contains(&id.stamp));
+        Ok(ids)
     }
 
     /// The names of a host's checkpoints, oldest first, without reading any.

@@ -120,6 +120,36 @@ impl HostLock {
             None => Stamp::of(now),
         };
         self.give_out(stamp)?;
+        self.make(stamp)
+    }
+
+    /// Begins a checkpoint of a moment in the past, after removing what dead runs left: `taken`, or the
+    /// next second of which no checkpoint was ever sealed.
+    ///
+    /// What is begun and never sealed leaves its stamp to whoever comes next.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if the store can't be read or written.
+    pub fn begin_at(mut self, taken: Timestamp) -> Result<Incoming, Error> {
+        let host_dir = layout::host_dir(&self.store, &self.host);
+        let last = self.last_known_stamp()?;
+        leftovers::clear(&host_dir)?;
+        self.finish_removal()?;
+        let used = self.used_stamps()?;
+        let mut stamp = Stamp::of(taken);
+        while used.contains(&stamp) {
+            stamp = stamp.next();
+        }
+        if last.is_none_or(|last| stamp > last) {
+            self.give_out(stamp)?;
+        }
+        self.make(stamp)
+    }
+
+    /// Makes the folders of a checkpoint that gets `stamp`.
+    fn make(self, stamp: Stamp) -> Result<Incoming, Error> {
+        let host_dir = self.host_dir();
         let dir = layout::incoming_dir(&host_dir, stamp);
         let checkpoint = dir.join(layout::INCOMING_CHECKPOINT);
         for folder in [

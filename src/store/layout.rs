@@ -23,6 +23,8 @@ pub(super) const ENTRIES_DIR: &str = "entries";
 pub(super) const PACKS_DIR: &str = "packs";
 /// The lock of a host.
 pub(super) const LOCK_FILE: &str = ".lock";
+/// The stamps of a host's checkpoints that were removed.
+pub(super) const SPENT_FILE: &str = ".spent";
 /// What a run is making begins so.
 pub(super) const INCOMING_PREFIX: &str = ".incoming-";
 /// What a checkpoint is called while it is being removed begins so.

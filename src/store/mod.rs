@@ -26,6 +26,7 @@ mod packs;
 mod record;
 mod remove;
 mod sealed;
+mod spent;
 mod sums;
 pub mod tiers;
 mod verify;

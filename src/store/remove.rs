@@ -84,6 +84,7 @@ impl HostLock {
         if let Some(last) = self.last_known_stamp()? {
             self.give_out(last)?;
         }
+        self.spend(checkpoints.iter().map(|id| id.stamp))?;
         for id in &checkpoints {
             let hidden = layout::removed_dir(&host_dir, id.stamp);
             disk::rename(&layout::checkpoint_dir(&self.store, id), &hidden)?;

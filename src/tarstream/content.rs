@@ -2,6 +2,7 @@
 
 use std::io::{self, Read};
 
+use super::archive::Origin;
 use super::blocks::Blocks;
 use super::header::{self, Parsed};
 use super::layout::{Layout, Step};
@@ -34,7 +35,9 @@ impl<R: Read> MemberContent<R> {
     /// [`Error`] if no member begins there.
     pub fn open(reader: R) -> Result<Self, Error> {
         let mut blocks = Blocks::new(reader, BUFFER_BYTES);
-        let Some(Parsed { head, layout }) = header::read(&mut blocks, &mut Vec::new())? else {
+        let Some(Parsed { head, layout }) =
+            header::read(&mut blocks, &mut Vec::new(), Origin::Host)?
+        else {
             return Err(Error::Cut {
                 offset: 0,
                 within: None,

@@ -1,11 +1,13 @@
 //! The header blocks of one member: extended headers, then the member's own.
 //!
-//! Where GNU tar and the `tar` crate could read a block differently, it is refused.
+//! Where GNU tar and the `tar` crate could read a block differently, it is refused. Archives that some
+//! tool wrote some time ago may have forms that no host is asked for: [`super::archive`] reads those.
 
 use std::io::Read;
 
 use tar::{EntryType, Header};
 
+use super::archive::{self, Origin};
 use super::blocks::Blocks;
 use super::layout::{self, Layout};
 use super::pax::Pax;
@@ -34,6 +36,7 @@ struct Extensions {
 pub(super) fn read<R: Read>(
     blocks: &mut Blocks<R>,
     raw: &mut Vec<u8>,
+    origin: Origin,
 ) -> Result<Option<Parsed>, Error> {
     raw.clear();
     let mut before = Extensions::default();
@@ -52,7 +55,7 @@ pub(super) fn read<R: Read>(
             }
             return Ok(None);
         }
-        let header = checked(&block, offset)?;
+        let header = checked(&block, offset, origin)?;
         raw.extend_from_slice(&block);
         match header.entry_type() {
             EntryType::XHeader => {
@@ -68,26 +71,43 @@ pub(super) fn read<R: Read>(
                 let name = read_text(blocks, raw, header, offset)?;
                 set_once(&mut before.long_link, name, offset)?;
             }
+            EntryType::XGlobalHeader if origin == Origin::Archive && raw.len() == BLOCK_BYTES => {
+                let body = read_body(blocks, raw, header, offset)?;
+                // As git writes it: a comment. What would change the members after it is refused.
+                if Pax::parse(&body, offset)? != Pax::default() {
+                    return Err(Error::GlobalHeader { offset });
+                }
+                raw.clear();
+            }
             EntryType::XGlobalHeader => return Err(Error::GlobalHeader { offset }),
-            EntryType::GNUSparse => return Err(Error::OldSparse { offset }),
-            _ => return parse(header, before, offset).map(Some),
+            EntryType::GNUSparse if origin == Origin::Host => {
+                return Err(Error::OldSparse { offset });
+            }
+            EntryType::GNUSparse => {
+                let map = archive::read_sparse_map(blocks, raw, header, offset)?;
+                let mut parsed = parse(header, before, offset, origin)?;
+                map.apply(&mut parsed, offset)?;
+                return Ok(Some(parsed));
+            }
+            _ => return parse(header, before, offset, origin).map(Some),
         }
     }
 }
 
-fn next_block<R: Read>(blocks: &mut Blocks<R>) -> Result<[u8; BLOCK_BYTES], Error> {
+pub(super) fn next_block<R: Read>(blocks: &mut Blocks<R>) -> Result<[u8; BLOCK_BYTES], Error> {
     blocks.block()?.ok_or_else(|| Error::Cut {
         offset: blocks.offset(),
         within: None,
     })
 }
 
-fn checked(block: &[u8; BLOCK_BYTES], offset: u64) -> Result<&Header, Error> {
+fn checked(block: &[u8; BLOCK_BYTES], offset: u64, origin: Origin) -> Result<&Header, Error> {
     let header = Header::from_byte_slice(block);
     let mut right = header.clone();
     right.set_cksum();
     match (header.cksum(), right.cksum()) {
         (Ok(is), Ok(should)) if is == should => {}
+        (Ok(is), _) if origin == Origin::Archive && is == archive::signed_sum(block) => {}
         _ => return Err(Error::Checksum { offset }),
     }
     // GNU tar looks at five bytes and a NUL, the crate at all eight.
@@ -147,7 +167,12 @@ fn set_once<T>(slot: &mut Option<T>, value: T, offset: u64) -> Result<(), Error>
     }
 }
 
-fn parse(header: &Header, before: Extensions, offset: u64) -> Result<Parsed, Error> {
+fn parse(
+    header: &Header,
+    before: Extensions,
+    offset: u64,
+    origin: Origin,
+) -> Result<Parsed, Error> {
     if before.pax.is_some() && (before.long_name.is_some() || before.long_link.is_some()) {
         return Err(Error::Extended {
             offset,
@@ -163,7 +188,7 @@ fn parse(header: &Header, before: Extensions, offset: u64) -> Result<Parsed, Err
         (None, Some(name), _) | (None, None, Some(name)) => name.as_slice().into(),
         (None, None, None) => header.path_bytes(),
     };
-    let path = member_path(&name, offset)?;
+    let path = member_path(&archive::tidy(&name, origin), offset)?;
     let link = match (&pax.link_path, &before.long_link) {
         (Some(link), _) | (None, Some(link)) => link.as_slice().into(),
         (None, None) => header.link_name_bytes().unwrap_or_default(),
@@ -173,7 +198,15 @@ fn parse(header: &Header, before: Extensions, offset: u64) -> Result<Parsed, Err
         None => stored_size(header, offset)?,
     };
     let real_bytes = sparse.map_or(declared, |(_, real)| real);
-    let kind = kind(header, &path, &link, real_bytes, offset)?;
+    let link = match header.entry_type() {
+        EntryType::Link => archive::tidy(&link, origin),
+        _ => link,
+    };
+    let mut kind = kind(header, &path, &link, real_bytes, offset)?;
+    if origin == Origin::Archive && name.ends_with(b"/") && kind == (Kind::File { size_bytes: 0 }) {
+        // What tar did before it had a type for directories.
+        kind = Kind::Directory;
+    }
     if kind != Kind::Directory && name.ends_with(b"/") {
         return Err(Error::NamedAsDirectory { offset, path });
     }
@@ -247,7 +280,7 @@ fn kind(
         ))
     };
     Ok(match header.entry_type() {
-        EntryType::Regular => Kind::File { size_bytes },
+        EntryType::Regular | EntryType::GNUSparse => Kind::File { size_bytes },
         EntryType::Link => match RemotePath::from_member(link) {
             Ok(target) if !link.ends_with(b"/") => Kind::HardLink { target },
             Ok(_) | Err(_) => return Err(bad_target()),
@@ -275,7 +308,7 @@ fn kind(
     })
 }
 
-fn stored_size(header: &Header, offset: u64) -> Result<u64, Error> {
+pub(super) fn stored_size(header: &Header, offset: u64) -> Result<u64, Error> {
     let field = &header.as_old().size;
     match header.entry_size() {
         Ok(size) if is_plain_number(field) && !is_blank(field) => Ok(size),
@@ -340,7 +373,7 @@ fn is_blank(field: &[u8]) -> bool {
 }
 
 /// Whether `field` is octal digits between blanks, or a binary number below 2⁶⁴.
-fn is_plain_number(field: &[u8]) -> bool {
+pub(super) fn is_plain_number(field: &[u8]) -> bool {
     match field {
         [0x80, rest @ ..] => rest[..rest.len().saturating_sub(8)].iter().all(|&b| b == 0),
         field => {

@@ -19,6 +19,25 @@ pub(super) enum Step {
     Zeros(u64),
 }
 
+/// How the data of a member that nothing was read of yet makes up its content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Form {
+    /// It is the content.
+    Plain {
+        /// How long it is, without padding.
+        data_bytes: u64,
+    },
+    /// It is the content without its holes.
+    Sparse {
+        /// How long it is, without padding.
+        data_bytes: u64,
+        /// How long the content is.
+        real_bytes: u64,
+        /// Offset and length of each region; none if the data begins with them.
+        regions: Option<Vec<(u64, u64)>>,
+    },
+}
+
 /// Walks over the stored bytes of one member.
 #[derive(Debug)]
 pub(super) enum Layout {
@@ -76,6 +95,58 @@ impl Layout {
             region_offset: None,
             regions: Vec::new(),
         }))
+    }
+
+    /// The regions stand in the headers, as offset and length, and the data begins with the first one.
+    pub(super) fn mapped(
+        path: RemotePath,
+        data_bytes: u64,
+        real_bytes: u64,
+        regions: &[(u64, u64)],
+    ) -> Result<Self, Error> {
+        let mut layout = Sparse {
+            path,
+            data_bytes,
+            real_bytes,
+            stage: Stage::Regions {
+                index: 0,
+                position: 0,
+            },
+            number: None,
+            map_bytes: 0,
+            declared_regions: None,
+            region_offset: None,
+            regions: Vec::new(),
+        };
+        layout.take_number(regions.len() as u64)?;
+        for &(offset, length) in regions {
+            layout.take_number(offset)?;
+            layout.take_number(length)?;
+        }
+        layout.check_map()?;
+        Ok(Self::Sparse(Box::new(layout)))
+    }
+
+    /// Of what form the member is.
+    pub(super) fn form(&self) -> Form {
+        match self {
+            Self::Plain { content_left } => Form::Plain {
+                data_bytes: *content_left,
+            },
+            Self::Sparse(sparse) => {
+                let regions = sparse.regions.iter();
+                Form::Sparse {
+                    data_bytes: sparse.data_bytes,
+                    real_bytes: sparse.real_bytes,
+                    regions: match sparse.stage {
+                        Stage::Regions { .. } => {
+                            Some(regions.map(|r| (r.offset, r.length)).collect())
+                        }
+                        Stage::Map | Stage::MapPadding { .. } => None,
+                    },
+                }
+            }
+        }
     }
 
     /// Says what `stored` begins with, and counts it as seen.

@@ -11,6 +11,7 @@
 //! Sources: POSIX pax, "ustar Interchange Format" and "pax Extended Header"; GNU tar manual,
 //! "Storing Sparse Files", "PAX Format, Version 1.0".
 
+mod archive;
 mod blocks;
 mod content;
 mod error;
@@ -18,6 +19,7 @@ mod header;
 mod layout;
 mod member;
 mod pax;
+mod relocate;
 mod rename;
 mod render;
 mod stream;
@@ -32,7 +34,9 @@ pub use content::MemberContent;
 pub use error::Error;
 pub use layout::padding;
 pub use member::{Head, Kind, Member};
+pub use relocate::Relocated;
 pub use rename::Rename;
+pub use render::Record;
 pub use stream::{Event, MemberStream};
 
 /// The size of a tar block in bytes.

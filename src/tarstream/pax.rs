@@ -41,6 +41,20 @@ impl Pax {
         Ok(pax)
     }
 
+    /// The records of `body` that [`Pax`] does not know: attributes, ACLs, other times.
+    pub(super) fn others(body: &[u8]) -> Vec<(&[u8], &[u8])> {
+        let mut others = Vec::new();
+        let mut rest = body;
+        while let Some((key, value, after)) = split_record(rest) {
+            let mut known = Self::default();
+            if known.take(key, value).is_ok() && known == Self::default() {
+                others.push((key, value));
+            }
+            rest = after;
+        }
+        others
+    }
+
     /// Whether it describes a sparse file of GNU's version 1.0 in full; none if only in part.
     pub(super) fn sparse(&self) -> Option<Option<(&[u8], u64)>> {
         let parts = (

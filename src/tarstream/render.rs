@@ -8,6 +8,9 @@ const OWNER_MAX: u64 = 0o7_777_777;
 /// The same of a size.
 const SIZE_MAX: u64 = 0o77_777_777_777;
 
+/// One more record of a member's extended header: an attribute, an ACL.
+pub type Record<'a> = (&'a str, &'a [u8]);
+
 impl Head {
     /// The header blocks of this member, which its content follows; none for names that no extended header
     /// takes. A file is not sparse: what follows are all of its bytes.
@@ -15,14 +18,27 @@ impl Head {
     /// Names and times are told in an extended header, whatever their length, and so are large numbers.
     #[must_use]
     pub fn to_blocks(&self) -> Option<Vec<u8>> {
+        let content_bytes = match &self.kind {
+            Kind::File { size_bytes } => *size_bytes,
+            Kind::HardLink { .. }
+            | Kind::Directory
+            | Kind::Symlink { .. }
+            | Kind::Fifo
+            | Kind::CharDevice { .. }
+            | Kind::BlockDevice { .. } => 0,
+        };
+        self.to_blocks_with(content_bytes, &[])
+    }
+
+    /// The header blocks of any member, with `data_bytes` of data behind them (padding not counted) and
+    /// `more` records in its extended header; none for names that no extended header takes.
+    #[must_use]
+    pub fn to_blocks_with(&self, data_bytes: u64, more: &[Record<'_>]) -> Option<Vec<u8>> {
         let mut header = tar::Header::new_ustar();
+        let name = self.path.member();
         let mut link: Option<&[u8]> = None;
-        let mut content_bytes = 0;
         match &self.kind {
-            Kind::File { size_bytes } => {
-                header.set_entry_type(tar::EntryType::Regular);
-                content_bytes = *size_bytes;
-            }
+            Kind::File { .. } => header.set_entry_type(tar::EntryType::Regular),
             Kind::HardLink { target } => {
                 header.set_entry_type(tar::EntryType::Link);
                 link = Some(target.member());
@@ -48,10 +64,9 @@ impl Head {
         header.set_uid(self.owner.uid.min(OWNER_MAX));
         header.set_gid(self.owner.gid.min(OWNER_MAX));
         header.set_mtime(u64::try_from(self.mtime.seconds).unwrap_or(0));
-        header.set_size(content_bytes.min(SIZE_MAX));
+        header.set_size(data_bytes.min(SIZE_MAX));
         // Enough for a tar that knows no extended headers to show something.
         let short = &mut header.as_old_mut().name;
-        let name = self.path.member();
         let length = name.len().min(short.len());
         short[..length].copy_from_slice(&name[..length]);
         header.set_cksum();
@@ -60,22 +75,28 @@ impl Head {
             self.mtime.to_string(),
             self.owner.uid.to_string(),
             self.owner.gid.to_string(),
-            content_bytes.to_string(),
+            data_bytes.to_string(),
         );
-        let mut records = vec![("path", name), ("mtime", mtime.as_bytes())];
+        // The name of a sparse file stands elsewhere, and this one would be the data's.
+        let is_sparse = more.iter().any(|(key, _)| key.starts_with("GNU.sparse."));
+        let path = (!is_sparse).then_some(("path", name));
+        let mut records: Vec<Record<'_>> = path.into_iter().collect();
+        records.push(("mtime", mtime.as_bytes()));
         records.extend(link.map(|target| ("linkpath", target)));
         records.extend([("uid", uid.as_bytes()), ("gid", gid.as_bytes())]);
         records.extend([
             ("uname", self.owner.user.as_bytes()),
             ("gname", self.owner.group.as_bytes()),
         ]);
-        if content_bytes > SIZE_MAX {
+        if data_bytes > SIZE_MAX {
             records.push(("size", size.as_bytes()));
         }
+        records.extend(more);
         let mut archive = tar::Builder::new(Vec::new());
         archive.append_pax_extensions(records).ok()?;
-        archive.append(&header, std::io::empty()).ok()?;
-        Some(archive.get_ref().clone())
+        let mut blocks = archive.get_ref().clone();
+        blocks.extend_from_slice(header.as_bytes());
+        Some(blocks)
     }
 }
 

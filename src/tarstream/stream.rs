@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::io::Read;
 
+use super::archive::Origin;
 use super::blocks::Blocks;
 use super::header::{self, Parsed};
 use super::layout::{Layout, Step};
@@ -36,6 +37,7 @@ pub enum Event<'a> {
 pub struct MemberStream<R> {
     blocks: Blocks<R>,
     raw: Vec<u8>,
+    origin: Origin,
     state: State,
     /// Digests of the names seen: names themselves would take a multiple of the room.
     seen: HashSet<(u64, u64)>,
@@ -71,8 +73,20 @@ impl<R: Read> MemberStream<R> {
         Self {
             blocks: Blocks::new(reader, buffer_bytes.max(BLOCK_BYTES)),
             raw: Vec::new(),
+            origin: Origin::Host,
             state: State::Between,
             seen: HashSet::new(),
+        }
+    }
+
+    /// Reads an archive that some tool wrote some time ago, in the forms that GNU tar reads: names that
+    /// begin with `./`, checksums of signed bytes, old sparse files and a comment for the whole archive
+    /// are taken as well. What leaves its folder or could be read differently is refused here too.
+    #[must_use]
+    pub fn of_archive(reader: R) -> Self {
+        Self {
+            origin: Origin::Archive,
+            ..Self::new(reader)
         }
     }
 
@@ -94,7 +108,7 @@ impl<R: Read> MemberStream<R> {
     )]
     pub fn next(&mut self) -> Result<Event<'_>, Error> {
         match std::mem::replace(&mut self.state, State::Refused) {
-            State::Between => match header::read(&mut self.blocks, &mut self.raw)? {
+            State::Between => match header::read(&mut self.blocks, &mut self.raw, self.origin)? {
                 Some(parsed) => self.begin(parsed),
                 None => {
                     self.read_trailer()?;

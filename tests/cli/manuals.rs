@@ -7,7 +7,7 @@ use insta::assert_snapshot;
 
 use super::bed::Bed;
 
-const VERBS: [&str; 15] = [
+const VERBS: [&str; 16] = [
     "init",
     "hosts",
     "trust",
@@ -20,6 +20,7 @@ const VERBS: [&str; 15] = [
     "cat",
     "verify",
     "export",
+    "import",
     "guard",
     "completions",
     "man",

@@ -3,6 +3,7 @@
 mod bed;
 mod checkpoint;
 mod guard;
+mod import;
 mod init;
 mod manuals;
 mod many;

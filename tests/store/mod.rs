@@ -10,6 +10,7 @@ mod histories;
 mod history;
 mod layout;
 mod packs;
+mod past;
 mod recover;
 mod remove;
 mod seal;

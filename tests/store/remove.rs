@@ -63,7 +63,7 @@ fn share(bed: &Bed, earlier: &SealedCheckpoint) {
 fn on_disk(bed: &Bed) -> u64 {
     let sizes: BTreeMap<u64, u64> = walk(&bed.store.dir().join("dev-vm"))
         .iter()
-        .filter(|path| path.is_file() && !path.ends_with(".lock"))
+        .filter(|path| path.is_file() && !path.ends_with(".lock") && !path.ends_with(".spent"))
         .map(|path| {
             let facts = path.metadata().expect("metadata");
             (facts.ino(), facts.len())
@@ -85,6 +85,7 @@ fn names(bed: &Bed) -> Vec<String> {
         .iter()
         .map(|path| shown(path))
         .filter(|name| !name.contains('/') || name.starts_with("packs/"))
+        .filter(|name| name != ".spent")
         .collect();
     names.sort();
     names

@@ -10,6 +10,7 @@ mod event;
 mod facts;
 mod guard;
 mod hosts;
+mod import;
 mod problem;
 mod show;
 mod verify;
@@ -26,6 +27,7 @@ pub use event::{Event, FailedPart, PartEnd};
 pub use facts::{Commit, Disk, Facts, Process, ProgramVersion, WorkTree};
 pub use guard::{Decision, Explain, Judged, RuleSays};
 pub use hosts::{Access, HostLine, Hosts, Protected, SourceLine};
+pub use import::{Checked, Import, ImportEnd, Imported, Landed, NotImported};
 pub use problem::{Errored, Problem};
 pub use show::{Machine, PackUse, PartDetail, Show};
 pub use verify::{StoreProblem, Verify};
@@ -116,6 +118,7 @@ pub fn schemas() -> Vec<(&'static str, serde_json::Value)> {
         ("export", schema_of::<Work<Export>>()),
         ("guard-explain", schema_of::<Answer<Explain>>()),
         ("hosts", schema_of::<Answer<Hosts>>()),
+        ("import", schema_of::<Work<Import>>()),
         ("init", schema_of::<Work<Init>>()),
         ("log", schema_of::<Answer<Log>>()),
         ("ls", schema_of::<Answer<Ls>>()),

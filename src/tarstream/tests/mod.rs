@@ -1,6 +1,7 @@
 //! Real archives, cut archives, hostile archives.
 
 mod agreement;
+mod archive;
 mod cuts;
 mod hostile;
 mod real;

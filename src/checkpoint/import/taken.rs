@@ -1,0 +1,315 @@
+//! When a backup was taken: as told, as it is called, as it says itself, or as its newest file says.
+
+use std::fmt;
+use std::sync::LazyLock;
+
+use jiff::Timestamp;
+use jiff::civil::{Date, DateTime, Time};
+use jiff::tz::TimeZone;
+use regex::bytes::Regex;
+
+use super::record::Record;
+use super::survey::Survey;
+use crate::name::escape;
+
+/// When a backup was taken, and what says so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Taken {
+    /// The second.
+    pub time: Timestamp,
+    /// What says so.
+    pub said_by: SaidBy,
+    /// No zone is said, and UTC is assumed.
+    pub is_zone_assumed: bool,
+}
+
+/// What says when a backup was taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SaidBy {
+    /// The operator.
+    Operator,
+    /// The backup's name.
+    Name,
+    /// The name of the only folder in it.
+    Folder(String),
+    /// The record of the system that made it.
+    Record(String),
+    /// The backup's name, which has a date and no time: midnight.
+    Date,
+    /// The newest file in it.
+    Newest,
+}
+
+impl SaidBy {
+    /// The word for it in JSON.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Operator => "operator",
+            Self::Name => "name",
+            Self::Folder(_) => "folder",
+            Self::Record(_) => "record",
+            Self::Date => "date",
+            Self::Newest => "newest",
+        }
+    }
+}
+
+impl fmt::Display for SaidBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Operator => f.write_str("as told with `--taken`"),
+            Self::Name => f.write_str("as its name says"),
+            Self::Folder(name) => write!(f, "as the name of `{name}` in it says"),
+            Self::Record(file) => write!(f, "as {file} in it says"),
+            Self::Date => f.write_str("the day in its name, which has no time of day"),
+            Self::Newest => f.write_str("when the newest file in it was changed"),
+        }
+    }
+}
+
+impl fmt::Display for Taken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.said_by, f)?;
+        if self.is_zone_assumed {
+            f.write_str("; no zone is said, so UTC is assumed")?;
+        }
+        Ok(())
+    }
+}
+
+/// When the backup called `name` was taken.
+pub(super) fn taken(
+    told: Option<Timestamp>,
+    name: &str,
+    survey: &Survey,
+    record: Option<&Record>,
+) -> Option<Taken> {
+    if let Some(time) = told {
+        return Some(Taken {
+            time,
+            said_by: SaidBy::Operator,
+            is_zone_assumed: false,
+        });
+    }
+    let as_said = |moment: Moment, said_by| Taken {
+        time: moment.time,
+        said_by,
+        is_zone_assumed: !moment.has_zone,
+    };
+    let by_name = moment_in(name.as_bytes());
+    if let Some(moment) = by_name.filter(|moment| moment.has_time) {
+        return Some(as_said(moment, SaidBy::Name));
+    }
+    if let Some(folder) = survey.only_folder()
+        && let Some(moment) = moment_in(folder).filter(|moment| moment.has_time)
+    {
+        return Some(as_said(moment, SaidBy::Folder(escape(folder))));
+    }
+    if let Some(record) = record
+        && let Some(moment) = record.created
+    {
+        return Some(as_said(moment, SaidBy::Record(record.file.clone())));
+    }
+    if let Some(moment) = by_name {
+        return Some(as_said(moment, SaidBy::Date));
+    }
+    Some(Taken {
+        time: Timestamp::from_second(survey.newest()?.seconds).ok()?,
+        said_by: SaidBy::Newest,
+        is_zone_assumed: false,
+    })
+}
+
+/// A time that stands somewhere in a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Moment {
+    pub(super) time: Timestamp,
+    /// It is more than a day.
+    pub(super) has_time: bool,
+    /// It is said to be UTC.
+    pub(super) has_zone: bool,
+}
+
+static MOMENT: LazyLock<Regex> = LazyLock::new(|| {
+    let text = "([0-9]{4})([-.]?)([0-9]{2})([-.]?)([0-9]{2})\
+                (?:[-_T. ]?([0-9]{2})([-:.]?)([0-9]{2})([-:.]?)([0-9]{2})( ?(?:Z|UTC|GMT))?)?";
+    Regex::new(text).expect("a regular expression")
+});
+
+/// The last time that stands in `text`; one with a time of day before one without.
+pub(super) fn moment_in(text: &[u8]) -> Option<Moment> {
+    let mut found: Option<Moment> = None;
+    let mut from = 0;
+    while let Some(hit) = MOMENT.captures_at(text, from) {
+        let whole = hit.get(0).expect("the whole of it");
+        // Digits that go on are some other number.
+        let is_digit = |at: Option<usize>| {
+            at.and_then(|at| text.get(at))
+                .is_some_and(u8::is_ascii_digit)
+        };
+        let is_part = is_digit(whole.start().checked_sub(1)) || is_digit(Some(whole.end()));
+        let moment = if is_part { None } else { moment_of(&hit) };
+        from = match moment {
+            Some(_) => whole.end(),
+            None => whole.start() + 1,
+        };
+        if let Some(moment) = moment
+            && (moment.has_time || !found.is_some_and(|before| before.has_time))
+        {
+            found = Some(moment);
+        }
+    }
+    found
+}
+
+fn moment_of(hit: &regex::bytes::Captures<'_>) -> Option<Moment> {
+    let number = |at: usize| -> Option<i16> {
+        std::str::from_utf8(hit.get(at)?.as_bytes())
+            .ok()?
+            .parse()
+            .ok()
+    };
+    let small = |at: usize| number(at).and_then(|n| i8::try_from(n).ok());
+    let year = number(1).filter(|year| (1980..2200).contains(year))?;
+    let date = Date::new(year, small(3)?, small(5)?).ok()?;
+    let has_time = hit.get(6).is_some();
+    let time = if has_time {
+        Time::new(small(6)?, small(8)?, small(10)?, 0).ok()?
+    } else {
+        Time::midnight()
+    };
+    Some(Moment {
+        time: utc(date, time)?,
+        has_time,
+        has_zone: hit.get(11).is_some(),
+    })
+}
+
+fn utc(date: Date, time: Time) -> Option<Timestamp> {
+    let zoned = DateTime::from_parts(date, time).to_zoned(TimeZone::UTC);
+    Some(zoned.ok()?.timestamp())
+}
+
+/// A time as `date` writes it (`Tue Oct 28 05:32:05 PM UTC 2025`), or as RFC 3339 does, or any that
+/// [`moment_in`] finds. One in a zone that is only a name other than UTC is none.
+pub(super) fn moment_of_line(text: &str) -> Option<Moment> {
+    const MONTHS: [&str; 12] = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ];
+    let text = text.trim();
+    if let Ok(time) = text.replacen(' ', "T", 1).parse::<Timestamp>() {
+        return Some(Moment {
+            time,
+            has_time: true,
+            has_zone: true,
+        });
+    }
+    let words: Vec<&str> = text.split_ascii_whitespace().collect();
+    let month = words
+        .iter()
+        .find_map(|word| MONTHS.iter().position(|month| month == word));
+    let Some(month) = month else {
+        return moment_in(text.as_bytes());
+    };
+    let find = |fits: &dyn Fn(&str) -> bool| words.iter().find(|word| fits(word));
+    let is_number = |word: &str| word.bytes().all(|b| b.is_ascii_digit());
+    let day: i8 = find(&|w| is_number(w) && w.len() <= 2)?.parse().ok()?;
+    let year: i16 = find(&|w| is_number(w) && w.len() == 4)?.parse().ok()?;
+    let mut clock = find(&|w| w.contains(':'))?.split(':');
+    let mut next = || clock.next().map_or(Some(0), |n| n.parse::<i8>().ok());
+    let (mut hour, minute, second) = (next()?, next()?, next()?);
+    if find(&|w| w == "AM" || w == "PM").is_some() {
+        if !(1..=12).contains(&hour) {
+            return None;
+        }
+        hour = hour % 12 + if words.contains(&"PM") { 12 } else { 0 };
+    }
+    let is_zone = |w: &str| {
+        w.len() >= 3 && w.bytes().all(|b| b.is_ascii_uppercase())
+            || w.starts_with(['+', '-']) && is_number(&w[1..])
+    };
+    let zone = find(&is_zone);
+    if zone.is_some_and(|zone| !matches!(*zone, "UTC" | "GMT" | "+00" | "+0000" | "-0000")) {
+        return None;
+    }
+    let date = Date::new(year, i8::try_from(month + 1).ok()?, day).ok()?;
+    Some(Moment {
+        time: utc(date, Time::new(hour, minute, second, 0).ok()?)?,
+        has_time: true,
+        has_zone: zone.is_some(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(moment: Option<Moment>) -> String {
+        moment.map_or_else(String::new, |moment| {
+            format!(
+                "{}{}{}",
+                moment.time,
+                if moment.has_time { "" } else { " day" },
+                if moment.has_zone { " zone" } else { "" }
+            )
+        })
+    }
+
+    #[test]
+    fn names_of_the_old_systems_say_when() {
+        for (name, time) in [
+            ("checkpoint-20251028-173204", "2025-10-28T17:32:04Z"),
+            (
+                "gw-checkpoint-20250818T175013Z.tgz",
+                "2025-08-18T17:50:13Z zone",
+            ),
+            (
+                "monitoring_backup_20260102.tar.gz",
+                "2026-01-02T00:00:00Z day",
+            ),
+            ("monitoring_backup_20260102_031500", "2026-01-02T03:15:00Z"),
+            (
+                "backup-working-7777-8888-dashboards-20251111-223928",
+                "2025-11-11T22:39:28Z",
+            ),
+            ("etc 2025-10-28 17:32:04.tar", "2025-10-28T17:32:04Z"),
+            (
+                "pre-20240101-backup-20251111-223928",
+                "2025-11-11T22:39:28Z",
+            ),
+            ("20251111-223928-from-20240101", "2025-11-11T22:39:28Z"),
+            ("backup-20251399", ""),
+            ("backup-202510281", ""),
+            ("backup-20251028-996161", ""),
+            ("1761672724", ""),
+            ("app.tar", ""),
+        ] {
+            assert_eq!(shown(moment_in(name.as_bytes())), time, "{name}");
+        }
+    }
+
+    #[test]
+    fn records_of_the_old_systems_say_when() {
+        for (line, time) in [
+            (
+                "Tue Oct 28 05:32:05 PM UTC 2025",
+                "2025-10-28T17:32:05Z zone",
+            ),
+            (
+                "Tue Oct 28 12:00:05 AM UTC 2025",
+                "2025-10-28T00:00:05Z zone",
+            ),
+            ("Tue Oct  8 17:32:05 UTC 2025", "2025-10-08T17:32:05Z zone"),
+            ("Tue 28 Oct 2025 17:32:05", "2025-10-28T17:32:05Z"),
+            ("Tue Oct 28 17:32:05 CET 2025", ""),
+            ("Tue Oct 28 17:32:05 PM UTC 2025", ""),
+            ("2025-10-28T19:32:05+02:00", "2025-10-28T17:32:05Z zone"),
+            ("2025-10-28 17:32:05", "2025-10-28T17:32:05Z"),
+            ("2025-10-28 17:32:05 UTC", "2025-10-28T17:32:05Z zone"),
+            ("yesterday", ""),
+        ] {
+            assert_eq!(shown(moment_of_line(line)), time, "{line}");
+        }
+    }
+}

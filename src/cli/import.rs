@@ -1,0 +1,293 @@
+//! `fleet import`
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+
+use super::error::{Error, Stop};
+use super::setup::Setup;
+use super::{Status, stop};
+use crate::engine::import::{self, End, Imported, Landing, Mapping, Mode, Order, Outcome, Request};
+use crate::engine::{Interrupt, host};
+use crate::event::Event;
+use crate::fault::ExitClass;
+use crate::manifest::State;
+use crate::name::{HostName, RemotePath, SourceName, Stamp};
+use crate::report::{Console, Problem, Reporter, Style, Talk, count, json, size};
+use crate::store::{self, Store};
+
+/// Take over a backup that another system made, as a checkpoint
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+A backup is a folder, or a .tar, .tar.gz, .tgz or .tar.zst. It becomes a checkpoint of HOST with the
+time at which it was taken: as told, as its name or its own record says, or as its newest file says.
+No host is asked for anything. A backup that was taken over before is passed over. One that has a
+list of digests (sha256sums.txt) is held against it.
+
+What lies beneath a directory of the inventory goes into the part of that source, so that `fleet
+diff` and `fleet log` compare it; anything else goes into the part `import`.
+
+Examples:
+  fleet import dev-vm checkpoints/checkpoint-* --at /home/azureuser/app --map asterisk=/etc/asterisk
+  fleet import gw-1 gw-checkpoint-20250818T175013Z.tgz --strip 1 --map config=/opt/gateway/config
+  fleet import dev-vm old.tar.gz --taken 2025-10-28T17:32:04Z -m \"before the move\" --dry-run")]
+pub(super) struct Args {
+    /// The host that was backed up, as the inventory calls it
+    #[arg(value_name = "HOST")]
+    host: HostName,
+
+    /// Backups: folders or archives, each a checkpoint of its own
+    #[arg(value_name = "PATH", required = true)]
+    paths: Vec<PathBuf>,
+
+    /// The folder on the host that was backed up [default: /]
+    #[arg(long, value_name = "FOLDER")]
+    at: Option<RemotePath>,
+
+    /// A folder or file of the backup that was elsewhere on the host; may be given several times
+    #[arg(long, value_name = "FROM=/TO")]
+    map: Vec<Mapping>,
+
+    /// Take N leading folders off the names in the backup [default: one that is called after a time]
+    #[arg(long, value_name = "N")]
+    strip: Option<usize>,
+
+    /// When it was taken, as 2025-10-28T17:32:04Z; without a zone, UTC
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    taken: Option<Timestamp>,
+
+    /// What to remember about it [default: what its own record says]
+    #[arg(short, long, value_name = "TEXT")]
+    message: Option<String>,
+
+    /// The part that everything goes into [default: by the inventory's directories]
+    #[arg(long, value_name = "NAME")]
+    source: Option<SourceName>,
+
+    /// Tell what would be done, and write nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// A moment that a person typed.
+fn time(text: &str) -> Result<Timestamp, String> {
+    let wrong = || "write it as 2025-10-28T17:32:04Z, or 2025-10-28 17:32".to_owned();
+    if let Ok(stamp) = text.parse::<Stamp>() {
+        return Ok(stamp.time());
+    }
+    if let Ok(time) = text.parse::<Timestamp>() {
+        return Ok(time);
+    }
+    let civil: DateTime = text.parse().map_err(|_| wrong())?;
+    let zoned = civil.to_zoned(TimeZone::UTC).map_err(|_| wrong())?;
+    Ok(zoned.timestamp())
+}
+
+pub(super) fn run(args: &Args, setup: &Setup) -> Status {
+    if args.taken.is_some() && args.paths.len() > 1 {
+        return Err(Stop(Problem::new(
+            ExitClass::Usage,
+            "`--taken` says when one backup was taken, and there are several",
+            Some("Import them one by one, or let their names tell.".to_owned()),
+        )));
+    }
+    let inventory = setup.inventory()?;
+    let host = host(&inventory, &args.host)?.clone();
+    let dir = setup.store_dir(&inventory)?;
+    let store = match Store::open(&dir) {
+        Err(store::Error::NoStore { .. }) if args.dry_run => None,
+        opened if args.dry_run => Some(opened?),
+        _ => Some(Store::open_or_create(&dir)?),
+    };
+    let request = Request {
+        orders: args.orders(),
+        wait: setup.global.wait,
+        now: Timestamp::now(),
+    };
+    let console = &setup.console;
+    let style = match Style::of(console) {
+        Style::Moving => Style::Moving,
+        Style::Silent | Style::Looking | Style::Plain | Style::Json => Style::Silent,
+    };
+    let reporter = Reporter::new(Arc::clone(console), style, 1);
+    let interrupt = Interrupt::new();
+    let notice = {
+        let reporter = Arc::clone(&reporter);
+        move || reporter.tell(&Event::Stopping)
+    };
+    let (sink, wish, is_dry) = (reporter.sink(), interrupt.clone(), args.dry_run);
+    let ended = stop::run(&interrupt, notice, async move {
+        let work = tokio::task::spawn_blocking(move || {
+            let mode = match &store {
+                Some(store) if !is_dry => Mode::Write(store),
+                store => Mode::Dry(store.as_ref()),
+            };
+            import::run(&request, &host, mode, &sink, &wish)
+        });
+        work.await.expect("importing does not panic")
+    });
+    reporter.finish();
+    let outcome = ended?.ok_or(Error::Stopped)?;
+    tell(console, &outcome)
+}
+
+impl Args {
+    fn orders(&self) -> Vec<Order> {
+        let landing = Landing {
+            at: self.at.clone(),
+            strip: self.strip,
+            maps: self.map.clone(),
+            part: self.source.clone(),
+        };
+        let order = |path: &PathBuf| Order {
+            path: path.clone(),
+            landing: landing.clone(),
+            taken: self.taken,
+            description: self.message.clone(),
+        };
+        self.paths.iter().map(order).collect()
+    }
+}
+
+/// Prints what came of it and gives the exit status.
+fn tell(console: &Console, outcome: &Outcome) -> Status {
+    let class = outcome.exit_class();
+    let stopped = outcome.is_interrupted.then(|| stopped(outcome));
+    for imported in &outcome.imported {
+        for warning in &imported.warnings {
+            console.warning(&format!("{}: {warning}", imported.path.display()));
+        }
+        if imported.is_homeless && console.talk() != Talk::Quiet {
+            console.warning(&format!(
+                "{}: nothing tells where on the host it belongs, so it lands at `/`; `--at FOLDER` says where",
+                imported.path.display()
+            ));
+        }
+    }
+    for failed in &outcome.failed {
+        console.problem(&Problem::from(&failed.failure));
+    }
+    if let Some(problem) = &stopped {
+        console.problem(problem);
+    }
+    if console.is_json() {
+        console.event(&json::Import {
+            exit: class.map_or(0, ExitClass::code),
+            imported: outcome.imported.iter().map(json::Imported::from).collect(),
+            failed: outcome.failed.iter().map(json::NotImported::from).collect(),
+            error: stopped.as_ref().map(json::Problem::from),
+            ..json::Import::default()
+        })?;
+    } else if console.talk() != Talk::Quiet {
+        let text: String = outcome.imported.iter().map(shown).collect();
+        console.answer(&text)?;
+    }
+    Ok(class)
+}
+
+fn stopped(outcome: &Outcome) -> Problem {
+    let sealed = outcome
+        .imported
+        .iter()
+        .filter(|imported| matches!(imported.end, End::Sealed(_)));
+    let kept = match sealed.count() as u64 {
+        0 => "Nothing was taken over".to_owned(),
+        number => format!(
+            "What was taken over by then is kept: {}",
+            count(number, "checkpoint")
+        ),
+    };
+    Problem::new(
+        ExitClass::Interrupted,
+        "stopped before everything was taken over",
+        Some(format!(
+            "{kept}, and nothing needs cleaning up. Run the same command again to go on."
+        )),
+    )
+}
+
+/// The checkpoint in one line, and beneath it where it comes from and where its files are.
+fn shown(imported: &Imported) -> String {
+    let totals = format!(
+        "{}, {}",
+        count(imported.totals.files, "file"),
+        size(imported.totals.bytes)
+    );
+    let mut text = match &imported.end {
+        End::Sealed(checkpoint) => {
+            let style = super::ls::style(checkpoint.state());
+            format!(
+                "{}  {style}{}{style:#}  {totals}  (stored {})\n",
+                checkpoint.id,
+                checkpoint.state().as_str(),
+                size(checkpoint.stored_bytes),
+            )
+        }
+        End::Already(id) => format!("{id}  taken over before  {totals}\n"),
+        End::Planned(id) => {
+            let style = super::ls::style(State::Complete);
+            format!("{id}  {style}would be taken over{style:#}  {totals}\n")
+        }
+    };
+    text.push_str(&format!(
+        "  from   {}\n  taken  {}  {}\n",
+        imported.path.display(),
+        imported.taken.time.strftime("%Y-%m-%d %H:%M:%S UTC"),
+        imported.taken
+    ));
+    if let Some(folder) = &imported.stripped {
+        text.push_str(&format!(
+            "  names  without `{folder}/`, which is called after a time; `--strip 0` keeps it\n"
+        ));
+    }
+    for landed in &imported.landed {
+        text.push_str(&format!(
+            "  lands  {}  {}, {}  in part {}\n",
+            landed.at,
+            count(landed.files, "file"),
+            size(landed.bytes),
+            landed.part
+        ));
+    }
+    for checked in &imported.checked {
+        text.push_str(&format!(
+            "  sums   {}: {} match{}\n",
+            checked.list,
+            count(checked.files, "file"),
+            match checked.unlisted {
+                0 => String::new(),
+                number => format!(", {number} not listed"),
+            }
+        ));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_taken_as_people_write_them() {
+        for text in [
+            "2025-10-28T17:32:04Z",
+            "2025-10-28T19:32:04+02:00",
+            "2025-10-28 17:32:04",
+            "20251028T173204Z",
+        ] {
+            let time = time(text).map(|time| time.to_string());
+            assert_eq!(time, Ok("2025-10-28T17:32:04Z".to_owned()), "{text}");
+        }
+        assert_eq!(
+            time("2025-10-28 17:32").map(|time| time.to_string()),
+            Ok("2025-10-28T17:32:00Z".to_owned())
+        );
+        assert_eq!(
+            time("yesterday"),
+            Err("write it as 2025-10-28T17:32:04Z, or 2025-10-28 17:32".to_owned())
+        );
+    }
+}

@@ -1,0 +1,174 @@
+//! `import` in JSON: its last line.
+
+use data_encoding::BASE64;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::{Checkpoint, Problem, SummaryTag, Version};
+use crate::engine::import as engine;
+use crate::report::problem;
+
+/// `import`: what was taken over, or would be.
+#[derive(Debug, Default, Serialize, JsonSchema)]
+pub struct Import {
+    /// The last line of the command.
+    #[serde(rename = "type")]
+    pub kind: SummaryTag,
+    /// The version of this shape.
+    pub version: Version,
+    /// The exit status.
+    pub exit: u8,
+    /// What was taken over, or would be.
+    pub imported: Vec<Imported>,
+    /// What was not.
+    pub failed: Vec<NotImported>,
+    /// Why the run ended before its time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<Problem>,
+}
+
+/// What became of a backup.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ImportEnd {
+    /// It is a checkpoint now.
+    Sealed,
+    /// It was taken over before.
+    Already,
+    /// It would become one.
+    Planned,
+}
+
+/// A backup that was taken over, or would be.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Imported {
+    /// The backup, as it was named.
+    pub path: String,
+    /// What became of it.
+    pub end: ImportEnd,
+    /// `HOST@STAMP`; of one that would be taken over, a few seconds later if that is used.
+    pub id: String,
+    /// The checkpoint that was sealed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<Checkpoint>,
+    /// When it was taken, RFC 3339 in UTC.
+    pub taken: String,
+    /// What says so: operator, name, folder, record, date or newest.
+    pub taken_by: String,
+    /// No zone is said, and UTC is assumed.
+    pub zone_assumed: bool,
+    /// Regular files; every name of a hard-link group counts.
+    pub files: u64,
+    /// The sum of their sizes.
+    pub bytes: u64,
+    /// The folder that was taken off all names, because it is called after a time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stripped: Option<String>,
+    /// Where its files are.
+    pub landed: Vec<Landed>,
+    /// The lists of digests that it matches.
+    pub checked: Vec<Checked>,
+    /// What the operator should know.
+    pub warnings: Vec<String>,
+}
+
+/// A place of the host.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Landed {
+    /// The folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// The same in base64, where it is not UTF-8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path_b64: Option<String>,
+    /// The part that has its files.
+    pub part: String,
+    /// Regular files.
+    pub files: u64,
+    /// The sum of their sizes.
+    pub bytes: u64,
+}
+
+/// A list of digests in the backup.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Checked {
+    /// Where it lies in the backup.
+    pub list: String,
+    /// The files that match it.
+    pub files: u64,
+    /// Files of which it says nothing.
+    pub unlisted: u64,
+}
+
+/// A backup that was not taken over.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct NotImported {
+    /// The backup, as it was named.
+    pub path: String,
+    /// What happened and why.
+    pub error: String,
+    /// How to mend it.
+    pub hint: Option<String>,
+}
+
+impl From<&engine::Imported> for Imported {
+    fn from(imported: &engine::Imported) -> Self {
+        let (end, id, checkpoint) = match &imported.end {
+            engine::End::Sealed(checkpoint) => (
+                ImportEnd::Sealed,
+                &checkpoint.id,
+                Some(checkpoint.as_ref().into()),
+            ),
+            engine::End::Already(id) => (ImportEnd::Already, id, None),
+            engine::End::Planned(id) => (ImportEnd::Planned, id, None),
+        };
+        Self {
+            path: imported.path.display().to_string(),
+            end,
+            id: id.to_string(),
+            checkpoint,
+            taken: imported.taken.time.to_string(),
+            taken_by: imported.taken.said_by.as_str().to_owned(),
+            zone_assumed: imported.taken.is_zone_assumed,
+            files: imported.totals.files,
+            bytes: imported.totals.bytes,
+            stripped: imported.stripped.clone(),
+            landed: imported.landed.iter().map(Landed::from).collect(),
+            checked: imported.checked.iter().map(Checked::from).collect(),
+            warnings: imported.warnings.clone(),
+        }
+    }
+}
+
+impl From<&engine::Landed> for Landed {
+    fn from(landed: &engine::Landed) -> Self {
+        let text = std::str::from_utf8(landed.at.as_bytes()).ok();
+        Self {
+            path: text.map(str::to_owned),
+            path_b64: text.is_none().then(|| BASE64.encode(landed.at.as_bytes())),
+            part: landed.part.to_string(),
+            files: landed.files,
+            bytes: landed.bytes,
+        }
+    }
+}
+
+impl From<&engine::Checked> for Checked {
+    fn from(checked: &engine::Checked) -> Self {
+        Self {
+            list: checked.list.clone(),
+            files: checked.files,
+            unlisted: checked.unlisted,
+        }
+    }
+}
+
+impl From<&engine::Failed> for NotImported {
+    fn from(failed: &engine::Failed) -> Self {
+        Self {
+            path: failed.path.display().to_string(),
+            error: problem::line(&failed.failure.message, &failed.failure.causes),
+            hint: failed.failure.hint.clone(),
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! An archive as a host would send it: every member under the name where it belongs, its headers written
+//! anew in one form. Data comes out as it went in, so that holes stay holes.
+
+use std::io::{self, Read};
+
+use super::archive::Origin;
+use super::blocks::Blocks;
+use super::header;
+use super::layout::{Form, padding};
+use super::pax::Pax;
+use super::{BLOCK_BYTES, Error, Event, Head, Kind, MemberStream, Record};
+use crate::name::RemotePath;
+
+/// The extended headers that are more than names, numbers and times, by the beginning of their key.
+const ATTRIBUTES: [&str; 3] = ["SCHILY.xattr.", "SCHILY.acl.", "RHT.security.selinux"];
+
+/// Reads an archive as [`MemberStream::of_archive`] does, and gives it with other names.
+///
+/// What goes wrong comes as an [`io::Error`] with [`Error`] in it. Memory stays flat, but for the map of
+/// a sparse file.
+#[derive(Debug)]
+pub struct Relocated<R, P> {
+    stream: MemberStream<R>,
+    place: P,
+    is_wanted: bool,
+    is_finished: bool,
+    out: Vec<u8>,
+    at: usize,
+}
+
+impl<R: Read, P: FnMut(&RemotePath) -> Option<RemotePath>> Relocated<R, P> {
+    /// `place` tells where a member belongs; what belongs nowhere is left out.
+    #[must_use]
+    pub fn new(reader: R, place: P) -> Self {
+        Self {
+            stream: MemberStream::of_archive(reader),
+            place,
+            is_wanted: false,
+            is_finished: false,
+            out: Vec::new(),
+            at: 0,
+        }
+    }
+
+    /// Puts the next bytes into `out`; none at the end.
+    fn fill(&mut self) -> Result<(), Error> {
+        self.out.clear();
+        self.at = 0;
+        while self.out.is_empty() && !self.is_finished {
+            match self.stream.next()? {
+                Event::Begin { head, raw } => {
+                    let to = (self.place)(&head.path);
+                    self.is_wanted = to.is_some();
+                    if let Some(to) = to {
+                        self.out = headers(head, raw, to, &mut self.place)?;
+                    }
+                }
+                Event::Data(bytes) if self.is_wanted => self.out.extend_from_slice(bytes),
+                Event::Data(_) | Event::End(_) => {}
+                Event::Finished => {
+                    self.is_finished = true;
+                    self.out.resize(2 * BLOCK_BYTES, 0);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<R: Read, P: FnMut(&RemotePath) -> Option<RemotePath>> Read for Relocated<R, P> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.at == self.out.len() {
+            self.fill().map_err(io::Error::other)?;
+        }
+        let n = buffer.len().min(self.out.len() - self.at);
+        buffer[..n].copy_from_slice(&self.out[self.at..self.at + n]);
+        self.at += n;
+        Ok(n)
+    }
+}
+
+/// The blocks in front of the data of a member that now is `to`.
+fn headers(
+    head: &Head,
+    raw: &[u8],
+    to: RemotePath,
+    place: &mut impl FnMut(&RemotePath) -> Option<RemotePath>,
+) -> Result<Vec<u8>, Error> {
+    let refused = |why| Error::Extended { offset: 0, why };
+    let kind = match &head.kind {
+        Kind::HardLink { target } => {
+            let target = place(target).ok_or_else(|| Error::LinkTarget {
+                path: head.path.clone(),
+                target: target.member().to_vec(),
+            })?;
+            Kind::HardLink { target }
+        }
+        kind @ (Kind::File { .. }
+        | Kind::Directory
+        | Kind::Symlink { .. }
+        | Kind::Fifo
+        | Kind::CharDevice { .. }
+        | Kind::BlockDevice { .. }) => kind.clone(),
+    };
+    let mut blocks = Blocks::new(raw, BLOCK_BYTES);
+    let parsed = header::read(&mut blocks, &mut Vec::new(), Origin::Archive)?;
+    let parsed = parsed.ok_or_else(|| refused("belongs to no member"))?;
+    let name = to.member().to_vec();
+    let head = Head {
+        path: to,
+        kind,
+        ..head.clone()
+    };
+    let real;
+    let mut map = Vec::new();
+    let mut records = attributes(raw).ok_or_else(|| refused("has a bad key"))?;
+    let data_bytes = match parsed.layout.form() {
+        Form::Plain { data_bytes } => data_bytes,
+        Form::Sparse {
+            data_bytes,
+            real_bytes,
+            regions,
+        } => {
+            if let Some(regions) = regions {
+                map = sparse_map(&regions);
+            }
+            real = real_bytes.to_string();
+            records.extend([
+                ("GNU.sparse.major", &b"1"[..]),
+                ("GNU.sparse.minor", b"0"),
+                ("GNU.sparse.name", &name),
+                ("GNU.sparse.realsize", real.as_bytes()),
+            ]);
+            data_bytes + map.len() as u64
+        }
+    };
+    let mut out = head
+        .to_blocks_with(data_bytes, &records)
+        .ok_or_else(|| refused("can't be written anew"))?;
+    out.extend(map);
+    Ok(out)
+}
+
+/// The map that stands in front of the data, filled up to whole blocks.
+fn sparse_map(regions: &[(u64, u64)]) -> Vec<u8> {
+    let mut map = format!("{}\n", regions.len());
+    for (offset, length) in regions {
+        map.push_str(&format!("{offset}\n{length}\n"));
+    }
+    let mut map = map.into_bytes();
+    map.resize(map.len() + padding(map.len() as u64), 0);
+    map
+}
+
+/// Attributes and ACLs in the extended header that `raw` may begin with; none if a key is no text.
+fn attributes(raw: &[u8]) -> Option<Vec<Record<'_>>> {
+    let mut attributes = Vec::new();
+    let header = tar::Header::from_byte_slice(raw.get(..BLOCK_BYTES)?);
+    if header.entry_type() == tar::EntryType::XHeader {
+        let length = usize::try_from(header.entry_size().ok()?).ok()?;
+        let body = raw.get(BLOCK_BYTES..BLOCK_BYTES.checked_add(length)?)?;
+        for (key, value) in Pax::others(body) {
+            if ATTRIBUTES
+                .iter()
+                .any(|known| key.starts_with(known.as_bytes()))
+            {
+                attributes.push((std::str::from_utf8(key).ok()?, value));
+            }
+        }
+    }
+    Some(attributes)
+}
