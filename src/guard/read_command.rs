@@ -12,6 +12,7 @@ mod scan;
 
 use super::judgement::protection;
 use super::shell::quote;
+use crate::inventory::glob::Walk;
 use crate::inventory::{CommandLine, Host};
 use crate::name::RemotePath;
 
@@ -33,6 +34,12 @@ pub enum ReadCommand {
         prune: Vec<Prune>,
         /// Other file systems are left out.
         one_file_system: bool,
+    },
+    /// Lists what lies where patterns of names may match, in the records of [`Self::Scan`]. A `find` that
+    /// knows no `-printf` tells of regular files and symbolic links only.
+    ScanFiles {
+        /// Where, and how far.
+        walks: Vec<Walk>,
     },
     /// Sends the SHA-256 of the regular files that it is told on its standard input (absolute paths,
     /// each ended by NUL), as records `DIGEST  PATH`, each ended by NUL. What cannot be read has none.
@@ -231,6 +238,7 @@ impl ReadCommand {
                 prune,
                 one_file_system,
             } => watched(&scan::scan(prefix, roots, prune, *one_file_system)),
+            Self::ScanFiles { walks } => watched(&scan::scan_files(prefix, walks)),
             Self::Digest => {
                 let digest = [&fetch::digest(prefix), b"; ".as_slice(), &closes].concat();
                 watched_with_list(&digest, input_bytes)
@@ -244,9 +252,11 @@ impl ReadCommand {
             Self::Run { line, run_as } => run::run(line, run_as.as_deref(), sudo),
         });
         script.extend_from_slice(match self {
-            Self::Probe { .. } | Self::Scan { .. } | Self::FetchWhole { .. } | Self::Run { .. } => {
-                &closes
-            }
+            Self::Probe { .. }
+            | Self::Scan { .. }
+            | Self::ScanFiles { .. }
+            | Self::FetchWhole { .. }
+            | Self::Run { .. } => &closes,
             Self::Fetch { .. } | Self::Digest => b"exit $?",
         });
         script

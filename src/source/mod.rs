@@ -4,6 +4,7 @@
 //! over and hands the answers back. An answer is a stranger's text: it is checked, never trusted.
 
 pub mod exclude;
+pub mod lines;
 pub mod notes;
 pub mod probe;
 pub mod scan;

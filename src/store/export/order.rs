@@ -88,7 +88,8 @@ pub(super) fn walk_key(path: &[u8]) -> Vec<u8> {
         .collect()
 }
 
-/// Entries of all parts by the bytes of their paths; of one path the first part's.
+/// Entries of all parts by the bytes of their paths; of one path the first part's, and a whole file
+/// before lines of it.
 pub(super) struct Merged {
     parts: Vec<(SourceName, Peekable<Entries>)>,
 }
@@ -96,7 +97,7 @@ pub(super) struct Merged {
 impl Merged {
     fn new(checkpoint: &SealedCheckpoint) -> Result<Self, Error> {
         let parts = checkpoint
-            .parts_with_entries()
+            .parts_by_weight()
             .map(|part| Ok((part.clone(), checkpoint.entries(part)?.peekable())))
             .collect::<Result<_, Error>>()?;
         Ok(Self { parts })

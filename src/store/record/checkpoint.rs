@@ -104,6 +104,8 @@ struct PartRecord {
     state: String,
     roots: Vec<PathRecord>,
     exclude: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lines: Option<String>,
     files: u64,
     bytes: u64,
     entries: u64,
@@ -275,6 +277,7 @@ fn part_record(part: &Part, entries: Option<&EntriesFacts>) -> PartRecord {
         state: part.state.as_str().to_owned(),
         roots: part.roots.iter().map(PathRecord::from).collect(),
         exclude: part.exclude.clone(),
+        lines: part.lines.clone(),
         files: part.totals.files,
         bytes: part.totals.bytes,
         entries: part.entries,
@@ -416,6 +419,7 @@ impl TryFrom<PartRecord> for Part {
                 .map(|root| remote_path("path", root.path, root.path_b64))
                 .collect::<Result<_, _>>()?,
             exclude: record.exclude,
+            lines: record.lines,
             totals: Totals {
                 files: record.files,
                 bytes: record.bytes,
