@@ -130,6 +130,28 @@ impl Outcome {
     }
 }
 
+/// The link's speed, if any part was large enough to tell. The fastest: others may have waited for the
+/// host.
+pub(super) fn link_speed(outcomes: &[Outcome]) -> Option<u64> {
+    let speeds = outcomes.iter().filter_map(|o| o.link_bytes_per_second);
+    speeds.max()
+}
+
+/// The packs that were written, and those of earlier checkpoints that are still needed.
+pub(super) fn packs(outcomes: &[Outcome]) -> Vec<Pack> {
+    let mut packs: Vec<Pack> = Vec::new();
+    for outcome in outcomes {
+        packs.extend(outcome.pack.clone());
+        let Some(kept) = &outcome.content.kept else {
+            continue;
+        };
+        let needed = kept.needed_packs();
+        let earlier = kept.base.checkpoint().packs.iter();
+        packs.extend(earlier.filter(|pack| needed.contains(&pack.name)).cloned());
+    }
+    packs
+}
+
 /// What a part says of a fault: all of its texts in one line.
 pub(super) fn failure(fault: &dyn Fault) -> PartFailure {
     PartFailure {

@@ -5,6 +5,7 @@
 //! commands writes, creates a temporary file or starts anything that outlives it. What a user wrote
 //! in the inventory appears only as quoted operands (paths, name patterns), never as an option.
 
+mod facts;
 mod fetch;
 mod probe;
 mod run;
@@ -44,6 +45,13 @@ pub enum ReadCommand {
     /// Sends the SHA-256 of the regular files that it is told on its standard input (absolute paths,
     /// each ended by NUL), as records `DIGEST  PATH`, each ended by NUL. What cannot be read has none.
     Digest,
+    /// What is the host like: how long is it up, how full are its disks, which versions does it have,
+    /// what is checked out in these directories, and what runs from them? Answers `key=value` lines.
+    /// Never asked through sudo.
+    Facts {
+        /// The directories.
+        roots: Vec<RemotePath>,
+    },
     /// Sends the paths that it is told on its standard input, each ended by NUL, as one tar stream.
     Fetch {
         /// Which tar the host has.
@@ -250,13 +258,20 @@ impl ReadCommand {
             }
             Self::FetchWhole { roots } => watched(&fetch::fetch_whole(prefix, roots)),
             Self::Run { line, run_as } => run::run(line, run_as.as_deref(), sudo),
+            // The shell's parent is the server's end of the connection.
+            Self::Facts { roots } => [
+                b"FLEET_LOGIN=$PPID; export FLEET_LOGIN; ".as_slice(),
+                &watched(&facts::facts(roots)),
+            ]
+            .concat(),
         });
         script.extend_from_slice(match self {
             Self::Probe { .. }
             | Self::Scan { .. }
             | Self::ScanFiles { .. }
             | Self::FetchWhole { .. }
-            | Self::Run { .. } => &closes,
+            | Self::Run { .. }
+            | Self::Facts { .. } => &closes,
             Self::Fetch { .. } | Self::Digest => b"exit $?",
         });
         script

@@ -4,7 +4,9 @@
 //! over and hands the answers back. An answer is a stranger's text: it is checked, never trusted.
 
 pub mod exclude;
+pub mod facts;
 pub mod lines;
 pub mod notes;
 pub mod probe;
+mod redact;
 pub mod scan;

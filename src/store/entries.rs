@@ -10,6 +10,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use super::disk::{self, Hashing};
+use super::folders::Folders;
 use super::lines::Lines;
 use super::record::checkpoint::{EntriesFacts, FileFacts};
 use super::record::entry::EntryRecord;
@@ -39,6 +40,7 @@ pub struct EntriesWriter {
     packs: BTreeSet<PackName>,
     endings: BTreeMap<String, Totals>,
     is_of_extracts: bool,
+    folders: Folders,
 }
 
 impl fmt::Debug for EntriesWriter {
@@ -108,6 +110,7 @@ impl EntriesWriter {
             packs: BTreeSet::new(),
             endings: BTreeMap::new(),
             is_of_extracts: false,
+            folders: Folders::default(),
         })
     }
 
@@ -166,6 +169,7 @@ impl EntriesWriter {
             .write_all(line)
             .map_err(Error::io("write", &self.path))?;
         self.records += 1;
+        self.folders.add(path, file_bytes);
         if let Some(bytes) = file_bytes {
             self.count(path, bytes);
         }
@@ -215,6 +219,7 @@ impl EntriesWriter {
                 records: self.records,
                 packs: self.packs.into_iter().collect(),
                 endings: self.endings,
+                folders: self.folders.finish(),
             },
             totals: self.totals,
             shared: false,

@@ -4,3 +4,4 @@
 use crate::support::scene::Scene;
 
 mod command;
+mod facts;
