@@ -158,7 +158,7 @@ pub async fn gather(
             .iter()
             .map(|outcome| outcome.part.fetched_bytes)
             .sum(),
-        notes: Vec::new(),
+        notes: outcomes.iter().filter_map(|o| o.note.clone()).collect(),
     };
     Ok(Gathered {
         incoming,

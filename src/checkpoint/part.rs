@@ -5,6 +5,7 @@ use crate::inventory::Source;
 use crate::manifest::{Entry, EntryKind, Pack, PackName, Part, PartFailure, PartState, Totals};
 
 use crate::name::RemotePath;
+use crate::store::Note;
 use crate::tarstream::tree::Shape;
 
 use super::compare::Kept;
@@ -22,6 +23,8 @@ pub(super) struct Outcome {
     pub(super) broken: Option<PackName>,
     /// How fast the link is, if enough came to tell.
     pub(super) link_bytes_per_second: Option<u64>,
+    /// What `MANIFEST.txt` tells of it at its end.
+    pub(super) note: Option<Note>,
 }
 
 /// The entries of a part: what is taken over, and what is new.
@@ -100,6 +103,7 @@ impl Outcome {
             pack: None,
             broken: None,
             link_bytes_per_second: None,
+            note: None,
         }
     }
 

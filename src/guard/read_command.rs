@@ -7,9 +7,12 @@
 
 mod facts;
 mod fetch;
+mod postgres;
 mod probe;
 mod run;
 mod scan;
+
+pub use postgres::{DumpOf, PostgresDump};
 
 use super::judgement::protection;
 use super::shell::quote;
@@ -72,6 +75,8 @@ pub enum ReadCommand {
         /// The account that runs it; none: the one that logged in, or root with sudo.
         run_as: Option<String>,
     },
+    /// Sends a dump of a database, or of the roles of a server.
+    Dump(PostgresDump),
 }
 
 /// A directory that a scan need not walk.
@@ -186,10 +191,16 @@ impl ReadCommand {
         let line = match sudo {
             Sudo::No => [b"exec sh -c ".as_slice(), &script(Sudo::No)].concat(),
             Sudo::Password => [
-                b"exec sudo -S -k -p '' -- sh -c ".as_slice(),
+                b"exec sudo -S -k -p '' ".as_slice(),
+                &self.account().map_or_else(Vec::new, postgres::as_account),
+                b"-- sh -c ",
                 &script(Sudo::Password),
             ]
             .concat(),
+            // It becomes the account by itself: root is not asked for.
+            Sudo::NonInteractive if self.account().is_some() => {
+                [b"exec sh -c ".as_slice(), &script(Sudo::NonInteractive)].concat()
+            }
             Sudo::NonInteractive => {
                 let either = [
                     b"if sudo -n -l sh </dev/null >/dev/null 2>&1; then exec sudo -n -- sh -c "
@@ -207,6 +218,21 @@ impl ReadCommand {
             line,
             opening,
             closing,
+        }
+    }
+
+    /// The account that sudo is asked for, if not root.
+    fn account(&self) -> Option<&str> {
+        match self {
+            Self::Dump(dump) => dump.run_as.as_deref(),
+            Self::Probe { .. }
+            | Self::Scan { .. }
+            | Self::ScanFiles { .. }
+            | Self::Digest
+            | Self::Fetch { .. }
+            | Self::FetchWhole { .. }
+            | Self::Facts { .. }
+            | Self::Run { .. } => None,
         }
     }
 
@@ -264,6 +290,7 @@ impl ReadCommand {
                 &watched(&facts::facts(roots)),
             ]
             .concat(),
+            Self::Dump(dump) => postgres::dump(dump, sudo),
         });
         script.extend_from_slice(match self {
             Self::Probe { .. }
@@ -271,7 +298,8 @@ impl ReadCommand {
             | Self::ScanFiles { .. }
             | Self::FetchWhole { .. }
             | Self::Run { .. }
-            | Self::Facts { .. } => &closes,
+            | Self::Facts { .. }
+            | Self::Dump(_) => &closes,
             Self::Fetch { .. } | Self::Digest => b"exit $?",
         });
         script

@@ -7,6 +7,8 @@ pub mod exclude;
 pub mod facts;
 pub mod lines;
 pub mod notes;
+pub mod postgres;
 pub mod probe;
 mod redact;
 pub mod scan;
+pub mod secret;

@@ -33,7 +33,7 @@ mod verify;
 pub use compare::{PartChanges, PartPair};
 pub use entries::{Entries, EntriesWriter, EntryLines, WrittenEntries};
 pub use error::Error;
-pub use export::{ArchiveFormat, Destination, Exported};
+pub use export::{ArchiveFormat, Destination, Export, Exported, Layout};
 pub use find::{DamagedCheckpoint, Listing};
 pub use history::{History, Moment};
 pub use incoming::{Facts, Incoming, Note, PartFacts, SealStep};

@@ -29,7 +29,7 @@ fn what_a_program_prints_is_an_entry_of_the_checkpoint() {
     let Some(scene) = Scene::start() else { return };
     let ran = taken(
         &scene,
-        json!({ "command": ["printf", "%s\\n", "a 'b' $HOME `c`", "-n"] }),
+        &json!({ "command": ["printf", "%s\\n", "a 'b' $HOME `c`", "-n"] }),
     )
     .exits(0);
     assert_eq!(ran.state(), "complete");

@@ -5,3 +5,5 @@ use crate::support::scene::Scene;
 
 mod command;
 mod facts;
+mod layout;
+mod postgres;
