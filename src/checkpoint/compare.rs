@@ -50,6 +50,8 @@ struct Same {
     /// For a further name of a file: the first one.
     first_name: Option<RemotePath>,
     sha256: Option<Sha256>,
+    /// Of what is kept of a regular file, which may be less than the scan saw; 0 for other kinds.
+    size_bytes: u64,
 }
 
 /// The base can't be read.
@@ -199,6 +201,7 @@ impl Comparison {
     }
 
     fn same_as(&mut self, record: usize, entry: Entry) -> Same {
+        let size_bytes = entry.file_bytes().unwrap_or_default();
         let place = entry.content.into_iter().next().map(|piece| Place {
             pack: place_of(&mut self.packs, &piece.pack),
             offset_bytes: piece.offset_bytes,
@@ -218,6 +221,7 @@ impl Comparison {
             place,
             first_name,
             sha256,
+            size_bytes,
         }
     }
 
@@ -257,7 +261,7 @@ impl Comparison {
             match (same, found.facts.as_ref()) {
                 (Some(same), Some(facts)) => kept.entries.push(KeptEntry {
                     kind: facts.kind,
-                    size_bytes: facts.mark.size_bytes,
+                    size_bytes: same.size_bytes,
                     path: found.path,
                     record: same.record,
                     place: same.place,

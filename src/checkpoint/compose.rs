@@ -15,6 +15,7 @@ use crate::source::scan::{Found, FoundKind};
 use crate::tarstream::{self, Member};
 
 use super::compare::Difference;
+use super::files::newest;
 use super::listing::{NAMED_MAX, listing};
 use super::part::Content;
 use super::receive::Received;
@@ -30,6 +31,8 @@ pub(super) struct Asked {
     pub(super) unreadable: Unreadable,
     /// It is known already that some can't be.
     pub(super) has_unreadable: bool,
+    /// Of what arrives only so many are kept, the newest first.
+    pub(super) newest: Option<u32>,
 }
 
 /// The entries of a part, and what is to be said about them.
@@ -164,10 +167,15 @@ pub(super) fn compose(
     let mut said = Said::of(notes);
     let is_cut = received.cut.is_some();
     let Difference {
-        fetch,
+        mut fetch,
         sockets,
         mut kept,
     } = asked.difference;
+    if let Some(count) = asked.newest {
+        let heads = received.members.iter().map(|(member, _)| &member.head);
+        let times: HashMap<_, _> = heads.map(|head| (&head.path, head.mtime)).collect();
+        fetch = newest(fetch, count, |found| times.get(&found.path).copied());
+    }
     let mut fresh = Vec::with_capacity(fetch.len() + sockets.len());
     let mut failure = None;
     let targets = link_targets(&received.members);
@@ -177,6 +185,7 @@ pub(super) fn compose(
     arrived.sort_unstable_by(|(a, at), (b, bt)| a.head.path.cmp(&b.head.path).then(at.cmp(bt)));
     let mut arrived = arrived.into_iter().peekable();
     let mut missing = Missing::default();
+    let sent_bytes = std::mem::take(&mut received.sent_bytes);
     for found in fetch {
         let mut member = None;
         while let Some(next) = arrived.next_if(|next| next.0.head.path <= found.path) {
@@ -205,7 +214,8 @@ pub(super) fn compose(
             member: found.path.member().to_vec(),
             offset_bytes: offset,
         };
-        fresh.push(entry(found, member, kind, piece, changed));
+        let sent_bytes = sent_size(&kind, &found.path, &sent_bytes);
+        fresh.push(entry(found, member, kind, piece, changed, sent_bytes));
     }
     drop(arrived);
     fresh.extend(sockets.into_iter().filter_map(socket));
@@ -382,21 +392,39 @@ fn sorted(paths: &HashSet<RemotePath>) -> Vec<&RemotePath> {
     paths
 }
 
-fn entry(found: Found, member: Member, kind: EntryKind, piece: Piece, changed: bool) -> Entry {
+/// The size of a regular file as the host sent it, which is not what is kept if just lines are.
+fn sent_size(
+    kind: &EntryKind,
+    path: &RemotePath,
+    sent_bytes: &HashMap<RemotePath, u64>,
+) -> Option<u64> {
+    match kind {
+        EntryKind::File { size_bytes, .. } => sent_bytes.get(path).or(Some(size_bytes)),
+        EntryKind::HardLink {
+            target, size_bytes, ..
+        } => sent_bytes.get(target).or(Some(size_bytes)),
+        EntryKind::Directory
+        | EntryKind::Symlink { .. }
+        | EntryKind::Fifo
+        | EntryKind::Socket
+        | EntryKind::CharDevice { .. }
+        | EntryKind::BlockDevice { .. } => None,
+    }
+    .copied()
+}
+
+fn entry(
+    found: Found,
+    member: Member,
+    kind: EntryKind,
+    piece: Piece,
+    changed: bool,
+    sent_bytes: Option<u64>,
+) -> Entry {
     let mark = found.facts.map(|facts| facts.mark);
     // What the scan saw is of use next time only if the stream told of the same thing.
     let same = mark.is_some_and(|mark| {
-        let size_fits = match &kind {
-            EntryKind::File { size_bytes, .. } | EntryKind::HardLink { size_bytes, .. } => {
-                *size_bytes == mark.size_bytes
-            }
-            EntryKind::Directory
-            | EntryKind::Symlink { .. }
-            | EntryKind::Fifo
-            | EntryKind::Socket
-            | EntryKind::CharDevice { .. }
-            | EntryKind::BlockDevice { .. } => true,
-        };
+        let size_fits = sent_bytes.is_none_or(|sent| sent == mark.size_bytes);
         size_fits && member.head.mtime == mark.mtime
     });
     Entry {

@@ -1,18 +1,21 @@
 //! Scanning a directory source: what is there, and what of it is meant.
 
 use crate::guard::ReadCommand;
+use crate::inventory::glob::GlobError;
 use crate::inventory::pattern::PatternError;
-use crate::inventory::{DirectorySource, Source};
+use crate::inventory::{DirectorySource, Source, Unreadable};
 use crate::manifest::PartFailure;
+use crate::name::RemotePath;
 use crate::source::exclude::Exclude;
+use crate::source::lines::Lines;
 use crate::source::notes::{self, FindNote};
-use crate::source::scan::{self, Opening, Parser};
+use crate::source::scan::{self, Found, Opening, Parser};
 use crate::ssh::{self, Input, ReadSession};
 
 use super::part::failure;
 use super::plan::{self, Plan};
 
-/// A directory source after its scan.
+/// A source that lies in directories, after its scan.
 #[derive(Debug)]
 pub(super) enum Scanned<'a> {
     /// This is to be fetched.
@@ -20,7 +23,7 @@ pub(super) enum Scanned<'a> {
         /// What is wanted.
         plan: Box<Plan>,
         /// How it was asked for.
-        directory: &'a DirectorySource,
+        terms: Terms<'a>,
         /// What the scan said of itself.
         opening: Opening,
     },
@@ -32,9 +35,26 @@ pub(super) enum Scanned<'a> {
     Lost(ssh::Error),
 }
 
+/// How a source was asked for, as far as that matters after its scan.
+#[derive(Debug)]
+pub(super) struct Terms<'a> {
+    /// The patterns that were left out.
+    pub(super) exclude: &'a [String],
+    /// What to do about entries that can't be read.
+    pub(super) unreadable: Unreadable,
+    /// Only so many, the newest first.
+    pub(super) newest: Option<u32>,
+    /// Only these lines of files.
+    pub(super) lines: Option<Lines>,
+}
+
+/// Makes a plan of what was found and of what `find` said; none if nothing is there and need not be.
+pub(super) type Plans<'a> =
+    &'a (dyn Fn(Vec<Found>, &[FindNote], Opening) -> Result<Option<Plan>, plan::Error> + Sync);
+
 /// Why a scan comes to nothing.
 #[derive(Debug, thiserror::Error)]
-enum ScanError {
+pub(super) enum ScanError {
     #[error(transparent)]
     Ssh(#[from] ssh::Error),
     #[error(transparent)]
@@ -43,15 +63,17 @@ enum ScanError {
     Plan(#[from] plan::Error),
     #[error(transparent)]
     Pattern(#[from] PatternError),
+    #[error(transparent)]
+    Glob(#[from] GlobError),
 }
 
 impl ScanError {
-    fn into_scanned(self) -> Scanned<'static> {
+    pub(super) fn into_scanned(self) -> Scanned<'static> {
         match self {
             Self::Ssh(error) if is_lost(&error) => Scanned::Lost(error),
             Self::Ssh(error) => Scanned::Failed(failure(&error)),
             Self::Plan(error) => Scanned::Failed(failure(&error)),
-            Self::Answer(_) | Self::Pattern(_) => Scanned::Failed(PartFailure {
+            Self::Answer(_) | Self::Pattern(_) | Self::Glob(_) => Scanned::Failed(PartFailure {
                 message: crate::fault::chain(&self).join(": "),
                 hint: Some("`fleet doctor` shows which tools the host has.".to_owned()),
             }),
@@ -68,7 +90,12 @@ pub(super) async fn scan<'a>(
     match try_scan(source, directory, session).await {
         Ok(Some((plan, opening))) => Scanned::Ready {
             plan: Box::new(plan),
-            directory,
+            terms: Terms {
+                exclude: &directory.exclude,
+                unreadable: directory.unreadable,
+                newest: None,
+                lines: None,
+            },
             opening,
         },
         Ok(None) => Scanned::Absent,
@@ -87,13 +114,40 @@ async fn try_scan(
         prune: exclude.prune().to_vec(),
         one_file_system: directory.one_file_system,
     };
-    let mut running = session.run(&command, source.sudo, Input::none()).await?;
+    let make: Plans<'_> =
+        &|found, notes, _| Plan::make(directory, source.optional, &exclude, found, notes);
+    let scanned = walk(&command, &directory.roots, source.sudo, session, make).await?;
+    if let Some((plan, _)) = &scanned
+        && plan.is_empty()
+        && !source.may_shrink
+    {
+        return Err(plan::Error::Empty {
+            roots: plan.roots.clone(),
+        }
+        .into());
+    }
+    Ok(scanned)
+}
+
+/// Lets the host walk, and makes a plan of what is found, all of which lies beneath `from`.
+///
+/// # Errors
+///
+/// [`ScanError`] for an answer that is none, and what `make` says.
+pub(super) async fn walk(
+    command: &ReadCommand,
+    from: &[RemotePath],
+    sudo: bool,
+    session: &ReadSession,
+    make: Plans<'_>,
+) -> Result<Option<(Plan, Opening)>, ScanError> {
+    let mut running = session.run(command, sudo, Input::none()).await?;
     let mut parser = Parser::new();
     let mut found = Vec::new();
     while let Some(bytes) = running.next().await {
         let new = found.len();
         parser.feed(&bytes?, &mut found)?;
-        plan::check_found(&directory.roots, &found, new, plan::ENTRIES_MAX)?;
+        plan::check_found(from, &found, new, plan::ENTRIES_MAX)?;
     }
     let exit = running.finish().await?;
     if exit.status != 0 && !parser.has_begun() {
@@ -104,22 +158,13 @@ async fn try_scan(
     }
     let opening = parser.finish()?;
     let said = notes::of_find(&exit.stderr.to_bytes());
-    let plan = Plan::make(directory, source.optional, &exclude, found, &said)?;
+    let plan = make(found, &said, opening)?;
     let explained = said
         .iter()
         .any(|note| matches!(note, FindNote::Missing(_) | FindNote::Denied { .. }));
     if exit.status > u32::from(explained) {
         let said = vec![format!("find exited with {}", exit.status)];
         return Err(plan::Error::Scan { said }.into());
-    }
-    if let Some(plan) = &plan
-        && plan.is_empty()
-        && !source.may_shrink
-    {
-        return Err(plan::Error::Empty {
-            roots: plan.roots.clone(),
-        }
-        .into());
     }
     Ok(plan.map(|plan| (plan, opening)))
 }

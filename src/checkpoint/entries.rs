@@ -6,6 +6,15 @@ use crate::store::{self, Incoming, WrittenEntries};
 
 use super::part::Content;
 
+/// What of files was kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Files {
+    /// All.
+    Whole,
+    /// Just lines.
+    Extracts,
+}
+
 /// Writes the entries of `part`; none if there are none. Where nothing changed, the earlier checkpoint's
 /// file serves this one as well. Blocking; takes the memory of one entry beside what is new.
 ///
@@ -15,6 +24,7 @@ use super::part::Content;
 pub(super) fn write(
     incoming: &Incoming,
     part: &SourceName,
+    kind: Files,
     content: Content,
 ) -> Result<Option<WrittenEntries>, store::Error> {
     if content.is_empty() {
@@ -26,6 +36,9 @@ pub(super) fn write(
         return incoming.share_entries(part, &kept.base).map(Some);
     }
     let mut writer = incoming.entries(part)?;
+    if kind == Files::Extracts {
+        writer = writer.of_extracts();
+    }
     let mut fresh = content.fresh.into_iter().peekable();
     if let Some(kept) = content.kept {
         let mut taken = kept.entries.iter().peekable();

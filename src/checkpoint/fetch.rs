@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::event::Event;
-use crate::inventory::DirectorySource;
-use crate::manifest::{Pack, PackName, PartState};
+use crate::manifest::{Pack, PackName, Part, PartFailure, PartState};
+use crate::name::escape;
+use crate::source::lines::Lines;
 use crate::source::notes;
 use crate::source::scan::{Found, Opening};
 use crate::ssh;
@@ -15,6 +16,7 @@ use crate::store::pack::PackOptions;
 
 use super::compare::{Comparison, Difference, Unusable};
 use super::compose::{Asked, compose};
+use super::directory::Terms;
 use super::history::Known;
 use super::machine::other_machine;
 use super::part::{Outcome, failure, shrinkage};
@@ -28,7 +30,7 @@ use super::unchanged;
 pub(super) struct Fetch<'a> {
     /// How what differs is fetched.
     pub(super) pull: Pull<'a>,
-    pub(super) directory: &'a DirectorySource,
+    pub(super) terms: Terms<'a>,
     pub(super) opening: Opening,
     pub(super) pack: PackName,
     pub(super) known: Known,
@@ -49,8 +51,9 @@ impl Fetch<'_> {
     /// [`receive::Error`] if the pack cannot be written; everything else makes the part failed.
     pub(super) async fn run(self, plan: Plan) -> Result<Fetched, receive::Error> {
         let mut outcome = Outcome::new(self.pull.source, PartState::Complete);
-        outcome.part.roots = plan.roots.clone();
-        outcome.part.exclude = self.directory.exclude.clone();
+        outcome.part.roots = plan.named;
+        outcome.part.exclude = self.terms.exclude.to_vec();
+        outcome.part.lines = self.lines().map(str::to_owned);
         outcome.part.scanned_at = self.opening.clock;
         let mut warnings = plan.warnings;
         let found = sorted(plan.wanted, plan.sockets);
@@ -81,13 +84,19 @@ impl Fetch<'_> {
         let asked = Asked {
             roots: plan.roots,
             difference,
-            unreadable: self.directory.unreadable,
+            unreadable: self.terms.unreadable,
+            // Where the scan told times, it has been seen to.
+            newest: self.terms.newest.filter(|_| !self.opening.has_facts),
             has_unreadable: plan.unreadable.is_some(),
         };
         if let Some(error) = &plan.unreadable {
             outcome.fail(failure(error));
         }
         Ok(self.put_together(outcome, asked, warnings, pulled))
+    }
+
+    fn lines(&self) -> Option<&str> {
+        self.terms.lines.as_ref().map(Lines::as_str)
     }
 
     /// What differs from the base; everything, if there is none that can be used. Also the end of the
@@ -128,6 +137,16 @@ impl Fetch<'_> {
     /// The checkpoint whose contents may be taken over.
     fn usable_base(&self, warnings: &mut Vec<String>) -> Option<Arc<SealedCheckpoint>> {
         let base = self.known.base.clone()?;
+        let known = base.checkpoint().part(&self.pull.source.name);
+        // Of each file it has other lines.
+        if known.and_then(|known| known.lines.as_deref()) != self.lines() {
+            return None;
+        }
+        // The host could only hash whole files, and what is known are digests of some lines: they are
+        // fetched, which proves it as well.
+        if self.verify_unchanged && self.terms.lines.is_some() {
+            return None;
+        }
         if !self.opening.has_facts {
             (self.pull.sink)(Event::Warned {
                 host: self.pull.host.clone(),
@@ -188,6 +207,7 @@ impl Fetch<'_> {
         if let Some(failure) = pulled.failure {
             outcome.fail(failure);
         }
+        let is_asked = !asked.roots.is_empty();
         let notes = notes::of_tar(&pulled.stderr);
         let composed = compose(
             asked,
@@ -206,16 +226,60 @@ impl Fetch<'_> {
         outcome.fill(composed.content, warnings);
         outcome.part.fetched_bytes = pulled.received.content_bytes;
         outcome.pack = pulled.received.pack.map(|pack| Pack {
-            name: self.pack,
+            name: self.pack.clone(),
             sha256: pack.sha256,
             stored_bytes: pack.stored_bytes,
         });
-        if !self.pull.source.may_shrink
-            && let Some(shrunk) = shrinkage(&outcome.part, self.known.previous.as_ref())
-        {
-            outcome.fail(shrunk);
+        if is_asked && outcome.content.is_empty() && outcome.part.failure.is_none() {
+            outcome.fail(all_vanished());
+        }
+        if let Some(failure) = self.shrunk(&outcome.part) {
+            outcome.fail(failure);
         }
         (outcome, pulled.lost)
+    }
+
+    /// Whether less is there than should be.
+    fn shrunk(&self, part: &Part) -> Option<PartFailure> {
+        let source = self.pull.source;
+        if source.may_shrink {
+            return None;
+        }
+        if let Some(lines) = &part.lines
+            && part.failure.is_none()
+            && part.entries > 0
+            && part.totals.bytes == 0
+            && !source.optional
+        {
+            return Some(no_lines(lines));
+        }
+        // Other lines are no measure.
+        let previous = self.known.previous.as_ref();
+        let previous = previous.filter(|known| known.lines == part.lines)?;
+        // The newest of files that grow and are put away are as large as they happen to be.
+        let is_fewer = part.totals.files.saturating_mul(2) < previous.totals.files;
+        if self.terms.newest.is_some() && !is_fewer {
+            return None;
+        }
+        shrinkage(part, Some(previous))
+    }
+}
+
+fn all_vanished() -> PartFailure {
+    PartFailure {
+        message: "all of it vanished before it was read".to_owned(),
+        hint: Some("Run the command again.".to_owned()),
+    }
+}
+
+fn no_lines(expression: &str) -> PartFailure {
+    PartFailure {
+        message: format!("no line matches `{}`", escape(expression.as_bytes())),
+        hint: Some(
+            "Correct `lines`, or say `may_shrink: true` at the source if that may be. A symbolic link \
+             is kept as a link: name the file that it leads to."
+                .to_owned(),
+        ),
     }
 }
 

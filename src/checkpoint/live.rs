@@ -13,7 +13,7 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 
 use crate::change::{Change, ChangeKind};
-use crate::inventory::{Host, Source};
+use crate::inventory::{Host, Source, SourceKind};
 use crate::manifest::{Part, PartFailure, PartState};
 use crate::name::{RemotePath, SourceName};
 use crate::source::probe::Probe;
@@ -131,6 +131,11 @@ fn sources<'a>(
                 part.name,
                 source.kind.as_str()
             )),
+            // The host could only hash whole files.
+            Some(source) if part.lines.is_some() || has_lines(source) => notes.push(format!(
+                "`{}` is not compared: just lines of its files are kept, and only a checkpoint fetches them",
+                part.name
+            )),
             Some(source) => both.push((part, source)),
             None => notes.push(format!(
                 "`{}` is not compared: it is in {id}, and is no source of {} any more",
@@ -147,6 +152,10 @@ fn sources<'a>(
         }
     }
     (both, notes)
+}
+
+fn has_lines(source: &Source) -> bool {
+    matches!(&source.kind, SourceKind::Files(files) if files.lines.is_some())
 }
 
 impl LivePart {
@@ -208,15 +217,19 @@ impl Look<'_> {
         let found = match scanned {
             Scanned::Ready {
                 plan,
-                directory,
+                terms,
                 opening,
             } => {
                 if matches!(known.state, PartState::Complete | PartState::Warned)
-                    && (known.exclude != directory.exclude || known.roots != plan.roots)
+                    && (known.exclude != terms.exclude || known.roots != plan.named)
                 {
+                    let what = if matches!(source.kind, SourceKind::Files(_)) {
+                        "patterns that match something"
+                    } else {
+                        "directories or what is excluded"
+                    };
                     part.notes.push(format!(
-                        "its directories or what is excluded are not those of {}, which shows as \
-                         added or removed",
+                        "its {what} are not those of {}, which shows as added or removed",
                         self.base.id()
                     ));
                 }

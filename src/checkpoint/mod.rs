@@ -9,8 +9,11 @@ mod compare;
 mod compose;
 mod directory;
 mod entries;
+mod error;
+mod extract;
 mod facts;
 mod fetch;
+mod files;
 mod history;
 pub mod import;
 mod listing;
@@ -30,14 +33,14 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 
 use crate::event::{Event, Sink};
-use crate::fault::{ExitClass, Fault};
 use crate::inventory::{Host, Source, SourceKind, WireCompression};
 use crate::manifest::{self, Checkpoint, PartFailure, PartState, Trigger};
-use crate::name::{HostName, SourceName};
+use crate::name::SourceName;
 use crate::source::probe::Probe;
 use crate::ssh::{self, ReadSession};
-use crate::store::{self, Facts, Incoming, PartFacts, tiers};
+use crate::store::{Facts, Incoming, PartFacts, tiers};
 
+pub use error::Error;
 pub use facts::probe;
 pub use history::History;
 pub use live::{FetchLimits, Live, LiveContent, LivePart, compare as compare_live};
@@ -74,52 +77,6 @@ impl Order {
     pub fn sources<'a>(&self, host: &'a Host) -> Vec<&'a Source> {
         let meant = |source: &&Source| self.only.is_empty() || self.only.contains(&source.name);
         host.sources.iter().filter(meant).collect()
-    }
-}
-
-/// Why there is no checkpoint of a host.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The connection could not be made, or does not answer.
-    #[error(transparent)]
-    Ssh(#[from] ssh::Error),
-    /// The store cannot be written.
-    #[error(transparent)]
-    Store(#[from] store::Error),
-    /// A pack cannot be written.
-    #[error("can't capture source `{part}`")]
-    Receive {
-        /// The part.
-        part: SourceName,
-        /// Why.
-        source: ReceiveError,
-    },
-    /// The connection was lost before anything had arrived.
-    #[error("the connection to {host} was lost before anything had arrived")]
-    Nothing {
-        /// The host.
-        host: HostName,
-        /// Why.
-        source: ssh::Error,
-    },
-}
-
-impl Fault for Error {
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::Ssh(error) | Self::Nothing { source: error, .. } => error.hint(),
-            Self::Store(error) => error.hint(),
-            Self::Receive { source, .. } => source.hint(),
-        }
-    }
-
-    fn exit_class(&self) -> ExitClass {
-        match self {
-            Self::Ssh(error) => error.exit_class(),
-            Self::Nothing { .. } => ExitClass::Unreachable,
-            Self::Store(error) => error.exit_class(),
-            Self::Receive { source, .. } => source.exit_class(),
-        }
     }
 }
 
@@ -373,7 +330,7 @@ impl Capture<'_> {
         probe: &Probe,
         lost: &mut Option<ssh::Error>,
     ) -> Result<Outcome, Error> {
-        let (plan, directory, opening) = match scanned {
+        let (plan, terms, opening) = match scanned {
             Scanned::Ready { .. } | Scanned::Failed(_) if !probe.has_tar() => {
                 return Ok(Outcome::failed(source, no_tar()));
             }
@@ -389,9 +346,9 @@ impl Capture<'_> {
             }
             Scanned::Ready {
                 plan,
-                directory,
+                terms,
                 opening,
-            } => (plan, directory, opening),
+            } => (plan, terms, opening),
         };
         let pull = Pull {
             host: &self.host.name,
@@ -405,12 +362,13 @@ impl Capture<'_> {
                 self.history.link_bytes_per_second,
                 probe,
             ),
+            lines: terms.lines.clone(),
             stop: self.stop,
             sink: self.sink,
         };
         let fetch = Fetch {
             pull,
-            directory,
+            terms,
             opening,
             pack: self.incoming.pack_name(&source.name),
             known: self.history.of(&source.name),
@@ -435,7 +393,12 @@ impl Gathered {
     /// [`Error::Store`] if the store cannot be written; nothing is visible then.
     pub fn seal(mut self) -> Result<Checkpoint, Error> {
         for outcome in self.outcomes {
-            let entries = entries::write(&self.incoming, &outcome.part.name, outcome.content)?;
+            let kind = match outcome.part.lines {
+                None => entries::Files::Whole,
+                Some(_) => entries::Files::Extracts,
+            };
+            let part = &outcome.part.name;
+            let entries = entries::write(&self.incoming, part, kind, outcome.content)?;
             self.facts.parts.push(PartFacts {
                 part: outcome.part,
                 entries,
@@ -456,18 +419,8 @@ async fn asked_to_stop(stop: &watch::Receiver<bool>) {
 async fn scan<'a>(source: &'a Source, session: &ReadSession) -> Option<Scanned<'a>> {
     match &source.kind {
         SourceKind::Directory(directory) => Some(directory::scan(source, directory, session).await),
-        SourceKind::Files(_) => Some(Scanned::Failed(not_yet(source))),
+        SourceKind::Files(files) => Some(files::scan(source, files, session).await),
         SourceKind::Postgres(_) | SourceKind::Command(_) | SourceKind::Http(_) => None,
-    }
-}
-
-fn not_yet(source: &Source) -> PartFailure {
-    PartFailure {
-        message: format!(
-            "this fleet cannot capture `{}` sources yet",
-            source.kind.as_str()
-        ),
-        hint: None,
     }
 }
 

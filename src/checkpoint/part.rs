@@ -91,6 +91,7 @@ impl Outcome {
                 state,
                 roots: Vec::new(),
                 exclude: Vec::new(),
+                lines: None,
                 totals: Totals::default(),
                 entries: 0,
                 fetched_bytes: 0,

@@ -11,12 +11,15 @@ use crate::source::notes::FindNote;
 use crate::source::scan::{Found, FoundKind, PATH_LENGTH_MAX_BYTES};
 
 use super::listing::{NAMED_MAX, listing};
+use super::{extract, receive};
 
 /// What a directory source comes to on a host.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
-    /// The roots that are there.
+    /// The roots that are there: each entry is one of them or lies beneath one.
     pub(super) roots: Vec<RemotePath>,
+    /// The same as the inventory names them, which may be by patterns.
+    pub(super) named: Vec<RemotePath>,
     /// What is asked for, by path, each once; every directory before what lies in it.
     pub(super) wanted: Vec<Found>,
     /// What is recorded without being asked for.
@@ -72,6 +75,34 @@ pub(super) enum Error {
         /// The first of them.
         first: Vec<RemotePath>,
     },
+    /// The account cannot read some files, or directories that may hold some.
+    #[error("{}", unreadable_text(*count, first))]
+    UnreadableFiles {
+        /// How many.
+        count: usize,
+        /// The first of them.
+        first: Vec<RemotePath>,
+    },
+    /// A pattern matches nothing.
+    #[error("nothing matches `{}`", escape(glob.as_bytes()))]
+    NothingMatches {
+        /// The pattern.
+        glob: String,
+    },
+    /// A pattern matches directories, and nothing else.
+    #[error("only directories match `{}`", escape(glob.as_bytes()))]
+    OnlyDirectories {
+        /// The pattern.
+        glob: String,
+    },
+    /// Files are too large to be looked through.
+    #[error("{}", too_large_text(*count, first))]
+    TooLarge {
+        /// How many.
+        count: usize,
+        /// The first of them.
+        first: Vec<RemotePath>,
+    },
     /// The scan tells of what lies elsewhere.
     #[error("the host's scan holds `{path}`, which is beneath no root")]
     Outside {
@@ -97,6 +128,13 @@ fn unreadable_text(count: usize, first: &[RemotePath]) -> String {
     format!("{count} {noun} can't be read: {}", listing(count, first))
 }
 
+fn too_large_text(count: usize, first: &[RemotePath]) -> String {
+    let noun = if count == 1 { "file is" } else { "files are" };
+    let mib = extract::FILE_MAX_BYTES >> 20;
+    let files = listing(count, first);
+    format!("{count} {noun} larger than {mib} MiB, too large for `lines`: {files}")
+}
+
 fn roots_text(roots: &[RemotePath]) -> String {
     roots
         .iter()
@@ -111,7 +149,14 @@ impl Fault for Error {
             Self::Missing { .. } => {
                 "Correct the path, or say `optional: true` at the source if this host need not have it.".to_owned()
             }
-            Self::Denied { .. } => "Say `sudo: true` at the source, or log in as an account that may read it.".to_owned(),
+            Self::Denied { .. } | Self::UnreadableFiles { .. } => "Say `sudo: true` at the source, or log in as an account that may read it.".to_owned(),
+            Self::NothingMatches { .. } => {
+                "Correct the pattern, or say `optional: true` at the source if this host need not have it.".to_owned()
+            }
+            Self::OnlyDirectories { .. } => {
+                "Whole directories are captured by a `directory:` source.".to_owned()
+            }
+            Self::TooLarge { .. } => receive::WITHOUT_LINES_HINT.to_owned(),
             Self::Link { target, .. } if target.starts_with(b"/") => {
                 format!("Name the directory itself: `directory: {}`.", escape(target))
             }
@@ -176,6 +221,7 @@ impl Plan {
         if plan.roots.is_empty() {
             return Ok(None);
         }
+        plan.named = plan.roots.clone();
         let mut kept = keep(&plan.roots, exclude, found);
         kept.dedup_by(|a, b| a.path == b.path);
         let mut unreadable = plan.sort_out(kept);
@@ -193,7 +239,8 @@ impl Plan {
     }
 
     /// Keeps what is wanted where it is: what is found of a large tree is moved to no second place.
-    fn sort_out(&mut self, kept: Vec<Found>) -> Vec<RemotePath> {
+    /// Gives what cannot be read.
+    pub(super) fn sort_out(&mut self, kept: Vec<Found>) -> Vec<RemotePath> {
         let mut unreadable = Vec::new();
         let mut closed: HashSet<RemotePath> = HashSet::new();
         let mut too_long = Vec::new();
@@ -278,19 +325,22 @@ impl Plan {
     }
 }
 
+/// What `find` complains of, beside what is missing or denied.
+pub(super) fn complaints(notes: &[FindNote]) -> Vec<String> {
+    let complaints = notes.iter().filter_map(|note| match note {
+        FindNote::Other(said) => Some(escape(said.as_bytes())),
+        FindNote::Missing(_) | FindNote::Denied { .. } | FindNote::Aside(_) => None,
+    });
+    complaints.collect()
+}
+
 fn roots(
     source: &DirectorySource,
     optional: bool,
     found: &[Found],
     notes: &[FindNote],
 ) -> Result<Vec<RemotePath>, Error> {
-    let others: Vec<String> = notes
-        .iter()
-        .filter_map(|note| match note {
-            FindNote::Other(said) => Some(escape(said.as_bytes())),
-            FindNote::Missing(_) | FindNote::Denied { .. } | FindNote::Aside(_) => None,
-        })
-        .collect();
+    let others = complaints(notes);
     let asides = notes.iter().filter_map(|note| match note {
         FindNote::Aside(said) => Some(escape(said.as_bytes())),
         FindNote::Missing(_) | FindNote::Denied { .. } | FindNote::Other(_) => None,

@@ -79,7 +79,7 @@ pub async fn preview(host: &Host, session: &ReadSession, sink: &Sink) -> Vec<Pre
                 Some(Scanned::Ready { plan, .. }) => match &plan.unreadable {
                     Some(error) => Found::Failed(failure(error)),
                     None => Found::Ready {
-                        roots: plan.roots,
+                        roots: plan.named,
                         totals: plan.totals,
                         warnings: plan.warnings,
                     },

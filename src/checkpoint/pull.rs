@@ -8,10 +8,11 @@ use std::sync::Arc;
 use tokio::sync::{oneshot, watch};
 
 use crate::event::{Event, Sink};
-use crate::guard::{Compression, ReadCommand, TarFlavour};
+use crate::guard::{Compression, Pace, ReadCommand, Sudo, TarFlavour};
 use crate::inventory::{Source, WireCompression};
 use crate::manifest::PartFailure;
 use crate::name::{HostName, RemotePath};
+use crate::source::lines::Lines;
 use crate::source::probe::Probe;
 use crate::source::scan::{Found, FoundKind};
 use crate::ssh::{self, Body, Input, ReadSession};
@@ -36,6 +37,8 @@ pub(super) struct Pull<'a> {
     pub(super) packs_max: usize,
     /// How contents come over the wire.
     pub(super) wire: Wire,
+    /// Only these lines of files.
+    pub(super) lines: Option<Lines>,
     /// Turns true when the operator wants to stop.
     pub(super) stop: &'a watch::Receiver<bool>,
     pub(super) sink: &'a Sink,
@@ -145,6 +148,14 @@ impl Pull<'_> {
         warnings: &mut Vec<String>,
     ) -> Result<(Difference, Pulled), receive::Error> {
         let tar = self.probe.tar_flavour();
+        if tar.is_none() && is_too_long(roots) {
+            let failure = Some(too_many(roots.len()));
+            let pulled = Pulled {
+                failure,
+                ..Pulled::nothing()
+            };
+            return Ok((Difference::default(), pulled));
+        }
         let left_bytes = difference.fetch_bytes();
         let compression = tar
             .map_or(Ok(Compression::None), |_| self.wire.begin(left_bytes))
@@ -236,7 +247,7 @@ impl Pull<'_> {
         enough: oneshot::Sender<()>,
     ) -> Result<Ended, receive::Error> {
         let (mut progress, path) = (self.progress(), self.pack_path.clone());
-        let packs_max = self.packs_max;
+        let (packs_max, lines) = (self.packs_max, self.lines.clone());
         let receiving = tokio::task::spawn_blocking(move || {
             let mut intake = match underway.intake.take() {
                 Some(mut intake) => {
@@ -245,6 +256,7 @@ impl Pull<'_> {
                 }
                 None => Intake::create(path, PackOptions::default())?,
             };
+            intake.keep_lines(lines);
             let mut taken_in = TakenIn::default();
             let mut read = intake.read(
                 decoded(&mut stream, underway.compression),
@@ -319,6 +331,27 @@ fn kept(
                 ..Pulled::nothing()
             },
         )),
+    }
+}
+
+/// Whether systems would refuse the command for its length.
+fn is_too_long(roots: &[RemotePath]) -> bool {
+    // Linux takes 128 KiB for one argument, which the whole command is to a login shell.
+    const LINE_MAX_BYTES: usize = 120 << 10;
+    let command = ReadCommand::FetchWhole {
+        roots: roots.to_vec(),
+    };
+    let rendered = command.render("", Sudo::Password, Pace::Gentle, 0);
+    rendered.line.len() > LINE_MAX_BYTES
+}
+
+fn too_many(count: usize) -> PartFailure {
+    PartFailure {
+        message: format!("{count} files are more than a `tar` that takes no list can be told"),
+        hint: Some(
+            "Install GNU tar on the host, or capture the directory instead of its files."
+                .to_owned(),
+        ),
     }
 }
 

@@ -11,9 +11,12 @@ use std::time::{Duration, Instant};
 
 use crate::fault::{ExitClass, Fault};
 use crate::name::RemotePath;
+use crate::source::lines::Lines;
 use crate::source::scan::Found;
 use crate::store::pack::{self, Order, PackOptions, PackReader, PackSummary, PackWriter, Wanted};
 use crate::tarstream::{self, Event, Head, Kind, Member, MemberStream};
+
+use super::extract::Extract;
 
 /// Progress is told this often.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
@@ -36,6 +39,8 @@ pub(super) struct Received {
     pub(super) pack: Option<PackSummary>,
     /// File content that crossed the wire, uncompressed.
     pub(super) content_bytes: u64,
+    /// The sizes of files as the host sent them, where only lines of them were kept.
+    pub(super) sent_bytes: HashMap<RemotePath, u64>,
     /// Why the stream ended early, if it did.
     pub(super) cut: Option<tarstream::Error>,
 }
@@ -50,6 +55,18 @@ pub enum Error {
     #[error("the host's archive holds `{path}`, which was not asked for")]
     Unasked {
         /// The member.
+        path: RemotePath,
+    },
+    /// A file of which only lines are meant is too large to be looked through.
+    #[error("`{path}` is larger than 16 MiB, too large for `lines`")]
+    TooLarge {
+        /// The file.
+        path: RemotePath,
+    },
+    /// A file of which only lines are meant has a name or owner that no archive takes.
+    #[error("the lines of `{path}` can't be written down")]
+    Unwritable {
+        /// The file.
         path: RemotePath,
     },
     /// The pack cannot be written: the fault lies on this side.
@@ -72,6 +89,7 @@ impl Fault for Error {
                 "Nothing of it was kept. Look at `tar --version` and at what `tar` is on the host."
                     .to_owned(),
             ),
+            Self::TooLarge { .. } | Self::Unwritable { .. } => Some(WITHOUT_LINES_HINT.to_owned()),
             Self::Pack(error) => error.hint(),
         }
     }
@@ -80,6 +98,10 @@ impl Fault for Error {
         ExitClass::Failed
     }
 }
+
+/// What to do about a file that `lines` can't be taken of.
+pub(super) const WITHOUT_LINES_HINT: &str =
+    "Capture the whole file: a source of its own, without `lines`.";
 
 /// A pack that is being filled from one stream after the other.
 #[derive(Debug)]
@@ -90,6 +112,7 @@ pub(super) struct Intake {
     /// The number in the pack of each member of `received`.
     numbers: Vec<usize>,
     has_adopted: bool,
+    lines: Option<Lines>,
 }
 
 impl Intake {
@@ -104,7 +127,13 @@ impl Intake {
             received: Received::default(),
             numbers: Vec::new(),
             has_adopted: false,
+            lines: None,
         })
+    }
+
+    /// From now on, just these lines of regular files are kept; of all, if none are said.
+    pub(super) fn keep_lines(&mut self, lines: Option<Lines>) {
+        self.lines = lines;
     }
 
     /// What arrived whole.
@@ -139,6 +168,7 @@ impl Intake {
             pack,
             received,
             numbers,
+            lines,
             ..
         } = self;
         let mut stream = MemberStream::new(stream);
@@ -146,16 +176,23 @@ impl Intake {
         let mut number = 0;
         let mut reading: Option<(RemotePath, bool)> = None;
         let mut names = OtherNames::default();
+        let mut extract = None;
         loop {
             match stream.next() {
                 Ok(Event::Begin { head, raw }) => {
                     if let Ok(at) = wanted.binary_search_by(|found| found.path.cmp(&head.path)) {
+                        let is_file = matches!(head.kind, Kind::File { .. });
                         let blocks = names.resolve(head, &wanted[at]);
                         let raw = blocks.as_deref().unwrap_or(raw);
-                        let raw_bytes = raw.len() as u64 + head.stored_bytes;
-                        number = pack.begin_member(raw_bytes, order(head, &wanted[at], raw))?;
-                        pack.write(raw)?;
-                        reading = Some((head.path.clone(), matches!(head.kind, Kind::File { .. })));
+                        if lines.is_some() && is_file {
+                            extract = Some((Extract::begin(head, raw)?, &wanted[at]));
+                        } else {
+                            let raw_bytes = raw.len() as u64 + head.stored_bytes;
+                            let order = order(head, &wanted[at], raw.len());
+                            number = pack.begin_member(raw_bytes, order)?;
+                            pack.write(raw)?;
+                        }
+                        reading = Some((head.path.clone(), is_file));
                     } else if unasked == Unasked::Refuse {
                         let path = head.path.clone();
                         return Err(Error::Unasked { path });
@@ -165,7 +202,10 @@ impl Intake {
                     let Some((path, is_file)) = &reading else {
                         continue;
                     };
-                    pack.write(bytes)?;
+                    match &mut extract {
+                        Some((extract, _)) => extract.push(bytes),
+                        None => pack.write(bytes)?,
+                    }
                     if *is_file {
                         received.content_bytes += bytes.len() as u64;
                         if told.elapsed() >= PROGRESS_INTERVAL {
@@ -176,9 +216,20 @@ impl Intake {
                 }
                 Ok(Event::End(member)) => {
                     if reading.take().is_some() {
-                        pack.end_member()?;
-                        let member = names.member(member);
+                        let mut member = names.member(member);
                         received.content_bytes -= padding(&member);
+                        if let (Some((extract, found)), Some(lines)) = (extract.take(), &*lines) {
+                            let extracted = extract.end(&member, lines)?;
+                            if let Kind::File { size_bytes } = member.head.kind {
+                                received.sent_bytes.insert(member.head.path, size_bytes);
+                            }
+                            member = extracted.member;
+                            let raw_bytes = extracted.raw.len() as u64;
+                            let order = order(&member.head, found, extracted.header_bytes);
+                            number = pack.begin_member(raw_bytes, order)?;
+                            pack.write(&extracted.raw)?;
+                        }
+                        pack.end_member()?;
                         // Where it lies is known when the pack is finished.
                         received.members.push((member, 0));
                         numbers.push(number);
@@ -186,7 +237,7 @@ impl Intake {
                 }
                 Ok(Event::Finished) => return Ok(()),
                 Err(error @ (tarstream::Error::Cut { .. } | tarstream::Error::Read { .. })) => {
-                    if reading.is_some() {
+                    if reading.is_some() && extract.is_none() {
                         pack.cut_back()?;
                     }
                     received.cut = Some(error);
@@ -268,11 +319,9 @@ impl Intake {
 
 /// Whether there may be further names of it.
 /// A hard link must come behind the file that it leads to; other files may lie anywhere.
-fn order(head: &Head, found: &Found, raw: &[u8]) -> Order {
+fn order(head: &Head, found: &Found, header_bytes: usize) -> Order {
     match head.kind {
-        Kind::File { .. } if !found.may_have_names() => Order::Free {
-            header_bytes: raw.len(),
-        },
+        Kind::File { .. } if !found.may_have_names() => Order::Free { header_bytes },
         Kind::File { .. }
         | Kind::HardLink { .. }
         | Kind::Directory

@@ -146,10 +146,14 @@ fn parts(parts: &[Part]) -> Table {
     table
 }
 
-/// Warnings and the failure of a part, each on a line.
+/// What is left out, warnings and the failure of a part, each on a line.
 fn remarks(part: &Part) -> String {
     let mut text = String::new();
     let name = &part.name;
+    if let Some(lines) = &part.lines {
+        let lines = escape(lines.as_bytes());
+        writeln!(text, "\n{name}: only lines with {lines}").expect("a String takes any text");
+    }
     for warning in &part.warnings {
         let warning = escape(warning.as_bytes());
         writeln!(text, "\n{name}: warning: {warning}").expect("a String takes any text");

@@ -16,6 +16,7 @@ pub use postgres::{DumpOf, PostgresDump};
 
 use super::judgement::protection;
 use super::shell::quote;
+use crate::inventory::glob::Walk;
 use crate::inventory::{CommandLine, Host};
 use crate::name::RemotePath;
 
@@ -37,6 +38,12 @@ pub enum ReadCommand {
         prune: Vec<Prune>,
         /// Other file systems are left out.
         one_file_system: bool,
+    },
+    /// Lists what lies where patterns of names may match, in the records of [`Self::Scan`]. A `find` that
+    /// knows no `-printf` tells of regular files and symbolic links only.
+    ScanFiles {
+        /// Where, and how far.
+        walks: Vec<Walk>,
     },
     /// Sends the SHA-256 of the regular files that it is told on its standard input (absolute paths,
     /// each ended by NUL), as records `DIGEST  PATH`, each ended by NUL. What cannot be read has none.
@@ -220,6 +227,7 @@ impl ReadCommand {
             Self::Dump(dump) => dump.run_as.as_deref(),
             Self::Probe { .. }
             | Self::Scan { .. }
+            | Self::ScanFiles { .. }
             | Self::Digest
             | Self::Fetch { .. }
             | Self::FetchWhole { .. }
@@ -264,6 +272,7 @@ impl ReadCommand {
                 prune,
                 one_file_system,
             } => watched(&scan::scan(prefix, roots, prune, *one_file_system)),
+            Self::ScanFiles { walks } => watched(&scan::scan_files(prefix, walks)),
             Self::Digest => {
                 let digest = [&fetch::digest(prefix), b"; ".as_slice(), &closes].concat();
                 watched_with_list(&digest, input_bytes)
@@ -286,6 +295,7 @@ impl ReadCommand {
         script.extend_from_slice(match self {
             Self::Probe { .. }
             | Self::Scan { .. }
+            | Self::ScanFiles { .. }
             | Self::FetchWhole { .. }
             | Self::Run { .. }
             | Self::Facts { .. }

@@ -5,6 +5,7 @@
 //! OpenSSH's configuration, happen elsewhere; no other place than this file decides access.
 
 mod error;
+pub mod glob;
 mod host;
 pub mod pattern;
 mod raw;

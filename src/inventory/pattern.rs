@@ -1,6 +1,7 @@
-//! gitignore's patterns, read in one way by whoever checks them and by whoever captures by them.
+//! gitignore's patterns, and expressions for lines, read in one way by whoever checks them and by whoever
+//! captures by them.
 //!
-//! What is matched is a name on a host; no file here is read.
+//! What is matched is a name or a line on a host; no file here is read.
 
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
@@ -43,6 +44,20 @@ pub fn rules(patterns: &[String]) -> Result<Gitignore, PatternError> {
         .map_err(|error| refuse(&patterns.join(", "), error))
 }
 
+/// The longest program that an expression may become.
+const EXPRESSION_MAX_BYTES: usize = 1 << 20;
+
+/// A regular expression over one line, which may be no text.
+///
+/// # Errors
+///
+/// [`regex::Error`] if it is none.
+pub fn line(expression: &str) -> Result<regex::bytes::Regex, regex::Error> {
+    regex::bytes::RegexBuilder::new(expression)
+        .size_limit(EXPRESSION_MAX_BYTES)
+        .build()
+}
+
 /// To git a brace is a letter like any other; to the matcher it begins a list of alternatives.
 fn without_alternatives(pattern: &str) -> String {
     let mut text = String::with_capacity(pattern.len());
@@ -67,7 +82,7 @@ fn without_alternatives(pattern: &str) -> String {
 
 /// How long the class of letters is that `text` begins with, brackets included; none if it is not
 /// closed, and its bracket but a letter.
-fn class_bytes(text: &str) -> Option<usize> {
+pub(super) fn class_bytes(text: &str) -> Option<usize> {
     let inside = text.strip_prefix('[')?;
     let inside = inside.strip_prefix(['!', '^']).unwrap_or(inside);
     // A bracket that comes first is one of the letters.

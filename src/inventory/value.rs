@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::WireCompression;
 use super::error::Rule;
+use super::glob::{FileGlob, GlobError};
 use super::url::{HttpUrl, ParseUrlError};
 use crate::name::escape;
 
@@ -348,34 +349,27 @@ pub(super) fn exclude(text: &str) -> Result<String, Refusal> {
 
 /// An absolute pattern of file names.
 pub(super) fn file_glob(text: &str) -> Result<String, Refusal> {
-    let fine = text.strip_prefix('/').is_some_and(|rest| {
-        rest.split('/')
-            .all(|part| !matches!(part, "" | "." | "..") && !part.contains('\0'))
-    });
-    if !fine {
-        return Err(Refusal::new(
-            format!("{} is not an absolute path or pattern", quoted(text)),
-            "Write it as in `/var/log/gw-smoke-*.log`, without `.` and `..`.",
-        ));
-    }
-    globset::GlobBuilder::new(text)
-        .literal_separator(true)
-        .build()
+    FileGlob::new(text)
         .map(|_| text.to_owned())
-        .map_err(|error| {
-            Refusal::new(
-                format!("{} is not a pattern: {}", quoted(text), error.kind()),
-                "`*`, `?`, `[abc]` and `{one,two}` are understood.",
-            )
+        .map_err(|error| match error {
+            GlobError::Path => Refusal::new(
+                format!("{} is not an absolute path or pattern", quoted(text)),
+                "Write it as in `/var/log/gw-smoke-*.log`, without `.` and `..`.",
+            ),
+            GlobError::Pattern(why) => Refusal::new(
+                format!("{} is not a pattern: {why}", quoted(text)),
+                "`*`, `?`, `[abc]`, `**` and `{one,two}` are understood.",
+            ),
+            GlobError::TooMany => Refusal::new(
+                format!("{} can't be taken: {error}", quoted(text)),
+                "Write fewer alternatives, or use `*`.",
+            ),
         })
 }
 
 /// A regular expression over one line.
 pub(super) fn line_regex(text: &str) -> Result<String, Refusal> {
-    const COMPILED_MAX_BYTES: usize = 1 << 20;
-    regex::RegexBuilder::new(text)
-        .size_limit(COMPILED_MAX_BYTES)
-        .build()
+    super::pattern::line(text)
         .map(|_| text.to_owned())
         .map_err(|error| {
             let message = error.to_string();

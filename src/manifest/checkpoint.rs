@@ -163,10 +163,13 @@ pub struct Part {
     pub kind: String,
     /// How it came out.
     pub state: PartState,
-    /// The roots that were there and captured.
+    /// The roots that were there and captured; of a `files` source, the patterns that matched something.
     pub roots: Vec<RemotePath>,
     /// The patterns that were left out, as the inventory had them.
     pub exclude: Vec<String>,
+    /// Of each file only the lines in which this regular expression is found were kept: its entries
+    /// tell size and digest of those. None: files are whole.
+    pub lines: Option<String>,
     /// Regular files and their bytes.
     pub totals: Totals,
     /// Entries of every kind.

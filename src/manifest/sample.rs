@@ -32,6 +32,7 @@ pub(crate) fn checkpoint(host: &str, state: PartState) -> Checkpoint {
             state,
             roots: vec!["/srv/app".parse().expect("a path")],
             exclude: Vec::new(),
+            lines: None,
             totals: Totals {
                 files: 2,
                 bytes: 1 << 20,

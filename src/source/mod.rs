@@ -7,6 +7,7 @@ pub mod exclude;
 pub mod facts;
 pub mod http;
 pub mod json;
+pub mod lines;
 pub mod notes;
 pub mod postgres;
 pub mod probe;

@@ -39,6 +39,7 @@ pub struct EntriesWriter {
     totals: Totals,
     packs: BTreeSet<PackName>,
     endings: BTreeMap<String, Totals>,
+    is_of_extracts: bool,
     folders: Folders,
 }
 
@@ -83,6 +84,14 @@ impl WrittenEntries {
 }
 
 impl EntriesWriter {
+    /// What is appended from now on are entries of which just lines were kept.
+    pub fn of_extracts(self) -> Self {
+        Self {
+            is_of_extracts: true,
+            ..self
+        }
+    }
+
     pub(super) fn create(part: SourceName, path: PathBuf) -> Result<Self, Error> {
         let file = disk::create_file(&path)?;
         let mut encoder =
@@ -100,6 +109,7 @@ impl EntriesWriter {
             totals: Totals::default(),
             packs: BTreeSet::new(),
             endings: BTreeMap::new(),
+            is_of_extracts: false,
             folders: Folders::default(),
         })
     }
@@ -112,7 +122,11 @@ impl EntriesWriter {
     /// can't be written.
     pub fn append(&mut self, entry: &Entry) -> Result<(), Error> {
         self.line.clear();
-        serde_json::to_writer(&mut self.line, &EntryRecord::from(entry))
+        let mut record = EntryRecord::from(entry);
+        if self.is_of_extracts {
+            record = record.into_extract();
+        }
+        serde_json::to_writer(&mut self.line, &record)
             .expect("records hold only strings, numbers and lists of them");
         self.line.push(b'\n');
         let line = std::mem::take(&mut self.line);

@@ -144,6 +144,9 @@ fn write_part(out: &mut String, part: &Part) -> fmt::Result {
     for pattern in &part.exclude {
         writeln!(out, "    without {}", escape(pattern.as_bytes()))?;
     }
+    if let Some(lines) = &part.lines {
+        writeln!(out, "    only lines with {}", escape(lines.as_bytes()))?;
+    }
     if let Some(failure) = &part.failure {
         writeln!(out, "    failed: {}", escape(failure.message.as_bytes()))?;
         if let Some(hint) = &failure.hint {

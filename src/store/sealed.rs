@@ -50,6 +50,19 @@ impl SealedCheckpoint {
         self.sealed.entries.keys()
     }
 
+    /// The same in the order in which they count where several have one path: those that hold files as a
+    /// whole before those that hold just lines of them.
+    pub(super) fn parts_by_weight(&self) -> impl Iterator<Item = &SourceName> {
+        let has_lines = |name: &&SourceName| {
+            let part = self.checkpoint().part(name);
+            part.is_some_and(|part| part.lines.is_some())
+        };
+        let whole = self
+            .parts_with_entries()
+            .filter(move |part| !has_lines(part));
+        whole.chain(self.parts_with_entries().filter(has_lines))
+    }
+
     /// The packs that the entries of `part` lie in, sorted; none if it has no entries.
     #[must_use]
     pub fn packs_of(&self, part: &SourceName) -> &[PackName] {
@@ -99,13 +112,14 @@ impl SealedCheckpoint {
         layout::shown(self.id(), &layout::entries_file(part))
     }
 
-    /// The entry of that path, and the part it belongs to; the first part that has it, by name.
+    /// The entry of that path, and the part it belongs to; the first part that has it, by name, and
+    /// one that holds whole files before one that holds lines of them.
     ///
     /// # Errors
     ///
     /// [`Error::NoEntry`] if there is none, [`Error::Damaged`] as with [`SealedCheckpoint::entries`].
     pub fn find(&self, path: &RemotePath) -> Result<(SourceName, Entry), Error> {
-        for part in self.sealed.entries.keys() {
+        for part in self.parts_by_weight() {
             if let Some(entry) = self.find_in(part, path)? {
                 return Ok((part.clone(), entry));
             }

@@ -241,6 +241,14 @@ fn values_of_the_later_kinds_are_checked() {
             "files: [/a, \"/a[b\"]",
             "3:20: `files`: `/a[b` is not a pattern: unclosed character class; missing ']'",
         ),
+        (
+            "files: \"/a/{..,b}/c\"",
+            "3:15: `files`: `/a/{..,b}/c` is not an absolute path or pattern",
+        ),
+        (
+            "files: \"/{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}\"",
+            "3:15: `files`: `/{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}` can't be taken: its braces make more than 1024 patterns",
+        ),
         ("files: /a, newest: 0", "3:27: `newest`: it names nothing"),
         (
             "files: /a, lines: \"a(\"",

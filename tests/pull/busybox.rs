@@ -10,7 +10,7 @@ use super::{Scene, program};
 use crate::support::sshd::installed;
 use crate::support::tree;
 
-fn with_busybox() -> Option<Scene> {
+pub(super) fn with_busybox() -> Option<Scene> {
     let busybox = installed("busybox")?;
     Scene::with_tools(|folder| {
         for name in ["find", "tar", "cat", "head", "date", "df"] {

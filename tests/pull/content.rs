@@ -13,7 +13,7 @@ use crate::support::tree;
 
 /// A host whose `find` and `tar` run as an account that may not read everything, whoever runs the
 /// tests.
-fn with_unprivileged_tools() -> Option<Scene> {
+pub(super) fn with_unprivileged_tools() -> Option<Scene> {
     if rustix::process::geteuid().is_root() {
         installed("setpriv")?;
     }

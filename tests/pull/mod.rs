@@ -6,6 +6,7 @@ use crate::support::scene::{Scene, program, set_machine_id};
 mod busybox;
 mod content;
 mod ends;
+mod files;
 mod hostile;
 mod incremental;
 mod live;

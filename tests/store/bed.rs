@@ -253,6 +253,7 @@ pub(super) fn plain_part(name: &SourceName, state: PartState) -> Part {
         state,
         roots: vec!["/app".parse().expect("a path")],
         exclude: vec!["*.log".to_owned()],
+        lines: None,
         totals: Totals::default(),
         entries: 0,
         fetched_bytes: 7,

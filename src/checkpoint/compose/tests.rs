@@ -77,6 +77,7 @@ fn received(members: Vec<Member>) -> Received {
         members,
         pack: None,
         content_bytes: 0,
+        sent_bytes: HashMap::new(),
         cut: None,
     }
 }

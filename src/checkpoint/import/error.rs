@@ -201,7 +201,9 @@ impl Error {
                 path: path.to_owned(),
                 what: Some(member.to_string()),
             },
-            source @ ReceiveError::Pack(_) => Self::Receive {
+            source @ (ReceiveError::TooLarge { .. }
+            | ReceiveError::Unwritable { .. }
+            | ReceiveError::Pack(_)) => Self::Receive {
                 part: part.clone(),
                 source,
             },

@@ -245,6 +245,7 @@ impl Taking<'_> {
             difference: Difference::everything(wanted),
             unreadable: Unreadable::Fail,
             has_unreadable: false,
+            newest: None,
         };
         let pack = received.pack.take();
         let composed = compose(
@@ -266,6 +267,7 @@ impl Taking<'_> {
             state: PartState::Complete,
             roots: self.part.roots.clone(),
             exclude: Vec::new(),
+            lines: None,
             totals: composed.content.totals(),
             entries: composed.content.entries(),
             fetched_bytes: 0,
@@ -276,7 +278,7 @@ impl Taking<'_> {
         if !part.warnings.is_empty() {
             part.state = PartState::Warned;
         }
-        let entries = entries::write(self.incoming, name, composed.content)?;
+        let entries = entries::write(self.incoming, name, entries::Files::Whole, composed.content)?;
         (self.sink)(Event::PartEnded {
             host: self.host.name.clone(),
             part: Box::new(part.clone()),

@@ -190,3 +190,98 @@ fn progress_never_goes_back() {
     intake.abandon().expect("it is removed");
     assert!(told.is_sorted());
 }
+
+fn run_of_lines(stream: &[u8], expression: &str, pack: &Path) -> Result<Received, Error> {
+    let mut intake = Intake::create(pack.to_owned(), PackOptions::default())?;
+    intake.keep_lines(Some(Lines::new(expression).expect("an expression")));
+    let read = intake.read(stream, &wanted(&ALL_LINES), Unasked::Refuse, |_, _| {});
+    intake.end(read)
+}
+
+const ALL_LINES: [&str; 5] = ["/a", "/a/.env", "/a/.env-too", "/a/holes", "/a/link"];
+
+/// An archive of a file with secrets, a second name of it, a sparse file, and a link.
+fn archive_of_lines(folder: &Path) -> Vec<u8> {
+    let script = "mkdir a && printf 'SECRET=1\\nMON_A=2\\nMON_B=3' >a/.env && ln a/.env a/.env-too && \
+        printf 'MON_C=4\\n' >a/holes && truncate -s 3M a/holes && printf '\\nMON_D=5\\n' >>a/holes && \
+        ln -s .env a/link && chmod 4640 a/.env && \
+        tar -c -f - -S --format=posix --no-recursion a a/.env a/.env-too a/holes a/link";
+    let output = Command::new("sh")
+        .args(["-c", script])
+        .current_dir(folder)
+        .output()
+        .expect("sh runs");
+    assert!(output.status.success(), "{output:?}");
+    output.stdout
+}
+
+#[test]
+fn only_the_lines_that_are_meant_get_into_the_pack() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let stream = archive_of_lines(folder.path());
+    let pack = folder.path().join("x.tar.zst");
+    let received = run_of_lines(&stream, "^MON_", &pack).expect("an archive");
+    assert_eq!(names(&received), ALL_LINES);
+    // What crossed the wire: the file's 24 bytes, and the stored parts of the sparse one.
+    assert!(received.content_bytes > 24, "{}", received.content_bytes);
+    let sent =
+        ["/a/.env", "/a/holes"].map(|name| received.sent_bytes[&name.parse().expect("a path")]);
+    assert_eq!(sent, [24, (3 << 20) + 9]);
+    let (env, holes) = (&received.members[1].0, &received.members[3].0);
+    let kept = b"MON_A=2\nMON_B=3";
+    assert_eq!(env.head.kind, Kind::File { size_bytes: 15 });
+    assert_eq!(env.sha256, Some(crate::digest::Sha256::of(kept)));
+    assert_eq!(env.head.mode, 0o4640);
+    // The first line of the hole's neighbour ends before it; its zeros are a line by themselves.
+    assert_eq!(holes.head.kind, Kind::File { size_bytes: 16 });
+
+    let out = folder.path().join("out");
+    fs::create_dir(&out).expect("a folder");
+    let status = Command::new("tar")
+        .args(["--zstd", "-xpf"])
+        .arg(&pack)
+        .arg("-C")
+        .arg(&out)
+        .status();
+    assert!(status.expect("tar runs").success());
+    for name in ["a/.env", "a/.env-too", "a/link"] {
+        assert_eq!(fs::read(out.join(name)).expect("a file"), kept, "{name}");
+    }
+    let holes = fs::read(out.join("a/holes")).expect("a file");
+    assert_eq!(holes, b"MON_C=4\nMON_D=5\n");
+    let plain = zstd::decode_all(fs::File::open(&pack).expect("a pack")).expect("a pack");
+    assert!(!plain.windows(6).any(|bytes| bytes == b"SECRET"));
+}
+
+#[test]
+fn of_a_cut_stream_no_half_file_is_looked_through() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let stream = archive_of_lines(folder.path());
+    let data = stream
+        .windows(8)
+        .position(|bytes| bytes == b"SECRET=1")
+        .expect("the content");
+    let pack = folder.path().join("x.tar.zst");
+    let received = run_of_lines(&stream[..data + 100], "^MON_", &pack).expect("what arrived");
+    assert!(received.cut.is_some());
+    assert_eq!(names(&received), ["/a"]);
+}
+
+#[test]
+fn a_file_that_grew_too_large_for_lines_ends_it_and_leaves_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let script = "mkdir a && truncate -s 17M a/.env && tar -c -f - -S --format=posix a/.env";
+    let output = Command::new("sh")
+        .args(["-c", script])
+        .current_dir(folder.path())
+        .output()
+        .expect("sh runs");
+    let pack = folder.path().join("x.tar.zst");
+    let error = run_of_lines(&output.stdout, "^MON_", &pack).expect_err("too large");
+    assert_eq!(
+        error.to_string(),
+        "`/a/.env` is larger than 16 MiB, too large for `lines`"
+    );
+    assert_eq!(error.hint().as_deref(), Some(WITHOUT_LINES_HINT));
+    assert!(!pack.exists() && !error.is_local());
+}

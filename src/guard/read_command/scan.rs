@@ -2,6 +2,7 @@
 
 use super::{Prune, ReadCommand};
 use crate::guard::shell::quote;
+use crate::inventory::glob::Walk;
 use crate::name::RemotePath;
 
 pub(super) fn scan(
@@ -10,19 +11,7 @@ pub(super) fn scan(
     prune: &[Prune],
     one_file_system: bool,
 ) -> Vec<u8> {
-    let mut script = b"cd /; s=0; if find / -maxdepth 0 -printf '' >/dev/null 2>&1; then \
-        set -- \\( \\( -type f -o -type d \\) -not -readable -printf '!' , \
-        -type d -not -executable -printf '!' , -printf "
-        .to_vec();
-    script.extend(quote(ReadCommand::SCAN_FORMAT.as_bytes()));
-    // With the rights of the scan itself: a sudo that refuses says so before anything is answered.
-    script.extend_from_slice(b" \\); ");
-    script.extend_from_slice(prefix);
-    script.extend_from_slice(
-        b"find / -maxdepth 0 -printf \"gnu $(date +%s.%N)\\\\0\"; else set -- -print0; ",
-    );
-    script.extend_from_slice(prefix);
-    script.extend_from_slice(b"find / -maxdepth 0 -print0; fi || exit; ");
+    let mut script = begin(prefix, b"-print0");
     for root in roots {
         script.extend_from_slice(prefix);
         // A root that is a symbolic link is reported as one, not followed.
@@ -37,6 +26,52 @@ pub(super) fn scan(
         script.extend_from_slice(b" \"$@\" || s=$?; ");
     }
     script.extend_from_slice(b"exit $s");
+    script
+}
+
+/// The same for what may match patterns: no deeper than it has to be, and on every file system.
+pub(super) fn scan_files(prefix: &[u8], walks: &[Walk]) -> Vec<u8> {
+    // Kinds that are not told are told apart here.
+    let mut script = begin(prefix, b"\\( -type f -o -type l \\) -print0");
+    for walk in walks {
+        script.extend_from_slice(prefix);
+        // A link on the way to what a pattern names is followed, as shells do; what it names is not.
+        script.extend_from_slice(if walk.depth_max == Some(0) {
+            b"find -P "
+        } else {
+            b"find -H "
+        });
+        script.extend(quote(walk.from.as_bytes()));
+        script.extend_from_slice(format!(" -mindepth {}", walk.depth_min).as_bytes());
+        if let Some(depth) = walk.depth_max {
+            script.extend_from_slice(format!(" -maxdepth {depth}").as_bytes());
+        }
+        if let Some(name) = &walk.name {
+            script.extend_from_slice(b" -name ");
+            script.extend(quote(name.as_bytes()));
+        }
+        script.extend_from_slice(b" \"$@\" || s=$?; ");
+    }
+    script.extend_from_slice(b"exit $s");
+    script
+}
+
+/// Finds out what `find` can tell, answers that, and makes `"$@"` tell it; else `plain` does.
+fn begin(prefix: &[u8], plain: &[u8]) -> Vec<u8> {
+    let mut script = b"cd /; s=0; if find / -maxdepth 0 -printf '' >/dev/null 2>&1; then \
+        set -- \\( \\( -type f -o -type d \\) -not -readable -printf '!' , \
+        -type d -not -executable -printf '!' , -printf "
+        .to_vec();
+    script.extend(quote(ReadCommand::SCAN_FORMAT.as_bytes()));
+    // With the rights of the scan itself: a sudo that refuses says so before anything is answered.
+    script.extend_from_slice(b" \\); ");
+    script.extend_from_slice(prefix);
+    script
+        .extend_from_slice(b"find / -maxdepth 0 -printf \"gnu $(date +%s.%N)\\\\0\"; else set -- ");
+    script.extend_from_slice(plain);
+    script.extend_from_slice(b"; ");
+    script.extend_from_slice(prefix);
+    script.extend_from_slice(b"find / -maxdepth 0 -print0; fi || exit; ");
     script
 }
 

@@ -8,6 +8,8 @@ use std::process::{Command, Stdio};
 
 use super::*;
 
+mod files;
+
 struct Answer {
     body: Vec<u8>,
     status: Option<i32>,

@@ -56,10 +56,12 @@ pub struct PartDetail {
     pub kind: String,
     /// How it came out.
     pub state: PartState,
-    /// The roots that were captured.
+    /// The roots that were captured; of a `files` source, the patterns that matched something.
     pub roots: Vec<String>,
     /// The patterns that were left out.
     pub exclude: Vec<String>,
+    /// Of each file only the lines in which this regular expression is found; null: whole files.
+    pub lines: Option<String>,
     /// Regular files.
     pub files: u64,
     /// The sum of their sizes.
@@ -133,6 +135,7 @@ impl From<&manifest::Part> for PartDetail {
             state: part.state.into(),
             roots: part.roots.iter().map(text).collect(),
             exclude: part.exclude.clone(),
+            lines: part.lines.clone(),
             files: part.totals.files,
             bytes: part.totals.bytes,
             entries: part.entries,

@@ -71,7 +71,7 @@ impl SealedCheckpoint {
         for part in only {
             self.entries_facts(part)?;
         }
-        let parts = self.parts_with_entries();
+        let parts = self.parts_by_weight();
         let parts = parts.filter(|part| only.is_empty() || only.contains(part));
         let mut export = Export {
             checkpoint: self,

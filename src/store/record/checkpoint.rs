@@ -110,6 +110,8 @@ struct PartRecord {
     state: String,
     roots: Vec<PathRecord>,
     exclude: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lines: Option<String>,
     files: u64,
     bytes: u64,
     entries: u64,
@@ -283,6 +285,7 @@ fn part_record(part: &Part, entries: Option<&EntriesFacts>) -> PartRecord {
         state: part.state.as_str().to_owned(),
         roots: part.roots.iter().map(PathRecord::from).collect(),
         exclude: part.exclude.clone(),
+        lines: part.lines.clone(),
         files: part.totals.files,
         bytes: part.totals.bytes,
         entries: part.entries,
@@ -441,6 +444,7 @@ impl TryFrom<PartRecord> for Part {
                 .map(RemotePath::try_from)
                 .collect::<Result<_, _>>()?,
             exclude: record.exclude,
+            lines: record.lines,
             totals: Totals {
                 files: record.files,
                 bytes: record.bytes,

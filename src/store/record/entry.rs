@@ -51,6 +51,9 @@ pub(in crate::store) struct EntryRecord {
     content: Vec<PieceRecord>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     unstable: bool,
+    /// Just lines of the file were kept: where another part has it as a whole, that one counts.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    extract: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     scan: Option<ScanRecord>,
 }
@@ -107,6 +110,7 @@ impl From<&Entry> for EntryRecord {
                 .map(|piece| PieceRecord::of(piece, &entry.path))
                 .collect(),
             unstable: entry.unstable,
+            extract: false,
             scan: entry.scan.as_ref().map(|mark| ScanRecord::of(mark, entry)),
         };
         match &entry.kind {
@@ -141,6 +145,14 @@ impl From<&Entry> for EntryRecord {
             }
         }
         record
+    }
+}
+
+impl EntryRecord {
+    /// The same as an entry of which just lines were kept, if it is one of a regular file.
+    pub(in crate::store) fn into_extract(self) -> Self {
+        let extract = matches!(self.kind, Kind::File | Kind::Hardlink);
+        Self { extract, ..self }
     }
 }
 
@@ -381,6 +393,15 @@ mod tests {
     fn the_line_of_a_file_is_this() {
         let sha256 = Sha256::of(b"abc");
         insta::assert_snapshot!(line(&entry(b"/etc/x", EntryKind::File { size_bytes: 3, sha256 })), @r#"{"path":"/etc/x","type":"file","mode":"4755","uid":3000000,"gid":7,"user":"größe","group":"","mtime":"-1.500000000","size":3,"sha256":"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad","content":[{"pack":"packs/20261121T101500Z/app.tar.zst","offset":512}],"unstable":true,"scan":{"inode":1,"device":2,"links":3,"size":4,"mtime":"5.000000001","ctime":"6"}}"#);
+    }
+
+    #[test]
+    fn that_just_lines_were_kept_is_said() {
+        let entry = entry(b"/etc/x", EntryKind::Fifo);
+        let mut record = EntryRecord::from(&entry);
+        record.kind = Kind::File;
+        let line = serde_json::to_string(&record.into_extract()).expect("plain JSON");
+        assert!(line.contains(r#","extract":true,"#), "{line}");
     }
 
     #[test]

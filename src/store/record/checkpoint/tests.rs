@@ -22,6 +22,7 @@ fn part(name: &str, state: PartState) -> Part {
             RemotePath::from_bytes(&b"/app-\xff"[..]).expect("a path"),
         ],
         exclude: vec!["*.log".to_owned()],
+        lines: Some("^MONITORING_".to_owned()),
         totals: Totals { files: 2, bytes: 9 },
         entries: 3,
         fetched_bytes: 9,

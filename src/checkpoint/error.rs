@@ -1,0 +1,53 @@
+//! Why a host could not be checkpointed.
+
+use crate::fault::{ExitClass, Fault};
+use crate::name::{HostName, SourceName};
+use crate::{ssh, store};
+
+use super::receive;
+
+/// Why there is no checkpoint of a host.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The connection could not be made, or does not answer.
+    #[error(transparent)]
+    Ssh(#[from] ssh::Error),
+    /// The store cannot be written.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// A pack cannot be written.
+    #[error("can't capture source `{part}`")]
+    Receive {
+        /// The part.
+        part: SourceName,
+        /// Why.
+        source: receive::Error,
+    },
+    /// The connection was lost before anything had arrived.
+    #[error("the connection to {host} was lost before anything had arrived")]
+    Nothing {
+        /// The host.
+        host: HostName,
+        /// Why.
+        source: ssh::Error,
+    },
+}
+
+impl Fault for Error {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Ssh(error) | Self::Nothing { source: error, .. } => error.hint(),
+            Self::Store(error) => error.hint(),
+            Self::Receive { source, .. } => source.hint(),
+        }
+    }
+
+    fn exit_class(&self) -> ExitClass {
+        match self {
+            Self::Ssh(error) => error.exit_class(),
+            Self::Nothing { .. } => ExitClass::Unreachable,
+            Self::Store(error) => error.exit_class(),
+            Self::Receive { source, .. } => source.exit_class(),
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! A file of which only some lines are kept: the rest of it never leaves memory.
+
+use std::io::Read as _;
+
+use crate::digest::Sha256;
+use crate::source::lines::Lines;
+use crate::tarstream::{BLOCK_BYTES, Head, Kind, Member, MemberContent};
+
+use super::receive::Error;
+
+/// A longer file is not looked through.
+pub(super) const FILE_MAX_BYTES: u64 = 16 << 20;
+
+/// A file on its way.
+#[derive(Debug)]
+pub(super) struct Extract {
+    /// Its member as the host sends it: holes are not filled before it is whole.
+    raw: Vec<u8>,
+}
+
+/// A file that has come whole, and is another one now.
+#[derive(Debug)]
+pub(super) struct Extracted {
+    /// What it is kept as.
+    pub(super) member: Member,
+    /// The same as blocks of an archive.
+    pub(super) raw: Vec<u8>,
+    /// How much of that is header.
+    pub(super) header_bytes: usize,
+}
+
+impl Extract {
+    /// Begins with the header blocks of a file.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooLarge`], by what they say, holes included.
+    pub(super) fn begin(head: &Head, raw: &[u8]) -> Result<Self, Error> {
+        let size_bytes = match head.kind {
+            Kind::File { size_bytes } => size_bytes,
+            Kind::HardLink { .. }
+            | Kind::Directory
+            | Kind::Symlink { .. }
+            | Kind::Fifo
+            | Kind::CharDevice { .. }
+            | Kind::BlockDevice { .. } => 0,
+        };
+        // The map of a sparse file comes on top, and is no longer than what it maps in honest ones.
+        if size_bytes.max(head.stored_bytes / 2) > FILE_MAX_BYTES {
+            return Err(Error::TooLarge {
+                path: head.path.clone(),
+            });
+        }
+        Ok(Self { raw: raw.to_vec() })
+    }
+
+    /// Takes the next stored bytes.
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        self.raw.extend_from_slice(bytes);
+    }
+
+    /// Keeps just `lines` of what has come whole as `member`. Extended attributes and ACLs go with the
+    /// rest: they are the file's, and this is not the file.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] and [`Error::Unwritable`] for a file that can't be read or written down.
+    pub(super) fn end(self, member: &Member, lines: &Lines) -> Result<Extracted, Error> {
+        let mut content = Vec::new();
+        MemberContent::open(self.raw.as_slice())
+            .map_err(Error::Refused)?
+            .read_to_end(&mut content)
+            .map_err(|source| {
+                Error::Refused(crate::tarstream::Error::Read { offset: 0, source })
+            })?;
+        let kept = lines.of(&content);
+        let head = Head {
+            kind: Kind::File {
+                size_bytes: kept.len() as u64,
+            },
+            stored_bytes: kept.len().next_multiple_of(BLOCK_BYTES) as u64,
+            ..member.head.clone()
+        };
+        let Some(mut raw) = head.to_blocks() else {
+            let path = head.path;
+            return Err(Error::Unwritable { path });
+        };
+        let header_bytes = raw.len();
+        raw.extend_from_slice(&kept);
+        raw.resize(raw.len().next_multiple_of(BLOCK_BYTES), 0);
+        Ok(Extracted {
+            member: Member {
+                head,
+                sha256: Some(Sha256::of(&kept)),
+            },
+            raw,
+            header_bytes,
+        })
+    }
+}

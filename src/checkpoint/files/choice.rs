@@ -1,0 +1,158 @@
+//! From what a scan found to what a files source means of it.
+
+use std::cmp::Reverse;
+
+use crate::inventory::FilesSource;
+use crate::inventory::glob::FileGlob;
+use crate::manifest::FileTime;
+use crate::name::RemotePath;
+use crate::source::notes::FindNote;
+use crate::source::scan::{Found, FoundKind, Opening};
+
+use super::super::extract;
+use super::super::listing::NAMED_MAX;
+use super::super::plan::{Error, Plan, complaints};
+
+/// Sorts out what was found. None: nothing of an optional source is there.
+///
+/// # Errors
+///
+/// [`Error`] if a pattern matches nothing, and for a scan that cannot be trusted.
+pub(super) fn choose(
+    source: &FilesSource,
+    globs: &[FileGlob],
+    optional: bool,
+    opening: Opening,
+    mut found: Vec<Found>,
+    notes: &[FindNote],
+) -> Result<Option<Plan>, Error> {
+    let said = complaints(notes);
+    if !said.is_empty() {
+        return Err(Error::Scan { said });
+    }
+    let denied = denied(globs, notes)?;
+    found.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+    found.dedup_by(|a, b| a.path == b.path);
+
+    let mut plan = Plan::default();
+    for (text, glob) in source.globs.iter().zip(globs) {
+        let mut matches = found.iter().filter(|found| glob.matches(&found.path));
+        let hides = |path: &RemotePath| glob.is_above(path) || glob.matches(path);
+        if matches.clone().any(is_file_or_link) {
+            // A pattern is a path in which some names stand for many.
+            plan.named.extend(RemotePath::from_bytes(text.as_str()));
+        } else if matches.any(|found| found.is(FoundKind::Directory)) {
+            let error = Error::OnlyDirectories { glob: text.clone() };
+            if !optional {
+                return Err(error);
+            }
+            plan.warnings.push(error.to_string());
+        } else if !optional && !denied.iter().any(hides) {
+            return Err(Error::NothingMatches { glob: text.clone() });
+        }
+    }
+    found.retain(|found| is_file_or_link(found) && globs.iter().any(|g| g.matches(&found.path)));
+    if let Some(count) = source.newest.filter(|_| opening.has_facts) {
+        let mtime = |found: &Found| found.facts.as_ref().map(|facts| facts.mark.mtime);
+        found = newest(found, count, mtime);
+    }
+    let mut unreadable = plan.sort_out(found);
+    unreadable.extend(denied);
+    unreadable.sort();
+    unreadable.dedup();
+    if !unreadable.is_empty() {
+        let count = unreadable.len();
+        unreadable.truncate(NAMED_MAX);
+        plan.unreadable = Some(Error::UnreadableFiles {
+            count,
+            first: unreadable,
+        });
+    }
+    plan.roots = plan.wanted.iter().map(|found| found.path.clone()).collect();
+    let is_nothing =
+        plan.wanted.is_empty() && plan.unreadable.is_none() && plan.warnings.is_empty();
+    Ok(Some(plan).filter(|_| !is_nothing))
+}
+
+/// Some finds do not tell what something is; those are asked for nothing else.
+fn is_file_or_link(found: &Found) -> bool {
+    found.facts.is_none() || found.is(FoundKind::File) || found.is(FoundKind::Symlink)
+}
+
+/// What could not be looked at, and may hold what is meant.
+fn denied(globs: &[FileGlob], notes: &[FindNote]) -> Result<Vec<RemotePath>, Error> {
+    let (mut denied, mut unnamed) = (Vec::new(), Vec::new());
+    for note in notes {
+        match note {
+            FindNote::Denied {
+                path: Some(path), ..
+            } => {
+                let hides = |glob: &FileGlob| glob.is_above(path) || glob.matches(path);
+                if globs.iter().any(hides) {
+                    denied.push(path.clone());
+                }
+            }
+            FindNote::Denied { path: None, said } => {
+                unnamed.push(crate::name::escape(said.as_bytes()));
+            }
+            FindNote::Missing(_) | FindNote::Other(_) | FindNote::Aside(_) => {}
+        }
+    }
+    if unnamed.is_empty() {
+        Ok(denied)
+    } else {
+        Err(Error::Scan { said: unnamed })
+    }
+}
+
+/// The `count` of `found` that changed last; of those that changed at the same time, the first by path.
+/// What has no time stays as well. In the order of the paths.
+pub(in crate::checkpoint) fn newest(
+    found: Vec<Found>,
+    count: u32,
+    mtime: impl Fn(&Found) -> Option<FileTime>,
+) -> Vec<Found> {
+    let (mut timed, mut kept) = (Vec::new(), Vec::new());
+    for found in found {
+        match mtime(&found) {
+            Some(time) => timed.push((Reverse(time), found)),
+            None => kept.push(found),
+        }
+    }
+    timed.sort_by(|(a, x), (b, y)| a.cmp(b).then_with(|| x.path.cmp(&y.path)));
+    timed.truncate(usize::try_from(count).unwrap_or(usize::MAX));
+    kept.extend(timed.into_iter().map(|(_, found)| found));
+    kept.sort_by(|a, b| a.path.cmp(&b.path));
+    kept
+}
+
+/// Refuses what is too large to be looked through line by line, before anything is fetched.
+///
+/// # Errors
+///
+/// [`Error::TooLarge`].
+pub(super) fn check_sizes(wanted: &[Found]) -> Result<(), Error> {
+    let is_large = |found: &&Found| {
+        let facts = found.facts.as_ref();
+        facts.is_some_and(|facts| {
+            facts.kind == FoundKind::File && facts.mark.size_bytes > extract::FILE_MAX_BYTES
+        })
+    };
+    let mut large: Vec<RemotePath> = wanted
+        .iter()
+        .filter(is_large)
+        .map(|found| found.path.clone())
+        .collect();
+    if large.is_empty() {
+        return Ok(());
+    }
+    let count = large.len();
+    large.truncate(NAMED_MAX);
+    Err(Error::TooLarge {
+        count,
+        first: large,
+    })
+}
+
+#[cfg(test)]
+mod tests;
