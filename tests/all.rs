@@ -1,5 +1,6 @@
 //! All tests that look at fleet from outside, in one binary.
 
+mod capture;
 mod cli;
 mod inventory;
 mod pull;

@@ -199,17 +199,9 @@ impl Comparison {
     }
 
     fn same_as(&mut self, record: usize, entry: Entry) -> Same {
-        let place = entry.content.into_iter().next().map(|piece| {
-            // Neighbours lie in the same packs, and there are few.
-            let known = self.packs.iter().rposition(|pack| *pack == piece.pack);
-            let pack = known.unwrap_or_else(|| {
-                self.packs.push(piece.pack);
-                self.packs.len() - 1
-            });
-            Place {
-                pack,
-                offset_bytes: piece.offset_bytes,
-            }
+        let place = entry.content.into_iter().next().map(|piece| Place {
+            pack: place_of(&mut self.packs, &piece.pack),
+            offset_bytes: piece.offset_bytes,
         });
         let (first_name, sha256) = match entry.kind {
             EntryKind::File { sha256, .. } => (None, Some(sha256)),
@@ -341,6 +333,52 @@ impl KeptEntry {
 }
 
 impl Kept {
+    /// The regular files that `base` has of `part`, of which `is_same` knows path and content; none, if
+    /// there are none. What lies in a pack of `lost` is not the same. Blocking.
+    ///
+    /// # Errors
+    ///
+    /// [`store::Error`] if the entries of the base can't be read.
+    pub(super) fn of_files(
+        base: &Arc<SealedCheckpoint>,
+        part: &SourceName,
+        lost: &BTreeSet<PackName>,
+        is_same: impl Fn(&RemotePath, Sha256) -> bool,
+    ) -> Result<Option<Self>, store::Error> {
+        let mut kept = Self {
+            base: Arc::clone(base),
+            entries: Vec::new(),
+            base_records: 0,
+            packs: Vec::new(),
+        };
+        for entry in base.entries(part)? {
+            let entry = entry?;
+            let record = kept.base_records;
+            kept.base_records += 1;
+            let (EntryKind::File { size_bytes, sha256 }, [piece]) = (&entry.kind, &*entry.content)
+            else {
+                continue;
+            };
+            if lost.contains(&piece.pack) || !is_same(&entry.path, *sha256) {
+                continue;
+            }
+            let place = Place {
+                pack: place_of(&mut kept.packs, &piece.pack),
+                offset_bytes: piece.offset_bytes,
+            };
+            kept.entries.push(KeptEntry {
+                kind: FoundKind::File,
+                size_bytes: *size_bytes,
+                record,
+                place: Some(place),
+                sha256: Some(*sha256),
+                moved_to: None,
+                path: entry.path,
+            });
+        }
+        Ok(Some(kept).filter(|kept| !kept.entries.is_empty()))
+    }
+
     /// Whether the base holds nothing but this, and where it says.
     pub(super) fn is_all(&self) -> bool {
         let is_moved = |entry: &KeptEntry| entry.moved_to.is_some();
@@ -383,6 +421,16 @@ impl Kept {
         });
         dropped
     }
+}
+
+/// Which of `packs` it is; it is added if need be.
+fn place_of(packs: &mut Vec<PackName>, pack: &PackName) -> usize {
+    // Neighbours lie in the same packs, and there are few.
+    let known = packs.iter().rposition(|known| known == pack);
+    known.unwrap_or_else(|| {
+        packs.push(pack.clone());
+        packs.len() - 1
+    })
 }
 
 /// Whether the host still has what `entry` says, with certainty.

@@ -99,7 +99,8 @@ pub async fn compare(
     };
     notes.extend(other_machine.map(|other| format!("{other}, so files go by their digests")));
     let looks = sources.iter().zip(scans);
-    let looks = looks.map(|(&(part, source), scanned)| look.at(part, source, scanned));
+    let looks =
+        looks.filter_map(|(&(part, source), scanned)| Some(look.at(part, source, scanned?)));
     let mut parts = Vec::with_capacity(sources.len());
     let mut lost = Vec::new();
     for looked in join_all(looks).await {
@@ -125,6 +126,11 @@ fn sources<'a>(
     let id = base.id();
     for part in &base.checkpoint().parts {
         match host.sources.iter().find(|source| source.name == part.name) {
+            Some(source) if source.kind.is_captured() => notes.push(format!(
+                "`{}` is not compared: what a `{}` source answers is asked for by a checkpoint only",
+                part.name,
+                source.kind.as_str()
+            )),
             Some(source) => both.push((part, source)),
             None => notes.push(format!(
                 "`{}` is not compared: it is in {id}, and is no source of {} any more",
@@ -133,7 +139,7 @@ fn sources<'a>(
         }
     }
     for source in &host.sources {
-        if !both.iter().any(|(_, known)| known.name == source.name) {
+        if base.checkpoint().part(&source.name).is_none() {
             notes.push(format!(
                 "`{}` is not compared: {id} did not ask for it",
                 source.name

@@ -4,6 +4,7 @@
 //! was proven whole: the tool's exit status, the end of the archive, and every entry that was asked
 //! for. Nothing becomes visible in the store before the seal.
 
+mod capture;
 mod compare;
 mod compose;
 mod directory;
@@ -41,6 +42,7 @@ pub use live::{FetchLimits, Live, LiveContent, LivePart, compare as compare_live
 pub use preview::{Found, Preview, preview};
 pub use receive::Error as ReceiveError;
 
+use capture::{Taken, Taking};
 use directory::Scanned;
 use fetch::Fetch;
 use part::{Outcome, failure};
@@ -224,6 +226,14 @@ fn packs(outcomes: &[Outcome]) -> Vec<Pack> {
     packs
 }
 
+/// What became of a source at first.
+enum Read<'a> {
+    /// It was scanned, and what differs is to be fetched.
+    Scanned(Scanned<'a>),
+    /// It was taken as a whole.
+    Taken(Taken),
+}
+
 /// What it takes to read all sources of a host.
 struct Capture<'a> {
     order: &'a Order,
@@ -246,9 +256,9 @@ impl Capture<'_> {
         let scanning = async {
             let scans = sources.iter().enumerate().map(|(place, source)| {
                 let scanned = scanned.clone();
-                let scan = self.scan(source);
+                let read = self.read(source);
                 // The other side ends early only if the whole run does.
-                async move { scanned.send((place, scan.await)).ok() }
+                async move { scanned.send((place, read.await)).ok() }
             });
             join_all(scans).await;
             drop(scanned);
@@ -259,13 +269,16 @@ impl Capture<'_> {
         let fetching = async {
             // Asked at the same time as the scans: each question costs a round trip.
             let probe = probe(self.session, false).await?;
-            while let Some((place, scanned)) = waiting.recv().await {
+            while let Some((place, read)) = waiting.recv().await {
                 let source = sources[place];
                 (self.sink)(Event::PartStarted {
                     host: self.host.name.clone(),
                     part: source.name.clone(),
                 });
-                let outcome = self.part(source, scanned, &probe, &mut lost).await?;
+                let outcome = match read {
+                    Read::Scanned(scanned) => self.part(source, scanned, &probe, &mut lost).await?,
+                    Read::Taken(taken) => self.captured(source, taken, &mut lost).await?,
+                };
                 self.warn(Some(&source.name), &outcome.part.warnings);
                 (self.sink)(Event::PartEnded {
                     host: self.host.name.clone(),
@@ -299,14 +312,59 @@ impl Capture<'_> {
         }
     }
 
-    /// Scans a source, unless the operator wants to stop first.
-    async fn scan<'s>(&self, source: &'s Source) -> Scanned<'s> {
+    /// Scans or takes a source, unless the operator wants to stop first.
+    async fn read<'s>(&self, source: &'s Source) -> Read<'s> {
+        let reading = async {
+            match scan(source, self.session).await {
+                Some(scanned) => Read::Scanned(scanned),
+                None => {
+                    let taking = Taking {
+                        source,
+                        session: self.session,
+                        spool: &self.incoming.spool_path(&source.name),
+                    };
+                    Read::Taken(taking.run().await)
+                }
+            }
+        };
         tokio::select! {
-            scanned = scan(source, self.session) => scanned,
-            () = asked_to_stop(self.stop) => Scanned::Lost(ssh::Error::Stopped {
+            read = reading => read,
+            () = asked_to_stop(self.stop) => Read::Scanned(Scanned::Lost(ssh::Error::Stopped {
                 host: self.host.name.to_string(),
-            }),
+            })),
         }
+    }
+
+    /// Makes a part of what was taken.
+    async fn captured(
+        &self,
+        source: &Source,
+        taken: Taken,
+        lost: &mut Option<ssh::Error>,
+    ) -> Result<Outcome, Error> {
+        let captured = match taken {
+            Taken::Captured(captured) => captured,
+            Taken::Absent => return Ok(Outcome::new(source, PartState::Absent)),
+            Taken::Failed(why) => return Ok(Outcome::failed(source, why)),
+            Taken::Lost(error) => {
+                let outcome = Outcome::failed(source, failure(&error));
+                lost.get_or_insert(error);
+                return Ok(outcome);
+            }
+        };
+        let keeping = capture::Keeping {
+            source: source.clone(),
+            pack: self.incoming.pack_name(&source.name),
+            pack_path: self.incoming.pack_path(&source.name),
+            known: self.history.of(&source.name),
+            lost: self.history.lost.clone(),
+        };
+        let kept = tokio::task::spawn_blocking(move || keeping.keep(captured));
+        let kept = kept.await.expect("keeping does not panic");
+        kept.map_err(|error| Error::Receive {
+            part: source.name.clone(),
+            source: error,
+        })
     }
 
     /// Makes a part of what was scanned.
@@ -412,13 +470,12 @@ async fn asked_to_stop(stop: &watch::Receiver<bool>) {
     }
 }
 
-async fn scan<'a>(source: &'a Source, session: &ReadSession) -> Scanned<'a> {
+/// Scans what lies in directories; none for what is taken instead.
+async fn scan<'a>(source: &'a Source, session: &ReadSession) -> Option<Scanned<'a>> {
     match &source.kind {
-        SourceKind::Directory(directory) => directory::scan(source, directory, session).await,
-        SourceKind::Files(_)
-        | SourceKind::Postgres(_)
-        | SourceKind::Command(_)
-        | SourceKind::Http(_) => Scanned::Failed(not_yet(source)),
+        SourceKind::Directory(directory) => Some(directory::scan(source, directory, session).await),
+        SourceKind::Files(_) => Some(Scanned::Failed(not_yet(source))),
+        SourceKind::Postgres(_) | SourceKind::Command(_) | SourceKind::Http(_) => None,
     }
 }
 
@@ -428,10 +485,7 @@ fn not_yet(source: &Source) -> PartFailure {
             "this fleet cannot capture `{}` sources yet",
             source.kind.as_str()
         ),
-        hint: Some(
-            "Only directory sources are captured by this version; name them with `--only`."
-                .to_owned(),
-        ),
+        hint: None,
     }
 }
 

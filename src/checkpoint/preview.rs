@@ -36,6 +36,8 @@ pub enum Found {
     },
     /// Nothing, and nothing need be.
     Absent,
+    /// Nobody looked: only a checkpoint asks for it.
+    Unasked,
     /// It would fail.
     Failed(PartFailure),
 }
@@ -73,7 +75,8 @@ pub async fn preview(host: &Host, session: &ReadSession, sink: &Sink) -> Vec<Pre
             name: source.name.clone(),
             kind: source.kind.as_str(),
             found: match scanned {
-                Scanned::Ready { plan, .. } => match &plan.unreadable {
+                None => Found::Unasked,
+                Some(Scanned::Ready { plan, .. }) => match &plan.unreadable {
                     Some(error) => Found::Failed(failure(error)),
                     None => Found::Ready {
                         roots: plan.roots,
@@ -81,9 +84,9 @@ pub async fn preview(host: &Host, session: &ReadSession, sink: &Sink) -> Vec<Pre
                         warnings: plan.warnings,
                     },
                 },
-                Scanned::Absent => Found::Absent,
-                Scanned::Failed(why) => Found::Failed(why),
-                Scanned::Lost(error) => Found::Failed(failure(&error)),
+                Some(Scanned::Absent) => Found::Absent,
+                Some(Scanned::Failed(why)) => Found::Failed(why),
+                Some(Scanned::Lost(error)) => Found::Failed(failure(&error)),
             },
         })
         .collect()

@@ -136,6 +136,11 @@ fn found(found: &Found) -> (Grade, &'static str, String) {
             "absent",
             "nothing: it is optional and not there".to_owned(),
         ),
+        Found::Unasked => (
+            Grade::Fine,
+            "unasked",
+            "only a checkpoint asks for it".to_owned(),
+        ),
         Found::Failed(failure) => {
             let mut text = failure.message.clone();
             if let Some(hint) = &failure.hint {

@@ -1,13 +1,18 @@
 //! Everything that fleet can say to a host for reading: the whole list, and how each item looks on
-//! the wire.
+//! the wire. How the script of each one reads is in the files below this one.
 //!
 //! A host that is read-only is told nothing that does not come out of this file. None of the
 //! commands writes, creates a temporary file or starts anything that outlives it. What a user wrote
 //! in the inventory appears only as quoted operands (paths, name patterns), never as an option.
 
+mod fetch;
+mod probe;
+mod run;
+mod scan;
+
 use super::judgement::protection;
 use super::shell::quote;
-use crate::inventory::Host;
+use crate::inventory::{CommandLine, Host};
 use crate::name::RemotePath;
 
 /// One thing that fleet says to a host for reading.
@@ -43,6 +48,14 @@ pub enum ReadCommand {
     FetchWhole {
         /// The directories.
         roots: Vec<RemotePath>,
+    },
+    /// Runs what the operator wrote in the inventory, and sends what it prints. At a protected host the
+    /// inventory vouches that it only reads.
+    Run {
+        /// What is run.
+        line: CommandLine,
+        /// The account that runs it; none: the one that logged in, or root with sudo.
+        run_as: Option<String>,
     },
 }
 
@@ -147,10 +160,50 @@ impl ReadCommand {
 
     /// The command as it goes over the wire. `nonce` is a word that no host can know beforehand, and
     /// `input_bytes` is the length of what follows on its standard input.
+    ///
+    /// Where root may run a shell, root runs the whole script, and so can end what it has started. Where
+    /// it may run the tools alone, the account that logged in runs the script and can't: a silent tool
+    /// then outlives a lost connection until it says something.
     #[must_use]
     pub fn render(&self, nonce: &str, sudo: Sudo, pace: Pace, input_bytes: u64) -> Rendered {
         let opening = format!("{nonce} begin");
+        let script = |sudo| quote(&self.script(nonce, &opening, sudo, pace, input_bytes));
+        let line = match sudo {
+            Sudo::No => [b"exec sh -c ".as_slice(), &script(Sudo::No)].concat(),
+            Sudo::Password => [
+                b"exec sudo -S -k -p '' -- sh -c ".as_slice(),
+                &script(Sudo::Password),
+            ]
+            .concat(),
+            Sudo::NonInteractive => {
+                let either = [
+                    b"if sudo -n -l sh </dev/null >/dev/null 2>&1; then exec sudo -n -- sh -c "
+                        .as_slice(),
+                    &script(Sudo::Password),
+                    b"; fi; exec sh -c ",
+                    &script(Sudo::NonInteractive),
+                ]
+                .concat();
+                [b"exec sh -c ".as_slice(), &quote(&either)].concat()
+            }
+        };
         let closing = format!("\n{nonce} end ");
+        Rendered {
+            line,
+            opening,
+            closing,
+        }
+    }
+
+    /// The script itself: what comes before the answer, the answer, and what comes behind it.
+    fn script(
+        &self,
+        nonce: &str,
+        opening: &str,
+        sudo: Sudo,
+        pace: Pace,
+        input_bytes: u64,
+    ) -> Vec<u8> {
         let mut script = b"LC_ALL=C; export LC_ALL; ".to_vec();
         script.extend_from_slice(b"printf '%s\\n' ");
         script.extend(quote(opening.as_bytes()));
@@ -172,57 +225,61 @@ impl ReadCommand {
             Sudo::No | Sudo::Password => b"",
         };
         script.extend(match self {
-            Self::Probe { ask_sudo } => watched(&probe(*ask_sudo)),
+            Self::Probe { ask_sudo } => watched(&probe::probe(*ask_sudo)),
             Self::Scan {
                 roots,
                 prune,
                 one_file_system,
-            } => watched(&scan(prefix, roots, prune, *one_file_system)),
+            } => watched(&scan::scan(prefix, roots, prune, *one_file_system)),
             Self::Digest => {
-                let digest = [&digest(prefix), b"; ".as_slice(), &closes].concat();
+                let digest = [&fetch::digest(prefix), b"; ".as_slice(), &closes].concat();
                 watched_with_list(&digest, input_bytes)
             }
             Self::Fetch { tar, compression } => {
-                let tar = compressed(&fetch(prefix, *tar), *compression);
+                let tar = fetch::compressed(&fetch::fetch(prefix, *tar), *compression);
                 let tar = [&tar, b"; ".as_slice(), &closes].concat();
                 watched_with_list(&tar, input_bytes)
             }
-            Self::FetchWhole { roots } => watched(&fetch_whole(prefix, roots)),
+            Self::FetchWhole { roots } => watched(&fetch::fetch_whole(prefix, roots)),
+            Self::Run { line, run_as } => run::run(line, run_as.as_deref(), sudo),
         });
         script.extend_from_slice(match self {
-            Self::Probe { .. } | Self::Scan { .. } | Self::FetchWhole { .. } => &closes,
+            Self::Probe { .. } | Self::Scan { .. } | Self::FetchWhole { .. } | Self::Run { .. } => {
+                &closes
+            }
             Self::Fetch { .. } | Self::Digest => b"exit $?",
         });
-
-        let mut line = match sudo {
-            Sudo::Password => b"exec sudo -S -k -p '' -- sh -c ".to_vec(),
-            Sudo::No | Sudo::NonInteractive => b"exec sh -c ".to_vec(),
-        };
-        line.extend(quote(&script));
-        Rendered {
-            line,
-            opening,
-            closing,
-        }
+        script
     }
 }
 
+/// Ends the group of `$p`. An input that ends at once may end before `setsid` has made the group;
+/// hence the second try.
+const END: &[u8] = b"kill -TERM -$p || { sleep 1; kill -TERM -$p; }";
+
+/// The same for what may not listen.
+const END_FOR_GOOD: &[u8] =
+    b"trap '' TERM; kill -TERM -$p || { sleep 1; kill -TERM -$p; }; sleep 3; kill -KILL -$p";
+
 /// Runs `script` so that it ends when its standard input does: a connection that is lost then leaves
 /// nothing behind on the host, however long the script is silent. Ends with its exit status in `$?`.
-///
-/// An input that ends at once may end before `setsid` has made the group that is to be ended; hence the
-/// second try.
 fn watched(script: &[u8]) -> Vec<u8> {
+    watched_and(END, script)
+}
+
+/// The same; `end` is what is done when the input has ended.
+fn watched_and(end: &[u8], script: &[u8]) -> Vec<u8> {
     let script = quote(script);
-    let mut text = b"exec 3<&0; if command -v setsid >/dev/null 2>&1; then setsid sh -c ".to_vec();
-    text.extend_from_slice(&script);
-    text.extend_from_slice(
-        b" </dev/null 3<&- & p=$!; { cat <&3 >/dev/null; kill -TERM -$p || { sleep 1; kill -TERM -$p; }; } >/dev/null 2>&1 & w=$!; \
-          exec 3<&-; wait $p; s=$?; kill $w 2>/dev/null; else sh -c ",
-    );
-    text.extend_from_slice(&script);
-    text.extend_from_slice(b" </dev/null 3<&-; s=$?; fi; (exit $s); ");
-    text
+    [
+        b"exec 3<&0; if command -v setsid >/dev/null 2>&1; then setsid sh -c ",
+        script.as_slice(),
+        b" </dev/null 3<&- & p=$!; { cat <&3 >/dev/null; ",
+        end,
+        b"; } >/dev/null 2>&1 & w=$!; exec 3<&-; wait $p; s=$?; kill $w 2>/dev/null; else sh -c ",
+        &script,
+        b" </dev/null 3<&-; s=$?; fi; (exit $s); ",
+    ]
+    .concat()
 }
 
 /// The same for a `script` whose standard input is a list: the first `list_bytes` of the input.
@@ -246,177 +303,6 @@ fn watched_with_list(script: &[u8], list_bytes: u64) -> Vec<u8> {
     text.extend_from_slice(script);
     text.extend_from_slice(b"; }; fi; ");
     text
-}
-
-fn probe(ask_sudo: bool) -> Vec<u8> {
-    let mut script = r#"
-p() { printf '%s=%s\n' "$1" "$2"; };
-first() { "$@" 2>&1 </dev/null | head -n 1; };
-has() { command -v "$1" >/dev/null 2>&1 && p "tool" "$1"; };
-p uname "$(uname -sr)";
-p kernel "$(uname -r)";
-p hostname "$(uname -n)";
-p account "$(id -un)";
-p uid "$(id -u)";
-p machine_id "$(cat /etc/machine-id 2>/dev/null)";
-p os "$(. /etc/os-release 2>/dev/null; printf %s "$PRETTY_NAME")";
-p clock "$(date +%s.%N)";
-p find "$(first find --version)";
-p tar "$(first tar --version)";
-for t in find tar sh sudo setsid zstd gzip sha256sum nice ionice; do has $t; done;
-p free_kib "$(df -Pk / 2>/dev/null | { read -r a; read -r a b c d e; printf %s "$d"; })";
-"#
-    .replace('\n', " ");
-    if ask_sudo {
-        script.push_str(concat!(
-            // Asks what is allowed instead of trying it: a refusal is logged and mailed on hosts.
-            "if sudo -n -l find >/dev/null 2>&1 && sudo -n -l tar >/dev/null 2>&1; ",
-            "then p sudo yes; else p sudo no; fi; "
-        ));
-    }
-    script.push_str("exit 0");
-    script.into_bytes()
-}
-
-fn scan(prefix: &[u8], roots: &[RemotePath], prune: &[Prune], one_file_system: bool) -> Vec<u8> {
-    let mut script = b"cd /; s=0; if find / -maxdepth 0 -printf '' >/dev/null 2>&1; then \
-        set -- \\( \\( -type f -o -type d \\) -not -readable -printf '!' , \
-        -type d -not -executable -printf '!' , -printf "
-        .to_vec();
-    script.extend(quote(ReadCommand::SCAN_FORMAT.as_bytes()));
-    // With the rights of the scan itself: a sudo that refuses says so before anything is answered.
-    script.extend_from_slice(b" \\); ");
-    script.extend_from_slice(prefix);
-    script.extend_from_slice(
-        b"find / -maxdepth 0 -printf \"gnu $(date +%s.%N)\\\\0\"; else set -- -print0; ",
-    );
-    script.extend_from_slice(prefix);
-    script.extend_from_slice(b"find / -maxdepth 0 -print0; fi || exit; ");
-    for root in roots {
-        script.extend_from_slice(prefix);
-        // A root that is a symbolic link is reported as one, not followed.
-        script.extend_from_slice(b"find -P ");
-        script.extend(quote(root.as_bytes()));
-        if one_file_system {
-            script.extend_from_slice(b" -xdev");
-        }
-        if !prune.is_empty() {
-            script.extend(prunes(root, prune));
-        }
-        script.extend_from_slice(b" \"$@\" || s=$?; ");
-    }
-    script.extend_from_slice(b"exit $s");
-    script
-}
-
-/// Hashing is silent for long on large files: a blank line on standard error now and then tells that it
-/// goes on.
-fn digest(prefix: &[u8]) -> Vec<u8> {
-    let mut script =
-        b"{ while sleep 5 </dev/null >/dev/null 2>&1; do echo >&2; done & } 3<&-; b=$!; \
-        xargs -0 -r "
-            .to_vec();
-    script.extend_from_slice(prefix);
-    script.extend_from_slice(b"sha256sum -z -- 3<&-; s=$?; kill $b; (exit $s)");
-    script
-}
-
-fn prunes(root: &RemotePath, prune: &[Prune]) -> Vec<u8> {
-    let below = |rest: &str| {
-        let mut pattern = glob_literal(
-            root.as_bytes()
-                .strip_suffix(b"/")
-                .unwrap_or(root.as_bytes()),
-        );
-        pattern.push(b'/');
-        pattern.extend_from_slice(rest.as_bytes());
-        quote(&pattern)
-    };
-    let mut text = b" \\( -type d -path ".to_vec();
-    text.extend(below("*"));
-    text.extend_from_slice(b" \\(");
-    for (index, item) in prune.iter().enumerate() {
-        if index > 0 {
-            text.extend_from_slice(b" -o");
-        }
-        match item {
-            Prune::Name(pattern) => {
-                text.extend_from_slice(b" -name ");
-                text.extend(quote(pattern.as_bytes()));
-            }
-            Prune::Beneath(path) => {
-                text.extend_from_slice(b" -path ");
-                text.extend(below(&String::from_utf8_lossy(&glob_literal(
-                    path.as_bytes(),
-                ))));
-            }
-        }
-    }
-    text.extend_from_slice(b" \\) -prune \\) -o");
-    text
-}
-
-/// A pattern of `find` that matches just `bytes`.
-fn glob_literal(bytes: &[u8]) -> Vec<u8> {
-    let mut pattern = Vec::with_capacity(bytes.len());
-    for &byte in bytes {
-        if matches!(byte, b'*' | b'?' | b'[' | b'\\') {
-            pattern.push(b'\\');
-        }
-        pattern.push(byte);
-    }
-    pattern
-}
-
-fn fetch(prefix: &[u8], tar: TarFlavour) -> Vec<u8> {
-    // `-C /` with relative names: a name that begins with `-` or holds `..` then means itself.
-    let options: &[u8] = match tar {
-        TarFlavour::Gnu => {
-            b"tar --create --file=- --format=posix --blocking-factor=128 --sparse --xattrs --acls \
-              --no-recursion \
-              --pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime \
-              --quoting-style=c --directory=/ --null --no-unquote --files-from=-"
-        }
-        TarFlavour::Bsd => b"tar -c -f - --format pax -n -C / --null -T -",
-    };
-    [prefix, options].concat()
-}
-
-/// `tar`, its output sent through a compressor. Ends with tar's own exit status in `$?`, which tells
-/// things that matter; [`ReadCommand::COMPRESSOR_FAILED`] if the compressor failed.
-///
-/// A pipeline's status is that of its last command, so both statuses go by a way of their own.
-fn compressed(tar: &[u8], compression: Compression) -> Vec<u8> {
-    let compressor = match compression {
-        Compression::None => return [tar, b" 3<&-"].concat(),
-        Compression::Gzip => "gzip -1 -c",
-        Compression::Zstd => "zstd -q -1 -T1 -c",
-    };
-    let failed = ReadCommand::COMPRESSOR_FAILED;
-    [
-        b"exec 4>&1; s=$({ { ",
-        tar,
-        b" 3<&- 4>&- 5>&-; echo $? >&5; } | ",
-        format!("{compressor} 3<&- >&4 4>&- 5>&- || echo {failed} >&5; }} 5>&1 3<&-); exec 4>&-; ")
-            .as_bytes(),
-        // The compressor's failure is the cause of tar's; whichever line comes first.
-        format!("case \"$s\" in *{failed}*) s={failed};; esac; (exit \"$s\")").as_bytes(),
-    ]
-    .concat()
-}
-
-fn fetch_whole(prefix: &[u8], roots: &[RemotePath]) -> Vec<u8> {
-    let mut script = [prefix, b"tar -c -f - -C / --"].concat();
-    for root in roots {
-        script.push(b' ');
-        // The file system's root is the only one without a name.
-        script.extend(quote(if root.member().is_empty() {
-            b"."
-        } else {
-            root.member()
-        }));
-    }
-    script
 }
 
 #[cfg(test)]

@@ -39,6 +39,15 @@ pub enum SourceKind {
 }
 
 impl SourceKind {
+    /// Whether a checkpoint captures what it answers; else it lies in directories, and is scanned.
+    #[must_use]
+    pub fn is_captured(&self) -> bool {
+        match self {
+            Self::Postgres(_) | Self::Command(_) | Self::Http(_) => true,
+            Self::Directory(_) | Self::Files(_) => false,
+        }
+    }
+
     /// The word for it in the inventory, records and tables.
     #[must_use]
     pub fn as_str(&self) -> &'static str {

@@ -182,7 +182,7 @@ mod tests {
     fn a_window_is_as_large_as_what_is_on_the_way_of_a_gigabit() {
         let cases = [
             (0, false, 4 << 20),
-            (25, false, 6 << 20),
+            (25, false, 6_250_000),
             (40, false, 10_000_000),
             (40, true, 10_000_000),
             (100, false, 25_000_000),

@@ -164,6 +164,13 @@ impl Incoming {
             .join(layout::pack_file_name(source))
     }
 
+    /// Where what is captured of `source` may be spooled; removed with the rest when it is sealed. The
+    /// folder is the caller's to make.
+    #[must_use]
+    pub fn spool_path(&self, source: &SourceName) -> PathBuf {
+        self.dir.join(layout::SPOOL_DIR).join(source.as_str())
+    }
+
     /// Begins the entries of `source`.
     ///
     /// # Errors

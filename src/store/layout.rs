@@ -30,6 +30,9 @@ pub(super) const REMOVED_PREFIX: &str = ".removed-";
 /// The checkpoint folder while it is being made, in the incoming folder.
 pub(super) const INCOMING_CHECKPOINT: &str = "checkpoint";
 
+/// Where captures are spooled, in the incoming folder.
+pub(super) const SPOOL_DIR: &str = "spool";
+
 /// `entries/PART.ndjson.zst`, relative to the checkpoint's folder.
 pub(super) fn entries_file(part: &SourceName) -> String {
     format!("{ENTRIES_DIR}/{part}.ndjson.zst")

@@ -250,7 +250,8 @@ pub(super) fn check_holes(path: &RemotePath, holes: u64) -> Result<(), Error> {
 }
 
 /// How many bytes fill up the last block of `bytes`.
-pub(super) fn padding(bytes: u64) -> usize {
+#[must_use]
+pub fn padding(bytes: u64) -> usize {
     let over = usize::try_from(bytes % BLOCK_BYTES as u64).expect("less than a block");
     if over == 0 { 0 } else { BLOCK_BYTES - over }
 }

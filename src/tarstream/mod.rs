@@ -29,6 +29,7 @@ mod tests;
 
 pub use content::MemberContent;
 pub use error::Error;
+pub use layout::padding;
 pub use member::{Head, Kind, Member};
 pub use stream::{Event, MemberStream};
 

@@ -1,21 +1,33 @@
-//! A member without content, written anew: for what an archive tells in a way that can't be kept.
+//! The header of a member, written anew: for what an archive tells in a way that can't be kept, and for
+//! what comes from no archive.
 
 use crate::tarstream::{Head, Kind};
 
 /// The largest number that the octal field of an owner holds.
 const OWNER_MAX: u64 = 0o7_777_777;
+/// The same of a size.
+const SIZE_MAX: u64 = 0o77_777_777_777;
 
 impl Head {
-    /// The header blocks of this member; none for files, hard links and directories, and for names that
-    /// no extended header takes.
+    /// The header blocks of this member, which its content follows; none for names that no extended header
+    /// takes. A file is not sparse: what follows are all of its bytes.
     ///
     /// Names and times are told in an extended header, whatever their length, and so are large numbers.
     #[must_use]
     pub fn to_blocks(&self) -> Option<Vec<u8>> {
         let mut header = tar::Header::new_ustar();
         let mut link: Option<&[u8]> = None;
+        let mut content_bytes = 0;
         match &self.kind {
-            Kind::File { .. } | Kind::HardLink { .. } | Kind::Directory => return None,
+            Kind::File { size_bytes } => {
+                header.set_entry_type(tar::EntryType::Regular);
+                content_bytes = *size_bytes;
+            }
+            Kind::HardLink { target } => {
+                header.set_entry_type(tar::EntryType::Link);
+                link = Some(target.member());
+            }
+            Kind::Directory => header.set_entry_type(tar::EntryType::Directory),
             Kind::Symlink { target } => {
                 header.set_entry_type(tar::EntryType::Symlink);
                 link = Some(target);
@@ -36,7 +48,7 @@ impl Head {
         header.set_uid(self.owner.uid.min(OWNER_MAX));
         header.set_gid(self.owner.gid.min(OWNER_MAX));
         header.set_mtime(u64::try_from(self.mtime.seconds).unwrap_or(0));
-        header.set_size(0);
+        header.set_size(content_bytes.min(SIZE_MAX));
         // Enough for a tar that knows no extended headers to show something.
         let short = &mut header.as_old_mut().name;
         let name = self.path.member();
@@ -44,10 +56,11 @@ impl Head {
         short[..length].copy_from_slice(&name[..length]);
         header.set_cksum();
 
-        let (mtime, uid, gid) = (
+        let (mtime, uid, gid, size) = (
             self.mtime.to_string(),
             self.owner.uid.to_string(),
             self.owner.gid.to_string(),
+            content_bytes.to_string(),
         );
         let mut records = vec![("path", name), ("mtime", mtime.as_bytes())];
         records.extend(link.map(|target| ("linkpath", target)));
@@ -56,6 +69,9 @@ impl Head {
             ("uname", self.owner.user.as_bytes()),
             ("gname", self.owner.group.as_bytes()),
         ]);
+        if content_bytes > SIZE_MAX {
+            records.push(("size", size.as_bytes()));
+        }
         let mut archive = tar::Builder::new(Vec::new());
         archive.append_pax_extensions(records).ok()?;
         archive.append(&header, std::io::empty()).ok()?;
@@ -108,19 +124,47 @@ mod tests {
     }
 
     #[test]
-    fn files_and_directories_are_not_written_anew() {
-        let head = |kind| Head {
-            path: "/a".parse().expect("a path"),
-            kind,
-            mode: 0,
-            owner: Owner::default(),
-            mtime: FileTime {
-                seconds: 0,
-                nanoseconds: 0,
+    fn files_read_back_with_their_content_whatever_their_size() {
+        for size_bytes in [0, 1, 512, 513, SIZE_MAX, SIZE_MAX + 1] {
+            let head = Head {
+                path: "/fleet-captures/x/x.txt".parse().expect("a path"),
+                kind: Kind::File { size_bytes },
+                mode: 0o600,
+                owner: Owner::default(),
+                mtime: FileTime::parse("1700000000").expect("a time"),
+                stored_bytes: size_bytes.next_multiple_of(512),
+            };
+            let blocks = head.to_blocks().expect("a header");
+            let mut stream = MemberStream::new(blocks.as_slice());
+            match stream.next() {
+                Ok(Event::Begin { head: read, .. }) => assert_eq!(*read, head),
+                other => assert!(matches!(other, Ok(Event::Begin { .. })), "{other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn directories_and_hard_links_read_back() {
+        for kind in [
+            Kind::Directory,
+            Kind::HardLink {
+                target: "/first".parse().expect("a path"),
             },
-            stored_bytes: 0,
-        };
-        assert_eq!(head(Kind::Directory).to_blocks(), None);
-        assert_eq!(head(Kind::File { size_bytes: 0 }).to_blocks(), None);
+        ] {
+            let head = Head {
+                path: "/a".parse().expect("a path"),
+                kind,
+                mode: 0o755,
+                owner: Owner::default(),
+                mtime: FileTime::parse("5").expect("a time"),
+                stored_bytes: 0,
+            };
+            let blocks = head.to_blocks().expect("a header");
+            let mut stream = MemberStream::new(blocks.as_slice());
+            match stream.next() {
+                Ok(Event::Begin { head: read, .. }) => assert_eq!(*read, head),
+                other => assert!(matches!(other, Ok(Event::Begin { .. })), "{other:?}"),
+            }
+        }
     }
 }

@@ -5,6 +5,7 @@ pub(crate) mod disk;
 pub(crate) mod fleet;
 pub(crate) mod proxy;
 pub(crate) mod recover;
+pub(crate) mod scene;
 pub(crate) mod sshd;
 pub(crate) mod testbed;
 pub(crate) mod tree;

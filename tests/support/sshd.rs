@@ -451,6 +451,15 @@ fn wait_for_banner(port: u16, child: &mut Child) -> bool {
     false
 }
 
+/// All processes of the machine whose command lines hold `text`.
+#[must_use]
+pub(crate) fn processes_with(text: &str) -> Vec<(u32, String)> {
+    let all = descendants(0);
+    all.into_iter()
+        .filter(|(_, line)| line.contains(text))
+        .collect()
+}
+
 /// All processes beneath `root`, with their command lines.
 #[must_use]
 pub(crate) fn descendants(root: u32) -> Vec<(u32, String)> {

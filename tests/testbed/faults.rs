@@ -1,5 +1,6 @@
 //! Hosts that hang, refuse, lose their link or their power.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -7,6 +8,12 @@ use serde_json::json;
 use crate::support::fleet::{Fleet, Ran};
 use crate::support::sshd::eventually;
 use crate::support::testbed::Testbed;
+
+/// Waits until no other test disturbs `new-vm`.
+fn alone() -> MutexGuard<'static, ()> {
+    static NEW_VM: Mutex<()> = Mutex::new(());
+    NEW_VM.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Undoes every fault, however the test ends.
 struct Cleared<'a>(&'a Testbed);
@@ -50,6 +57,7 @@ fn a_host_in_trouble_is_given_up_and_the_next_run_is_complete() {
     if !testbed.has("freeze") || !testbed.has("own-root") {
         return;
     }
+    let _alone = alone();
     let fleet = testbed.fleet_of(
         "new-vm",
         &json!({
@@ -88,4 +96,37 @@ fn a_host_in_trouble_is_given_up_and_the_next_run_is_complete() {
         testbed.tool(&["ssh", "new-vm", left]);
     }
     fleet.assert_verified();
+}
+
+#[test]
+fn what_runs_as_another_account_ends_with_the_connection() {
+    let Some(testbed) = Testbed::find() else {
+        return;
+    };
+    if !testbed.has("sudo") {
+        return;
+    }
+    let _alone = alone();
+    // None of them says anything, and none is the account's own to end.
+    let silent = |number: &str| format!("trap '' HUP; sleep {number}");
+    for (number, how) in [
+        ("86391.5", json!({ "sudo": true })),
+        ("86392.5", json!({ "run_as": "daemon" })),
+    ] {
+        let mut source = how;
+        source["shell"] = json!(silent(number));
+        source["timeout"] = json!("1h");
+        let fleet = testbed.fleet_of("new-vm", &json!({ "sources": { "silent": source } }));
+        let begun = fleet.begin_checkpoint(&["new-vm"]);
+        let runs = |wanted: bool| {
+            let wanted = if wanted { "" } else { "! " };
+            format!(
+                "for n in 1 2 3 4 5 6 7 8 9 10; do {wanted}pgrep -f 'sleep {number}$' >/dev/null && exit 0; \
+                 sleep 1; done; exit 1"
+            )
+        };
+        testbed.tool(&["ssh", "new-vm", &runs(true)]);
+        begun.signal("KILL");
+        testbed.tool(&["ssh", "new-vm", &runs(false)]);
+    }
 }

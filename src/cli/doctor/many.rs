@@ -74,7 +74,7 @@ impl Trouble {
             let shown = match &source.found {
                 // How much it would read differs from host to host, and is no problem.
                 Found::Ready { warnings, .. } => warnings.join("; "),
-                Found::Absent | Found::Failed(_) => shown,
+                Found::Absent | Found::Unasked | Found::Failed(_) => shown,
             };
             let cells = [source.name.as_str(), source.kind, state, &shown].map(str::to_owned);
             (grade != Grade::Fine).then_some((grade, cells))

@@ -264,6 +264,7 @@ fn sudo_stands_before_the_tool_or_around_the_script() {
         |sudo| String::from_utf8(command.render("nonce", sudo, Pace::Full, 0).line).expect("text");
     let text = line(Sudo::NonInteractive);
     assert!(text.contains("sudo -n -- tar -c -f - -C / -- "), "{text}");
+    assert!(text.contains("exec sudo -n -- sh -c "), "{text}");
     assert!(!line(Sudo::No).contains("sudo"));
     assert!(line(Sudo::Password).starts_with("exec sudo -S -k -p '' -- sh -c "));
 }
@@ -308,6 +309,56 @@ fn digests_come_for_what_can_be_read_and_for_nothing_else() {
     }
     let nothing = answer("sh", &ReadCommand::Digest, b"");
     assert_eq!((nothing.body, nothing.status), (Vec::new(), Some(0)));
+}
+
+#[test]
+fn what_is_run_is_told_word_by_word_and_ends_with_its_own_status() {
+    let words = [
+        "printf",
+        "<%s>",
+        "a b",
+        "it's",
+        "$HOME `x` \\ \n",
+        "-n",
+        "",
+        "*",
+    ];
+    let argv = CommandLine::Argv(words.map(str::to_owned).to_vec());
+    let text = CommandLine::Shell("printf '%s|' a \"b c\"; exit 7".to_owned());
+    for shell in ["sh", "bash"] {
+        for (line, body, status) in [
+            (&argv, "<a b><it's><$HOME `x` \\ \n><-n><><*>", 0),
+            (&text, "a|b c|", 7),
+        ] {
+            let command = ReadCommand::Run {
+                line: line.clone(),
+                run_as: None,
+            };
+            let answer = answer(shell, &command, b"");
+            assert_eq!(String::from_utf8_lossy(&answer.body), body, "{shell}");
+            assert_eq!(answer.status, Some(status), "{shell}");
+        }
+    }
+}
+
+#[test]
+fn another_account_runs_what_also_watches_the_connection() {
+    let command = ReadCommand::Run {
+        line: CommandLine::Argv(vec!["id".to_owned()]),
+        run_as: Some("it's".to_owned()),
+    };
+    let line = |sudo| {
+        let rendered = command.render("nonce", sudo, Pace::Full, 0);
+        String::from_utf8(rendered.line).expect("text")
+    };
+    for sudo in [Sudo::NonInteractive, Sudo::Password] {
+        let line = line(sudo);
+        for behind in line.split("sudo -n -u ").skip(1) {
+            assert!(behind.contains("setsid"), "{line}");
+        }
+        assert!(line.contains("sudo -n -u "), "{line}");
+    }
+    assert!(!line(Sudo::No).contains("sudo"));
 }
 
 #[test]
@@ -412,7 +463,7 @@ fn a_compressor_that_fails_or_is_not_there_is_told() {
         } else {
             Compression::Gzip
         };
-        let script = String::from_utf8(compressed(tar, compression)).expect("text");
+        let script = String::from_utf8(fetch::compressed(tar, compression)).expect("text");
         assert!(script.contains(tool), "{script}");
         let output = Command::new("sh")
             .args(["-c", &script.replace(tool, instead)])
@@ -427,7 +478,7 @@ fn a_compressor_that_fails_or_is_not_there_is_told() {
 fn a_silent_fetch_that_is_compressed_ends_when_its_input_does() {
     for shell in ["sh", "bash"] {
         for compression in [Compression::Gzip, Compression::Zstd] {
-            let script = watched_with_list(&compressed(b"sleep 1000", compression), 4);
+            let script = watched_with_list(&fetch::compressed(b"sleep 1000", compression), 4);
             let status = status_after_the_input_ended(shell, &script, b"list");
             assert_eq!(status, Some(143), "{shell} {compression:?}");
         }

@@ -87,6 +87,8 @@ pub enum SourceFound {
     Ready,
     /// It is optional and not there.
     Absent,
+    /// Nobody looked: only a checkpoint asks for it.
+    Unasked,
     /// It would fail.
     Failed,
 }
@@ -133,6 +135,7 @@ impl From<&Preview> for SourcePreview {
         };
         match &preview.found {
             Found::Absent => {}
+            Found::Unasked => source.found = SourceFound::Unasked,
             Found::Ready {
                 roots,
                 totals,

@@ -55,6 +55,7 @@ pub(in crate::store) struct EntryRecord {
     scan: Option<ScanRecord>,
 }
 
+/// The member's name is left out where it is the path's, as text.
 #[derive(Debug, Serialize, Deserialize)]
 struct PieceRecord {
     pack: String,
@@ -65,12 +66,15 @@ struct PieceRecord {
     offset: u64,
 }
 
-/// Size and time are left out where the entry says the same.
+/// Size and time are left out where the entry says the same, and of what has one name only, how many
+/// it has and on which device they are.
 #[derive(Debug, Serialize, Deserialize)]
 struct ScanRecord {
     inode: u64,
-    device: u64,
-    links: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    links: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     size: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -97,7 +101,11 @@ impl From<&Entry> for EntryRecord {
             link_b64: None,
             major: None,
             minor: None,
-            content: entry.content.iter().map(PieceRecord::from).collect(),
+            content: entry
+                .content
+                .iter()
+                .map(|piece| PieceRecord::of(piece, &entry.path))
+                .collect(),
             unstable: entry.unstable,
             scan: entry.scan.as_ref().map(|mark| ScanRecord::of(mark, entry)),
         };
@@ -136,15 +144,27 @@ impl From<&Entry> for EntryRecord {
     }
 }
 
-impl From<&Piece> for PieceRecord {
-    fn from(piece: &Piece) -> Self {
+impl PieceRecord {
+    fn of(piece: &Piece, path: &RemotePath) -> Self {
         let (member, member_b64) = split_text(&piece.member);
         Self {
             pack: piece.pack.to_string(),
-            member,
+            member: member.filter(|_| piece.member != path.member()),
             member_b64,
             offset: piece.offset_bytes,
         }
+    }
+
+    fn piece(self, path: &RemotePath) -> Result<Piece, RecordError> {
+        let member = match (self.member, self.member_b64) {
+            (None, None) => path.member().to_vec(),
+            (member, member_b64) => join_text("member", member, member_b64)?,
+        };
+        Ok(Piece {
+            pack: self.pack.parse().map_err(RecordError::of)?,
+            member,
+            offset_bytes: self.offset,
+        })
     }
 }
 
@@ -152,8 +172,8 @@ impl ScanRecord {
     fn of(mark: &ScanMark, entry: &Entry) -> Self {
         Self {
             inode: mark.inode,
-            device: mark.device,
-            links: mark.links,
+            device: (mark.links != 1).then_some(mark.device),
+            links: (mark.links != 1).then_some(mark.links),
             size: (entry.file_bytes() != Some(mark.size_bytes)).then_some(mark.size_bytes),
             mtime: (entry.mtime != mark.mtime).then(|| mark.mtime.to_string()),
             ctime: mark.ctime.to_string(),
@@ -167,8 +187,8 @@ impl ScanRecord {
     ) -> Result<ScanMark, RecordError> {
         Ok(ScanMark {
             inode: self.inode,
-            device: self.device,
-            links: self.links,
+            device: self.device.unwrap_or(0),
+            links: self.links.unwrap_or(1),
             size_bytes: self
                 .size
                 .or(entry_bytes)
@@ -221,6 +241,11 @@ impl TryFrom<EntryRecord> for Entry {
             },
         };
         let mtime = time(&record.mtime)?;
+        let content = record
+            .content
+            .into_iter()
+            .map(|piece| piece.piece(&path))
+            .collect::<Result<_, _>>()?;
         Ok(Self {
             path,
             kind,
@@ -236,24 +261,8 @@ impl TryFrom<EntryRecord> for Entry {
                 .scan
                 .map(|scan| scan.mark(record.size, mtime))
                 .transpose()?,
-            content: record
-                .content
-                .into_iter()
-                .map(Piece::try_from)
-                .collect::<Result<_, _>>()?,
+            content,
             unstable: record.unstable,
-        })
-    }
-}
-
-impl TryFrom<PieceRecord> for Piece {
-    type Error = RecordError;
-
-    fn try_from(record: PieceRecord) -> Result<Self, RecordError> {
-        Ok(Self {
-            pack: record.pack.parse().map_err(RecordError::of)?,
-            member: join_text("member", record.member, record.member_b64)?,
-            offset_bytes: record.offset,
         })
     }
 }
@@ -371,7 +380,7 @@ mod tests {
     #[test]
     fn the_line_of_a_file_is_this() {
         let sha256 = Sha256::of(b"abc");
-        insta::assert_snapshot!(line(&entry(b"/etc/x", EntryKind::File { size_bytes: 3, sha256 })), @r#"{"path":"/etc/x","type":"file","mode":"4755","uid":3000000,"gid":7,"user":"größe","group":"","mtime":"-1.500000000","size":3,"sha256":"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad","content":[{"pack":"packs/20261121T101500Z/app.tar.zst","member":"etc/x","offset":512}],"unstable":true,"scan":{"inode":1,"device":2,"links":3,"size":4,"mtime":"5.000000001","ctime":"6"}}"#);
+        insta::assert_snapshot!(line(&entry(b"/etc/x", EntryKind::File { size_bytes: 3, sha256 })), @r#"{"path":"/etc/x","type":"file","mode":"4755","uid":3000000,"gid":7,"user":"größe","group":"","mtime":"-1.500000000","size":3,"sha256":"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad","content":[{"pack":"packs/20261121T101500Z/app.tar.zst","offset":512}],"unstable":true,"scan":{"inode":1,"device":2,"links":3,"size":4,"mtime":"5.000000001","ctime":"6"}}"#);
     }
 
     #[test]
@@ -384,7 +393,7 @@ mod tests {
         let mut file = entry(b"/etc/x", kind);
         let mark = ScanMark {
             inode: 1,
-            device: 2,
+            device: 0,
             links: 1,
             size_bytes: 3,
             mtime: file.mtime,
@@ -392,10 +401,16 @@ mod tests {
         };
         file.scan = Some(mark);
         let text = line(&file);
-        let short = r#""scan":{"inode":1,"device":2,"links":1,"ctime":"6"}"#;
-        let long = r#""scan":{"inode":1,"device":2,"links":1,"size":3,"mtime":"-1.5","ctime":"6"}"#;
+        let short = r#""scan":{"inode":1,"ctime":"6"}"#;
+        let long = r#""scan":{"inode":1,"device":0,"links":1,"size":3,"mtime":"-1.5","ctime":"6"}"#;
         assert!(text.contains(short), "{text}");
         assert_eq!(read(&text.replace(short, long)), Ok(file.clone()));
+        let named = text.replace(r#","offset""#, r#","member":"etc/x","offset""#);
+        assert_eq!(read(&named), Ok(file.clone()));
+        let elsewhere = text.replace(r#","offset""#, r#","member":"etc/y","offset""#);
+        let elsewhere = read(&elsewhere).expect("an entry");
+        assert_eq!(elsewhere.content[0].member, b"etc/y");
+        assert!(line(&elsewhere).contains(r#""member":"etc/y""#));
         assert_eq!(read(&text), Ok(file));
 
         let mut directory = entry(b"/etc", EntryKind::Directory);

@@ -3,7 +3,7 @@
 use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
 
-use super::{noise, pack, raw_member, raw_members};
+use super::{dense_noise, noise, pack, raw_member, raw_members};
 use crate::digest::Sha256;
 use crate::name::RemotePath;
 use crate::store::pack::{Error, FRAME_BYTES, Frame, PackOptions, PackReader, PackWriter};
@@ -291,4 +291,41 @@ fn an_empty_pack_is_an_empty_archive() {
         stream.next(),
         Ok(crate::tarstream::Event::Finished)
     ));
+}
+
+/// Lines of digits, in which every match is short and chance.
+fn log_lines(length: usize) -> Vec<u8> {
+    let numbers = dense_noise(length / 8, 7);
+    let text = numbers.chunks_exact(4).map(|chunk| {
+        let number = u32::from_le_bytes(chunk.try_into().expect("four bytes"));
+        format!("took {number:08x} us, next {:06} ms\n", number % 999_983)
+    });
+    let mut text = text.collect::<String>().into_bytes();
+    text.truncate(length);
+    text
+}
+
+#[test]
+fn the_first_frames_are_compressed_well_and_logs_at_their_end_no_worse_than_usual() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let text = log_lines(20_000_000);
+    let usual = |text: &[u8]| -> u64 {
+        let frames = text.chunks(1 << 20);
+        let packed = frames.map(|frame| zstd::bulk::compress(frame, 3).expect("compressed").len());
+        packed.sum::<usize>() as u64
+    };
+    let mut sizes = Vec::new();
+    for content in [&text[..8_000_000], &text] {
+        let path = dir.path().join(content.len().to_string());
+        let archive = [raw_member("log", content), vec![0; 1024]].concat();
+        sizes.push(pack(&archive, &path).0.stored_bytes);
+        let read = sh(
+            dir.path(),
+            &format!("tar --zstd -xOf {} log", path.display()),
+        );
+        assert!(read == content, "it reads back");
+    }
+    let (early, all) = (sizes[0], sizes[1]);
+    assert!(early < usual(&text[..8_000_000]), "{early}");
+    assert!(all - early < usual(&text[8_000_000..]), "{all}");
 }

@@ -1,0 +1,76 @@
+//! Sources that are no directories: what they answer is spooled, compared with the last checkpoint, and
+//! kept as entries of its own beneath `/fleet-captures`.
+
+mod command;
+mod keep;
+mod spool;
+
+use std::path::Path;
+
+use crate::inventory::{Source, SourceKind};
+use crate::manifest::PartFailure;
+use crate::ssh::{self, ReadSession};
+
+use super::directory::is_lost;
+use super::part::failure;
+
+pub(super) use keep::Keeping;
+pub(super) use spool::{Spool, SpoolError, SpooledFile};
+
+/// What a source that is no directory came to.
+#[derive(Debug)]
+pub(super) enum Taken {
+    /// This is what it answered.
+    Captured(Captured),
+    /// It is not there, and need not be.
+    Absent,
+    /// It cannot be captured.
+    Failed(PartFailure),
+    /// The connection is gone.
+    Lost(ssh::Error),
+}
+
+/// What a source answered.
+#[derive(Debug, Default)]
+pub(super) struct Captured {
+    /// Each by a name of its own.
+    pub(super) files: Vec<SpooledFile>,
+    /// What the operator should know.
+    pub(super) warnings: Vec<String>,
+}
+
+/// What it takes to take one source.
+pub(super) struct Taking<'a> {
+    /// Which.
+    pub(super) source: &'a Source,
+    /// The way to it.
+    pub(super) session: &'a ReadSession,
+    /// Where its answers are spooled: a folder of its own, removed with the rest of the run.
+    pub(super) spool: &'a Path,
+}
+
+impl Taking<'_> {
+    /// Takes it.
+    pub(super) async fn run(&self) -> Taken {
+        match &self.source.kind {
+            SourceKind::Command(command) => command::take(self, command).await,
+            SourceKind::Postgres(_) | SourceKind::Http(_) => {
+                Taken::Failed(super::not_yet(self.source))
+            }
+            SourceKind::Directory(_) | SourceKind::Files(_) => {
+                unreachable!("what lies in directories is scanned")
+            }
+        }
+    }
+}
+
+impl Taken {
+    /// What an error of the connection means.
+    pub(super) fn of(error: ssh::Error) -> Self {
+        if is_lost(&error) {
+            Self::Lost(error)
+        } else {
+            Self::Failed(failure(&error))
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! What a program prints.
+
+use std::time::Duration;
+
+use crate::fault::Fault;
+use crate::guard::ReadCommand;
+use crate::inventory::{CommandLine, CommandSource};
+use crate::name::escape;
+use crate::ssh::{self, Input};
+
+use super::{Captured, Spool, SpoolError, SpooledFile, Taken, Taking, failure};
+
+/// What a shell exits with that finds no such program.
+const NOT_FOUND: u32 = 127;
+
+/// Why a command's answer is not kept.
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error(transparent)]
+    Ssh(#[from] ssh::Error),
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+    #[error("`{program}` did not end within {} s", timeout.as_secs_f64())]
+    Endless { program: String, timeout: Duration },
+    #[error("`{program}` printed more than {max_bytes} bytes")]
+    Flood { program: String, max_bytes: u64 },
+    #[error("`{program}` exited with {status}{}", said.as_ref().map(|said| format!(": {said}")).unwrap_or_default())]
+    Exit {
+        program: String,
+        status: u32,
+        said: Option<String>,
+    },
+}
+
+impl Fault for Error {
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Ssh(error) => return error.hint(),
+            Self::Spool(error) => return error.hint(),
+            Self::Endless { .. } => {
+                "Nothing of it was kept. Say a longer `timeout` at the source if it needs one."
+            }
+            Self::Flood { .. } => {
+                "Nothing of it was kept. Say a larger `max_bytes` at the source if that is how it should be."
+            }
+            Self::Exit {
+                status: NOT_FOUND, ..
+            } => "Install it on the host, or say `optional: true` at the source if this host need not have it.",
+            Self::Exit { .. } => "Try it on the host by hand, as the account that the inventory names.",
+        }
+        .to_owned())
+    }
+}
+
+/// Runs it, and keeps what it printed.
+pub(super) async fn take(taking: &Taking<'_>, command: &CommandSource) -> Taken {
+    let taken = tokio::time::timeout(command.timeout, run(taking, command)).await;
+    let taken = taken.unwrap_or_else(|_| {
+        Err(Error::Endless {
+            program: program(&command.line),
+            timeout: command.timeout,
+        })
+    });
+    match taken {
+        Ok(file) => Taken::Captured(Captured {
+            files: vec![file],
+            ..Captured::default()
+        }),
+        Err(Error::Ssh(error)) => Taken::of(error),
+        Err(Error::Exit {
+            status: NOT_FOUND, ..
+        }) if taking.source.optional => Taken::Absent,
+        Err(error) => Taken::Failed(failure(&error)),
+    }
+}
+
+async fn run(taking: &Taking<'_>, command: &CommandSource) -> Result<SpooledFile, Error> {
+    let name = command.file.clone();
+    let name = name.unwrap_or_else(|| format!("{}.txt", taking.source.name));
+    let mut spool = Spool::create(taking.spool, &name)?;
+    let said = ReadCommand::Run {
+        line: command.line.clone(),
+        run_as: command.run_as.clone(),
+    };
+    let sudo = taking.source.sudo || command.run_as.is_some();
+    let mut running = taking.session.run(&said, sudo, Input::none()).await?;
+    while let Some(bytes) = running.next().await {
+        spool.write(&bytes?)?;
+        if spool.size_bytes() > command.max_bytes {
+            running.stop().await;
+            return Err(Error::Flood {
+                program: program(&command.line),
+                max_bytes: command.max_bytes,
+            });
+        }
+    }
+    let exit = running.finish().await?;
+    if exit.status != 0 {
+        return Err(Error::Exit {
+            program: program(&command.line),
+            status: exit.status,
+            said: exit.stderr.last_line(),
+        });
+    }
+    Ok(spool.finish())
+}
+
+/// The command as messages name it: without its arguments, which may be long or hold a secret.
+fn program(line: &CommandLine) -> String {
+    match line {
+        CommandLine::Argv(argv) => argv
+            .first()
+            .map_or_else(String::new, |word| escape(word.as_bytes())),
+        CommandLine::Shell(_) => "shell".to_owned(),
+    }
+}
