@@ -123,4 +123,5 @@ END
     own $gateway "$root/var/log/gw-smoke-2025101$i.log"
   done
   touch -h -d "@$epoch" "$wants/model-gateway.service" "$root"/etc/systemd/system/model-gateway*
+  touch -d "@$epoch" "$wants" "$root/etc/systemd/system"
 }

@@ -97,7 +97,7 @@ layers_fetch() {
     die "mmdebstrap could not build the base tree" "It downloads packages with apt: is the package archive reachable? FLEET_TESTBED_MIRROR names another one."
   fi
   if [ -n "$old_job" ] && ! wait "$old_job"; then
-    say "NO OLDER SYSTEM: Debian $layers_old could not be had ($(grep -i '^E:' "$log" | tail -n 1))"
+    say "NO OLDER SYSTEM: Debian $layers_old could not be had ($(grep -m 1 -iE 'could not|404|not found|^E:' "$log" | cut -c 1-160))"
     say "prod-vm and dev-vm become $layers_new too, without Asterisk; its log: $log"
     say "FLEET_TESTBED_OLD_MIRROR names an archive that has $layers_old"
     old_suite=$layers_new
