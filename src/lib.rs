@@ -11,7 +11,7 @@
 //! | 3 | [`ssh`], [`source`], [`store`] | the outside world |
 //! | 2 | [`guard`], [`tarstream`], [`event`], [`change`] | rules, formats and what can happen: pure, synchronous |
 //! | 1 | [`inventory`], [`manifest`] | facts: plain data |
-//! | 0 | [`name`], [`digest`], [`fault`] | words |
+//! | 0 | [`name`], [`digest`], [`fault`], [`units`] | words |
 
 pub mod change;
 pub mod checkpoint;
@@ -30,3 +30,4 @@ pub mod source;
 pub mod ssh;
 pub mod store;
 pub mod tarstream;
+pub mod units;

@@ -3,6 +3,7 @@
 
 mod command;
 mod keep;
+mod postgres;
 mod spool;
 
 use std::path::Path;
@@ -37,6 +38,8 @@ pub(super) struct Captured {
     pub(super) files: Vec<SpooledFile>,
     /// What the operator should know.
     pub(super) warnings: Vec<String>,
+    /// What `MANIFEST.txt` tells of it, each with its name: versions.
+    pub(super) notes: Vec<(String, String)>,
 }
 
 /// What it takes to take one source.
@@ -54,9 +57,8 @@ impl Taking<'_> {
     pub(super) async fn run(&self) -> Taken {
         match &self.source.kind {
             SourceKind::Command(command) => command::take(self, command).await,
-            SourceKind::Postgres(_) | SourceKind::Http(_) => {
-                Taken::Failed(super::not_yet(self.source))
-            }
+            SourceKind::Postgres(databases) => postgres::take(self, databases).await,
+            SourceKind::Http(_) => Taken::Failed(super::not_yet(self.source)),
             SourceKind::Directory(_) | SourceKind::Files(_) => {
                 unreachable!("what lies in directories is scanned")
             }

@@ -1,6 +1,6 @@
 //! One checkpoint of one host: probe → scan → fetch → seal.
 //!
-//! The host is told only what [`ReadCommand`] can say. What it answers becomes entries only after it
+//! The host is told only what [`crate::guard::ReadCommand`] can say. What it answers becomes entries only after it
 //! was proven whole: the tool's exit status, the end of the archive, and every entry that was asked
 //! for. Nothing becomes visible in the store before the seal.
 
@@ -9,6 +9,7 @@ mod compare;
 mod compose;
 mod directory;
 mod entries;
+mod facts;
 mod fetch;
 mod history;
 mod listing;
@@ -29,14 +30,14 @@ use tokio::sync::{mpsc, watch};
 
 use crate::event::{Event, Sink};
 use crate::fault::{ExitClass, Fault};
-use crate::guard::{self, ReadCommand};
 use crate::inventory::{Host, Source, SourceKind, WireCompression};
-use crate::manifest::{Checkpoint, HostFacts, Pack, PartFailure, PartState, Trigger};
+use crate::manifest::{self, Checkpoint, PartFailure, PartState, Trigger};
 use crate::name::{HostName, SourceName};
 use crate::source::probe::Probe;
-use crate::ssh::{self, Input, ReadSession};
+use crate::ssh::{self, ReadSession};
 use crate::store::{self, Facts, Incoming, PartFacts, tiers};
 
+pub use facts::probe;
 pub use history::History;
 pub use live::{FetchLimits, Live, LiveContent, LivePart, compare as compare_live};
 pub use preview::{Found, Preview, preview};
@@ -164,14 +165,18 @@ pub async fn gather(
         sink,
     };
     let captured = captured.run().await;
-    let (probe, outcomes) = match captured {
+    let Captured {
+        probe,
+        facts: observed,
+        outcomes,
+    } = match captured {
         Ok(captured) => {
             let broken = captured
-                .1
+                .outcomes
                 .iter()
                 .filter_map(|outcome| outcome.broken.clone());
             incoming.distrust_packs(&broken.collect::<Vec<_>>());
-            if let Some(speed) = link_speed(&captured.1) {
+            if let Some(speed) = part::link_speed(&captured.outcomes) {
                 incoming.remember_link_speed(speed);
             }
             captured
@@ -187,43 +192,22 @@ pub async fn gather(
         finished: Timestamp::now(),
         trigger: order.trigger,
         description: order.description.clone(),
-        host: host_facts(host, session, address, &probe),
+        host: facts::identity(host, session, address, &probe),
+        observed,
         parts: Vec::new(),
-        packs: packs(&outcomes),
+        packs: part::packs(&outcomes),
         warnings: history.warnings.clone(),
         fetched_bytes: outcomes
             .iter()
             .map(|outcome| outcome.part.fetched_bytes)
             .sum(),
-        notes: Vec::new(),
+        notes: outcomes.iter().filter_map(|o| o.note.clone()).collect(),
     };
     Ok(Gathered {
         incoming,
         outcomes,
         facts,
     })
-}
-
-/// The link's speed, if any part was large enough to tell. The fastest: others may have waited for the
-/// host.
-fn link_speed(outcomes: &[Outcome]) -> Option<u64> {
-    let speeds = outcomes.iter().filter_map(|o| o.link_bytes_per_second);
-    speeds.max()
-}
-
-/// The packs that were written, and those of earlier checkpoints that are still needed.
-fn packs(outcomes: &[Outcome]) -> Vec<Pack> {
-    let mut packs: Vec<Pack> = Vec::new();
-    for outcome in outcomes {
-        packs.extend(outcome.pack.clone());
-        let Some(kept) = &outcome.content.kept else {
-            continue;
-        };
-        let needed = kept.needed_packs();
-        let earlier = kept.base.checkpoint().packs.iter();
-        packs.extend(earlier.filter(|pack| needed.contains(&pack.name)).cloned());
-    }
-    packs
 }
 
 /// What became of a source at first.
@@ -245,9 +229,17 @@ struct Capture<'a> {
     sink: &'a Sink,
 }
 
+/// What the sources of a host came to.
+struct Captured {
+    probe: Probe,
+    facts: manifest::Facts,
+    /// In the inventory's order.
+    outcomes: Vec<Outcome>,
+}
+
 impl Capture<'_> {
     /// What every source came to, and what the host said about itself.
-    async fn run(self) -> Result<(Probe, Vec<Outcome>), Error> {
+    async fn run(self) -> Result<Captured, Error> {
         self.warn(None, &self.history.warnings);
         let sources = self.order.sources(self.host);
         // What is scanned is fetched while other sources are still being scanned: a `find` that hangs
@@ -288,7 +280,8 @@ impl Capture<'_> {
             }
             Ok::<Probe, Error>(probe)
         };
-        let ((), probe) = tokio::try_join!(scanning, fetching)?;
+        let work = async { tokio::try_join!(scanning, fetching) };
+        let (((), probe), facts) = facts::beside(work, self.session, &sources, self.stop).await?;
         outcomes.sort_by_key(|(place, _)| *place);
         let outcomes: Vec<Outcome> = outcomes.into_iter().map(|(_, outcome)| outcome).collect();
         if let Some(error) = lost
@@ -299,7 +292,11 @@ impl Capture<'_> {
                 source: error,
             });
         }
-        Ok((probe, outcomes))
+        Ok(Captured {
+            probe,
+            facts,
+            outcomes,
+        })
     }
 
     fn warn(&self, part: Option<&SourceName>, warnings: &[String]) {
@@ -447,22 +444,6 @@ impl Gathered {
     }
 }
 
-/// An answer to the probe is a few hundred bytes.
-const PROBE_MAX_BYTES: usize = 64 << 10;
-
-/// Asks a host about itself.
-///
-/// # Errors
-///
-/// [`ssh::Error`] if it does not answer.
-pub async fn probe(session: &ReadSession, ask_sudo: bool) -> Result<Probe, ssh::Error> {
-    let command = ReadCommand::Probe { ask_sudo };
-    let answer = session
-        .output(&command, false, Input::none(), PROBE_MAX_BYTES)
-        .await?;
-    Ok(Probe::parse(&answer.stdout))
-}
-
 /// Waits until the operator wants to stop; for ever, if whoever could ask has gone.
 async fn asked_to_stop(stop: &watch::Receiver<bool>) {
     if stop.clone().wait_for(|stop| *stop).await.is_err() {
@@ -500,22 +481,5 @@ fn not_reached() -> PartFailure {
     PartFailure {
         message: "the connection was lost before its turn came".to_owned(),
         hint: Some("Run the command again.".to_owned()),
-    }
-}
-
-fn host_facts(host: &Host, session: &ReadSession, address: &str, probe: &Probe) -> HostFacts {
-    HostFacts {
-        env: host
-            .env
-            .as_ref()
-            .map_or_else(String::new, |(env, _)| env.clone()),
-        protected: !guard::protection(host).is_empty(),
-        address: address.to_owned(),
-        user: session.user().to_owned(),
-        host_key: session.host_key_fingerprint(),
-        machine_id: probe.machine_id.clone(),
-        os: probe.system().to_owned(),
-        kernel: probe.kernel.clone(),
-        hostname: probe.hostname.clone(),
     }
 }

@@ -5,6 +5,7 @@ use crate::inventory::Source;
 use crate::manifest::{Entry, EntryKind, Pack, PackName, Part, PartFailure, PartState, Totals};
 
 use crate::name::RemotePath;
+use crate::store::Note;
 use crate::tarstream::tree::Shape;
 
 use super::compare::Kept;
@@ -22,6 +23,8 @@ pub(super) struct Outcome {
     pub(super) broken: Option<PackName>,
     /// How fast the link is, if enough came to tell.
     pub(super) link_bytes_per_second: Option<u64>,
+    /// What `MANIFEST.txt` tells of it at its end.
+    pub(super) note: Option<Note>,
 }
 
 /// The entries of a part: what is taken over, and what is new.
@@ -99,6 +102,7 @@ impl Outcome {
             pack: None,
             broken: None,
             link_bytes_per_second: None,
+            note: None,
         }
     }
 
@@ -127,6 +131,28 @@ impl Outcome {
         }
         self.content = content;
     }
+}
+
+/// The link's speed, if any part was large enough to tell. The fastest: others may have waited for the
+/// host.
+pub(super) fn link_speed(outcomes: &[Outcome]) -> Option<u64> {
+    let speeds = outcomes.iter().filter_map(|o| o.link_bytes_per_second);
+    speeds.max()
+}
+
+/// The packs that were written, and those of earlier checkpoints that are still needed.
+pub(super) fn packs(outcomes: &[Outcome]) -> Vec<Pack> {
+    let mut packs: Vec<Pack> = Vec::new();
+    for outcome in outcomes {
+        packs.extend(outcome.pack.clone());
+        let Some(kept) = &outcome.content.kept else {
+            continue;
+        };
+        let needed = kept.needed_packs();
+        let earlier = kept.base.checkpoint().packs.iter();
+        packs.extend(earlier.filter(|pack| needed.contains(&pack.name)).cloned());
+    }
+    packs
 }
 
 /// What a part says of a fault: all of its texts in one line.

@@ -9,9 +9,9 @@ use super::setup::Setup;
 use super::{Status, stop};
 use crate::engine::Interrupt;
 use crate::fault::ExitClass;
-use crate::name::{CheckpointId, CheckpointRef};
+use crate::name::{CheckpointId, CheckpointRef, SourceName};
 use crate::report::{Problem, count, json, size};
-use crate::store::{ArchiveFormat, Destination, Exported, SealedCheckpoint, Store};
+use crate::store::{ArchiveFormat, Destination, Exported, Layout, Store};
 
 /// Take a checkpoint out of the store, as an archive or a folder
 #[derive(Debug, clap::Args)]
@@ -20,9 +20,15 @@ The name's end tells the format: .tar, .tar.gz, .tgz, .tar.zst. An existing fold
 ends in `/`, is a folder. Nothing that exists is overwritten. With `-o -`, an archive goes to
 standard output.
 
+Layouts: `paths` keeps every path as it is on the host. `snapshot` makes snapshot/SOURCE/ of each
+source's files, snapshot/env/, runtime/ and database/ of what commands, HTTP answers and dumps gave,
+and snapshot/sha256sums.txt (`cd snapshot && sha256sum -c sha256sums.txt`). `monitoring` makes
+monitoring_backup_YYYYMMDD_HHMMSS/ of each directory and file under its own name, and file_list.txt.
+
 Examples:
   fleet export dev-vm@latest -o dev-vm.tar.gz
   fleet export dev-vm@~1 -o before/
+  fleet export gw-vm@latest --layout snapshot -o gw-checkpoint-20261121T101500Z.tgz
   fleet export dev-vm@latest -o - --format tar.zst | ssh backup 'cat > dev-vm.tar.zst'")]
 pub(super) struct Args {
     /// HOST@STAMP, HOST@latest, HOST@~1, or a unique prefix of the stamp
@@ -36,6 +42,32 @@ pub(super) struct Args {
     /// The archive's format, whatever the name's end says
     #[arg(long, value_enum)]
     format: Option<Format>,
+
+    /// Where things lie in it
+    #[arg(long, value_enum, default_value_t, value_name = "LAYOUT")]
+    layout: LayoutName,
+
+    /// Just this source; may be said several times
+    #[arg(long, value_name = "SOURCE")]
+    only: Vec<SourceName>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+enum LayoutName {
+    #[default]
+    Paths,
+    Snapshot,
+    Monitoring,
+}
+
+impl From<LayoutName> for Layout {
+    fn from(name: LayoutName) -> Self {
+        match name {
+            LayoutName::Paths => Self::Paths,
+            LayoutName::Snapshot => Self::Snapshot,
+            LayoutName::Monitoring => Self::Monitoring,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -57,6 +89,14 @@ impl From<Format> for ArchiveFormat {
     }
 }
 
+/// What is exported, where to, and where things lie in it.
+#[derive(Debug, Clone)]
+struct Wanted {
+    target: Target,
+    layout: Layout,
+    only: Vec<SourceName>,
+}
+
 /// Where the export goes.
 #[derive(Debug, Clone)]
 enum Target {
@@ -66,15 +106,19 @@ enum Target {
 }
 
 pub(super) fn run(args: &Args, setup: &Setup) -> Status {
-    let target = target(args, setup)?;
+    let wanted = Wanted {
+        target: target(args, setup)?,
+        layout: args.layout.into(),
+        only: args.only.clone(),
+    };
     let store = setup.store()?;
     let id = store.resolve(&args.checkpoint)?;
-    let (shown, console) = (target.clone(), std::sync::Arc::clone(&setup.console));
+    let (shown, console) = (wanted.clone(), std::sync::Arc::clone(&setup.console));
     let (interrupt, of) = (Interrupt::new(), id.clone());
     let wish = interrupt.clone();
     let exported = stop::run(&interrupt, || {}, async move {
         let work = tokio::task::spawn_blocking(move || {
-            write(&store, &of, &target, &mut Output(&console), &wish)
+            write(&store, &of, &wanted, &mut Output(&console), &wish)
         });
         work.await.expect("exporting does not panic")
     })?;
@@ -120,11 +164,12 @@ fn target(args: &Args, setup: &Setup) -> Result<Target, Stop> {
 fn write(
     store: &Store,
     id: &CheckpointId,
-    target: &Target,
+    wanted: &Wanted,
     output: &mut Output<'_>,
     wish: &Interrupt,
 ) -> Result<Exported, crate::store::Error> {
-    let sealed: SealedCheckpoint = store.open_checkpoint(id)?;
+    let sealed = store.open_checkpoint(id)?;
+    let export = sealed.laid_out(wanted.layout, &wanted.only)?;
     let mut watch = |_: &Exported| {
         if wish.is_raised() {
             ControlFlow::Break(())
@@ -132,20 +177,20 @@ fn write(
             ControlFlow::Continue(())
         }
     };
-    match target {
-        Target::Stream(format) => forgive(sealed.export_stream(output, *format, &mut watch)),
-        Target::Archive(path, format) => sealed.export_archive(path, *format, &mut watch),
-        Target::Folder(path) => sealed.export_folder(path, &mut watch),
+    match &wanted.target {
+        Target::Stream(format) => forgive(export.to_stream(output, *format, &mut watch)),
+        Target::Archive(path, format) => export.to_archive(path, *format, &mut watch),
+        Target::Folder(path) => export.to_folder(path, &mut watch),
     }
 }
 
 fn tell(
     setup: &Setup,
     id: &CheckpointId,
-    target: &Target,
+    wanted: &Wanted,
     exported: &Exported,
 ) -> Result<(), Stop> {
-    let (path, format) = match target {
+    let (path, format) = match &wanted.target {
         Target::Stream(format) => ("-".to_owned(), name(*format)),
         Target::Archive(path, format) => (path.display().to_string(), name(*format)),
         Target::Folder(path) => (path.display().to_string(), "folder"),
@@ -155,6 +200,7 @@ fn tell(
             checkpoint: id.to_string(),
             path,
             format: format.to_owned(),
+            layout: wanted.layout.as_str().to_owned(),
             entries: exported.entries,
             bytes: exported.bytes,
             skipped: exported.skipped,
@@ -168,7 +214,7 @@ fn tell(
             count(exported.skipped, "socket")
         ));
     }
-    if matches!(target, Target::Archive(..) | Target::Folder(_)) {
+    if matches!(wanted.target, Target::Archive(..) | Target::Folder(_)) {
         setup.console.remark(&format!(
             "{id}: {} entries, {} to {path}",
             exported.entries,

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::Status;
 use super::error::{Error, Stop};
 use super::setup::Setup;
-use crate::inventory::{self, STARTER};
+use crate::inventory::{self, ReadyMade, STARTER};
 use crate::report::json;
 
 const INVENTORY_FILE: &str = "inventory/fleet.yaml";
@@ -17,20 +17,49 @@ const SCHEMA_NAME: &str = "fleet.schema.json";
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Writes inventory/fleet.yaml (or what -i names) and fleet.schema.json beside it. An inventory that is
-already there is never touched.
+already there is never touched. With --profile it is one of the worked examples: `translation` (a Node
+application, Asterisk, Homer), `monitoring` (stations, their settings and database schema), `gateway`
+(an API gateway under systemd), `warroom` (workflows and a whole database).
 
 Examples:
   fleet init
+  fleet init --profile gateway
   fleet init -i ~/.config/fleet/fleet.yaml")]
-pub(super) struct Args {}
+pub(super) struct Args {
+    /// Start from a ready-made profile
+    #[arg(long, value_enum, value_name = "NAME")]
+    profile: Option<Profile>,
+}
 
-pub(super) fn run(_: &Args, setup: &Setup) -> Status {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Profile {
+    Translation,
+    Monitoring,
+    Gateway,
+    Warroom,
+}
+
+impl From<Profile> for ReadyMade {
+    fn from(profile: Profile) -> Self {
+        match profile {
+            Profile::Translation => Self::Translation,
+            Profile::Monitoring => Self::Monitoring,
+            Profile::Gateway => Self::Gateway,
+            Profile::Warroom => Self::Warroom,
+        }
+    }
+}
+
+pub(super) fn run(args: &Args, setup: &Setup) -> Status {
     let file = match &setup.global.inventory {
         Some(file) => file.clone(),
         None => PathBuf::from(INVENTORY_FILE),
     };
     let schema = file.with_file_name(SCHEMA_NAME);
-    write_new(&file, STARTER)?;
+    let text = args
+        .profile
+        .map_or(STARTER, |profile| ReadyMade::from(profile).text());
+    write_new(&file, text)?;
     let text =
         serde_json::to_string_pretty(&inventory::schema()).map_err(|error| Error::Write {
             file: schema.clone(),

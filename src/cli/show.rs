@@ -10,6 +10,7 @@ use super::setup::Setup;
 use crate::manifest::{Checkpoint, Part};
 use crate::name::{CheckpointRef, escape};
 use crate::report::{Table, ago, duration, json, size};
+use crate::store;
 
 /// Show everything about one checkpoint
 #[derive(Debug, clap::Args)]
@@ -74,6 +75,11 @@ fn text(checkpoint: &Checkpoint, now: Timestamp) -> String {
         ("hostname", host.hostname.clone()),
         ("system", host.os.clone()),
         ("kernel", host.kernel.clone()),
+        (
+            "uptime",
+            checkpoint.facts.uptime.map(duration).unwrap_or_default(),
+        ),
+        ("boot id", checkpoint.facts.boot_id.clone()),
     ];
     let bold = Style::new().bold();
     let mut text = format!("{bold}{}{bold:#}\n", checkpoint.id);
@@ -96,6 +102,12 @@ fn text(checkpoint: &Checkpoint, now: Timestamp) -> String {
     text.push_str(&parts(&checkpoint.parts).shown());
     for part in &checkpoint.parts {
         text.push_str(&remarks(part));
+    }
+    for section in store::sections(&checkpoint.facts) {
+        writeln!(text, "\n{}:", section.title).expect("a String takes any text");
+        for line in section.lines {
+            writeln!(text, "  {line}").expect("a String takes any text");
+        }
     }
     text
 }

@@ -11,4 +11,6 @@ mod shell;
 
 pub use judgement::{Decision, Judgement, Operation, Protection, Rule, judge, protection};
 pub use permit::{Refusal, WritePermit, permit};
-pub use read_command::{Compression, Pace, Prune, ReadCommand, Rendered, Sudo, TarFlavour};
+pub use read_command::{
+    Compression, DumpOf, Pace, PostgresDump, Prune, ReadCommand, Rendered, Sudo, TarFlavour,
+};

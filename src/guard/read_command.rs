@@ -5,10 +5,14 @@
 //! commands writes, creates a temporary file or starts anything that outlives it. What a user wrote
 //! in the inventory appears only as quoted operands (paths, name patterns), never as an option.
 
+mod facts;
 mod fetch;
+mod postgres;
 mod probe;
 mod run;
 mod scan;
+
+pub use postgres::{DumpOf, PostgresDump};
 
 use super::judgement::protection;
 use super::shell::quote;
@@ -37,6 +41,13 @@ pub enum ReadCommand {
     /// Sends the SHA-256 of the regular files that it is told on its standard input (absolute paths,
     /// each ended by NUL), as records `DIGEST  PATH`, each ended by NUL. What cannot be read has none.
     Digest,
+    /// What is the host like: how long is it up, how full are its disks, which versions does it have,
+    /// what is checked out in these directories, and what runs from them? Answers `key=value` lines.
+    /// Never asked through sudo.
+    Facts {
+        /// The directories.
+        roots: Vec<RemotePath>,
+    },
     /// Sends the paths that it is told on its standard input, each ended by NUL, as one tar stream.
     Fetch {
         /// Which tar the host has.
@@ -57,6 +68,8 @@ pub enum ReadCommand {
         /// The account that runs it; none: the one that logged in, or root with sudo.
         run_as: Option<String>,
     },
+    /// Sends a dump of a database, or of the roles of a server.
+    Dump(PostgresDump),
 }
 
 /// A directory that a scan need not walk.
@@ -171,10 +184,16 @@ impl ReadCommand {
         let line = match sudo {
             Sudo::No => [b"exec sh -c ".as_slice(), &script(Sudo::No)].concat(),
             Sudo::Password => [
-                b"exec sudo -S -k -p '' -- sh -c ".as_slice(),
+                b"exec sudo -S -k -p '' ".as_slice(),
+                &self.account().map_or_else(Vec::new, postgres::as_account),
+                b"-- sh -c ",
                 &script(Sudo::Password),
             ]
             .concat(),
+            // It becomes the account by itself: root is not asked for.
+            Sudo::NonInteractive if self.account().is_some() => {
+                [b"exec sh -c ".as_slice(), &script(Sudo::NonInteractive)].concat()
+            }
             Sudo::NonInteractive => {
                 let either = [
                     b"if sudo -n -l sh </dev/null >/dev/null 2>&1; then exec sudo -n -- sh -c "
@@ -192,6 +211,20 @@ impl ReadCommand {
             line,
             opening,
             closing,
+        }
+    }
+
+    /// The account that sudo is asked for, if not root.
+    fn account(&self) -> Option<&str> {
+        match self {
+            Self::Dump(dump) => dump.run_as.as_deref(),
+            Self::Probe { .. }
+            | Self::Scan { .. }
+            | Self::Digest
+            | Self::Fetch { .. }
+            | Self::FetchWhole { .. }
+            | Self::Facts { .. }
+            | Self::Run { .. } => None,
         }
     }
 
@@ -242,11 +275,21 @@ impl ReadCommand {
             }
             Self::FetchWhole { roots } => watched(&fetch::fetch_whole(prefix, roots)),
             Self::Run { line, run_as } => run::run(line, run_as.as_deref(), sudo),
+            // The shell's parent is the server's end of the connection.
+            Self::Facts { roots } => [
+                b"FLEET_LOGIN=$PPID; export FLEET_LOGIN; ".as_slice(),
+                &watched(&facts::facts(roots)),
+            ]
+            .concat(),
+            Self::Dump(dump) => postgres::dump(dump, sudo),
         });
         script.extend_from_slice(match self {
-            Self::Probe { .. } | Self::Scan { .. } | Self::FetchWhole { .. } | Self::Run { .. } => {
-                &closes
-            }
+            Self::Probe { .. }
+            | Self::Scan { .. }
+            | Self::FetchWhole { .. }
+            | Self::Run { .. }
+            | Self::Facts { .. }
+            | Self::Dump(_) => &closes,
             Self::Fetch { .. } | Self::Digest => b"exit $?",
         });
         script

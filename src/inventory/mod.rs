@@ -11,6 +11,7 @@ mod raw;
 mod resolve;
 mod schema;
 mod source;
+mod starter;
 mod value;
 mod yaml;
 
@@ -26,15 +27,13 @@ pub use source::{
     CommandLine, CommandSource, DirectorySource, Dump, DumpFormat, FilesSource, HttpSource,
     PostgresSource, Secret, Source, SourceKind, Unreadable,
 };
+pub use starter::{ReadyMade, STARTER};
 
 /// The version of the format that this fleet reads.
 pub const VERSION: u64 = 1;
 
 /// Longer files are refused; ten thousand hosts need less than half of it.
 pub const FILE_MAX_BYTES: u64 = 2 << 20;
-
-/// What `fleet init` writes: a small inventory that explains itself.
-pub const STARTER: &str = include_str!("../../inventory/minimal.yaml");
 
 impl Inventory {
     /// Reads `text`, which came from `file`; `file` is only named in messages.

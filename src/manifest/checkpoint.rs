@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use jiff::Timestamp;
 
-use super::FileTime;
+use super::{Facts, FileTime};
 use crate::digest::Sha256;
 use crate::name::{CheckpointId, RemotePath, SourceName, Stamp};
 
@@ -25,6 +25,8 @@ pub struct Checkpoint {
     pub description: String,
     /// Which machine it really was.
     pub host: HostFacts,
+    /// What that machine was like.
+    pub facts: Facts,
     /// One for each source that was asked for, in the inventory's order.
     pub parts: Vec<Part>,
     /// Every pack that an entry of this checkpoint lies in.

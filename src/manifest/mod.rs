@@ -5,6 +5,7 @@
 
 mod checkpoint;
 mod entry;
+mod facts;
 #[cfg(test)]
 pub(crate) mod sample;
 
@@ -13,3 +14,4 @@ pub use checkpoint::{
     Totals, Trigger,
 };
 pub use entry::{Entry, EntryKind, FileTime, Owner, Piece, ScanMark};
+pub use facts::{Changes, Commit, Disk, Facts, Head, Process, Repository, Version};

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Checkpoint, HostFacts, Part, PartFailure, PartState, Totals, Trigger};
+use super::{Checkpoint, Facts, HostFacts, Part, PartFailure, PartState, Totals, Trigger};
 
 /// Of `host`, with one part `app` of 2 files and 1 MiB, all of it fetched, that came out as `state`.
 pub(crate) fn checkpoint(host: &str, state: PartState) -> Checkpoint {
@@ -25,6 +25,7 @@ pub(crate) fn checkpoint(host: &str, state: PartState) -> Checkpoint {
             kernel: String::new(),
             hostname: host.to_owned(),
         },
+        facts: Facts::default(),
         parts: vec![Part {
             name: "app".parse().expect("a name"),
             kind: "directory".to_owned(),

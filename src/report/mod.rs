@@ -15,7 +15,7 @@ mod progress;
 mod reporter;
 mod table;
 mod tally;
-mod units;
+mod times;
 
 pub use alike::{Alike, alike, names};
 pub use changed::{
@@ -27,4 +27,6 @@ pub use patch::shown as shown_patch;
 pub use problem::Problem;
 pub use reporter::{Reporter, Style};
 pub use table::Table;
-pub use units::{ago, count, duration, file_time, size};
+pub use times::{ago, file_time};
+
+pub use crate::units::{count, duration, size};

@@ -4,6 +4,10 @@
 //! over and hands the answers back. An answer is a stranger's text: it is checked, never trusted.
 
 pub mod exclude;
+pub mod facts;
 pub mod notes;
+pub mod postgres;
 pub mod probe;
+mod redact;
 pub mod scan;
+pub mod secret;

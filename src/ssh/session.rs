@@ -64,8 +64,15 @@ impl std::fmt::Debug for ReadSession {
 }
 
 /// What a command is given on its standard input.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Input(pub(super) Vec<Bytes>);
+
+/// It may be a password: only its length is shown.
+impl std::fmt::Debug for Input {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Input({} bytes)", self.length_bytes())
+    }
+}
 
 impl Input {
     /// Nothing.

@@ -10,6 +10,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use super::disk::{self, Hashing};
+use super::folders::Folders;
 use super::lines::Lines;
 use super::record::checkpoint::{EntriesFacts, FileFacts};
 use super::record::entry::EntryRecord;
@@ -38,6 +39,7 @@ pub struct EntriesWriter {
     totals: Totals,
     packs: BTreeSet<PackName>,
     endings: BTreeMap<String, Totals>,
+    folders: Folders,
 }
 
 impl fmt::Debug for EntriesWriter {
@@ -98,6 +100,7 @@ impl EntriesWriter {
             totals: Totals::default(),
             packs: BTreeSet::new(),
             endings: BTreeMap::new(),
+            folders: Folders::default(),
         })
     }
 
@@ -152,6 +155,7 @@ impl EntriesWriter {
             .write_all(line)
             .map_err(Error::io("write", &self.path))?;
         self.records += 1;
+        self.folders.add(path, file_bytes);
         if let Some(bytes) = file_bytes {
             self.count(path, bytes);
         }
@@ -201,6 +205,7 @@ impl EntriesWriter {
                 records: self.records,
                 packs: self.packs.into_iter().collect(),
                 endings: self.endings,
+                folders: self.folders.finish(),
             },
             totals: self.totals,
             shared: false,

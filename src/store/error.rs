@@ -14,7 +14,7 @@ use super::lock::Holder;
 use super::pack;
 use crate::fault::{self, ExitClass, Fault};
 use crate::manifest::PackName;
-use crate::name::{CheckpointId, CheckpointRef, HostName, RemotePath, SourceName};
+use crate::name::{CheckpointId, CheckpointRef, HostName, RemotePath, SourceName, escape};
 
 /// A fault of the store.
 #[derive(Debug, thiserror::Error)]
@@ -199,6 +199,16 @@ pub enum Error {
         /// Why.
         problem: String,
     },
+    /// A layout has one place for two things.
+    #[error("{first} and {second} both claim {} in this layout", escape(place.member()))]
+    Collision {
+        /// That place.
+        place: RemotePath,
+        /// Where the first one lies on the host.
+        first: String,
+        /// Where the second one lies on the host, or what it is.
+        second: String,
+    },
     /// A pack can't be read or written.
     #[error(transparent)]
     Pack(pack::Error),
@@ -332,6 +342,10 @@ impl Fault for Error {
                 "End the name with `.tar`, `.tar.gz`, `.tgz` or `.tar.zst`, or with `/` for a folder; for `-o -` say `--format tar.zst`."
                     .to_owned(),
             ),
+            Self::Collision { .. } => Some(
+                "Take out just what is wanted with `--only SOURCE`, or everything without `--layout`: every path is its own then. For the next checkpoint, `file` gives a capture another name."
+                    .to_owned(),
+            ),
             Self::Io { source, path, .. } => match source.kind() {
                 io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Some(format!(
                     "Free space where {} lies; nothing half-made is kept.",
@@ -367,7 +381,8 @@ impl Fault for Error {
             | Self::NotAFile { .. }
             | Self::TargetExists { .. }
             | Self::TargetNotEmpty { .. }
-            | Self::UnknownFormat { .. } => ExitClass::Usage,
+            | Self::UnknownFormat { .. }
+            | Self::Collision { .. } => ExitClass::Usage,
             Self::Damaged { .. } | Self::Content { .. } | Self::Uncountable { .. } => {
                 ExitClass::Mismatch
             }

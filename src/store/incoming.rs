@@ -16,7 +16,7 @@ use super::lock::HostLock;
 use super::record::checkpoint::{FileFacts, Sealed};
 use super::sealed::SealedCheckpoint;
 use super::{Error, disk, layout, leftovers, manifest_text, sums};
-use crate::manifest::{Checkpoint, HostFacts, Pack, PackName, Part, Trigger};
+use crate::manifest::{self, Checkpoint, HostFacts, Pack, PackName, Part, Trigger};
 use crate::name::{CheckpointId, SourceName, Stamp};
 
 /// A checkpoint that is being made. Nothing of it is visible before [`Incoming::seal`].
@@ -43,6 +43,8 @@ pub struct Facts {
     pub description: String,
     /// Which machine it really was.
     pub host: HostFacts,
+    /// What that machine was like.
+    pub observed: manifest::Facts,
     /// One for each source, in the inventory's order.
     pub parts: Vec<PartFacts>,
     /// The packs that this run wrote, and older ones as an earlier checkpoint names them. One of
@@ -52,7 +54,7 @@ pub struct Facts {
     pub warnings: Vec<String>,
     /// File content that crossed the wire, uncompressed.
     pub fetched_bytes: u64,
-    /// Texts for people that `MANIFEST.txt` shows at its end: state of git, processes, versions.
+    /// Further texts for people that `MANIFEST.txt` shows at its end.
     pub notes: Vec<Note>,
 }
 
@@ -375,6 +377,7 @@ impl Incoming {
             trigger: facts.trigger,
             description: facts.description,
             host: facts.host,
+            facts: facts.observed,
             parts,
             packs,
             warnings: facts.warnings,

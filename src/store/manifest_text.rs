@@ -4,6 +4,8 @@
 //! the record itself is damaged. Texts of a host are escaped, so that showing the file in a terminal
 //! is safe.
 
+mod facts;
+
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 
@@ -11,10 +13,16 @@ use super::entries::OTHER_ENDINGS;
 use super::incoming::Note;
 use super::record::checkpoint::EntriesFacts;
 use crate::manifest::{Checkpoint, PackName, Part, Totals};
-use crate::name::{SourceName, escape};
+use crate::name::{RemotePath, SourceName, escape};
+use crate::units::{count, duration, size};
+
+pub use facts::{Section, sections};
 
 const NOTE_LINES_MAX: usize = 200;
-const ENDINGS_SHOWN_MAX: usize = 40;
+const ENDINGS_SHOWN_MAX: usize = 20;
+const FOLDERS_SHOWN_MAX: usize = 40;
+/// However many parts there are, this many folders of each are shown.
+const FOLDERS_SHOWN_MIN: usize = 3;
 
 /// The whole text.
 pub(super) fn text(
@@ -57,9 +65,14 @@ fn write(
         ("Machine id", host.machine_id.clone()),
         ("System", host.os.clone()),
         ("Kernel", host.kernel.clone()),
+        (
+            "Uptime",
+            checkpoint.facts.uptime.map(duration).unwrap_or_default(),
+        ),
+        ("Boot id", checkpoint.facts.boot_id.clone()),
         ("Files", totals.files.to_string()),
-        ("Bytes", totals.bytes.to_string()),
-        ("Fetched bytes", checkpoint.fetched_bytes.to_string()),
+        ("Size", bytes(totals.bytes)),
+        ("Fetched", bytes(checkpoint.fetched_bytes)),
     ] {
         if !value.is_empty() {
             writeln!(
@@ -76,11 +89,18 @@ fn write(
     for part in &checkpoint.parts {
         write_part(out, part)?;
     }
-    write_endings(out, entries)?;
+    for section in sections(&checkpoint.facts) {
+        writeln!(out, "\n{}:", section.title)?;
+        for line in section.lines {
+            writeln!(out, "  {line}")?;
+        }
+    }
+    write_folders(out, checkpoint, entries)?;
+    write_endings(out, entries, checkpoint.totals())?;
     if !checkpoint.packs.is_empty() {
         writeln!(out, "\nPacks (beneath the folder of the host):")?;
         for pack in &checkpoint.packs {
-            writeln!(out, "  {} ({} bytes)", pack.name, pack.stored_bytes)?;
+            writeln!(out, "  {} ({})", pack.name, size(pack.stored_bytes))?;
         }
     }
     for note in notes {
@@ -110,12 +130,12 @@ pub(super) fn packs(text: &[u8]) -> Vec<PackName> {
 fn write_part(out: &mut String, part: &Part) -> fmt::Result {
     writeln!(
         out,
-        "  {} ({}): {}, {} files, {} bytes, {} entries",
+        "  {} ({}): {}, {}, {}, {} entries",
         part.name,
         part.kind,
         part.state.as_str(),
-        part.totals.files,
-        part.totals.bytes,
+        count(part.totals.files, "file"),
+        size(part.totals.bytes),
         part.entries
     )?;
     for root in &part.roots {
@@ -140,8 +160,46 @@ fn warnings(out: &mut String, indent: &str, warnings: &[String]) -> fmt::Result 
     Ok(())
 }
 
+/// Regular files of every part by folder, the fullest first.
+fn write_folders(
+    out: &mut String,
+    checkpoint: &Checkpoint,
+    entries: &BTreeMap<SourceName, EntriesFacts>,
+) -> fmt::Result {
+    let told = |part: &&Part| {
+        entries
+            .get(&part.name)
+            .is_some_and(|facts| !facts.folders.is_empty())
+    };
+    let parts: Vec<&Part> = checkpoint.parts.iter().filter(told).collect();
+    if parts.is_empty() {
+        return Ok(());
+    }
+    let shown_max = (FOLDERS_SHOWN_MAX / parts.len()).max(FOLDERS_SHOWN_MIN);
+    writeln!(out, "\nFiles by folder:")?;
+    for part in parts {
+        let folders = &entries[&part.name].folders;
+        write_count(out, part.totals, part.name.as_str())?;
+        let mut folders: Vec<(&RemotePath, &Totals)> = folders.iter().collect();
+        folders.sort_by_key(|(folder, totals)| (std::cmp::Reverse(totals.files), *folder));
+        let mut rest = part.totals;
+        for (folder, totals) in folders.iter().take(shown_max) {
+            write_count(out, **totals, &format!("  {folder}"))?;
+            rest = less(rest, **totals);
+        }
+        if rest.files > 0 {
+            write_count(out, rest, "  (others)")?;
+        }
+    }
+    Ok(())
+}
+
 /// Regular files of all parts by ending, the most frequent first.
-fn write_endings(out: &mut String, entries: &BTreeMap<SourceName, EntriesFacts>) -> fmt::Result {
+fn write_endings(
+    out: &mut String,
+    entries: &BTreeMap<SourceName, EntriesFacts>,
+    all: Totals,
+) -> fmt::Result {
     let mut sums: BTreeMap<&str, Totals> = BTreeMap::new();
     for (ending, totals) in entries.values().flat_map(|facts| &facts.endings) {
         let sum = sums.entry(ending).or_default();
@@ -151,23 +209,44 @@ fn write_endings(out: &mut String, entries: &BTreeMap<SourceName, EntriesFacts>)
     if sums.is_empty() {
         return Ok(());
     }
+    let mut rest = sums.remove(OTHER_ENDINGS).unwrap_or_default();
     let mut sums: Vec<(&str, Totals)> = sums.into_iter().collect();
     sums.sort_by_key(|(ending, totals)| (std::cmp::Reverse(totals.files), *ending));
-    writeln!(out, "\nFiles by ending:")?;
+    writeln!(out, "\nFiles by kind:")?;
     for (ending, totals) in sums.iter().take(ENDINGS_SHOWN_MAX) {
         let name = match *ending {
-            "" => "(none)".to_owned(),
-            OTHER_ENDINGS => "(others)".to_owned(),
+            "" => "(no ending)".to_owned(),
             ending => format!(".{ending}"),
         };
-        writeln!(
-            out,
-            "  {name:<14} {:>8} files {:>14} bytes",
-            totals.files, totals.bytes
-        )?;
+        write_count(out, *totals, &name)?;
     }
-    if sums.len() > ENDINGS_SHOWN_MAX {
-        writeln!(out, "  … {} more endings", sums.len() - ENDINGS_SHOWN_MAX)?;
+    for (_, totals) in sums.iter().skip(ENDINGS_SHOWN_MAX) {
+        rest.files += totals.files;
+        rest.bytes += totals.bytes;
     }
-    Ok(())
+    if rest.files > 0 {
+        write_count(out, rest, "(others)")?;
+    }
+    write_count(out, all, "all")
+}
+
+fn write_count(out: &mut String, totals: Totals, what: &str) -> fmt::Result {
+    let files = count(totals.files, "file");
+    writeln!(out, "  {files:>12} {:>11}  {what}", size(totals.bytes))
+}
+
+fn less(all: Totals, some: Totals) -> Totals {
+    Totals {
+        files: all.files.saturating_sub(some.files),
+        bytes: all.bytes.saturating_sub(some.bytes),
+    }
+}
+
+/// For people, and for those who count.
+fn bytes(number: u64) -> String {
+    if number < 1024 {
+        size(number)
+    } else {
+        format!("{} ({number} bytes)", size(number))
+    }
 }

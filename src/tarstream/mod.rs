@@ -18,6 +18,7 @@ mod header;
 mod layout;
 mod member;
 mod pax;
+mod rename;
 mod render;
 mod stream;
 pub mod tree;
@@ -31,6 +32,7 @@ pub use content::MemberContent;
 pub use error::Error;
 pub use layout::padding;
 pub use member::{Head, Kind, Member};
+pub use rename::Rename;
 pub use stream::{Event, MemberStream};
 
 /// The size of a tar block in bytes.

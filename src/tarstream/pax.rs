@@ -85,7 +85,7 @@ impl Pax {
 }
 
 /// The first record of `bytes` as key and value, and what follows it.
-fn split_record(bytes: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
+pub(super) fn split_record(bytes: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     let blank = bytes.iter().take(20).position(|&b| b == b' ')?;
     let length = usize::try_from(number(&bytes[..blank]).ok()?).ok()?;
     let (record, after) = bytes.split_at_checked(length)?;

@@ -4,3 +4,6 @@
 use crate::support::scene::Scene;
 
 mod command;
+mod facts;
+mod layout;
+mod postgres;

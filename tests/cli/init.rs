@@ -44,6 +44,21 @@ fn a_first_inventory_is_put_where_it_is_wanted() {
 }
 
 #[test]
+fn a_first_inventory_can_be_a_ready_made_profile() {
+    let bed = Bed::new();
+    for name in ["translation", "monitoring", "gateway", "warroom"] {
+        let file = format!("{name}/fleet.yaml");
+        let ran = bed.fleet(&["init", "--profile", name, "-i", &file]);
+        assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+        let example = format!("{}/inventory/{name}.yaml", env!("CARGO_MANIFEST_DIR"));
+        assert_eq!(fs::read(bed.path(&file)).ok(), fs::read(example).ok());
+        assert_eq!(bed.fleet(&["hosts", "-i", &file]).code, Some(0));
+    }
+    let refused = bed.fleet(&["init", "--profile", "unheard-of"]);
+    assert_eq!(refused.code, Some(2));
+}
+
+#[test]
 fn a_folder_that_cannot_be_made_is_a_failure() {
     let bed = Bed::new();
     bed.write("inventory", "a file");

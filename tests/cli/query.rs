@@ -203,3 +203,50 @@ fn a_checkpoint_is_taken_out_in_every_format() {
     ]);
     assert_eq!(ran.code, Some(0));
 }
+
+#[test]
+fn a_checkpoint_is_taken_out_in_the_layout_of_another_system() {
+    let bed = Bed::with_store();
+    let export = |arguments: &[&str]| {
+        bed.fleet(&[&["export", "dev-vm@latest", "--json"], arguments].concat())
+    };
+    for (layout, folder) in [
+        ("snapshot", "snapshot"),
+        ("monitoring", "monitoring_backup_20261121_101501"),
+    ] {
+        let name = format!("{layout}.tgz");
+        let ran = export(&["--layout", layout, "-o", &name]);
+        let summary = &ran.lines("export")[0];
+        assert_eq!((ran.code, &summary["layout"]), (Some(0), &layout.into()));
+        let output = Command::new("tar")
+            .args(["-tzf", &name])
+            .current_dir(bed.path(""))
+            .output()
+            .expect("tar runs");
+        let listed = bed.ran(&output).stdout;
+        let beneath = format!("{folder}/");
+        assert!(
+            listed.lines().all(|line| line.starts_with(&beneath)),
+            "{listed}"
+        );
+        let ran = export(&[
+            "--layout",
+            layout,
+            "--only",
+            "app",
+            "-o",
+            &format!("{layout}/"),
+        ]);
+        assert_eq!(ran.code, Some(0), "{}", ran.stdout);
+        assert!(bed.path(layout).join(folder).is_dir());
+    }
+    let ran = export(&["-o", "plain.tar"]);
+    assert_eq!(ran.lines("export")[0]["layout"], "paths");
+    let refused = export(&["--only", "none", "-o", "none.tar"]);
+    assert_eq!(refused.code, Some(2));
+    assert_eq!(
+        refused.lines("export")[0]["error"]["message"],
+        "dev-vm@20261121T101501Z has no entries of `none`"
+    );
+    assert_eq!(export(&["--layout", "zip", "-o", "x.tar"]).code, Some(2));
+}

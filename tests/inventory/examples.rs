@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use fleet::inventory::{Inventory, STARTER, schema};
+use fleet::inventory::{Inventory, ReadyMade, STARTER, schema};
+use fleet::name::ProfileName;
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("inventory")
@@ -30,7 +31,18 @@ fn every_example_is_read_and_names_its_schema() {
         }
     }
     names.sort();
-    assert_eq!(names, ["fleet.yaml", "homelab.yaml", "minimal.yaml"]);
+    assert_eq!(
+        names,
+        [
+            "fleet.yaml",
+            "gateway.yaml",
+            "homelab.yaml",
+            "minimal.yaml",
+            "monitoring.yaml",
+            "translation.yaml",
+            "warroom.yaml",
+        ]
+    );
 }
 
 #[test]
@@ -42,6 +54,44 @@ fn what_init_writes_has_one_host_of_each_access() {
         .map(|host| host.name.as_str())
         .collect();
     assert_eq!(names, ["prod-vm", "dev-vm"]);
+}
+
+#[test]
+fn ready_made_profiles_are_used_by_a_host_that_is_never_written() {
+    for ready in ReadyMade::ALL {
+        let inventory = super::accepted(ready.text());
+        let names: Vec<&str> = inventory.profiles.keys().map(ProfileName::as_str).collect();
+        assert_eq!(names, [ready.name()]);
+        let protected: Vec<_> = inventory
+            .hosts
+            .iter()
+            .filter(|host| host.env.as_ref().is_some_and(|(env, _)| env == "prod"))
+            .collect();
+        assert_eq!(protected.len(), 1, "{}", ready.name());
+        let profile = inventory.profiles.values().next().expect("one");
+        assert_eq!(protected[0].sources, profile.sources, "{}", ready.name());
+    }
+}
+
+#[test]
+fn one_host_can_use_all_ready_made_profiles() {
+    let texts = ReadyMade::ALL.map(ReadyMade::text);
+    let profiles = texts.map(|text| {
+        let (_, rest) = text.split_once("\nprofiles:\n").expect("profiles");
+        rest.split_once("\nhosts:\n").expect("hosts").0
+    });
+    let names = ReadyMade::ALL.map(ReadyMade::name);
+    let text = format!(
+        "version: 1\nprofiles:\n{}\nhosts:\n  vm: {{ use: [{}] }}\n",
+        profiles.join("\n"),
+        names.join(", ")
+    );
+    let inventory = super::accepted(&text);
+    let each = inventory
+        .profiles
+        .values()
+        .map(|profile| profile.sources.len());
+    assert_eq!(inventory.hosts[0].sources.len(), each.sum::<usize>());
 }
 
 #[test]

@@ -9,6 +9,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use fleet::digest::Sha256;
 use fleet::manifest::{
@@ -279,6 +280,7 @@ pub(super) fn facts(captured: Vec<(PartFacts, Vec<Pack>)>) -> Facts {
             kernel: "6.1.0".to_owned(),
             hostname: "asterisk-dev".to_owned(),
         },
+        observed: observed(),
         parts,
         packs: packs.into_iter().flatten().collect(),
         warnings: Vec::new(),
@@ -287,6 +289,57 @@ pub(super) fn facts(captured: Vec<(PartFacts, Vec<Pack>)>) -> Facts {
             title: "git status".to_owned(),
             text: b" M server.js\n?? \x1b[31mnew\n".to_vec(),
         }],
+    }
+}
+
+/// A host as people have it, with names as strangers may give them.
+pub(super) fn observed() -> fleet::manifest::Facts {
+    use fleet::manifest::{Changes, Commit, Disk, Head, Process, Repository, Version};
+    let path = |text: &str| text.parse::<RemotePath>().expect("a path");
+    let days = |days: u64| Duration::from_secs(days * 86_400);
+    let repository = |root, head, changes| Repository {
+        root: path(root),
+        head,
+        commit: Some(Commit {
+            id: "a7f1c8e000000000000000000000000000000000".to_owned(),
+            time: time("2025-10-28T17:00:00Z"),
+            subject: "Dual \u{1b}[2J orchestrator".to_owned(),
+        }),
+        changes,
+    };
+    fleet::manifest::Facts {
+        uptime: Some(days(12)),
+        boot_id: "6a2e0f1c-0000-4000-8000-000000000001".to_owned(),
+        disks: vec![Disk {
+            mount: "/".to_owned(),
+            size_bytes: 30 << 30,
+            used_bytes: 18 << 30,
+            free_bytes: 12 << 30,
+        }],
+        versions: vec![Version {
+            program: "node".to_owned(),
+            text: "v18.19.0".to_owned(),
+        }],
+        repositories: vec![
+            repository(
+                "/app",
+                Head::Detached("HEAD detached from origin/working".to_owned()),
+                Some(Changes {
+                    count: 3,
+                    first: vec![" M server.js".to_owned(), "?? \u{1b}[31mnew".to_owned()],
+                }),
+            ),
+            repository("/opt/x", Head::Branch("main".to_owned()), None),
+        ],
+        processes: vec![Process {
+            pid: 2261,
+            user: "azureuser".to_owned(),
+            command: "node server.js --token=***".to_owned(),
+            directory: Some(path("/app")),
+            age: Some(days(3)),
+            workers: 2,
+        }],
+        more_processes: 1,
     }
 }
 

@@ -8,6 +8,7 @@ mod export;
 mod find;
 mod histories;
 mod history;
+mod layout;
 mod packs;
 mod recover;
 mod remove;

@@ -8,7 +8,7 @@ use fleet::fault::{ExitClass, Fault};
 use fleet::manifest::{PartState, State};
 use fleet::store::{Error, PartFacts, Store};
 
-use super::bed::{Bed, NOW, capture, facts, grow_tree, host, plain_part, source, walk};
+use super::bed::{Bed, NOW, capture, facts, grow_tree, host, observed, plain_part, source, walk};
 use crate::support::disk::SmallDisk;
 
 #[test]
@@ -164,6 +164,102 @@ fn the_manifest_reads_like_this() {
         .expect("a manifest");
     let pack_bytes = sealed.packs[0].stored_bytes.to_string();
     insta::assert_snapshot!(text.replace(&pack_bytes, "N"));
+}
+
+#[test]
+fn a_manifest_keeps_to_a_few_screens_whatever_the_host_holds() {
+    let bed = Bed::new();
+    for folder in 0..80 {
+        let folder = bed.tree().join(format!("app/folder-{folder:02}"));
+        fs::create_dir_all(&folder).expect("a folder");
+        for name in [
+            "a".to_owned(),
+            format!(
+                "b.{}x",
+                folder
+                    .file_name()
+                    .expect("a name")
+                    .to_string_lossy()
+                    .replace("folder-", "e")
+            ),
+        ] {
+            fs::write(folder.join(name), "1").expect("a file");
+        }
+    }
+    let incoming = bed.begin(NOW);
+    let mut facts = facts(vec![capture(&incoming, &bed.tree(), "app", &["app"], None)]);
+    facts.notes.clear();
+    let observed = &mut facts.observed;
+    for list in 0..7 {
+        let mut repository = observed.repositories[0].clone();
+        let changes = repository.changes.as_mut().expect("known");
+        changes.first = vec!["?? x".repeat(50); 50];
+        changes.count = 1_000_000 + list;
+        observed.repositories.push(repository);
+    }
+    observed.processes = vec![observed.processes[0].clone(); 32];
+    observed.more_processes = 1000;
+    let sealed = incoming.seal(facts).expect("sealed");
+    let text = fs::read_to_string(bed.store.dir().join("dev-vm/20261121T101500Z/MANIFEST.txt"))
+        .expect("a manifest");
+    assert!(
+        text.lines().count() < 320,
+        "{}\n{text}",
+        text.lines().count()
+    );
+    for line in [
+        "    160 files       160 B  app\n",
+        "      2 files         2 B    /app/folder-00\n",
+        "     80 files        80 B    (others)\n",
+        "     80 files        80 B  (no ending)\n",
+        "    160 files       160 B  all\n",
+        "  … 1012 more\n",
+        "  … 999986 more\n",
+    ] {
+        assert!(text.contains(line), "{line}\n{text}");
+    }
+    assert_eq!(sealed.totals().files, 160);
+}
+
+#[test]
+fn what_the_host_was_like_is_read_back_and_makes_no_part_differ() {
+    let bed = Bed::new();
+    grow_tree(&bed.tree());
+    let first = bed.seal(NOW, &["app"], None);
+    assert_eq!(first.facts, observed());
+    let earlier = bed.open("dev-vm@20261121T101500Z");
+    assert_eq!(earlier.checkpoint().facts, observed());
+    let incoming = bed.begin(NOW);
+    let part = PartFacts {
+        part: plain_part(&source("app"), PartState::Complete),
+        entries: Some(
+            incoming
+                .share_entries(&source("app"), &earlier)
+                .expect("shared"),
+        ),
+    };
+    let mut facts = facts(vec![(part, Vec::new())]);
+    facts.observed = fleet::manifest::Facts::default();
+    assert_eq!(
+        incoming.seal(facts).expect("sealed").facts,
+        fleet::manifest::Facts::default()
+    );
+    let read = |stamp: &str, file: &str| {
+        fs::read(bed.store.dir().join(format!("dev-vm/{stamp}/{file}"))).expect("a file")
+    };
+    for (file, same) in [("entries/app.ndjson.zst", true), ("MANIFEST.txt", false)] {
+        let (before, after) = (
+            read("20261121T101500Z", file),
+            read("20261121T101501Z", file),
+        );
+        assert_eq!(before == after, same, "{file}");
+    }
+    let text = String::from_utf8(read("20261121T101501Z", "checkpoint.json")).expect("text");
+    assert!(
+        !text.contains("\"facts\"") && text.contains("\"folders\""),
+        "{text}"
+    );
+    bed.assert_clean();
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 pub(crate) mod disk;
 pub(crate) mod fleet;
+pub(crate) mod postgres;
 pub(crate) mod proxy;
 pub(crate) mod recover;
 pub(crate) mod scene;

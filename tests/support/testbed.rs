@@ -83,6 +83,14 @@ impl Testbed {
         Fleet::new(Path::new(self.text("ssh_config")), &inventory.to_string())
     }
 
+    /// A secret of its hosts by the name that `testbed.json` has for it, without its line end.
+    #[must_use]
+    pub(crate) fn secret(&self, name: &str) -> String {
+        let file = self.facts["secrets"][name].as_str();
+        let text = fs::read_to_string(file.expect("testbed.json has it"));
+        text.expect("a file").trim_end().to_owned()
+    }
+
     /// What `testbed/testbed` answers to these arguments.
     pub(crate) fn tool(&self, arguments: &[&str]) -> String {
         let program = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("testbed/testbed");

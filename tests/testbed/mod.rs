@@ -1,4 +1,5 @@
 //! Pulls with the real program from the test bed's hosts: real accounts, sudo, owners, faults.
 
+mod captured;
 mod faults;
 mod pull;

@@ -14,6 +14,7 @@ use crate::manifest::{
 };
 use crate::name::RemotePath;
 use crate::source::scan::Found;
+use crate::store::Note;
 use crate::store::pack::PackOptions;
 use crate::tarstream::{self, Head, Kind};
 
@@ -95,6 +96,7 @@ impl Keeping {
                 None => return Ok(outcome),
             }
         }
+        outcome.note = note(&self.source, &captured.notes);
         outcome.part.fetched_bytes = files.iter().map(|(_, file)| file.size_bytes).sum();
         outcome.fill(Content { kept, fresh }, captured.warnings);
         self.judge(&mut outcome);
@@ -219,6 +221,16 @@ impl Keeping {
             outcome.fail(shrunk);
         }
     }
+}
+
+/// A line for each, beneath the source's name.
+fn note(source: &Source, notes: &[(String, String)]) -> Option<Note> {
+    let lines = notes.iter().map(|(what, said)| format!("{what}: {said}\n"));
+    let text: String = lines.collect();
+    (!text.is_empty()).then(|| Note {
+        title: format!("{} ({})", source.name, source.kind.as_str()),
+        text: text.into_bytes(),
+    })
 }
 
 fn head(path: &RemotePath, file: &SpooledFile, mtime: FileTime) -> Head {

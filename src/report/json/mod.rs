@@ -7,6 +7,7 @@ mod checkpoint;
 mod diff;
 mod doctor;
 mod event;
+mod facts;
 mod guard;
 mod hosts;
 mod problem;
@@ -22,6 +23,7 @@ pub use checkpoint::{Checkpoint, Damaged, Ls, PartOutcome, PartState, State, Tri
 pub use diff::{Attribute, Beneath, ChangeKind, ChangeLine, Diff, Difference, Log, Moment};
 pub use doctor::{Doctor, DoctorHost, Finding, Grade, SourceFound, SourcePreview};
 pub use event::{Event, FailedPart, PartEnd};
+pub use facts::{Commit, Disk, Facts, Process, ProgramVersion, WorkTree};
 pub use guard::{Decision, Explain, Judged, RuleSays};
 pub use hosts::{Access, HostLine, Hosts, Protected, SourceLine};
 pub use problem::{Errored, Problem};

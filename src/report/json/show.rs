@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::checkpoint::{Checkpoint, PartState};
+use super::facts::Facts;
 use super::{Problem, Version};
 use crate::manifest;
 use crate::name::RemotePath;
@@ -21,6 +22,8 @@ pub struct Show {
     pub finished: String,
     /// Which machine it really was.
     pub machine: Machine,
+    /// What that machine was like.
+    pub facts: Facts,
     /// Each part in full.
     pub parts: Vec<PartDetail>,
     /// The packs that its contents lie in.
@@ -101,6 +104,7 @@ impl From<&manifest::Checkpoint> for Show {
                 kernel: host.kernel.clone(),
                 hostname: host.hostname.clone(),
             },
+            facts: (&checkpoint.facts).into(),
             parts: checkpoint.parts.iter().map(PartDetail::from).collect(),
             packs: checkpoint
                 .packs

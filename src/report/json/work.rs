@@ -60,6 +60,8 @@ pub struct Export {
     pub path: String,
     /// `tar`, `tar.gz`, `tar.zst` or `folder`.
     pub format: String,
+    /// `paths`, `snapshot` or `monitoring`.
+    pub layout: String,
     /// Entries of every kind.
     pub entries: u64,
     /// Content of regular files, every name counted.

@@ -115,6 +115,11 @@ fn every_error() -> Vec<Error> {
             target: dir.clone(),
             problem: "something else is in its place".to_owned(),
         },
+        Error::Collision {
+            place: "/snapshot/env/x.txt".parse().expect("a path"),
+            first: "/fleet-captures/one/x.txt".to_owned(),
+            second: "/fleet-captures/two/x.txt".to_owned(),
+        },
         Error::Pack(pack::Error::MemberOpen { path: dir }),
         Error::Output {
             source: io::Error::from(io::ErrorKind::BrokenPipe),

@@ -1,7 +1,8 @@
 //! Archives: the raw members of the packs, each path once, in the order of a walk.
 //!
 //! Members are copied as the host's tar wrote them, so that attributes, ACLs, holes and nanoseconds
-//! survive. The first name of a hard-link group comes before its other names.
+//! survive; where a layout moves them, only their names are written anew. The first name of a hard-link
+//! group comes before its other names.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -9,13 +10,13 @@ use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use super::order::{Walk, walk_key};
-use super::{ArchiveFormat, Exported};
+use super::order::{Placed, walk_key};
+use super::{ArchiveFormat, Export, Exported, Watch};
 use crate::manifest::{Entry, EntryKind};
 use crate::name::{RemotePath, SourceName};
 use crate::store::content::{Packs, content_error, only_piece};
-use crate::store::{Error, SealedCheckpoint, disk};
-use crate::tarstream::{BLOCK_BYTES, Kind, Member};
+use crate::store::{Error, disk};
+use crate::tarstream::{BLOCK_BYTES, Kind, Member, Rename, padding};
 
 const GZIP_LEVEL: u32 = 6;
 const ZSTD_LEVEL: i32 = 3;
@@ -23,9 +24,7 @@ const BUFFER_BYTES: usize = 1 << 20;
 /// The size of the records that tar writes.
 const RECORD_BYTES: u64 = 10_240;
 
-type Watch<'a> = &'a mut dyn FnMut(&Exported) -> std::ops::ControlFlow<()>;
-
-impl SealedCheckpoint {
+impl Export<'_> {
     /// Writes everything as one archive to a new file. It appears under its name when it is whole;
     /// a failed export leaves nothing. `watch` is told of each entry and may end it.
     ///
@@ -33,7 +32,7 @@ impl SealedCheckpoint {
     ///
     /// [`Error::TargetExists`]; [`Error::Content`] and [`Error::Damaged`] if something is not what
     /// was sealed; [`Error::Stopped`] if `watch` said so; [`Error::Io`] if it can't be written.
-    pub fn export_archive(
+    pub fn to_archive(
         &self,
         path: &Path,
         format: ArchiveFormat,
@@ -84,9 +83,8 @@ impl SealedCheckpoint {
     ///
     /// # Errors
     ///
-    /// As [`SealedCheckpoint::export_archive`]; nothing was written if something is not what was
-    /// sealed.
-    pub fn export_stream(
+    /// As [`Export::to_archive`]; nothing was written if something is not what was sealed.
+    pub fn to_stream(
         &self,
         output: &mut dyn Write,
         format: ArchiveFormat,
@@ -138,27 +136,36 @@ impl SealedCheckpoint {
             length: 0,
         };
         let mut exported = Exported::default();
-        for placed in Walk::new(self)? {
-            let (part, entry) = placed?;
-            if let EntryKind::HardLink { target, .. } = &entry.kind {
-                let key = (part, target.clone());
+        for placed in self.walk()? {
+            let placed = placed?;
+            if let EntryKind::HardLink { target, .. } = &placed.entry.kind {
+                let key = (placed.part.clone(), target.clone());
                 if let Some(first) = early.remove(&key) {
                     self.member(&first, &mut packs, &mut output)?;
-                    copied_early.insert(first.path);
+                    copied_early.insert(first.place);
                 }
             }
-            if entry.content.is_empty() {
+            if placed.entry.content.is_empty() {
                 exported.skipped += 1;
             } else {
-                if !copied_early.remove(&entry.path) {
-                    self.member(&entry, &mut packs, &mut output)?;
+                if !copied_early.remove(&placed.place) {
+                    self.member(&placed, &mut packs, &mut output)?;
                 }
                 exported.entries += 1;
-                exported.bytes += entry.file_bytes().unwrap_or_default();
+                exported.bytes += placed.entry.file_bytes().unwrap_or_default();
             }
             if watch(&exported).is_break() {
                 return Err(Error::Stopped);
             }
+        }
+        if let Some(listing) = &self.listing {
+            let failed = |source| Error::Output { source };
+            let heading = listing.head(self.time()).to_blocks();
+            let heading = heading.expect("the name and the owner are plain text");
+            output.write_all(&heading).map_err(failed)?;
+            self.write_listing(listing, &mut output)?;
+            let zeros = vec![0; padding(listing.bytes)];
+            output.write_all(&zeros).map_err(failed)?;
         }
         let end = (output.length + 2 * BLOCK_BYTES as u64).next_multiple_of(RECORD_BYTES);
         let zeros = vec![0; usize::try_from(end - output.length).expect("about a record")];
@@ -169,29 +176,27 @@ impl SealedCheckpoint {
     }
 
     /// First names of hard-link groups that would come after one of their other names.
-    fn early_targets(&self) -> Result<BTreeMap<(SourceName, RemotePath), Entry>, Error> {
+    fn early_targets(&self) -> Result<BTreeMap<(SourceName, RemotePath), Placed>, Error> {
         let mut wanted = BTreeSet::new();
         let mut found = BTreeMap::new();
-        for part in self.parts_with_entries() {
-            for entry in self.entries(part)? {
-                let entry = entry?;
-                if let EntryKind::HardLink { target, .. } = entry.kind
-                    && walk_key(target.as_bytes()) > walk_key(entry.path.as_bytes())
-                {
-                    wanted.insert((part.clone(), target));
+        // Every part by itself: what another part has too is needed all the same.
+        for placed in self.places.streams(self.checkpoint)?.into_iter().flatten() {
+            let placed = placed?;
+            if let EntryKind::HardLink { target, .. } = placed.entry.kind {
+                let target_place = self.places.of_entry(&placed.part, &target);
+                if walk_key(target_place.as_bytes()) > walk_key(placed.place.as_bytes()) {
+                    wanted.insert((placed.part, target));
                 }
             }
         }
         if wanted.is_empty() {
             return Ok(found);
         }
-        for part in self.parts_with_entries() {
-            for entry in self.entries(part)? {
-                let entry = entry?;
-                let key = (part.clone(), entry.path.clone());
-                if wanted.remove(&key) {
-                    found.insert(key, entry);
-                }
+        for placed in self.places.streams(self.checkpoint)?.into_iter().flatten() {
+            let placed = placed?;
+            let key = (placed.part.clone(), placed.entry.path.clone());
+            if wanted.remove(&key) {
+                found.insert(key, placed);
             }
         }
         Ok(found)
@@ -199,20 +204,38 @@ impl SealedCheckpoint {
 
     fn member(
         &self,
-        entry: &Entry,
+        placed: &Placed,
         packs: &mut Packs,
         output: &mut impl Write,
     ) -> Result<(), Error> {
-        let piece = only_piece(self.id(), entry)?;
-        let member = packs
-            .open(self, &piece.pack)?
-            .raw_member(piece.offset_bytes, &entry.path, output)
-            .map_err(|e| Error::pack(&self.id().host, &piece.pack, e))?;
+        let (checkpoint, entry) = (self.checkpoint, &placed.entry);
+        let piece = only_piece(checkpoint.id(), entry)?;
+        let link = match &entry.kind {
+            EntryKind::HardLink { target, .. } => Some(self.places.of_entry(&placed.part, target)),
+            EntryKind::File { .. }
+            | EntryKind::Directory
+            | EntryKind::Symlink { .. }
+            | EntryKind::Fifo
+            | EntryKind::Socket
+            | EntryKind::CharDevice { .. }
+            | EntryKind::BlockDevice { .. } => None,
+        };
+        let pack = packs.open(checkpoint, &piece.pack)?;
+        let copied = if placed.place == entry.path {
+            pack.raw_member(piece.offset_bytes, &entry.path, output)
+        } else {
+            let rename = Rename {
+                path: &placed.place,
+                link: link.as_ref(),
+            };
+            pack.renamed_member(piece.offset_bytes, &entry.path, rename, output)
+        };
+        let member = copied.map_err(|e| Error::pack(&checkpoint.id().host, &piece.pack, e))?;
         if is_same(entry, &member) {
             Ok(())
         } else {
             let problem = format!("{} holds something else", piece.pack);
-            Err(content_error(self.id(), &entry.path, &problem))
+            Err(content_error(checkpoint.id(), &entry.path, &problem))
         }
     }
 }

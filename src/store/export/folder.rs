@@ -6,27 +6,25 @@
 //! ACLs are not set; an archive keeps them.
 
 use std::fs;
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, lchown};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, Timespec, Timestamps};
 
-use super::Exported;
-use super::order::Walk;
+use super::order::Placed;
+use super::{Export, Exported, Watch};
 use crate::digest::{Hasher, Sha256};
 use crate::fault;
 use crate::manifest::{Entry, EntryKind, FileTime};
 use crate::name::RemotePath;
 use crate::store::content::{Packs, content_error, only_piece};
-use crate::store::{Error, SealedCheckpoint, disk};
+use crate::store::{Error, disk};
 
 const CHUNK_BYTES: usize = 64 * 1024;
 
-type Watch<'a> = &'a mut dyn FnMut(&Exported) -> std::ops::ControlFlow<()>;
-
-impl SealedCheckpoint {
+impl Export<'_> {
     /// Makes the tree of files beneath `target`, which is a new or an empty folder. A failed export
     /// leaves nothing. `watch` is told of each entry and may end it.
     ///
@@ -35,7 +33,7 @@ impl SealedCheckpoint {
     /// [`Error::TargetNotEmpty`]; [`Error::Content`] and [`Error::Damaged`] if something is not what
     /// was sealed; [`Error::Unsafe`] for an entry beneath something that is no directory;
     /// [`Error::Stopped`] if `watch` said so; [`Error::Io`] if it can't be written.
-    pub fn export_folder(&self, target: &Path, watch: Watch<'_>) -> Result<Exported, Error> {
+    pub fn to_folder(&self, target: &Path, watch: Watch<'_>) -> Result<Exported, Error> {
         let is_new = match fs::read_dir(target) {
             Ok(mut names) => {
                 if names.next().is_some() {
@@ -66,7 +64,7 @@ impl SealedCheckpoint {
             .tempdir_in(target)
             .map_err(Error::io("create a folder in", target))?;
         let mut tree = Tree {
-            checkpoint: self,
+            export: self,
             target,
             root: making.path().to_owned(),
             is_root: rustix::process::geteuid().is_root(),
@@ -74,6 +72,7 @@ impl SealedCheckpoint {
             exported: Exported::default(),
         };
         let mut directories = tree.make_files(watch)?;
+        tree.write_listing()?;
         tree.make_links()?;
         for item in fs::read_dir(making.path()).map_err(Error::io("list", making.path()))? {
             let item = item.map_err(Error::io("list", making.path()))?;
@@ -82,15 +81,15 @@ impl SealedCheckpoint {
         tree.root = target.to_owned();
         // Children first: a directory that may not be searched is closed last.
         while let Some(directory) = directories.pop() {
-            let place = tree.place(&directory.path);
-            tree.finish(&directory, &place)?;
+            let place = tree.place(&directory.place);
+            tree.finish(&directory.entry, &place)?;
         }
         Ok(tree.exported)
     }
 }
 
 struct Tree<'a> {
-    checkpoint: &'a SealedCheckpoint,
+    export: &'a Export<'a>,
     target: &'a Path,
     root: PathBuf,
     is_root: bool,
@@ -100,31 +99,30 @@ struct Tree<'a> {
 
 impl Tree<'_> {
     /// Makes directories, regular files, pipes and devices. Gives the directories.
-    fn make_files(&mut self, watch: Watch<'_>) -> Result<Vec<Entry>, Error> {
+    fn make_files(&mut self, watch: Watch<'_>) -> Result<Vec<Placed>, Error> {
         let mut directories = Vec::new();
-        for placed in Walk::new(self.checkpoint)? {
-            let (_, entry) = placed?;
-            let place = self.place(&entry.path);
+        for placed in self.export.walk()? {
+            let placed = placed?;
             self.exported.entries += 1;
-            self.exported.bytes += entry.file_bytes().unwrap_or_default();
-            match &entry.kind {
+            self.exported.bytes += placed.entry.file_bytes().unwrap_or_default();
+            match placed.entry.kind {
                 EntryKind::Directory => {
-                    self.make_dirs(&entry.path, &place)?;
-                    directories.push(entry);
+                    self.make_dirs(&placed.place, &placed.entry.path)?;
+                    directories.push(placed);
                 }
                 EntryKind::File { size_bytes, sha256 } => {
-                    self.make_parents(&entry.path)?;
-                    self.write_file(&entry, &place, *size_bytes, *sha256)?;
-                    self.finish(&entry, &place)?;
+                    let place = self.make_parents(&placed)?;
+                    self.write_file(&placed.entry, &place, size_bytes, sha256)?;
+                    self.finish(&placed.entry, &place)?;
                 }
-                EntryKind::Fifo => self.make_node(&entry, &place, FileType::Fifo, 0)?,
+                EntryKind::Fifo => self.make_node(&placed, FileType::Fifo, 0)?,
                 EntryKind::CharDevice { major, minor } if self.is_root => {
-                    let device = rustix::fs::makedev(*major, *minor);
-                    self.make_node(&entry, &place, FileType::CharacterDevice, device)?;
+                    let device = rustix::fs::makedev(major, minor);
+                    self.make_node(&placed, FileType::CharacterDevice, device)?;
                 }
                 EntryKind::BlockDevice { major, minor } if self.is_root => {
-                    let device = rustix::fs::makedev(*major, *minor);
-                    self.make_node(&entry, &place, FileType::BlockDevice, device)?;
+                    let device = rustix::fs::makedev(major, minor);
+                    self.make_node(&placed, FileType::BlockDevice, device)?;
                 }
                 EntryKind::Socket
                 | EntryKind::CharDevice { .. }
@@ -141,26 +139,49 @@ impl Tree<'_> {
         Ok(directories)
     }
 
+    /// Writes the list that the layout adds.
+    fn write_listing(&self) -> Result<(), Error> {
+        let Some(list) = &self.export.listing else {
+            return Ok(());
+        };
+        let place = self.place(&list.place);
+        if let Some(folder) = place.parent() {
+            fs::create_dir_all(folder).map_err(Error::io("create the folder", folder))?;
+        }
+        let file = disk::create_file(&place)?;
+        let mut output = BufWriter::new(&file);
+        let written = self.export.write_listing(list, &mut output);
+        written
+            .and_then(|()| output.flush().map_err(|source| Error::Output { source }))
+            .map_err(|error| match error {
+                Error::Output { source } => Error::io("write", &place)(source),
+                other => other,
+            })?;
+        let head = list.head(self.export.time());
+        let set = |e: io::Error| Error::io("set mode and times of", &place)(e);
+        fs::set_permissions(&place, fs::Permissions::from_mode(head.mode)).map_err(set)?;
+        set_times(&place, head.mtime).map_err(set)
+    }
+
     /// Hard links need their targets, and symbolic links must not be there before everything else:
     /// hence two passes.
     fn make_links(&mut self) -> Result<(), Error> {
-        for placed in Walk::new(self.checkpoint)? {
-            let (_, entry) = placed?;
-            if let EntryKind::HardLink { target, .. } = &entry.kind {
-                self.make_parents(&entry.path)?;
-                let place = self.place(&entry.path);
-                fs::hard_link(self.place(target), &place)
-                    .map_err(|e| self.refused(&entry.path, e))?;
+        for placed in self.export.walk()? {
+            let placed = placed?;
+            if let EntryKind::HardLink { target, .. } = &placed.entry.kind {
+                let place = self.make_parents(&placed)?;
+                let target = self.export.places.of_entry(&placed.part, target);
+                fs::hard_link(self.place(&target), &place)
+                    .map_err(|e| self.refused(&placed.entry.path, &place, e))?;
             }
         }
-        for placed in Walk::new(self.checkpoint)? {
-            let (_, entry) = placed?;
-            if let EntryKind::Symlink { target } = &entry.kind {
-                self.make_parents(&entry.path)?;
-                let place = self.place(&entry.path);
+        for placed in self.export.walk()? {
+            let placed = placed?;
+            if let EntryKind::Symlink { target } = &placed.entry.kind {
+                let place = self.make_parents(&placed)?;
                 std::os::unix::fs::symlink(std::ffi::OsStr::from_bytes(target), &place)
-                    .map_err(|e| self.refused(&entry.path, e))?;
-                self.finish(&entry, &place)?;
+                    .map_err(|e| self.refused(&placed.entry.path, &place, e))?;
+                self.finish(&placed.entry, &place)?;
             }
         }
         Ok(())
@@ -170,28 +191,25 @@ impl Tree<'_> {
         self.root.join(std::ffi::OsStr::from_bytes(path.member()))
     }
 
-    fn make_parents(&self, path: &RemotePath) -> Result<(), Error> {
-        match path.parent() {
-            Some(parent) => self.make_dirs(&parent, &self.place(&parent)),
-            None => Ok(()),
+    /// Makes the directories that an entry lies in. Gives where it goes.
+    fn make_parents(&self, placed: &Placed) -> Result<PathBuf, Error> {
+        if let Some(parent) = placed.place.parent() {
+            let shown = placed.entry.path.parent();
+            self.make_dirs(&parent, shown.as_ref().unwrap_or(&parent))?;
         }
+        Ok(self.place(&placed.place))
     }
 
-    fn make_dirs(&self, path: &RemotePath, place: &Path) -> Result<(), Error> {
-        fs::create_dir_all(place).map_err(|e| self.refused(path, e))
+    fn make_dirs(&self, place: &RemotePath, shown: &RemotePath) -> Result<(), Error> {
+        let place = self.place(place);
+        fs::create_dir_all(&place).map_err(|e| self.refused(shown, &place, e))
     }
 
-    fn make_node(
-        &self,
-        entry: &Entry,
-        place: &Path,
-        kind: FileType,
-        device: u64,
-    ) -> Result<(), Error> {
-        self.make_parents(&entry.path)?;
-        rustix::fs::mknodat(CWD, place, kind, Mode::from_raw_mode(0o600), device)
-            .map_err(|e| self.refused(&entry.path, e.into()))?;
-        self.finish(entry, place)
+    fn make_node(&self, placed: &Placed, kind: FileType, device: u64) -> Result<(), Error> {
+        let place = self.make_parents(placed)?;
+        rustix::fs::mknodat(CWD, &place, kind, Mode::from_raw_mode(0o600), device)
+            .map_err(|e| self.refused(&placed.entry.path, &place, e.into()))?;
+        self.finish(&placed.entry, &place)
     }
 
     /// Writes the content, holes and long runs of zeros as holes, and compares its digest.
@@ -202,16 +220,17 @@ impl Tree<'_> {
         size_bytes: u64,
         sha256: Sha256,
     ) -> Result<(), Error> {
-        let id = self.checkpoint.id();
+        let checkpoint = self.export.checkpoint;
+        let id = checkpoint.id();
         let piece = only_piece(id, entry)?;
         let pack_error = |e| Error::pack(&id.host, &piece.pack, e);
         let mut file = disk::create_file(place).map_err(|error| match error {
-            Error::Io { source, .. } => self.refused(&entry.path, source),
+            Error::Io { source, .. } => self.refused(&entry.path, place, source),
             other => other,
         })?;
         let mut content = self
             .packs
-            .open(self.checkpoint, &piece.pack)?
+            .open(checkpoint, &piece.pack)?
             .member(piece.offset_bytes, &entry.path)
             .map_err(pack_error)?;
         let mut chunk = vec![0; CHUNK_BYTES];
@@ -251,16 +270,10 @@ impl Tree<'_> {
             let mode = fs::Permissions::from_mode(entry.mode);
             fs::set_permissions(place, mode).map_err(set)?;
         }
-        let time = timespec(entry.mtime);
-        let times = Timestamps {
-            last_access: time,
-            last_modification: time,
-        };
-        rustix::fs::utimensat(CWD, place, &times, AtFlags::SYMLINK_NOFOLLOW)
-            .map_err(|e| set(e.into()))
+        set_times(place, entry.mtime).map_err(set)
     }
 
-    fn refused(&self, path: &RemotePath, error: io::Error) -> Error {
+    fn refused(&self, path: &RemotePath, place: &Path, error: io::Error) -> Error {
         match error.kind() {
             io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => Error::Unsafe {
                 path: path.clone(),
@@ -269,16 +282,26 @@ impl Tree<'_> {
             },
             _ => Error::Io {
                 action: "create",
-                path: self.place(path),
+                path: place.to_owned(),
                 source: error,
             },
         }
     }
 }
 
-fn timespec(time: FileTime) -> Timespec {
-    Timespec {
+fn set_times(place: &Path, time: FileTime) -> io::Result<()> {
+    let time = Timespec {
         tv_sec: time.seconds,
         tv_nsec: time.nanoseconds.into(),
-    }
+    };
+    let times = Timestamps {
+        last_access: time,
+        last_modification: time,
+    };
+    Ok(rustix::fs::utimensat(
+        CWD,
+        place,
+        &times,
+        AtFlags::SYMLINK_NOFOLLOW,
+    )?)
 }

@@ -5,11 +5,169 @@
 
 mod archive;
 mod folder;
+mod listing;
 mod order;
+mod places;
 
+use std::io::Write;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use super::Error;
+use listing::Listing;
+use order::{Merged, Placed, Walk, collision};
+use places::Places;
+
+use super::{Error, SealedCheckpoint};
+use crate::manifest::{EntryKind, FileTime};
+use crate::name::SourceName;
+
+/// Is told of each entry, and may end an export.
+type Watch<'a> = &'a mut dyn FnMut(&Exported) -> ControlFlow<()>;
+
+/// Where an export puts what a checkpoint holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Layout {
+    /// Every path as it is on the host.
+    #[default]
+    Paths,
+    /// `snapshot/PART/…` with what lies beneath a part's directory, or the deepest folder that its
+    /// directories and files have in common; `snapshot/env/`, `runtime/` and `database/` with the
+    /// captures of `command`, `http` and `postgres` sources; `snapshot/sha256sums.txt`.
+    Snapshot,
+    /// `monitoring_backup_YYYYMMDD_HHMMSS/` with each directory and file under its own name (what
+    /// would be hidden has its part's name in front), and `file_list.txt`.
+    Monitoring,
+}
+
+impl Layout {
+    /// The word for it in options and JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Paths => "paths",
+            Self::Snapshot => "snapshot",
+            Self::Monitoring => "monitoring",
+        }
+    }
+}
+
+/// A checkpoint, and where each of its entries goes.
+#[derive(Debug)]
+pub struct Export<'c> {
+    checkpoint: &'c SealedCheckpoint,
+    places: Places,
+    listing: Option<Listing>,
+}
+
+impl SealedCheckpoint {
+    /// Prepares an export of the parts `only`, or of all if there are none, in `layout`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoPart`] if one has no entries; [`Error::Collision`] if the layout would put two
+    /// entries into one place; [`Error::Damaged`] and [`Error::Removed`] as
+    /// [`SealedCheckpoint::entries`].
+    pub fn laid_out(&self, layout: Layout, only: &[SourceName]) -> Result<Export<'_>, Error> {
+        for part in only {
+            self.entries_facts(part)?;
+        }
+        let parts = self.parts_with_entries();
+        let parts = parts.filter(|part| only.is_empty() || only.contains(part));
+        let mut export = Export {
+            checkpoint: self,
+            places: Places::of(self, layout, parts.cloned().collect())?,
+            listing: None,
+        };
+        if let Some(mut listing) = Listing::of(self.id(), layout) {
+            listing.bytes = export.check(&listing)?;
+            export.listing = Some(listing);
+        }
+        Ok(export)
+    }
+
+    /// [`Export::to_archive`] of everything, with every path as it is.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn export_archive(
+        &self,
+        path: &Path,
+        format: ArchiveFormat,
+        watch: Watch<'_>,
+    ) -> Result<Exported, Error> {
+        self.laid_out(Layout::Paths, &[])?
+            .to_archive(path, format, watch)
+    }
+
+    /// [`Export::to_stream`] of everything, with every path as it is.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn export_stream(
+        &self,
+        output: &mut dyn Write,
+        format: ArchiveFormat,
+        watch: Watch<'_>,
+    ) -> Result<Exported, Error> {
+        self.laid_out(Layout::Paths, &[])?
+            .to_stream(output, format, watch)
+    }
+
+    /// [`Export::to_folder`] of everything, with every path as it is.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn export_folder(&self, target: &Path, watch: Watch<'_>) -> Result<Exported, Error> {
+        self.laid_out(Layout::Paths, &[])?.to_folder(target, watch)
+    }
+}
+
+impl Export<'_> {
+    /// All entries, each place once, in the order of a walk.
+    fn walk(&self) -> Result<Walk, Error> {
+        let streams = self.places.streams(self.checkpoint)?;
+        Ok(Walk::over(Merged::new(streams)))
+    }
+
+    /// Fails if two entries claim one place, or one lies beneath another that is no directory. Gives
+    /// the length of `listing`.
+    fn check(&self, listing: &Listing) -> Result<u64, Error> {
+        let mut bytes = listing.end().len() as u64;
+        // In the order of a walk, what lies beneath it would come directly after it.
+        let mut above: Option<Placed> = None;
+        for placed in self.walk()? {
+            let placed = placed?;
+            if let Some(above) = above.take()
+                && placed.place.is_within(&above.place)
+            {
+                return Err(collision(&above, &placed));
+            }
+            if placed.place.is_within(&listing.place) {
+                return Err(Error::Collision {
+                    place: listing.place.clone(),
+                    first: placed.entry.path.to_string(),
+                    second: "the layout's own list".to_owned(),
+                });
+            }
+            bytes += listing.line(&placed).map_or(0, |line| line.len() as u64);
+            if placed.entry.kind != EntryKind::Directory {
+                above = Some(placed);
+            }
+        }
+        Ok(bytes)
+    }
+
+    /// When the checkpoint began: the time of what the layout adds.
+    fn time(&self) -> FileTime {
+        FileTime {
+            seconds: self.checkpoint.id().stamp.time().as_second(),
+            nanoseconds: 0,
+        }
+    }
+}
 
 /// How an archive is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

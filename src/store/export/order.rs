@@ -1,4 +1,4 @@
-//! All entries of a checkpoint, each path once, in the order of a walk: every directory directly
+//! Everything that an export holds, each place once, in the order of a walk: every directory directly
 //! before everything in it.
 //!
 //! Entries files are ordered by bytes, which puts `a-b` between `a` and `a/c`. An extractor that
@@ -9,28 +9,29 @@ use std::collections::BTreeMap;
 use std::iter::Peekable;
 
 use crate::manifest::Entry;
-use crate::name::SourceName;
-use crate::store::entries::Entries;
-use crate::store::{Error, SealedCheckpoint};
+use crate::name::{RemotePath, SourceName};
+use crate::store::Error;
 
-/// An entry and the part it belongs to.
-pub(super) type Placed = (SourceName, Entry);
+/// An entry, the part it belongs to, and the path that the export gives it.
+#[derive(Debug, Clone)]
+pub(super) struct Placed {
+    pub(super) part: SourceName,
+    pub(super) entry: Entry,
+    pub(super) place: RemotePath,
+}
 
-/// Entries of all parts in the order of a walk.
+/// Entries ordered by the bytes of their places.
+pub(super) type Stream = Box<dyn Iterator<Item = Result<Placed, Error>>>;
+
+/// Entries in the order of a walk.
 pub(super) struct Walk<I: Iterator = Merged> {
     merged: Peekable<I>,
     held: BTreeMap<Vec<u8>, Placed>,
 }
 
-impl Walk {
-    pub(super) fn new(checkpoint: &SealedCheckpoint) -> Result<Self, Error> {
-        Ok(Self::over(Merged::new(checkpoint)?))
-    }
-}
-
 impl<I: Iterator<Item = Result<Placed, Error>>> Walk<I> {
-    /// Over entries that are ordered by the bytes of their paths.
-    fn over(merged: I) -> Self {
+    /// Over entries that are ordered by the bytes of their places.
+    pub(super) fn over(merged: I) -> Self {
         Self {
             merged: merged.peekable(),
             held: BTreeMap::new(),
@@ -39,10 +40,10 @@ impl<I: Iterator<Item = Result<Placed, Error>>> Walk<I> {
 
     /// Whether nothing that is still to come can stand before `path`.
     fn is_ready(&mut self, path: &[u8]) -> bool {
-        let Some(Ok((_, next))) = self.merged.peek() else {
+        let Some(Ok(next)) = self.merged.peek() else {
             return true;
         };
-        let next = next.path.as_bytes();
+        let next = next.place.as_bytes();
         // What stands before `path` and comes later begins with one of its beginnings and a slash,
         // where `path` has a byte below the slash: `a/c` before `a-b`.
         path.iter().enumerate().all(|(at, &byte)| {
@@ -64,16 +65,16 @@ impl<I: Iterator<Item = Result<Placed, Error>>> Iterator for Walk<I> {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            if let Some((key, (part, entry))) = self.held.pop_first() {
-                if self.is_ready(entry.path.as_bytes()) {
-                    return Some(Ok((part, entry)));
+            if let Some((key, placed)) = self.held.pop_first() {
+                if self.is_ready(placed.place.as_bytes()) {
+                    return Some(Ok(placed));
                 }
-                self.held.insert(key, (part, entry));
+                self.held.insert(key, placed);
             }
             match self.merged.next()? {
-                Ok((part, entry)) => {
-                    let key = walk_key(entry.path.as_bytes());
-                    self.held.insert(key, (part, entry));
+                Ok(placed) => {
+                    let key = walk_key(placed.place.as_bytes());
+                    self.held.insert(key, placed);
                 }
                 Err(error) => return Some(Err(error)),
             }
@@ -88,18 +89,47 @@ pub(super) fn walk_key(path: &[u8]) -> Vec<u8> {
         .collect()
 }
 
-/// Entries of all parts by the bytes of their paths; of one path the first part's.
+/// Several streams as one. What lies on the host once and in two of them comes once, from the first;
+/// other entries of one place are an error.
 pub(super) struct Merged {
-    parts: Vec<(SourceName, Peekable<Entries>)>,
+    streams: Vec<Peekable<Stream>>,
 }
 
 impl Merged {
-    fn new(checkpoint: &SealedCheckpoint) -> Result<Self, Error> {
-        let parts = checkpoint
-            .parts_with_entries()
-            .map(|part| Ok((part.clone(), checkpoint.entries(part)?.peekable())))
-            .collect::<Result<_, Error>>()?;
-        Ok(Self { parts })
+    pub(super) fn new(streams: Vec<Stream>) -> Self {
+        Self {
+            streams: streams.into_iter().map(Iterator::peekable).collect(),
+        }
+    }
+
+    /// The smallest place that comes next.
+    fn first(&mut self) -> Option<Result<RemotePath, Error>> {
+        let mut first: Option<RemotePath> = None;
+        for stream in &mut self.streams {
+            match stream.peek() {
+                None => {}
+                Some(Err(_)) => return stream.next()?.err().map(Err),
+                Some(Ok(next)) if first.as_ref().is_some_and(|first| next.place >= *first) => {}
+                Some(Ok(next)) => first = Some(next.place.clone()),
+            }
+        }
+        first.map(Ok)
+    }
+
+    fn take(&mut self, place: &RemotePath) -> Result<Option<Placed>, Error> {
+        let mut taken: Option<Placed> = None;
+        for stream in &mut self.streams {
+            while let Some(Ok(next)) =
+                stream.next_if(|next| next.as_ref().is_ok_and(|next| next.place == *place))
+            {
+                match &taken {
+                    None => taken = Some(next),
+                    Some(taken) if taken.entry.path == next.entry.path => {}
+                    Some(taken) => return Err(collision(taken, &next)),
+                }
+            }
+        }
+        Ok(taken)
     }
 }
 
@@ -107,28 +137,23 @@ impl Iterator for Merged {
     type Item = Result<Placed, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let mut first: Option<(usize, crate::name::RemotePath)> = None;
-        for (at, (_, entries)) in self.parts.iter_mut().enumerate() {
-            match entries.peek() {
-                None => {}
-                Some(Err(_)) => {
-                    let error = entries.next()?.err()?;
-                    self.parts.clear();
-                    return Some(Err(error));
-                }
-                Some(Ok(entry)) if first.as_ref().is_some_and(|(_, p)| entry.path >= *p) => {}
-                Some(Ok(entry)) => first = Some((at, entry.path.clone())),
-            }
-        }
-        let (chosen, path) = first?;
-        let mut taken = None;
-        for (at, (part, entries)) in self.parts.iter_mut().enumerate() {
-            let same = entries.next_if(|e| e.as_ref().is_ok_and(|e| e.path == path));
-            if let (true, Some(Ok(entry))) = (at == chosen, same) {
-                taken = Some(Ok((part.clone(), entry)));
-            }
+        let taken = self
+            .first()?
+            .and_then(|place| self.take(&place))
+            .transpose();
+        if let Some(Err(_)) = taken {
+            self.streams.clear();
         }
         taken
+    }
+}
+
+/// Two entries of which only one can lie at the first one's place.
+pub(super) fn collision(first: &Placed, second: &Placed) -> Error {
+    Error::Collision {
+        place: first.place.clone(),
+        first: first.entry.path.to_string(),
+        second: second.entry.path.to_string(),
     }
 }
 
@@ -138,7 +163,6 @@ mod tests {
 
     use super::*;
     use crate::manifest::{EntryKind, FileTime, Owner};
-    use crate::name::RemotePath;
 
     fn placed(path: &RemotePath) -> Result<Placed, Error> {
         let entry = Entry {
@@ -154,12 +178,16 @@ mod tests {
             content: Vec::new(),
             unstable: false,
         };
-        Ok(("app".parse().expect("a name"), entry))
+        Ok(Placed {
+            part: "app".parse().expect("a name"),
+            entry,
+            place: path.clone(),
+        })
     }
 
     fn walked(paths: &[RemotePath]) -> Vec<RemotePath> {
         Walk::over(paths.iter().map(placed))
-            .map(|placed| placed.expect("no errors").1.path)
+            .map(|placed| placed.expect("no errors").place)
             .collect()
     }
 
@@ -192,9 +220,52 @@ mod tests {
         .collect();
         let mut walk = Walk::over(paths.iter().map(placed));
         for path in &paths {
-            let (_, entry) = walk.next().expect("one").expect("no errors");
-            assert_eq!(entry.path, *path);
+            let placed = walk.next().expect("one").expect("no errors");
+            assert_eq!(placed.place, *path);
             assert_eq!(walk.held.len(), 0);
         }
+    }
+
+    /// A stream of entries at these paths, each with its place.
+    fn stream(entries: &[(&str, &str)]) -> Stream {
+        let entries: Vec<_> = entries
+            .iter()
+            .map(|(path, place)| {
+                let mut entry = placed(&path.parse().expect("a path"))?;
+                entry.place = place.parse().expect("a path");
+                Ok(entry)
+            })
+            .collect();
+        Box::new(entries.into_iter())
+    }
+
+    #[test]
+    fn one_entry_in_two_streams_comes_once_and_two_of_one_place_are_named() {
+        let merged = Merged::new(vec![
+            stream(&[("/a/x", "/x"), ("/a/z", "/z")]),
+            stream(&[
+                ("/a/x", "/x"),
+                ("/b/y", "/y"),
+                ("/b/z", "/z"),
+                ("/b/zz", "/zz"),
+            ]),
+        ]);
+        let told: Vec<String> = merged
+            .map(|placed| match placed {
+                Ok(placed) => placed.place.to_string(),
+                Err(error) => error.to_string(),
+            })
+            .collect();
+        assert_eq!(
+            told,
+            ["/x", "/y", "/a/z and /b/z both claim z in this layout"]
+        );
+        let mut merged = Merged::new(vec![stream(&[("/a/x", "/x"), ("/b/x", "/x")])]);
+        let refused = merged.next().expect("one").map(|placed| placed.place);
+        assert!(
+            matches!(&refused, Err(Error::Collision { first, second, .. }) if (first.as_str(), second.as_str()) == ("/a/x", "/b/x")),
+            "{refused:?}"
+        );
+        assert!(merged.next().is_none());
     }
 }

@@ -1,5 +1,6 @@
 //! Reading a pack from any place in it.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::FileExt as _;
@@ -10,7 +11,7 @@ use zstd::bulk::Decompressor;
 use super::Error;
 use super::index::{self, DIGEST_FRAME_BYTES, FOOTER_BYTES, Frame};
 use crate::name::RemotePath;
-use crate::tarstream::{self, Event, Member, MemberContent, MemberStream};
+use crate::tarstream::{self, Event, Member, MemberContent, MemberStream, Rename};
 
 /// Small, for most members are.
 const RAW_BUFFER_BYTES: usize = 32 * 1024;
@@ -145,6 +146,42 @@ impl PackReader {
         expected: &RemotePath,
         output: &mut impl Write,
     ) -> Result<Member, Error> {
+        self.copy_member(offset, expected, |raw| Cow::Borrowed(raw), output)
+    }
+
+    /// The same under other names: the header blocks are written anew, data and padding stay.
+    ///
+    /// # Errors
+    ///
+    /// As [`raw_member`](Self::raw_member).
+    pub fn renamed_member(
+        &mut self,
+        offset: u64,
+        expected: &RemotePath,
+        rename: Rename<'_>,
+        output: &mut impl Write,
+    ) -> Result<Member, Error> {
+        self.copy_member(
+            offset,
+            expected,
+            |raw| {
+                Cow::Owned(
+                    rename
+                        .apply(raw)
+                        .expect("they were read as a member's blocks"),
+                )
+            },
+            output,
+        )
+    }
+
+    fn copy_member(
+        &mut self,
+        offset: u64,
+        expected: &RemotePath,
+        heading: impl Fn(&[u8]) -> Cow<'_, [u8]>,
+        output: &mut impl Write,
+    ) -> Result<Member, Error> {
         let path = self.path.clone();
         let hand_on = |output: &mut _, bytes: &[u8]| {
             Write::write_all(output, bytes).map_err(|source| Error::Output {
@@ -160,7 +197,7 @@ impl PackReader {
             match event {
                 Event::Begin { head, raw } => {
                     check_name(&path, expected, &head.path)?;
-                    hand_on(output, raw)?;
+                    hand_on(output, &heading(raw))?;
                 }
                 Event::Data(bytes) => hand_on(output, bytes)?,
                 Event::End(member) => return Ok(member),

@@ -7,11 +7,13 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::entry::{remote_path, time};
-use super::{RecordError, split_text};
+use super::RecordError;
+use super::entry::time;
+use super::facts::FactsRecord;
+use super::path::PathRecord;
 use crate::digest::Sha256;
 use crate::manifest::{
-    Checkpoint, HostFacts, Pack, PackName, Part, PartFailure, PartState, Totals, Trigger,
+    Checkpoint, Facts, HostFacts, Pack, PackName, Part, PartFailure, PartState, Totals, Trigger,
 };
 use crate::name::{RemotePath, SourceName};
 use crate::store::layout;
@@ -49,6 +51,8 @@ pub(in crate::store) struct EntriesFacts {
     pub(in crate::store) packs: Vec<PackName>,
     /// Regular files by the ending of their names.
     pub(in crate::store) endings: BTreeMap<String, Totals>,
+    /// Regular files by folder, the largest ones; empty in records from before there were any.
+    pub(in crate::store) folders: BTreeMap<RemotePath, Totals>,
 }
 
 /// Why the bytes of a `checkpoint.json` are not taken.
@@ -70,6 +74,8 @@ struct CheckpointRecord {
     state: String,
     description: String,
     host: HostRecord,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    facts: Option<FactsRecord>,
     parts: Vec<PartRecord>,
     packs: Vec<String>,
     warnings: Vec<String>,
@@ -118,14 +124,6 @@ struct PartRecord {
 }
 
 #[derive(Serialize, Deserialize)]
-struct PathRecord {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    path: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    path_b64: Option<String>,
-}
-
-#[derive(Serialize, Deserialize)]
 struct FailureRecord {
     message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -138,6 +136,15 @@ struct EntriesRecord {
     records: u64,
     packs: Vec<String>,
     endings: BTreeMap<String, TotalsRecord>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    folders: Vec<FolderRecord>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct FolderRecord {
+    folder: PathRecord,
+    files: u64,
+    bytes: u64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -242,6 +249,7 @@ impl From<&Sealed> for CheckpointRecord {
                 kernel: host.kernel.clone(),
                 hostname: host.hostname.clone(),
             },
+            facts: (!checkpoint.facts.is_empty()).then(|| FactsRecord::from(&checkpoint.facts)),
             parts: checkpoint
                 .parts
                 .iter()
@@ -300,14 +308,16 @@ fn part_record(part: &Part, entries: Option<&EntriesFacts>) -> PartRecord {
                     (ending.clone(), record)
                 })
                 .collect(),
+            folders: facts
+                .folders
+                .iter()
+                .map(|(folder, totals)| FolderRecord {
+                    folder: folder.into(),
+                    files: totals.files,
+                    bytes: totals.bytes,
+                })
+                .collect(),
         }),
-    }
-}
-
-impl From<&RemotePath> for PathRecord {
-    fn from(path: &RemotePath) -> Self {
-        let (path, path_b64) = split_text(path.as_bytes());
-        Self { path, path_b64 }
     }
 }
 
@@ -369,6 +379,10 @@ impl TryFrom<CheckpointRecord> for Sealed {
                     kernel: record.host.kernel,
                     hostname: record.host.hostname,
                 },
+                facts: match record.facts {
+                    Some(facts) => facts.try_into()?,
+                    None => Facts::default(),
+                },
                 parts,
                 packs,
                 warnings: record.warnings,
@@ -399,6 +413,17 @@ fn entries_facts(record: EntriesRecord, file: FileFacts) -> Result<EntriesFacts,
                 (ending, totals)
             })
             .collect(),
+        folders: record
+            .folders
+            .into_iter()
+            .map(|folder| {
+                let totals = Totals {
+                    files: folder.files,
+                    bytes: folder.bytes,
+                };
+                Ok((folder.folder.try_into()?, totals))
+            })
+            .collect::<Result<_, RecordError>>()?,
     })
 }
 
@@ -413,7 +438,7 @@ impl TryFrom<PartRecord> for Part {
             roots: record
                 .roots
                 .into_iter()
-                .map(|root| remote_path("path", root.path, root.path_b64))
+                .map(RemotePath::try_from)
                 .collect::<Result<_, _>>()?,
             exclude: record.exclude,
             totals: Totals {

@@ -5,6 +5,8 @@
 
 pub(super) mod checkpoint;
 pub(super) mod entry;
+mod facts;
+mod path;
 pub(super) mod store;
 
 use data_encoding::BASE64;

@@ -1,7 +1,9 @@
 //! What the record looks like, and that nothing else is taken for it.
 
 use super::*;
-use crate::manifest::{FileTime, State};
+use std::time::Duration;
+
+use crate::manifest::{Changes, Commit, Disk, FileTime, Head, Process, Repository, State, Version};
 use crate::name::CheckpointId;
 
 fn pack() -> PackName {
@@ -29,6 +31,55 @@ fn part(name: &str, state: PartState) -> Part {
     }
 }
 
+fn path(bytes: &[u8]) -> RemotePath {
+    RemotePath::from_bytes(bytes).expect("a path")
+}
+
+fn observed() -> Facts {
+    let repository = |head, commit, changes| Repository {
+        root: path(b"/app"),
+        head,
+        commit,
+        changes,
+    };
+    let commit = Commit {
+        id: "a7f1c8e0".repeat(5),
+        time: "2025-10-28T17:00:00Z".parse().expect("a time"),
+        subject: "first".to_owned(),
+    };
+    let changes = Changes {
+        count: 1,
+        first: vec![" M a".to_owned()],
+    };
+    Facts {
+        uptime: Some(Duration::from_secs(60)),
+        boot_id: "6a2e".to_owned(),
+        disks: vec![Disk {
+            mount: "/".to_owned(),
+            size_bytes: 3,
+            used_bytes: 2,
+            free_bytes: 1,
+        }],
+        versions: vec![Version {
+            program: "node".to_owned(),
+            text: "v18".to_owned(),
+        }],
+        repositories: vec![
+            repository(Head::Branch("main".to_owned()), Some(commit), Some(changes)),
+            repository(Head::Detached(String::new()), None, None),
+        ],
+        processes: vec![Process {
+            pid: 7,
+            user: "me".to_owned(),
+            command: "node a".to_owned(),
+            directory: Some(path(b"/app-\xff")),
+            age: Some(Duration::from_secs(5)),
+            workers: 2,
+        }],
+        more_processes: 4,
+    }
+}
+
 fn sealed() -> Sealed {
     let file = |text: &str| FileFacts {
         sha256: Sha256::of(text.as_bytes()),
@@ -53,6 +104,7 @@ fn sealed() -> Sealed {
                 address: "203.0.113.53:22".to_owned(),
                 ..HostFacts::default()
             },
+            facts: observed(),
             parts: vec![part("app", PartState::Warned), failed],
             packs: vec![Pack {
                 name: pack(),
@@ -70,6 +122,10 @@ fn sealed() -> Sealed {
                 records: 3,
                 packs: vec![pack()],
                 endings: BTreeMap::from([("js".to_owned(), Totals { files: 2, bytes: 9 })]),
+                folders: BTreeMap::from([
+                    (path(b"/app"), Totals { files: 1, bytes: 4 }),
+                    (path(b"/app-\xff"), Totals { files: 1, bytes: 5 }),
+                ]),
             },
         )]),
         manifest: file("manifest"),
@@ -126,6 +182,20 @@ fn added_fields_are_tolerated_and_a_newer_version_is_not() {
 }
 
 #[test]
+fn a_record_from_before_there_were_facts_has_none() {
+    let mut old = sealed();
+    old.checkpoint.facts = Facts::default();
+    let entries = old.entries.values_mut().next().expect("entries");
+    entries.folders.clear();
+    let text = old.to_text();
+    assert!(
+        !text.contains("facts") && !text.contains("folders"),
+        "{text}"
+    );
+    assert_eq!(Sealed::read(text.as_bytes()), Ok(old));
+}
+
+#[test]
 fn what_does_not_fit_together_is_damage() {
     let text = sealed().to_text();
     for (from, to, problem) in [
@@ -147,6 +217,11 @@ fn what_does_not_fit_together_is_damage() {
             "it has no digest of ../packs/20261120T101500Z/app.tar.zst",
         ),
         ("\"1795256100.250000000\"", "\"noon\"", "`noon` is no time"),
+        (
+            "\"branch\": \"main\"",
+            "\"later\": \"main\"",
+            "a work tree has a branch or none",
+        ),
         (
             "dev-vm@2026",
             "../x@2026",

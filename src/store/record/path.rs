@@ -1,0 +1,30 @@
+//! A path in a record: as text where it is text, else as BASE64.
+
+use serde::{Deserialize, Serialize};
+
+use super::entry::remote_path;
+use super::{RecordError, split_text};
+use crate::name::RemotePath;
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct PathRecord {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path_b64: Option<String>,
+}
+
+impl From<&RemotePath> for PathRecord {
+    fn from(path: &RemotePath) -> Self {
+        let (path, path_b64) = split_text(path.as_bytes());
+        Self { path, path_b64 }
+    }
+}
+
+impl TryFrom<PathRecord> for RemotePath {
+    type Error = RecordError;
+
+    fn try_from(record: PathRecord) -> Result<Self, RecordError> {
+        remote_path("path", record.path, record.path_b64)
+    }
+}

@@ -1,0 +1,591 @@
+//! Databases of a real server, dumped through a real host.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::Scene;
+use crate::support::fleet::Ran;
+use crate::support::postgres::{PASSWORD, Postgres};
+use crate::support::scene::program;
+use crate::support::sshd::{eventually, free_port, installed, processes_with, user};
+
+const TABLES: &str = "
+    CREATE TABLE traces (trace_id varchar(255) PRIMARY KEY, started_at timestamp NOT NULL, note text);
+    CREATE TABLE audit (id serial PRIMARY KEY, trace_id varchar(255) REFERENCES traces, said jsonb);
+    CREATE INDEX traces_started ON traces (started_at);
+    CREATE FUNCTION two() RETURNS int LANGUAGE sql AS $$ SELECT 2 -- PostgreSQL database dump complete
+    $$;
+    CREATE VIEW recent AS SELECT * FROM traces WHERE started_at > '2026-01-01';
+    COMMENT ON TABLE traces IS E'it''s\\n\\\\unrestrict x\\n';";
+
+/// A desk, a host with a server on it, and a database `app` with tables on it.
+fn scene() -> Option<(Scene, Postgres)> {
+    let postgres = Postgres::start()?;
+    let scene = Scene::start()?;
+    postgres.sql("postgres", "CREATE DATABASE app");
+    postgres.sql("app", TABLES);
+    Some((scene, postgres))
+}
+
+/// Two rows that look like what pg_dump writes, and a large object.
+fn fill(postgres: &Postgres) {
+    postgres.sql(
+        "app",
+        "INSERT INTO traces VALUES ('a', '2026-11-21', E'\\restrict x'), ('b', '2026-11-22', NULL);
+         INSERT INTO audit (trace_id, said)
+             SELECT 'a', to_jsonb(repeat(md5(i::text), 20)) FROM generate_series(1, 3000) i;
+         SELECT lo_from_bytea(4711, convert_to('large', 'UTF8'));",
+    );
+}
+
+/// The source `db`, at that server as its operator.
+fn source(postgres: &Postgres, settings: Value) -> Value {
+    let mut source = json!({ "postgres": "app", "host": postgres.socket(), "user": "operator" });
+    if let (Some(all), Value::Object(settings)) = (source.as_object_mut(), settings) {
+        all.extend(settings);
+        all.retain(|_, value| !value.is_null());
+    }
+    source
+}
+
+fn describe(scene: &Scene, postgres: &Postgres, settings: Value) {
+    scene.sources(json!({ "db": source(postgres, settings) }));
+}
+
+fn taken(scene: &Scene, postgres: &Postgres, settings: Value) -> Ran {
+    describe(scene, postgres, settings);
+    scene.fleet.checkpoint(&["web"])
+}
+
+/// The captured files of a checkpoint, in a folder.
+fn captures(scene: &Scene, ran: &Ran) -> PathBuf {
+    scene.fleet.exported(&ran.id()).join("fleet-captures/db")
+}
+
+fn failed(ran: &Ran) -> String {
+    ran.failed().join("\n")
+}
+
+fn part_state(ran: &Ran) -> String {
+    ran.checkpoint()["parts"][0]["state"].to_string()
+}
+
+fn packs(scene: &Scene) -> usize {
+    fs::read_dir(scene.fleet.store().join("web/packs"))
+        .expect("packs")
+        .count()
+}
+
+#[test]
+fn a_schema_is_restored_with_psql_and_unchanged_takes_no_room() {
+    let Some((scene, postgres)) = scene() else {
+        return;
+    };
+    let settings = json!({ "globals": true });
+    let first = taken(&scene, &postgres, settings.clone()).exits(0);
+    assert_eq!(first.state(), "complete", "{}", first.stderr);
+    let folder = captures(&scene, &first);
+    let dump = folder.join("app.sql");
+    let mode = fs::metadata(&dump).expect("a dump").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let roles = fs::read_to_string(folder.join("globals.sql")).expect("roles");
+    assert!(roles.contains("\nCREATE ROLE reader;\n"), "{roles}");
+    for text in [&fs::read_to_string(&dump).expect("a dump"), &roles] {
+        assert!(!text.contains("-- Dumped"), "{text}");
+        assert!(!text.contains("\n\\restrict"), "{text}");
+    }
+
+    postgres.sql("postgres", "CREATE DATABASE copy");
+    postgres.load("copy", &dump);
+    let options = ["--schema-only"];
+    assert_eq!(
+        postgres.schema("copy", &options),
+        postgres.schema("app", &options)
+    );
+
+    // Other tokens, another time, rows: the same schema.
+    fill(&postgres);
+    let second = scene.fleet.checkpoint(&["web"]).exits(0);
+    assert_eq!(second.checkpoint()["fetched_bytes"], 0);
+    assert_eq!(packs(&scene), 1);
+    let manifest = scene
+        .fleet
+        .store()
+        .join(second.id().replace('@', "/"))
+        .join("MANIFEST.txt");
+    let manifest = fs::read_to_string(manifest).expect("a manifest");
+    let version = postgres.sql("app", "SHOW server_version");
+    let note = format!(
+        "\ndb (postgres):\n  PostgreSQL: {}\n  pg_dump: ",
+        version.trim()
+    );
+    assert!(manifest.contains(&note), "{manifest}");
+
+    postgres.sql("app", "ALTER TABLE traces ADD channels int");
+    let third = scene.fleet.checkpoint(&["web"]).exits(0);
+    assert_ne!(third.checkpoint()["fetched_bytes"], 0);
+    let diff = scene
+        .fleet
+        .run(&["diff", &second.id(), &third.id(), "-p"])
+        .exits(0);
+    assert!(
+        diff.stdout
+            .contains("\n+    note text,\n+    channels integer\n"),
+        "{}",
+        diff.stdout
+    );
+    assert!(!diff.stdout.contains("globals.sql"), "{}", diff.stdout);
+    scene.fleet.assert_verified();
+}
+
+#[test]
+fn full_dumps_of_both_formats_are_restored_with_every_row() {
+    let Some((scene, postgres)) = scene() else {
+        return;
+    };
+    fill(&postgres);
+    postgres.sql("postgres", "CREATE DATABASE \"it's a \\ %\"");
+    postgres.sql("postgres", "CREATE DATABASE globals");
+    let names = json!(["app", "it's a \\ %", "globals"]);
+    for (format, ending) in [("plain", "sql"), ("custom", "dump")] {
+        // An archive is compressed.
+        let settings =
+            json!({ "postgres": names, "dump": "full", "format": format, "may_shrink": true });
+        let first = taken(&scene, &postgres, settings).exits(0);
+        assert_eq!(first.state(), "complete", "{}", first.stderr);
+        let second = scene.fleet.checkpoint(&["web"]).exits(0);
+        assert_eq!(second.checkpoint()["fetched_bytes"], 0, "{format}");
+        assert_eq!(second.checkpoint()["files"], 3);
+
+        let folder = captures(&scene, &second);
+        let file = |name: &str| folder.join(format!("{name}.{ending}"));
+        assert!(file("it's a \\ %25").exists());
+        let copy = format!("copy_{format}");
+        postgres.sql("postgres", &format!("CREATE DATABASE {copy}"));
+        if format == "plain" {
+            postgres.load(&copy, &file("app"));
+            assert!(file("%67lobals").exists());
+        } else {
+            let listed = postgres
+                .tool("pg_restore")
+                .arg("--list")
+                .arg(file("app"))
+                .output();
+            let listed = listed.expect("pg_restore");
+            let text = String::from_utf8_lossy(&listed.stdout).into_owned();
+            assert!(listed.status.success());
+            assert!(text.contains("TABLE DATA public traces operator"), "{text}");
+            let status = postgres
+                .tool("pg_restore")
+                .args(["--exit-on-error", "--dbname", &copy])
+                .arg(file("app"))
+                .status();
+            assert!(status.expect("pg_restore").success());
+        }
+        assert_eq!(
+            postgres.schema(&copy, &[]),
+            postgres.schema("app", &[]),
+            "{format}"
+        );
+        assert_eq!(
+            postgres.sql(&copy, "SELECT convert_from(lo_get(4711), 'UTF8')"),
+            "large\n"
+        );
+    }
+    scene.fleet.assert_verified();
+}
+
+#[test]
+fn what_is_not_there_or_not_allowed_is_told() {
+    let Some((scene, postgres)) = scene() else {
+        return;
+    };
+    let nowhere = scene.tree.join("no-socket");
+    let socket = format!("{}/.s.PGSQL.5432", nowhere.display());
+    for (settings, says, is_absent) in [
+        (
+            json!({ "postgres": "gone" }),
+            "web db: can't dump database `gone`: the server has no such database".to_owned(),
+            true,
+        ),
+        (
+            json!({ "host": nowhere }),
+            format!(
+                "web db: can't dump database `app`: no PostgreSQL server listens there: connection to \
+                 server on socket \"{socket}\" failed: No such file or directory"
+            ),
+            true,
+        ),
+        (
+            json!({ "run_as": "no-such-account" }),
+            "web db: the host has no account `no-such-account`".to_owned(),
+            true,
+        ),
+        (
+            json!({ "user": "stranger" }),
+            format!(
+                "web db: can't dump database `app`: the server let nobody in: connection to server on \
+                 socket \"{}/.s.PGSQL.5432\" failed: FATAL:  no pg_hba.conf entry for host \"[local]\", \
+                 user \"stranger\", database \"app\", no encryption",
+                postgres.socket().display()
+            ),
+            false,
+        ),
+    ] {
+        let ran = taken(&scene, &postgres, settings.clone()).exits(3);
+        assert_eq!(failed(&ran), says);
+        assert!(!ran.hints()[0].is_empty());
+        let mut optional = settings;
+        optional["optional"] = json!(true);
+        let ran = taken(&scene, &postgres, optional);
+        assert_eq!(ran.exit, Some(if is_absent { 0 } else { 3 }), "{says}");
+        assert_eq!(
+            part_state(&ran),
+            if is_absent {
+                "\"absent\""
+            } else {
+                "\"failed\""
+            }
+        );
+    }
+
+    // Nobody listens at that port at this moment.
+    let port = free_port();
+    let settings = json!({ "host": "127.0.0.1", "port": port, "optional": true });
+    let ran = taken(&scene, &postgres, settings).exits(3);
+    let told = failed(&ran);
+    assert!(
+        told.contains("the server can't be reached: ") && told.ends_with("Connection refused"),
+        "{told}"
+    );
+
+    // One of several databases of an optional source.
+    let settings = json!({ "postgres": ["gone", "app"], "optional": true });
+    let ran = taken(&scene, &postgres, settings).exits(0);
+    assert_eq!(
+        (ran.state().as_str(), &ran.checkpoint()["files"]),
+        ("complete", &json!(1))
+    );
+    let settings = json!({ "postgres": ["gone", "app"] });
+    assert_eq!(
+        part_state(&taken(&scene, &postgres, settings).exits(3)),
+        "\"failed\""
+    );
+}
+
+#[test]
+fn one_table_that_may_not_be_read_fails_the_dump() {
+    let Some((scene, postgres)) = scene() else {
+        return;
+    };
+    postgres.sql(
+        "app",
+        "GRANT SELECT ON traces TO reader; GRANT USAGE ON SCHEMA public TO reader",
+    );
+    let secret = scene.fleet.folder().join("password");
+    fs::write(&secret, format!("{PASSWORD}\n")).expect("a file");
+    let settings = json!({ "user": "reader", "password": { "file": secret } });
+    let ran = taken(&scene, &postgres, settings).exits(3);
+    assert_eq!(
+        failed(&ran),
+        "web db: can't dump database `app`: permission denied for table audit"
+    );
+    let ran = taken(
+        &scene,
+        &postgres,
+        json!({ "user": "reader", "password": { "file": secret }, "globals": true, "postgres": "postgres" }),
+    )
+    .exits(3);
+    assert_eq!(
+        failed(&ran),
+        "web db: can't dump the roles: permission denied for table pg_authid"
+    );
+}
+
+/// Everything that was written down of what was done.
+fn said_anywhere(scene: &Scene, ran: &Ran) -> Vec<u8> {
+    let mut said = [
+        ran.stdout.as_bytes(),
+        ran.stderr.as_bytes(),
+        scene.sshd.log().as_bytes(),
+    ]
+    .concat();
+    let mut folders = vec![
+        scene.fleet.store().to_owned(),
+        scene.fleet.folder().join("state"),
+    ];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            if entry.file_type().expect("a type").is_dir() {
+                folders.push(entry.path());
+            } else {
+                said.extend(fs::read(entry.path()).expect("a file"));
+            }
+        }
+    }
+    said
+}
+
+fn holds(said: &[u8], text: &str) -> bool {
+    said.windows(text.len())
+        .any(|window| window == text.as_bytes())
+}
+
+#[test]
+fn a_password_is_used_and_never_shown() {
+    let Some((scene, postgres)) = scene() else {
+        return;
+    };
+    postgres.sql("app", "GRANT ALL ON ALL TABLES IN SCHEMA public TO reader");
+    postgres.sql(
+        "app",
+        "GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO reader",
+    );
+    let as_reader = |place: Value| json!({ "user": "reader", "password": place });
+    let run = |variable: &str| {
+        let mut command = scene.fleet.command(&["--json", "-v", "checkpoint", "web"]);
+        let output = command
+            .env("TEST_DATABASE_PASSWORD", variable)
+            .output()
+            .expect("fleet");
+        Ran {
+            exit: output.status.code(),
+            stdout: String::from_utf8(output.stdout).expect("text"),
+            stderr: String::from_utf8(output.stderr).expect("text"),
+        }
+    };
+    describe(
+        &scene,
+        &postgres,
+        as_reader(json!({ "env": "TEST_DATABASE_PASSWORD" })),
+    );
+    let ran = run(PASSWORD).exits(0);
+    assert_eq!(ran.state(), "complete");
+    assert!(!holds(&said_anywhere(&scene, &ran), PASSWORD));
+
+    let wrong = "pw-wrong-5tGh";
+    let ran = run(wrong).exits(3);
+    assert!(
+        failed(&ran).ends_with("FATAL:  password authentication failed for user \"reader\""),
+        "{}",
+        failed(&ran)
+    );
+    assert!(!holds(&said_anywhere(&scene, &ran), wrong));
+
+    let ran = scene.fleet.checkpoint(&["web"]).exits(3);
+    assert_eq!(
+        failed(&ran),
+        "web db: can't tell the password of the database role: environment variable \
+         `TEST_DATABASE_PASSWORD` is not set"
+    );
+
+    // Without one, nobody is asked, and nothing waits.
+    let ran = taken(&scene, &postgres, json!({ "user": "reader" })).exits(3);
+    assert!(
+        failed(&ran).ends_with("no password supplied"),
+        "{}",
+        failed(&ran)
+    );
+
+    // While it runs, as another account too.
+    let secret = scene.fleet.folder().join("password");
+    fs::write(&secret, format!("{PASSWORD}\n")).expect("a file");
+    for run_as in [None, Some(postgres.account())] {
+        let mut settings = as_reader(json!({ "file": secret }));
+        settings["run_as"] = json!(run_as);
+        describe(&scene, &postgres, settings);
+        let lock = postgres.lock("app", "traces");
+        let begun = scene.fleet.begin_checkpoint(&["web"]);
+        wait_for_lock(&postgres);
+        assert_eq!(processes_with(PASSWORD), []);
+        drop(lock);
+        let ran = begun.end().exits(0);
+        assert_eq!(ran.state(), "complete");
+        assert!(!holds(&said_anywhere(&scene, &ran), PASSWORD));
+    }
+}
+
+/// Waits until a dump waits for a table.
+fn wait_for_lock(postgres: &Postgres) {
+    let question = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pg_dump' \
+                    AND wait_event_type = 'Lock'";
+    eventually("the dump waits", || {
+        postgres.sql("postgres", question).trim() == "1"
+    });
+}
+
+#[test]
+fn a_password_file_on_the_host_is_enough() {
+    let Some((scene, postgres)) = scene() else {
+        return;
+    };
+    let version = postgres.sql("app", "SHOW server_version_num");
+    if version
+        .trim()
+        .parse::<u32>()
+        .is_ok_and(|version| version < 150_000)
+    {
+        crate::support::not_here("an older libpq looks in the account's home, whatever HOME says");
+        return;
+    }
+    postgres.sql("app", "GRANT ALL ON ALL TABLES IN SCHEMA public TO reader");
+    postgres.sql(
+        "app",
+        "GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO reader",
+    );
+    let file = scene.sshd.home.join(".pgpass");
+    fs::write(
+        &file,
+        format!("*:*:app:reader:{}\n", PASSWORD.replace('\\', "\\\\")),
+    )
+    .expect("a file");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("mode");
+    let ran = taken(&scene, &postgres, json!({ "user": "reader" })).exits(0);
+    assert_eq!(ran.state(), "complete");
+}
+
+#[test]
+fn another_account_dumps_by_its_own_name() {
+    let Some((scene, postgres)) = scene() else {
+        return;
+    };
+    if user() != "root" {
+        crate::support::not_here("becoming another account takes root");
+        return;
+    }
+    let settings = json!({ "user": null, "run_as": postgres.account(), "globals": true });
+    let ran = taken(&scene, &postgres, settings).exits(0);
+    assert_eq!(
+        (ran.state().as_str(), &ran.checkpoint()["files"]),
+        ("complete", &json!(2))
+    );
+    // root itself is no role.
+    let ran = taken(&scene, &postgres, json!({ "user": null })).exits(3);
+    assert!(
+        failed(&ran).contains("the server let nobody in: "),
+        "{}",
+        failed(&ran)
+    );
+}
+
+#[test]
+fn a_silent_dump_whose_connection_is_lost_leaves_nothing() {
+    let Some((scene, postgres)) = scene() else {
+        return;
+    };
+    let accounts = match user().as_str() {
+        "root" => vec![None, Some(postgres.account())],
+        _ => vec![None],
+    };
+    for run_as in accounts {
+        describe(&scene, &postgres, json!({ "run_as": run_as }));
+        let lock = postgres.lock("app", "traces");
+        let begun = scene.fleet.begin_checkpoint(&["web"]);
+        wait_for_lock(&postgres);
+        let socket = postgres.socket().display().to_string();
+        let dumping = || {
+            let processes = processes_with(&format!("host='{socket}'"));
+            processes
+                .into_iter()
+                .filter(|(_, line)| line.contains("pg_dump"))
+                .collect::<Vec<_>>()
+        };
+        assert_ne!(dumping(), []);
+        begun.signal("KILL");
+        eventually("nothing is left on the host", || dumping().is_empty());
+        let question = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pg_dump'";
+        eventually("nothing is left on the server", || {
+            postgres.sql("postgres", question).trim() == "0"
+        });
+        drop(lock);
+    }
+}
+
+/// A host whose `pg_dump` is this script; `$real` is the real one.
+fn with_pg_dump(script: &str) -> Option<Scene> {
+    let real = installed("pg_dump")?;
+    let script = script.replace("$real", &real.display().to_string());
+    Scene::with_tools(|folder: &Path| program(folder, "pg_dump", &script))
+}
+
+#[test]
+fn a_dump_that_is_not_whole_is_never_kept() {
+    let Some(postgres) = Postgres::start() else {
+        return;
+    };
+    postgres.sql("postgres", "CREATE DATABASE app");
+    postgres.sql("app", TABLES);
+    fill(&postgres);
+    let too_old = "echo 'pg_dump: error: aborting because of server version mismatch' >&2; \
+                   echo 'pg_dump: detail: server version: 15.18; pg_dump version: 13.16' >&2; exit 1";
+    for (script, says) in [
+        (
+            "\"$real\" \"$@\" | head -c 2000; kill -9 $$",
+            "can't dump database `app`: `pg_dump` was ended by signal 9",
+        ),
+        (
+            "\"$real\" \"$@\" | head -c 2000; exit 0",
+            "can't keep the dump of database `app`: the dump is cut: ",
+        ),
+        (
+            "exit 0",
+            "can't keep the dump of database `app`: the dump is empty",
+        ),
+        (
+            "exit 3",
+            "can't dump database `app`: `pg_dump` exited with 3 and said nothing",
+        ),
+        (
+            "echo hello",
+            "can't keep the dump of database `app`: what came is no dump: it begins with `hello",
+        ),
+        (
+            "\"$real\" \"$@\"; echo 'pg_dump: error: the last table' >&2; exit 1",
+            "can't dump database `app`: the last table",
+        ),
+        (
+            too_old,
+            "can't dump database `app`: the host's pg_dump is too old: it is version 13.16, the server 15.18",
+        ),
+        ("exit 127", "the host has no `pg_dump`"),
+    ] {
+        let Some(scene) = with_pg_dump(script) else {
+            return;
+        };
+        for format in ["plain", "custom"] {
+            let settings = json!({ "dump": "full", "format": format });
+            let ran = taken(&scene, &postgres, settings).exits(3);
+            let told = failed(&ran);
+            assert!(
+                told.starts_with(&format!("web db: {says}")),
+                "{format} {script}: {told}"
+            );
+            assert_eq!(part_state(&ran), "\"failed\"");
+            assert_eq!(ran.checkpoint()["files"], 0);
+        }
+        scene.fleet.assert_verified();
+    }
+}
+
+#[test]
+fn tools_beside_the_search_path_are_found() {
+    let Some(postgres) = Postgres::start() else {
+        return;
+    };
+    if !Path::new("/usr/lib/postgresql").exists() {
+        crate::support::not_here("PostgreSQL is not where Debian puts it");
+        return;
+    }
+    postgres.sql("postgres", "CREATE DATABASE app");
+    let tools = [
+        "sh", "id", "cat", "sleep", "setsid", "kill", "find", "tar", "date", "uname", "head",
+    ];
+    let Some(scene) = Scene::with_only_tools(&tools) else {
+        return;
+    };
+    let ran = taken(&scene, &postgres, json!({})).exits(0);
+    assert_eq!(ran.state(), "complete");
+}
