@@ -111,7 +111,7 @@ files_json() {
   "inventory": "$state/fleet.yaml",
   "capabilities": [$("${kind}_capabilities" | files_words)],
   "lost": [$("${kind}_lost" | files_words)],
-  "secrets": {"clerk": "$state/clerk-password", "database": "$state/database-password", "gateway": "$state/gateway-key"},
+  "secrets": {"clerk": "$state/clerk-password", "database": "$state/database-password", "gateway": "$state/gateway-key", "authorization": "$state/gateway-authorization"},
   "missing": [
 $("${kind}_missing" | sed 's/^\([^:]*\): \(.*\)$/    {"what": "\1", "why": "\2"},/; $s/,$//')
   ],

@@ -10,7 +10,8 @@ identity_make() {
   echo invented-for-tests >"$state/clerk-password"
   echo invented-database >"$state/database-password"
   echo sk-test-invented-4000 >"$state/gateway-key"
-  chmod 600 "$state"/{clerk-password,database-password,gateway-key}
+  echo 'Bearer sk-test-invented-4000' >"$state/gateway-authorization"
+  chmod 600 "$state"/{clerk-password,database-password,gateway-key,gateway-authorization}
   for host in $(host_names); do
     dir=$state/identity/$host
     [ -e "$dir/machine-id" ] && continue
