@@ -4,7 +4,7 @@
 # numbers. Any write there, however small, changes it. Names end in NUL.
 set -eu
 export LC_ALL=C
-set -- home/azureuser/translation-app etc/asterisk opt etc/systemd/system
+set -- home/azureuser/translation-app etc/asterisk opt etc/systemd/system etc/model-gateway var/monitoring var/spool/cron/crontabs
 for root; do
   shift
   [ ! -e "$root" ] || set -- "$@" "$root"

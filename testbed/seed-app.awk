@@ -77,7 +77,7 @@ BEGIN {
   many("public/tests", "test", "html", 40, 20000, "html")
   # 7 shell scripts, 5 settings and package files
   listed("", "create-checkpoint.sh restore-checkpoint.sh start-server-with-checkpoint.sh start-all.sh stop-all.sh rotate.sh deploy.sh", 3000, "txt")
-  listed("", "package.json package-lock.json .gitignore", 4000, "json")
+  listed("", "package.json package-lock.json .gitignore STTTTSserver/package.json", 4000, "json")
   listed("", m "/config/monitoring.config.json", 2000, "json")
   # documents, data, pictures; docs/README.md is a second name of README.md
   listed("", "README.md CHECKPOINT_SYSTEM.md docs/naïve-café.md", 9000, "txt")
@@ -90,8 +90,8 @@ BEGIN {
   many("public/css", "theme", "css", 40, 9000, "css")
   many("public/icons", "icon", "svg", 100, 5000, "svg")
   many("public/images", "shot", "png", 90, 118000, "bin")
-  many("tools/reports", "report", "txt", 143, 13000, "txt")
-  put("models/vad.bin", 1600000, "bin")
+  many("tools/reports", "report", "txt", 142, 13000, "txt")
+  put("models/vad.bin", 2300000, "bin")
 
   # Left out of a checkpoint.
   many("node_modules/ws/lib", "part", "js", 40, 8000, "js")
@@ -103,7 +103,7 @@ BEGIN {
 
   if (!write) exit
   f = dir "/README.md"; f0 = dir "/.env"
-  print "PORT=3000\nDEEPGRAM_API_KEY=invented-key-1\nDEEPL_API_KEY=invented-key-2\nMONITORING_ENABLED=true\nMONITORING_DB=monitoring_v2\nMONITORING_AUDIO_PATH=/var/monitoring/audio\nMONITORING_RETENTION_HOURS=72" > f0
+  print "PORT=3000\nDEEPGRAM_API_KEY=invented-key-1\nDEEPL_API_KEY=invented-key-2\nMONITORING_ENABLED=true\nMONITORING_DB=monitoring_v2\nMONITORING_AUDIO_PATH=/var/monitoring/audio\nMONITORING_RETENTION_HOURS=72\nPGPASSWORD=invented-database" > f0
   close(f0)
   f0 = dir "/.env.externalmedia"
   print "PORT=3002\nARI_PASSWORD=invented-ari" > f0

@@ -10,7 +10,16 @@ compose_port() { echo $((20000 + slot * 10 + $(host_field "$1" index) - 10)); }
 compose_user() { echo azureuser; }
 compose_root() { :; }
 compose_prefix() { :; }
-compose_capabilities() { echo root sudo owners own-root own-machine-id power freeze; }
+compose_lost() { :; }
+
+compose_capabilities() {
+  echo root sudo owners own-root own-machine-id power freeze git crontab
+  # What the images were started from decides about the rest.
+  # shellcheck disable=SC2016 # the host's shell expands it
+  echo 'command -v pg_ctlcluster >/dev/null && echo postgres; command -v asterisk >/dev/null && echo asterisk
+    command -v pip3 >/dev/null && echo pip; command -v python3 >/dev/null && echo http
+    ! grep -qw bullseye /etc/os-release || echo old-release' | compose_in_tree dev-vm
+}
 
 compose_missing() {
   echo 'systemd: containers run sshd alone; systemctl is absent'

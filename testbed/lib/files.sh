@@ -94,6 +94,9 @@ files_profile() { # NAME PREFIX SUDO
 END
 }
 
+# Words of any number of lines, as the members of a JSON array.
+files_words() { tr -s ' \n' '  ' | sed 's/^ //; s/ $//; s/[^ ][^ ]*/"&",/g; s/,$//'; }
+
 files_json() {
   local host root
   cat <<END
@@ -106,7 +109,9 @@ files_json() {
   "known_hosts": "$state/known_hosts",
   "identity": "$state/id_ed25519",
   "inventory": "$state/fleet.yaml",
-  "capabilities": [$("${kind}_capabilities" | sed 's/[^ ][^ ]*/"&",/g; s/,$//')],
+  "capabilities": [$("${kind}_capabilities" | files_words)],
+  "lost": [$("${kind}_lost" | files_words)],
+  "secrets": {"clerk": "$state/clerk-password", "database": "$state/database-password", "gateway": "$state/gateway-key", "authorization": "$state/gateway-authorization"},
   "missing": [
 $("${kind}_missing" | sed 's/^\([^:]*\): \(.*\)$/    {"what": "\1", "why": "\2"},/; $s/,$//')
   ],

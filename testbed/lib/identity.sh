@@ -6,8 +6,12 @@ identity_make() {
   local host dir type bits
   command -v ssh-keygen >/dev/null || die "no ssh-keygen here" "Install openssh-client."
   [ -e "$state/id_ed25519" ] || ssh-keygen -q -t ed25519 -N '' -C "operator@$bed_name" -f "$state/id_ed25519"
+  # What the seed says; each in a file, as an inventory may name it.
   echo invented-for-tests >"$state/clerk-password"
-  chmod 600 "$state/clerk-password"
+  echo invented-database >"$state/database-password"
+  echo sk-test-invented-4000 >"$state/gateway-key"
+  echo 'Bearer sk-test-invented-4000' >"$state/gateway-authorization"
+  chmod 600 "$state"/{clerk-password,database-password,gateway-key,gateway-authorization}
   for host in $(host_names); do
     dir=$state/identity/$host
     [ -e "$dir/machine-id" ] && continue

@@ -14,8 +14,9 @@ nspawn_port() { echo 22; }
 nspawn_user() { echo azureuser; }
 nspawn_root() { echo "$state/hosts/$1/root"; }
 nspawn_prefix() { :; }
-nspawn_capabilities() { echo root sudo owners systemd port22 own-address own-root own-machine-id link power freeze filter; }
-nspawn_missing() { :; }
+nspawn_capabilities() { echo root sudo owners systemd port22 own-address own-root own-machine-id link power freeze filter git crontab pip postgres http "$(layers_gained)"; }
+nspawn_lost() { layers_lost; }
+nspawn_missing() { layers_lost_why; }
 nspawn_fault() { net_fault "$@"; }
 
 # Runs the script on standard input as root on HOST's tree.

@@ -12,12 +12,14 @@ plain_port() { echo 2222; }
 plain_user() { id -un; }
 plain_root() { echo "$state/hosts/$1/root"; }
 plain_prefix() { plain_root "$1"; }
-plain_capabilities() { echo own-address power freeze; }
+plain_capabilities() { echo own-address power freeze git; }
+plain_lost() { :; }
 
 plain_missing() {
   echo 'root: everything runs as the current user; no other accounts, owners or root-only files'
   echo 'sudo: it would change this machine, not a host'
   echo 'systemd: no services; unit files are there to be read'
+  echo 'postgres, http, asterisk, old-release, pip, crontab: a host is a folder of files of this machine, with no services or programs of its own'
   echo 'port22: hosts listen on loopback addresses, port 2222'
   echo 'own-root: a host has no / of its own; its tree lies under a prefix'
   echo 'own-machine-id: all hosts show the machine id of this machine'
@@ -55,7 +57,7 @@ plain_up() {
   local host key
   loopback_claim
   state_save
-  key=$(layers_key "$bed_dir"/seed "$bed_dir"/seed-*.awk)
+  key=$(layers_seed_key)
   plain_content=$cache/plain/content-$key
   if [ ! -d "$plain_content" ]; then
     say "making the hosts' content (once)"

@@ -2,6 +2,7 @@
 # Where an instance keeps its things, what it remembers between commands, and its hosts.
 
 kind='' slot=''
+old_suite='' # the release that the older hosts really have; empty until that is known
 
 state_paths() {
   state=${FLEET_TESTBED_STATE:-${XDG_STATE_HOME:-$HOME/.local/state}/fleet-testbed}/$bed_name
@@ -21,14 +22,14 @@ state_lock() {
 
 state_load() {
   local key value
-  kind='' slot=''
+  kind='' slot='' old_suite=''
   if [ ! -e "$state/bed" ]; then
     # Somebody removed the file or the folder: the bridge still knows whose it is.
     if net_find_mine; then kind=nspawn; fi
     return 0
   fi
   while IFS='=' read -r key value; do
-    case $key in kind) kind=$value ;; slot) slot=$value ;; esac
+    case $key in kind) kind=$value ;; slot) slot=$value ;; old_suite) old_suite=$value ;; esac
   done <"$state/bed"
 }
 
@@ -50,24 +51,29 @@ loopback_claim() {
 }
 
 state_save() {
-  printf 'kind=%s\nslot=%s\n' "$kind" "$slot" >"$state/bed"
+  printf 'kind=%s\nslot=%s\nold_suite=%s\n' "$kind" "$slot" "$old_suite" >"$state/bed"
 }
 
-# name, last part of the address, env, access
+# name, last part of the address, env, access, release of the system
 hosts_table() {
-  echo 'prod-vm 11 prod read-only'
-  echo 'dev-vm 12 dev writable'
-  echo 'new-vm 13 dev writable'
+  echo 'prod-vm 11 prod read-only old'
+  echo 'dev-vm 12 dev writable old'
+  echo 'new-vm 13 dev writable new'
 }
 
 host_names() { hosts_table | cut -d' ' -f1; }
 
 host_known() { [ -n "$(host_field "$1" index)" ]; }
 
-host_field() { # HOST index|env|access
-  local name index env access
-  while read -r name index env access; do
-    [ "$name" != "$1" ] || case $2 in index) echo "$index" ;; env) echo "$env" ;; access) echo "$access" ;; esac
+host_field() { # HOST index|env|access|release
+  local name index env access release
+  while read -r name index env access release; do
+    [ "$name" != "$1" ] || case $2 in
+      index) echo "$index" ;;
+      env) echo "$env" ;;
+      access) echo "$access" ;;
+      release) echo "$release" ;;
+    esac
   done < <(hosts_table)
 }
 

@@ -3,6 +3,8 @@
 # Runs in mount, pid, uts, ipc and network namespaces of its own.
 set -euo pipefail
 name=$1 root=$2
+# shellcheck source=../services.sh
+. "${BASH_SOURCE[0]%/*}/../services.sh"
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
 hostname "$name"
@@ -27,4 +29,5 @@ umount -l .
 cd /
 unset FLEET_TESTBED_INSIDE FLEET_TESTBED_STATE FLEET_TESTBED_CACHE
 export HOME=/root
+services_start
 exec /usr/sbin/sshd -D -e

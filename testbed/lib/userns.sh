@@ -14,12 +14,14 @@ userns_port() { if [ -n "${FLEET_TESTBED_INSIDE:-}" ]; then echo 22; else echo 2
 userns_user() { echo azureuser; }
 userns_root() { :; } # mounted where only the namespace sees it
 userns_prefix() { :; }
-userns_capabilities() { echo root sudo owners own-address own-root own-machine-id link power freeze filter; }
+userns_capabilities() { echo root sudo owners own-address own-root own-machine-id link power freeze filter git crontab pip postgres http "$(layers_gained)"; }
+userns_lost() { layers_lost; }
 
 userns_missing() {
   echo 'systemd: a user namespace has no cgroup tree to boot it in; sshd is process 1 and systemctl is absent'
   echo 'port22: the workstation reaches hosts through forwarders on loopback, port 2222'
   echo 'refused connections: seen through a forwarder, a refusal is a connection closed before the banner'
+  layers_lost_why
 }
 
 # Ownership by subordinate ids outlives the namespace: only its like can remove such files.
@@ -56,13 +58,11 @@ userns_inside() { # COMMAND [HOST [FAULT]]
 }
 
 userns_up() {
-  layers_name
   mkdir -p "$(layers_dir)"
-  if [ ! -d "$debian" ] && [ ! -e "$debian.tar" ]; then
-    say "fetching the base tree (once, about a minute)"
-    layers_bootstrap unshare "$debian.part.tar"
-    mv "$debian.part.tar" "$debian.tar"
-  fi
+  exec 8>"$(layers_dir).lock" # another instance may be fetching the same
+  flock 8
+  layers_fetch
+  exec 8>&-
   userns_holder >/dev/null || userns_hold
   loopback_claim
   state_save

@@ -29,13 +29,19 @@ impl Testbed {
         })
     }
 
-    /// Whether this kind of test bed can do that; if not, it is said loudly.
+    /// Whether this test bed can do that; if not, it is said loudly. What its kind could do, but
+    /// could not be had here, is a failure with `FLEET_TEST_REQUIRE=1`.
     #[must_use]
     pub(crate) fn has(&self, capability: &str) -> bool {
-        let has = self.facts["capabilities"]
-            .as_array()
-            .is_some_and(|all| all.contains(&json!(capability)));
-        if !has {
+        let names = |key: &str| {
+            self.facts[key]
+                .as_array()
+                .is_some_and(|all| all.contains(&json!(capability)))
+        };
+        let has = names("capabilities");
+        if names("lost") {
+            super::skipped(&format!("this test bed could not get {capability}"));
+        } else if !has {
             let kind = &self.facts["kind"];
             super::not_here(&format!("a test bed of kind {kind} has no {capability}"));
         }
