@@ -27,6 +27,10 @@ impl Store {
     /// [`Error::NotAStore`] if the folder holds other things, [`Error::Newer`] if a newer fleet made
     /// it, [`Error::Damaged`] if `fleet-store.json` is not what fleet writes.
     pub fn open_or_create(dir: &Path) -> Result<Self, Error> {
+        if read_store_file(dir)?.is_none() && is_unused(dir)? {
+            create(dir)?;
+        }
+        // Only what it says now counts: another run may have made the store in the meantime.
         match read_store_file(dir)? {
             Some(Said::Ours) => {}
             Some(Said::Newer(found)) => return Err(newer(found)),
@@ -36,7 +40,11 @@ impl Store {
             None if holds_checkpoints(dir)? => {
                 return Err(Error::damaged(layout::STORE_FILE, "it is missing"));
             }
-            None => create(dir)?,
+            None => {
+                return Err(Error::NotAStore {
+                    dir: dir.to_owned(),
+                });
+            }
         }
         let recover = dir.join(layout::RECOVER_FILE);
         if fs::read(&recover).ok().as_deref() != Some(RECOVER_TEXT.as_bytes()) {
@@ -59,10 +67,12 @@ impl Store {
             Some(Said::Newer(found)) => Err(newer(found)),
             Some(Said::Ours | Said::Damaged(_)) => Ok(Self::at(dir.to_owned())),
             None if holds_checkpoints(dir)? => Ok(Self::at(dir.to_owned())),
-            None if dir.is_dir() && !is_unused(dir)? => Err(Error::NotAStore {
+            None if is_unused(dir)? => Err(Error::NoStore {
                 dir: dir.to_owned(),
             }),
-            None => Err(Error::NoStore {
+            // A run may have made it this moment.
+            None if read_store_file(dir)?.is_some() => Self::open(dir),
+            None => Err(Error::NotAStore {
                 dir: dir.to_owned(),
             }),
         }
@@ -144,11 +154,6 @@ fn read_store_file(dir: &Path) -> Result<Option<Said>, Error> {
 
 fn create(dir: &Path) -> Result<(), Error> {
     if dir.is_dir() {
-        if !is_unused(dir)? {
-            return Err(Error::NotAStore {
-                dir: dir.to_owned(),
-            });
-        }
         disk::make_private(dir, true)?;
     } else {
         if let Some(parent) = dir.parent() {
@@ -165,8 +170,11 @@ fn create(dir: &Path) -> Result<(), Error> {
     }
 }
 
-/// Whether nothing is in the folder but what an interrupted [`create`] leaves.
+/// Whether there is no such folder, or nothing in it but what an interrupted [`create`] leaves.
 fn is_unused(dir: &Path) -> Result<bool, Error> {
+    if !dir.is_dir() {
+        return Ok(true);
+    }
     for item in fs::read_dir(dir).map_err(Error::io("list", dir))? {
         let name = item.map_err(Error::io("list", dir))?.file_name();
         let name = name.to_string_lossy();

@@ -78,6 +78,7 @@ type Contents = [u8; FILES];
 struct Story {
     bed: Bed,
     sealed: BTreeMap<Stamp, Contents>,
+    has_removed: bool,
 }
 
 impl Story {
@@ -87,6 +88,7 @@ impl Story {
         Self {
             bed,
             sealed: BTreeMap::new(),
+            has_removed: false,
         }
     }
 
@@ -203,6 +205,7 @@ impl Story {
         let left: BTreeSet<Stamp> = listing.checkpoints.iter().map(|c| c.id.stamp).collect();
         self.sealed
             .retain(|stamp, _| left.contains(stamp) || !stamps.contains(stamp));
+        self.has_removed |= !stamps.is_empty();
         if let Some(removed) = &done {
             assert!(left.is_disjoint(&stamps));
             assert_eq!(removed.checkpoints.len(), stamps.len());
@@ -253,6 +256,9 @@ impl Story {
         expected.extend(packs.keys().map(|name| format!("packs/{}", name.stamp)));
         expected.extend(self.sealed.keys().map(ToString::to_string));
         expected.insert(".lock".to_owned());
+        if self.has_removed {
+            expected.insert(".spent".to_owned());
+        }
         let found: BTreeSet<String> = walk(&dir)
             .iter()
             .map(|path| {

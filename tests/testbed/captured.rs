@@ -129,6 +129,7 @@ fn paths(sealed: &SealedCheckpoint, part: &str) -> Vec<Vec<u8>> {
 fn matching(paths: &[Vec<u8>], pattern: &str) -> usize {
     let glob = globset::GlobBuilder::new(pattern)
         .literal_separator(true)
+        .empty_alternates(true)
         .build()
         .expect("a pattern")
         .compile_matcher();
