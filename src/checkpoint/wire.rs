@@ -31,6 +31,9 @@ const MEASURED_BYTES: u64 = 1 << 20;
 /// One piece in so many is compressed here to see whether it would become smaller.
 const SAMPLED_ONE_IN: u32 = 8;
 
+/// No more is compressed: a link that has not been judged by then is fast.
+const SAMPLED_MAX_BYTES: u64 = 8 << 20;
+
 /// What must be saved, in percent.
 const SAVED_MIN_PERCENT: u64 = 20;
 
@@ -119,7 +122,8 @@ impl Meter {
     }
 
     fn sample(&mut self, piece: &[u8]) {
-        if self.pieces.is_multiple_of(SAMPLED_ONE_IN)
+        if self.sampled_bytes < SAMPLED_MAX_BYTES
+            && self.pieces.is_multiple_of(SAMPLED_ONE_IN)
             && let Ok(compressed) = zstd::bulk::compress(piece, 1)
         {
             self.sampled_bytes += piece.len() as u64;
