@@ -210,23 +210,39 @@ impl FrameCompressor {
         // A level that was asked for is kept to.
         if self.level == PackOptions::default().level {
             let sample = &content[..content.len().min(TRIAL_BYTES)];
-            // What takes more memory comes first, so that none is asked for twice.
-            let thorough = if is_early { EARLY_LEVEL } else { self.level };
-            self.look_for_all_matches(thorough)?;
-            let all_bytes = self.zstd.compress_to_buffer(sample, buffer)?;
-            self.look_for_long_matches()?;
-            // What hardly compresses is not worth the time.
-            let worth_bytes = sample.len() / 8 * 7;
-            if all_bytes
-                < self
-                    .zstd
-                    .compress_to_buffer(sample, buffer)?
-                    .min(worth_bytes)
-            {
-                self.look_for_all_matches(thorough)?;
-            }
+            self.choose(sample, is_early, buffer)?;
         }
         self.zstd.compress_to_buffer(content, buffer).map(|_| ())
+    }
+
+    /// Sets what suits content that begins like this.
+    fn choose(&mut self, sample: &[u8], is_early: bool, buffer: &mut Vec<u8>) -> io::Result<()> {
+        let mut all_bytes = None;
+        if is_early {
+            // What takes most memory comes first, so that none is asked for twice.
+            self.look_harder()?;
+            all_bytes = Some(self.zstd.compress_to_buffer(sample, buffer)?);
+        }
+        self.look_for_long_matches()?;
+        let long_bytes = self.zstd.compress_to_buffer(sample, buffer)?;
+        if long_bytes >= sample.len() {
+            return Ok(()); // Noise: nobody finds anything in it.
+        }
+        let all_bytes = match all_bytes {
+            Some(bytes) => bytes,
+            None => {
+                self.look_for_all_matches()?;
+                self.zstd.compress_to_buffer(sample, buffer)?
+            }
+        };
+        if long_bytes <= all_bytes {
+            self.look_for_long_matches()
+        } else if is_early && all_bytes < sample.len() / 8 * 7 {
+            self.look_harder()
+        } else {
+            // What hardly compresses is not worth more time.
+            self.look_for_all_matches()
+        }
     }
 
     /// The parameters are told, for zstd takes others for a sample than for a frame, and would get itself
@@ -235,12 +251,12 @@ impl FrameCompressor {
         self.set(LONG_MATCHES_LEVEL, 14, CHAIN_LOG, 7)
     }
 
-    fn look_for_all_matches(&mut self, level: i32) -> io::Result<()> {
-        if level == EARLY_LEVEL {
-            self.set(level, 0, 0, 0)
-        } else {
-            self.set(level, HASH_LOG, CHAIN_LOG, 5)
-        }
+    fn look_for_all_matches(&mut self) -> io::Result<()> {
+        self.set(self.level, HASH_LOG, CHAIN_LOG, 5)
+    }
+
+    fn look_harder(&mut self) -> io::Result<()> {
+        self.set(EARLY_LEVEL, 0, 0, 0)
     }
 
     /// Where a number is 0, it is the level's own.
