@@ -9,6 +9,8 @@ use std::fs::File;
 use std::io::Write;
 use std::path::PathBuf;
 
+use zstd::zstd_safe::CParameter;
+
 use super::disk::{self, Hashing};
 use super::folders::Folders;
 use super::lines::Lines;
@@ -22,6 +24,13 @@ use crate::name::{RemotePath, SourceName};
 /// Takes only long matches: the digests in every line are full of short ones that cost more than they
 /// save. A tenth smaller than at level 3, and faster.
 const LEVEL: i32 = 1;
+/// A line is like the ones right before it, and what looks alike farther away is chance. With a short
+/// memory the file is 6 % smaller than with the level's own.
+const MEMORY: [CParameter; 3] = [
+    CParameter::WindowLog(17),
+    CParameter::HashLog(10),
+    CParameter::MinMatch(6),
+];
 /// Distinct endings that are counted apart.
 const ENDINGS_MAX: usize = 256;
 /// The count of all further endings.
@@ -99,6 +108,11 @@ impl EntriesWriter {
         encoder
             .include_checksum(true)
             .map_err(Error::io("compress", &path))?;
+        for parameter in MEMORY {
+            encoder
+                .set_parameter(parameter)
+                .map_err(Error::io("compress", &path))?;
+        }
         Ok(Self {
             part,
             path,
