@@ -7,7 +7,7 @@ use crate::manifest::Totals;
 use crate::name::RemotePath;
 
 /// Folders that are counted apart; the largest are kept.
-const KEPT_MAX: usize = 64;
+const KEPT_MAX: usize = 40;
 /// Folders beyond these are not counted at all.
 const COUNTED_MAX: usize = 4096;
 /// Directories that lie in no other one of the part.
