@@ -80,7 +80,7 @@ cd /; exec 3<&-; PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"; l=$(printf "\nx")
 { while sleep 1 </dev/null >/dev/null 2>&1; do echo >&2; done & }; b=$!; exec 2>/dev/null;
 t=; if timeout -k 1 1 true; then t="timeout -k 1"; elif timeout 1 true; then t=timeout; fi;
 lim() { n=$1; shift; ${t:+$t $n} "$@"; };
-v() { n=$1; p=$(command -v "$2") && f=$(readlink -f "$p") || return 0;
+v() { n=$1; p=$(command -v "$2") || return 0; f=$p; [ ! -L "$p" ] || f=$(readlink -f "$p") || return 0;
 case ${f##*/} in "$n"*) ;; *) return 0;; esac;
 case $(head -c 2 "$f") in [#]!) return 0;; esac;
 shift 2;
@@ -100,16 +100,18 @@ for d in / "$@"; do lim 2 df -Pk "$d" | sed -n "2s/^/disk=/p" & done; wait; };
 [ ! -r /proc/uptime ] || { read -r u x </proc/uptime; read -r i </proc/sys/kernel/random/boot_id;
 printf "uptime=%s\nboot_id=%s\n" "$u" "$i"; };"#;
 
-/// What ran from the directories, by command line, working directory or name.
+/// What ran from the directories, by command line, working directory or name. What is younger than the
+/// connection is fleet's own.
 const PROCESSES: &str = r#"
 [ -r /proc/self/stat ] || exit 0;
+st() { set -- ${1##*") "}; b=${20}; };
+s=; read -r s </proc/$FLEET_LOGIN/stat || exit 0; printf "login=%s\n" "$s"; st "$s"; o=$b;
 h=$(getconf CLK_TCK) && printf "hz=%s\n" "$h";
-s=; read -r s </proc/$FLEET_LOGIN/stat && printf "login=%s\n" "$s";
 g=$(printf "%s\n" "$@");
 pids=$({ grep -lF -e "$g" /proc/[0-9]*/cmdline; printf "%s\n" NAMES | grep -lxF -f - /proc/[0-9]*/comm;
 ls -ldn /proc/[0-9]*/cwd | grep -F -e "$g"; } | sed -n "s,^[^/]*/proc/\([0-9][0-9]*\)/.*,\1,p" | sort -un | head -n 64);
 uids=" ";
-for p in $pids; do s=; read -r s </proc/$p/stat || continue;
+for p in $pids; do s=; read -r s </proc/$p/stat || continue; st "$s"; [ "$b" -le "$o" ] || continue;
 u=; while read -r k x r; do case $k in Uid:) u=$x; break;; esac; done </proc/$p/status;
 case $uids in *" $u "*) ;; *) uids="$uids$u ";; esac;
 printf "stat=%s\nuid=%s\ncwd=%s\nargv=%s\n" "$s" "$u" "$(readlink /proc/$p/cwd | tr "\n" " ")" 
