@@ -45,8 +45,8 @@ END
 }
 
 files_inventory() {
-  local host prefix=/ sudo=', sudo: true'
-  [ "$kind" != plain ] || sudo=
+  local host prefix able
+  able=" $("${kind}_capabilities" | tr -s '\n' ' ') "
   cat <<END
 # The test bed's inventory, written by \`testbed up\`.
 version: 1
@@ -58,13 +58,14 @@ defaults:
 profiles:
 END
   # Where every host's tree lies under a prefix of its own, each host has its own profile.
-  if [ -z "$("${kind}_prefix" prod-vm)" ]; then
-    files_profile translation '' "$sudo"
-  else
-    for host in prod-vm dev-vm; do
-      files_profile "translation-$host" "$("${kind}_prefix" "$host")" "$sudo"
-    done
-  fi
+  for host in prod-vm dev-vm; do
+    prefix=$("${kind}_prefix" "$host")
+    if [ -n "$prefix" ]; then
+      files_plain_profile "translation-$host" "$prefix"
+    elif [ "$host" = prod-vm ]; then
+      files_profiles
+    fi
+  done
   echo 'hosts:'
   for host in $(host_names); do
     prefix=$("${kind}_prefix" "$host")
@@ -73,22 +74,53 @@ END
     [ "$(host_field "$host" access)" = read-only ] || echo '    access: writable'
     echo "    address: $("${kind}_address" "$host")"
     [ "$("${kind}_port" "$host")" = 22 ] || echo "    port: $("${kind}_port" "$host")"
-    [ "$host" = new-vm ] || echo "    use: [translation${prefix:+-$host}]"
+    if [ "$host" = new-vm ]; then
+      continue
+    elif [ -n "$prefix" ]; then
+      echo "    use: [translation-$host]"
+    else
+      echo "    use: [$(files_profile_names)]"
+    fi
   done
 }
 
-files_profile() { # NAME PREFIX SUDO
+# The ready-made profiles of all that the hosts run. One that takes what this test bed lacks is left
+# out, or smaller.
+files_profile_names() {
+  local names=translation
+  ! files_able postgres || names="$names, monitoring"
+  ! files_able http || ! files_able pip || names="$names, gateway"
+  echo "$names"
+}
+
+files_able() { case $able in *" $1 "*) ;; *) return 1 ;; esac; }
+
+files_profiles() {
+  local name
+  for name in $(files_profile_names | tr -d ,); do
+    if [ "$name" = translation ] && ! files_able asterisk; then
+      files_plain_profile translation '' ', sudo: true'
+      continue
+    fi
+    # The gateway's key lies in a file here, so that nobody has to set an environment for it.
+    sed -n "/^profiles:/,/^hosts:/{/^profiles:/d;/^hosts:/d;/^\$/d;s|{ env: GATEWAY_AUTHORIZATION }|{ file: $state/gateway-authorization }|;p}" \
+      "$bed_dir/../inventory/$name.yaml"
+  done
+}
+
+# What takes nothing but files.
+files_plain_profile() { # NAME PREFIX [SUDO]
   cat <<END
   $1:
     sources:
       app:
         directory: $2/home/azureuser/translation-app
         exclude: [node_modules/, checkpoints/, .git/, "*.log", "*.wav", "*.bak"]
-      asterisk: { directory: $2/etc/asterisk$3 }
+      asterisk: { directory: $2/etc/asterisk${3:-} }
       homer:
         directories: [$2/opt/homer-app, $2/opt/homer-docker, $2/opt/homer-ui]
         exclude: [data/]
-        optional: true$([ -z "$3" ] || printf '\n        sudo: true')
+        optional: true$([ -z "${3:-}" ] || printf '\n        sudo: true')
       grafana: { directory: $2/etc/grafana, optional: true }
       units: { directory: $2/etc/systemd/system }
 END
