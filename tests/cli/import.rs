@@ -1,7 +1,9 @@
 //! Backups of other systems, taken over: each made here by the tools that made them there.
 
+mod refusals;
+
 use std::fs;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+use std::os::unix::fs::{MetadataExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -420,97 +422,6 @@ fn many_are_taken_over_in_one_go_and_compared() {
     );
 }
 
-/// Imports `name`, which must be refused.
-fn refused(bed: &Bed, name: &str, exit: i32) -> String {
-    let summary = import(bed, &["dev-vm", name], exit);
-    assert_eq!(summary["imported"], json!([]));
-    let store = bed.path("checkpoints/dev-vm");
-    let left: Vec<String> = fs::read_dir(&store)
-        .map(|names| {
-            let names = names.map(|name| name.expect("a name").file_name());
-            let names = names.map(|name| name.to_string_lossy().into_owned());
-            names.filter(|name| name != ".lock").collect()
-        })
-        .unwrap_or_default();
-    assert_eq!(left, Vec::<String>::new());
-    summary["failed"][0]["error"]
-        .as_str()
-        .expect("text")
-        .to_owned()
-}
-
-#[test]
-fn what_is_no_harmless_archive_is_refused_in_its_own_words() {
-    let bed = bed();
-    sh(
-        &bed,
-        "mkdir d; echo x > d/f; ln -s /etc d/out; head -c 300000 /dev/urandom > d/noise; \
-         tar -Pcf absolute.tar \"$PWD/d\"; \
-         (cd d; tar -Pcf ../up.tar ../d/f); \
-         tar -cf twice.tar d/f d/f; \
-         tar -cf beneath.tar --no-recursion --transform 's,d/f,d/out/f,' d d/out d/f; \
-         tar -czf whole.tgz d; head -c 100000 whole.tgz > cut.tgz; \
-         (head -c 100000 whole.tgz; printf x; tail -c +100002 whole.tgz) > flipped.tgz; \
-         tar -cf whole.tar d; head -c 10240 whole.tar > cut.tar; \
-         : > empty.tar; tar -cf nothing.tar -T /dev/null; tar -cf folders.tar --no-recursion d; \
-         printf '\\375\\067\\172\\130\\132\\000 and so on' > old.tar.xz; mkfifo pipe",
-    );
-    let here = bed.path("").display().to_string();
-    for (name, exit, text) in [
-        (
-            "absolute.tar",
-            1,
-            "the archive absolute.tar is refused: the archive member at byte 0 has a bad name: \
-             `/[bed]/d` is not an absolute path without empty, `.` or `..` components",
-        ),
-        (
-            "up.tar",
-            1,
-            "the archive up.tar is refused: the archive member at byte 0 has a bad name: `/../d/f` \
-             is not an absolute path without empty, `.` or `..` components",
-        ),
-        (
-            "twice.tar",
-            1,
-            "the archive twice.tar is refused: `/d/f` is in the archive twice",
-        ),
-        (
-            "beneath.tar",
-            1,
-            "beneath.tar can't be put back safely: `/d/out/f` lies beneath `/d/out`, which is not a \
-             directory",
-        ),
-        ("empty.tar", 2, "empty.tar is empty"),
-        ("nothing.tar", 1, "nothing.tar holds nothing"),
-        ("folders.tar", 1, "folders.tar holds nothing"),
-        ("old.tar.xz", 2, "old.tar.xz is compressed with xz"),
-        ("pipe", 2, "pipe is neither a folder nor a file"),
-        (
-            "missing",
-            2,
-            "can't read missing: No such file or directory (os error 2)",
-        ),
-    ] {
-        let said = refused(&bed, name, exit).replace(&here, "[bed]");
-        assert_eq!(said, text);
-    }
-    for name in ["cut.tgz", "flipped.tgz"] {
-        let said = refused(&bed, name, 1);
-        let begins = format!("{name} does not unpack: ");
-        // A flipped byte may also make a header unreadable before the digest is reached.
-        let other = format!("the archive {name} is refused: ");
-        assert!(
-            said.starts_with(&begins) || said.starts_with(&other),
-            "{said}"
-        );
-    }
-    assert!(
-        refused(&bed, "cut.tar", 1).starts_with(
-            "the archive cut.tar is refused: the archive stream was cut at byte 10240"
-        )
-    );
-}
-
 #[test]
 fn every_form_of_archive_that_tar_writes_comes_out_as_it_went_in() {
     let bed = bed();
@@ -588,92 +499,6 @@ fn attributes_of_a_folder_come_along() {
     let mut value = [0; 64];
     let length = rustix::fs::getxattr(bed.path("out/srv/f"), "user.fleet", &mut value[..]);
     assert_eq!(length.map(|n| value[..n].to_vec()), Ok(b"a\nb=c".to_vec()));
-}
-
-#[test]
-fn wrong_places_are_told_before_anything_is_written() {
-    let bed = bed();
-    bed.write("old-20250101-000000/f", "x");
-    let name = "old-20250101-000000";
-    for (arguments, exit, text) in [
-        (
-            &["--map", "asterisk=/etc"][..],
-            2,
-            "old-20250101-000000 holds no `asterisk`",
-        ),
-        (
-            &["--strip", "2"],
-            1,
-            "old-20250101-000000 holds nothing beneath its first 2 folders",
-        ),
-        (
-            &["--taken", "2199-01-01T00:00:00Z"],
-            2,
-            "old-20250101-000000 would have been taken at 2199-01-01T00:00:00Z, which is still to \
-             come (as told with `--taken`)",
-        ),
-    ] {
-        let summary = import(&bed, &[&["dev-vm", name], arguments].concat(), exit);
-        assert_eq!(summary["failed"][0]["error"], text);
-    }
-    let ran = bed.fleet(&["import", "dev-v", name]);
-    assert_eq!(ran.code, Some(2));
-    assert!(
-        ran.stderr.contains("Did you mean `dev-vm`?"),
-        "{}",
-        ran.stderr
-    );
-    let ran = bed.fleet(&["import", "dev-vm", name]);
-    assert_eq!(
-        ran.stderr,
-        "warning: old-20250101-000000: nothing tells where on the host it belongs, so it lands at \
-         `/`; `--at FOLDER` says where\n"
-    );
-    assert_eq!(ran.code, Some(0));
-}
-
-#[test]
-fn an_unreadable_file_in_a_folder_ends_it() {
-    if rustix::process::geteuid().is_root() {
-        // Root reads everything.
-        return;
-    }
-    let bed = bed();
-    bed.write("old/f", "x");
-    fs::set_permissions(bed.path("old/f"), fs::Permissions::from_mode(0o000)).expect("mode");
-    assert_eq!(
-        refused(&bed, "old", 1),
-        "can't read old/f: Permission denied (os error 13)"
-    );
-}
-
-#[test]
-fn stopping_leaves_nothing() {
-    let bed = bed();
-    bed.write("old/f", "x");
-    // It takes minutes to read, and no room.
-    let file = fs::File::create(bed.path("old/huge")).expect("a file");
-    if file.set_len(1 << 40).is_err() {
-        return;
-    }
-    let mut child = bed
-        .command(&["--json", "import", "dev-vm", "old", "--at", "/srv"])
-        .spawn()
-        .expect("fleet starts");
-    // Whoever catches the signal has begun.
-    let status = format!("/proc/{}/status", child.id());
-    eventually("signals that are caught", || {
-        let status = fs::read_to_string(&status).unwrap_or_default();
-        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
-        let mask = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
-        mask.is_some_and(|mask| mask & 0b10 != 0)
-    });
-    let process = rustix::process::Pid::from_child(&child);
-    rustix::process::kill_process(process, rustix::process::Signal::INT).expect("a signal");
-    let status = child.wait().expect("an end");
-    assert_eq!(status.code(), Some(130));
-    let left = fs::read_dir(bed.path("checkpoints/dev-vm")).map_or(0, Iterator::count);
-    assert_eq!(left, 0);
 }
 
 #[test]

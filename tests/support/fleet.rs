@@ -90,12 +90,7 @@ impl Fleet {
     /// Runs it to its end.
     #[must_use]
     pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
-        let output = self.command(arguments).output().expect("fleet starts");
-        Ran {
-            exit: output.status.code(),
-            stdout: String::from_utf8(output.stdout).expect("the output is text"),
-            stderr: String::from_utf8(output.stderr).expect("the messages are text"),
-        }
+        Ran::of(&mut self.command(arguments))
     }
 
     /// `fleet --json checkpoint` with these arguments.
@@ -190,6 +185,17 @@ pub(crate) struct Ran {
 }
 
 impl Ran {
+    /// Runs a command of fleet to its end.
+    #[must_use]
+    pub(crate) fn of(command: &mut Command) -> Self {
+        let output = command.output().expect("fleet starts");
+        Self {
+            exit: output.status.code(),
+            stdout: String::from_utf8(output.stdout).expect("the output is text"),
+            stderr: String::from_utf8(output.stderr).expect("the messages are text"),
+        }
+    }
+
     /// The summary that ends the output of a command that works.
     #[must_use]
     pub(crate) fn summary(&self) -> Value {

@@ -8,6 +8,7 @@ pub(crate) mod postgres;
 pub(crate) mod proxy;
 pub(crate) mod recover;
 pub(crate) mod scene;
+pub(crate) mod secrets;
 pub(crate) mod sshd;
 pub(crate) mod testbed;
 pub(crate) mod tree;

@@ -91,15 +91,23 @@ impl Testbed {
         text.expect("a file").trim_end().to_owned()
     }
 
-    /// What `testbed/testbed` answers to these arguments.
-    pub(crate) fn tool(&self, arguments: &[&str]) -> String {
+    /// `testbed/testbed` with these arguments.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let program = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("testbed/testbed");
         let state = Path::new(self.text("state"));
-        let output = Command::new(program)
+        let mut command = Command::new(program);
+        command
             .args(["--name", self.text("name")])
             .args(arguments)
             .env("FLEET_TESTBED_STATE", state.parent().expect("a folder"))
-            .stdin(Stdio::null())
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// What `testbed/testbed` answers to these arguments.
+    pub(crate) fn tool(&self, arguments: &[&str]) -> String {
+        let output = self
+            .command(arguments)
             .stderr(Stdio::inherit())
             .output()
             .expect("testbed starts");

@@ -1,19 +1,13 @@
 //! Hosts that hang, refuse, lose their link or their power.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use super::alone;
 use crate::support::fleet::{Fleet, Ran};
 use crate::support::sshd::eventually;
 use crate::support::testbed::Testbed;
-
-/// Waits until no other test disturbs `new-vm`.
-fn alone() -> MutexGuard<'static, ()> {
-    static NEW_VM: Mutex<()> = Mutex::new(());
-    NEW_VM.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// Undoes every fault, however the test ends.
 struct Cleared<'a>(&'a Testbed);
