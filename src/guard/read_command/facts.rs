@@ -32,6 +32,8 @@ pub(super) fn facts(roots: &[RemotePath]) -> Vec<u8> {
     }
     let mut script = b"set --".to_vec();
     script.extend_from_slice(&words);
+    script.extend_from_slice(b"; ASK=");
+    script.extend(quote(&lines(ASK)));
     script.extend_from_slice(&lines(BEGIN));
     if !roots.is_empty() {
         script.extend_from_slice(b" lim 4 sh -c ");
@@ -40,7 +42,7 @@ pub(super) fn facts(roots: &[RemotePath]) -> Vec<u8> {
         script.extend_from_slice(b" sh \"$@\" | { lim 2 sh -c ");
         let names = names(&roots);
         script.extend(quote(&lines(&PROCESSES.replace("NAMES", &names))));
-        script.extend_from_slice(b" sh \"$@\"; told; cat; };");
+        script.extend_from_slice(b" sh \"$@\"; told \"$@\"; cat; };");
     } else {
         script.extend_from_slice(b" told;");
     }
@@ -75,48 +77,57 @@ fn names(roots: &[&[u8]]) -> String {
 /// A program is asked for its version only if it is what its name says: a script in its place (a
 /// wrapper, a shim of a version manager, a snap) may write where it likes. npm writes a log whenever it
 /// is run, so its version is read from its own files.
+///
+/// The shell does what it can by itself: on a small host, starting programs is most of what a
+/// checkpoint costs.
 const BEGIN: &str = r#";
-cd /; exec 3<&-; PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"; l=$(printf "\nx"); l=${l%x};
+cd /; exec 3<&-; PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin";
 { while sleep 1 </dev/null >/dev/null 2>&1; do echo >&2; done & }; b=$!; exec 2>/dev/null;
 t=; if timeout -k 1 1 true; then t="timeout -k 1"; elif timeout 1 true; then t=timeout; fi;
 lim() { n=$1; shift; ${t:+$t $n} "$@"; };
-v() { n=$1; p=$(command -v "$2") || return 0; f=$p; [ ! -L "$p" ] || f=$(readlink -f "$p") || return 0;
-case ${f##*/} in "$n"*) ;; *) return 0;; esac;
-case $(head -c 2 "$f") in [#]!) return 0;; esac;
-shift 2;
-o=$({ case $n in (nginx) exec 2>&1;; esac;
-lim 2 env -i PATH="$PATH" HOME=/dev/null LC_ALL=C "$p" "$@" </dev/null && echo ok; } | head -c 1000);
-case $o in *"$l"ok) printf "version=%s %s\n" "$n" "${o%%"$l"*}";; esac; };
+progs=; files=; count=0;
+v() { p=$2; case $p in /*) [ -x "$p" ];; *) p=$(command -v "$p");; esac || return 0;
+f=$p; [ ! -L "$p" ] || f=$(readlink -f "$p") || return 0;
+case $p$f in *[!A-Za-z0-9._/+-]*) return 0;; esac;
+case ${f##*/} in "$1"*) progs="$progs $1=$p"; files="$files $f"; count=$((count+2));; esac; };
+versions() { v node node; v python3 python3; v asterisk asterisk;
+for d in /usr/lib/postgresql/*/bin /usr/pgsql-*/bin /usr/local/pgsql/bin; do v postgres "$d/postgres"; v psql "$d/psql"; done;
+v nginx nginx; v docker docker; [ -n "$progs" ] || return 0;
+x=$(head -qc 2 $files); [ ${#x} = $count ] || return 0;
+y=; for a in $progs; do case $x in [#]!*) ;; *) y="$y $a";; esac; x=${x#??}; done;
+env -i PATH="$PATH" HOME=/dev/null LC_ALL=C sh -c "$ASK" sh "$t" $y </dev/null; };
 pm() { f=$(readlink -f "$(command -v npm)"); case $f in */bin/npm-cli.js)
-lim 2 sed -n "s/^ *\"version\": *\"\([^\"]*\)\".*/version=npm \1/p" "${f%/bin/npm-cli.js}/package.json" | head -n 1;;
+lim 2 sed -n "/^ *\"version\": *\"/{s/^[^:]*: *\"\([^\"]*\)\".*/version=npm \1/p;q;}" "${f%/bin/npm-cli.js}/package.json";;
 esac; };
-pg() { for d in /usr/lib/postgresql/*/bin /usr/pgsql-*/bin /usr/local/pgsql/bin; do
-[ ! -x "$d/postgres" ] || v postgres "$d/postgres" --version;
-[ ! -x "$d/psql" ] || v psql "$d/psql" --version; done; };
-told() {
-v node node --version & pm & v python3 python3 --version & v asterisk asterisk -V & pg &
-v nginx nginx -v & v docker docker --version &
-for d in / "$@"; do lim 2 df -Pk "$d" | sed -n "2s/^/disk=/p" & done; wait; };
+disks() { lim 2 df -Pk "$@" | { read -r x; while read -r x; do printf "disk=%s\n" "$x"; done; }; };
+told() { versions & pm & disks / & [ $# = 0 ] || disks "$@" & wait; };
 [ ! -r /proc/uptime ] || { read -r u x </proc/uptime; read -r i </proc/sys/kernel/random/boot_id;
 printf "uptime=%s\nboot_id=%s\n" "$u" "$i"; };"#;
+
+/// Asks each of `NAME=PROGRAM` for its version, all at once; the first line is the answer.
+const ASK: &str = r#"
+t=$1; shift; for a; do { n=${a%%=*}; o=--version; case $n in asterisk) o=-V;; nginx) o=-v; exec 2>&1;; esac;
+${t:+$t 2} "${a#*=}" $o | { IFS= read -r x && printf "version=%s %.200s\n" "$n" "$x"; }; } & done; wait"#;
 
 /// What ran from the directories, by command line, working directory or name. What is younger than the
 /// connection is fleet's own.
 const PROCESSES: &str = r#"
 [ -r /proc/self/stat ] || exit 0;
 st() { set -- ${1##*") "}; b=${20}; };
-s=; read -r s </proc/$FLEET_LOGIN/stat || exit 0; printf "login=%s\n" "$s"; st "$s"; o=$b;
-h=$(getconf CLK_TCK) && printf "hz=%s\n" "$h";
+o=; s=; if read -r s </proc/$FLEET_LOGIN/stat; then printf "login=%s\n" "$s"; st "$s"; o=$b; fi;
 g=$(printf "%s\n" "$@");
-pids=$({ grep -lF -e "$g" /proc/[0-9]*/cmdline; printf "%s\n" NAMES | grep -lxF -f - /proc/[0-9]*/comm;
-ls -ldn /proc/[0-9]*/cwd | grep -F -e "$g"; } | sed -n "s,^[^/]*/proc/\([0-9][0-9]*\)/.*,\1,p" | sort -un | head -n 64);
-uids=" ";
-for p in $pids; do s=; read -r s </proc/$p/stat || continue; st "$s"; [ "$b" -le "$o" ] || continue;
+{ grep -lF -e "$g" /proc/[0-9]*/cmdline; printf "%s\n" NAMES | grep -lxF -f - /proc/[0-9]*/comm;
+ls -ldn /proc/[0-9]*/cwd | grep -F -e "$g"; } |
+{ c=0; seen=" "; uids=" "; while read -r p; do p=${p#*/proc/}; p=${p%%/*};
+case $p in *[!0-9]*|"") continue;; esac; case $seen in *" $p "*) continue;; esac; seen="$seen$p ";
+s=; read -r s </proc/$p/stat || continue; st "$s"; [ -z "$o" ] || [ "$b" -le "$o" ] || continue;
+[ "$c" -lt 64 ] || continue; c=$((c+1));
 u=; while read -r k x r; do case $k in Uid:) u=$x; break;; esac; done </proc/$p/status;
 case $uids in *" $u "*) ;; *) uids="$uids$u ";; esac;
 printf "stat=%s\nuid=%s\ncwd=%s\nargv=%s\n" "$s" "$u" "$(readlink /proc/$p/cwd | tr "\n" " ")" 
 "$(tr "\0\n" "\037 " </proc/$p/cmdline | cut -b 1-4096)"; done;
-while IFS=: read -r n x u r; do case $uids in *" $u "*) printf "user=%s %s\n" "$u" "$n";; esac; done </etc/passwd;"#;
+[ "$c" = 0 ] || { h=$(getconf CLK_TCK) && printf "hz=%s\n" "$h"; };
+while IFS=: read -r n x u r; do case $uids in *" $u "*) printf "user=%s %s\n" "$u" "$n";; esac; done </etc/passwd; };"#;
 
 /// The work trees that the directories are, lie in, or have right beneath them.
 ///
