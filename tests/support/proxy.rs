@@ -99,6 +99,7 @@ struct Pair {
     client: TcpStream,
     server: TcpStream,
     reset: AtomicBool,
+    closed: AtomicBool,
 }
 
 /// A running proxy.
@@ -200,9 +201,11 @@ impl Pair {
                 self.reset.store(true, Ordering::SeqCst);
             }
             Cut::Close => {
-                // Closing alone would leave the other side alive while a thread still reads.
+                // What is still said is read and dropped: a socket that closes over it sends RST, and
+                // that takes along what the other side has not read yet.
+                self.closed.store(true, Ordering::SeqCst);
                 for stream in [&self.client, &self.server] {
-                    drop(stream.shutdown(Shutdown::Both));
+                    drop(stream.shutdown(Shutdown::Write));
                 }
             }
             Cut::Never | Cut::Silence | Cut::Corrupt => {}
@@ -223,6 +226,7 @@ fn join(state: &Arc<State>, client: TcpStream, server: TcpStream) {
         client,
         server,
         reset: AtomicBool::new(false),
+        closed: AtomicBool::new(false),
     });
     lock(&state.pairs).push(Arc::downgrade(&pair));
     for direction in [Direction::Down, Direction::Up] {
@@ -248,6 +252,9 @@ fn pass(state: &State, direction: Direction, pair: &Pair) {
         if pair.reset.load(Ordering::SeqCst) {
             return;
         }
+        if pair.closed.load(Ordering::SeqCst) {
+            return drain(state, from, &mut buffer);
+        }
         let faults = *lock(&state.faults);
         let counts = faults.cut != Cut::Never && faults.counted == direction && !corrupted;
         let room = if counts {
@@ -259,7 +266,7 @@ fn pass(state: &State, direction: Direction, pair: &Pair) {
             state.silent.store(true, Ordering::SeqCst);
         } else if room == 0 && faults.cut != Cut::Corrupt {
             pair.end(faults.cut);
-            return;
+            continue;
         }
         let mut length = match from.read(&mut buffer) {
             Ok(0) => {
@@ -294,10 +301,26 @@ fn pass(state: &State, direction: Direction, pair: &Pair) {
             std::thread::sleep(Duration::from_nanos(nanos));
         }
         if to.write_all(&buffer[..length]).is_err() {
+            if pair.closed.load(Ordering::SeqCst) {
+                continue;
+            }
             drop(from.shutdown(Shutdown::Both));
             return;
         }
         passed += length as u64;
         total.fetch_add(length as u64, Ordering::SeqCst);
+    }
+}
+
+/// Reads and drops until the other side closes too.
+fn drain(state: &State, mut from: &TcpStream, buffer: &mut [u8]) {
+    while !state.ended.load(Ordering::SeqCst) {
+        match from.read(buffer) {
+            Ok(0) => return,
+            Err(error) if !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                return;
+            }
+            Ok(_) | Err(_) => {}
+        }
     }
 }
