@@ -279,8 +279,8 @@ fn stopped_by(signals: &[&str]) -> Option<(Bed, super::bed::Ran)> {
     let file = fs::File::create(&log).expect("a file");
     let config = server.ssh_config().file.expect("a file");
     let config = config.to_str().expect("text").to_owned();
-    let big = fs::File::create(bed.path("data/big")).expect("a file");
-    big.set_len(64 << 30).expect("a sparse file");
+    // The first to come, and long in coming: a hole would be here at once.
+    fs::write(bed.path("data/0"), vec![0; 256 << 20]).expect("a file");
     let child = bed
         .command(&["-F", &config, "checkpoint", "dev-vm", "--json"])
         .stdout(file)
