@@ -150,10 +150,7 @@ impl Reading {
         };
         match key {
             b"uid" => process.uid = text(value),
-            b"cwd" => {
-                let value = value.strip_suffix(b" ").unwrap_or(value);
-                process.directory = RemotePath::from_bytes(value).ok();
-            }
+            b"cwd" => process.directory = RemotePath::from_bytes(value).ok(),
             _ => {
                 let words = value.split(|&b| b == 0x1f);
                 process.arguments = words

@@ -113,7 +113,7 @@ ${t:+$t 2} "${a#*=}" $o | { IFS= read -r x && printf "version=%s %.200s\n" "$n" 
 /// connection is fleet's own.
 const PROCESSES: &str = r#"
 [ -r /proc/self/stat ] || exit 0;
-st() { set -- ${1##*") "}; b=${20}; };
+st() { set -- ${1##*") "}; b=${20}; }; l=$(printf "\nx"); l=${l%x};
 o=; s=; if read -r s </proc/$FLEET_LOGIN/stat; then printf "login=%s\n" "$s"; st "$s"; o=$b; fi;
 g=$(printf "%s\n" "$@");
 { grep -lF -e "$g" /proc/[0-9]*/cmdline; printf "%s\n" NAMES | grep -lxF -f - /proc/[0-9]*/comm;
@@ -124,8 +124,9 @@ s=; read -r s </proc/$p/stat || continue; st "$s"; [ -z "$o" ] || [ "$b" -le "$o
 [ "$c" -lt 64 ] || continue; c=$((c+1));
 u=; while read -r k x r; do case $k in Uid:) u=$x; break;; esac; done </proc/$p/status;
 case $uids in *" $u "*) ;; *) uids="$uids$u ";; esac;
-printf "stat=%s\nuid=%s\ncwd=%s\nargv=%s\n" "$s" "$u" "$(readlink /proc/$p/cwd | tr "\n" " ")" 
-"$(tr "\0\n" "\037 " </proc/$p/cmdline | cut -b 1-4096)"; done;
+w=$(readlink /proc/$p/cwd); case $w in *"$l"*) w=;; esac;
+a=$(tr "\0\n" "\037 " </proc/$p/cmdline);
+printf "stat=%s\nuid=%s\ncwd=%s\nargv=%.4096s\n" "$s" "$u" "$w" "$a"; done;
 [ "$c" = 0 ] || { h=$(getconf CLK_TCK) && printf "hz=%s\n" "$h"; };
 while IFS=: read -r n x u r; do case $uids in *" $u "*) printf "user=%s %s\n" "$u" "$n";; esac; done </etc/passwd; };"#;
 

@@ -16,7 +16,7 @@ fn stat(pid: u32, name: &str, parent: u32, started: u64) -> String {
 fn process(pid: u32, name: &str, parent: u32, started: u64, cwd: &str, argv: &str) -> String {
     let argv = argv.replace(' ', "\u{1f}");
     format!(
-        "{}uid=1000\ncwd={cwd} \nargv={argv}\u{1f}\n",
+        "{}uid=1000\ncwd={cwd}\nargv={argv}\u{1f}\n",
         stat(pid, name, parent, started)
     )
 }
