@@ -36,15 +36,7 @@ impl Extract {
     ///
     /// [`Error::TooLarge`], by what they say, holes included.
     pub(super) fn begin(head: &Head, raw: &[u8]) -> Result<Self, Error> {
-        let size_bytes = match head.kind {
-            Kind::File { size_bytes } => size_bytes,
-            Kind::HardLink { .. }
-            | Kind::Directory
-            | Kind::Symlink { .. }
-            | Kind::Fifo
-            | Kind::CharDevice { .. }
-            | Kind::BlockDevice { .. } => 0,
-        };
+        let size_bytes = head.kind.content_bytes();
         // The map of a sparse file comes on top, and is no longer than what it maps in honest ones.
         if size_bytes.max(head.stored_bytes / 2) > FILE_MAX_BYTES {
             return Err(Error::TooLarge {

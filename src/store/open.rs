@@ -27,11 +27,15 @@ impl Store {
     /// [`Error::NotAStore`] if the folder holds other things, [`Error::Newer`] if a newer fleet made
     /// it, [`Error::Damaged`] if `fleet-store.json` is not what fleet writes.
     pub fn open_or_create(dir: &Path) -> Result<Self, Error> {
-        if read_store_file(dir)?.is_none() && is_unused(dir)? {
-            create(dir)?;
+        let mut said = read_store_file(dir)?;
+        if said.is_none() {
+            if is_unused(dir)? {
+                create(dir)?;
+            }
+            // Only what it says now counts: another run may have made the store in the meantime.
+            said = read_store_file(dir)?;
         }
-        // Only what it says now counts: another run may have made the store in the meantime.
-        match read_store_file(dir)? {
+        match said {
             Some(Said::Ours) => {}
             Some(Said::Newer(found)) => return Err(newer(found)),
             Some(Said::Damaged(problem)) => {

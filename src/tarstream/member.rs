@@ -59,6 +59,22 @@ pub enum Kind {
     },
 }
 
+impl Kind {
+    /// How large its content is, holes included; 0 if it has none of its own.
+    #[must_use]
+    pub fn content_bytes(&self) -> u64 {
+        match self {
+            Self::File { size_bytes } => *size_bytes,
+            Self::HardLink { .. }
+            | Self::Directory
+            | Self::Symlink { .. }
+            | Self::Fifo
+            | Self::CharDevice { .. }
+            | Self::BlockDevice { .. } => 0,
+        }
+    }
+}
+
 /// A member that arrived whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {

@@ -1,7 +1,9 @@
 //! The header of a member, written anew: for what an archive tells in a way that can't be kept, and for
 //! what comes from no archive.
 
-use crate::tarstream::{Head, Kind};
+use crate::manifest::{FileTime, Owner};
+use crate::name::RemotePath;
+use crate::tarstream::{BLOCK_BYTES, Head, Kind};
 
 /// The largest number that the octal field of an owner holds.
 const OWNER_MAX: u64 = 0o7_777_777;
@@ -12,22 +14,31 @@ const SIZE_MAX: u64 = 0o77_777_777_777;
 pub type Record<'a> = (&'a str, &'a [u8]);
 
 impl Head {
+    /// A file that root alone may read, as fleet itself makes them.
+    #[must_use]
+    pub fn of_private_file(path: RemotePath, size_bytes: u64, mtime: FileTime) -> Self {
+        Self {
+            path,
+            kind: Kind::File { size_bytes },
+            mode: 0o600,
+            owner: Owner {
+                uid: 0,
+                gid: 0,
+                user: "root".to_owned(),
+                group: "root".to_owned(),
+            },
+            mtime,
+            stored_bytes: size_bytes.next_multiple_of(BLOCK_BYTES as u64),
+        }
+    }
+
     /// The header blocks of this member, which its content follows; none for names that no extended header
     /// takes. A file is not sparse: what follows are all of its bytes.
     ///
     /// Names and times are told in an extended header, whatever their length, and so are large numbers.
     #[must_use]
     pub fn to_blocks(&self) -> Option<Vec<u8>> {
-        let content_bytes = match &self.kind {
-            Kind::File { size_bytes } => *size_bytes,
-            Kind::HardLink { .. }
-            | Kind::Directory
-            | Kind::Symlink { .. }
-            | Kind::Fifo
-            | Kind::CharDevice { .. }
-            | Kind::BlockDevice { .. } => 0,
-        };
-        self.to_blocks_with(content_bytes, &[])
+        self.to_blocks_with(self.kind.content_bytes(), &[])
     }
 
     /// The header blocks of any member, with `data_bytes` of data behind them (padding not counted) and

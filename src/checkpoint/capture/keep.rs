@@ -9,14 +9,12 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 
 use crate::inventory::Source;
-use crate::manifest::{
-    Entry, EntryKind, FileTime, Owner, Pack, PackName, PartFailure, PartState, Piece,
-};
+use crate::manifest::{Entry, EntryKind, FileTime, Pack, PackName, PartFailure, PartState, Piece};
 use crate::name::RemotePath;
 use crate::source::scan::Found;
 use crate::store::Note;
 use crate::store::pack::PackOptions;
-use crate::tarstream::{self, Head, Kind};
+use crate::tarstream::{self, Head};
 
 use super::super::compare::Kept;
 use super::super::history::Known;
@@ -137,7 +135,7 @@ impl Keeping {
             .collect();
         let mut archive: Box<dyn Read> = Box::new(io::empty());
         for (path, file) in files {
-            let head = head(path, file, mtime);
+            let head = Head::of_private_file(path.clone(), file.size_bytes, mtime);
             let blocks = head.to_blocks().unwrap_or_default();
             let content = Late::new(file.path.clone()).take(file.size_bytes);
             let padding = io::repeat(0).take(tarstream::padding(file.size_bytes) as u64);
@@ -231,26 +229,6 @@ fn note(source: &Source, notes: &[(String, String)]) -> Option<Note> {
         title: format!("{} ({})", source.name, source.kind.as_str()),
         text: text.into_bytes(),
     })
-}
-
-fn head(path: &RemotePath, file: &SpooledFile, mtime: FileTime) -> Head {
-    Head {
-        path: path.clone(),
-        kind: Kind::File {
-            size_bytes: file.size_bytes,
-        },
-        mode: 0o600,
-        owner: Owner {
-            uid: 0,
-            gid: 0,
-            user: "root".to_owned(),
-            group: "root".to_owned(),
-        },
-        mtime,
-        stored_bytes: file
-            .size_bytes
-            .next_multiple_of(tarstream::BLOCK_BYTES as u64),
-    }
 }
 
 /// A file that is opened when its turn comes.

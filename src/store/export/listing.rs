@@ -8,10 +8,10 @@ use super::order::Placed;
 use super::places::{self, beneath};
 use super::{Export, Layout};
 use crate::digest::Sha256;
-use crate::manifest::{FileTime, Owner};
+use crate::manifest::FileTime;
 use crate::name::{CheckpointId, RemotePath};
 use crate::store::Error;
-use crate::tarstream::{Head, Kind, padding};
+use crate::tarstream::Head;
 
 /// The list of one export.
 #[derive(Debug)]
@@ -74,21 +74,7 @@ impl Listing {
 
     /// What the list says of itself.
     pub(super) fn head(&self, mtime: FileTime) -> Head {
-        Head {
-            path: self.place.clone(),
-            kind: Kind::File {
-                size_bytes: self.bytes,
-            },
-            mode: 0o600,
-            owner: Owner {
-                uid: 0,
-                gid: 0,
-                user: "root".to_owned(),
-                group: "root".to_owned(),
-            },
-            mtime,
-            stored_bytes: self.bytes + padding(self.bytes) as u64,
-        }
+        Head::of_private_file(self.place.clone(), self.bytes, mtime)
     }
 }
 
