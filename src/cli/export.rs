@@ -10,8 +10,8 @@ use super::{Status, stop};
 use crate::engine::Interrupt;
 use crate::fault::ExitClass;
 use crate::name::{CheckpointId, CheckpointRef, SourceName};
-use crate::report::{Problem, count, json, size};
-use crate::store::{ArchiveFormat, Destination, Exported, Layout, Store};
+use crate::report::{Problem, json, shortfall, size};
+use crate::store::{ArchiveFormat, Destination, Exported, FolderOptions, Layout, Store};
 
 /// Take a checkpoint out of the store, as an archive or a folder
 #[derive(Debug, clap::Args)]
@@ -50,6 +50,14 @@ pub(super) struct Args {
     /// Just this source; may be said several times
     #[arg(long, value_name = "SOURCE")]
     only: Vec<SourceName>,
+
+    /// Make device nodes in a folder; only root can
+    #[arg(long)]
+    devices: bool,
+
+    /// Set owners in a folder by number, not by name; only root sets owners
+    #[arg(long)]
+    numeric_owner: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -95,6 +103,7 @@ struct Wanted {
     target: Target,
     layout: Layout,
     only: Vec<SourceName>,
+    folder: FolderOptions,
 }
 
 /// Where the export goes.
@@ -110,7 +119,22 @@ pub(super) fn run(args: &Args, setup: &Setup) -> Status {
         target: target(args, setup)?,
         layout: args.layout.into(),
         only: args.only.clone(),
+        folder: FolderOptions {
+            devices: args.devices,
+            numeric_owner: args.numeric_owner,
+        },
     };
+    if wanted.folder != FolderOptions::default() && !matches!(wanted.target, Target::Folder(_)) {
+        return Err(Stop(Problem::new(
+            ExitClass::Usage,
+            "`--devices` and `--numeric-owner` are for folders",
+            Some(
+                "An archive keeps device nodes, and owners by name and number. Leave the option out, or \
+                 name a folder: `-o DIR/`."
+                    .to_owned(),
+            ),
+        )));
+    }
     let store = setup.store()?;
     let id = store.resolve(&args.checkpoint)?;
     let (shown, console) = (wanted.clone(), std::sync::Arc::clone(&setup.console));
@@ -180,7 +204,7 @@ fn write(
     match &wanted.target {
         Target::Stream(format) => forgive(export.to_stream(output, *format, &mut watch)),
         Target::Archive(path, format) => export.to_archive(path, *format, &mut watch),
-        Target::Folder(path) => export.to_folder(path, &mut watch),
+        Target::Folder(path) => export.to_folder(path, wanted.folder, &mut watch),
     }
 }
 
@@ -204,15 +228,13 @@ fn tell(
             entries: exported.entries,
             bytes: exported.bytes,
             skipped: exported.skipped,
+            left_out: exported.shortfalls.iter().map(Into::into).collect(),
             ..json::Export::default()
         })?;
         return Ok(());
     }
-    if exported.skipped > 0 {
-        setup.console.warning(&format!(
-            "left out {}, or devices that this account can't make",
-            count(exported.skipped, "socket")
-        ));
+    for lacking in &exported.shortfalls {
+        setup.console.warning(&shortfall(lacking));
     }
     if matches!(wanted.target, Target::Archive(..) | Target::Folder(_)) {
         setup.console.remark(&format!(

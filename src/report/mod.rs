@@ -13,6 +13,7 @@ mod patch;
 mod problem;
 mod progress;
 mod reporter;
+mod shortfalls;
 mod table;
 mod tally;
 mod times;
@@ -26,6 +27,7 @@ pub use console::{Color, Console, Talk, WriteError};
 pub use patch::shown as shown_patch;
 pub use problem::Problem;
 pub use reporter::{Reporter, Style};
+pub use shortfalls::shortfall;
 pub use table::Table;
 pub use times::{ago, file_time};
 

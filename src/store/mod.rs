@@ -34,7 +34,9 @@ mod verify;
 pub use compare::{PartChanges, PartPair};
 pub use entries::{Entries, EntriesWriter, EntryLines, WrittenEntries};
 pub use error::Error;
-pub use export::{ArchiveFormat, Destination, Export, Exported, Layout};
+pub use export::{
+    ArchiveFormat, Destination, Export, Exported, FolderOptions, Layout, Shortfall, ShortfallKind,
+};
 pub use find::{DamagedCheckpoint, Listing};
 pub use history::{History, Moment};
 pub use incoming::{Facts, Incoming, Note, PartFacts, SealStep};

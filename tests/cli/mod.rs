@@ -2,6 +2,7 @@
 
 mod bed;
 mod checkpoint;
+mod export;
 mod guard;
 mod import;
 mod init;

@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use fleet::store::{ArchiveFormat, Error, Exported, Layout, SealedCheckpoint};
+use fleet::store::{ArchiveFormat, Error, Exported, FolderOptions, Layout, SealedCheckpoint};
 
 use super::bed::{Bed, NOW, capture, describe, facts, grow_tree, walk};
 
@@ -132,7 +132,9 @@ fn every_way(dir: &Path, checkpoint: &SealedCheckpoint, layout: Layout) -> Vec<P
         .expect("streamed");
     assert!(streamed == fs::read(dir.join("x.tar")).expect("an archive"));
     let target = dir.join("folder");
-    export.to_folder(&target, &mut go_on).expect("exported");
+    export
+        .to_folder(&target, FolderOptions::default(), &mut go_on)
+        .expect("exported");
     found.push(target);
     found
 }
@@ -441,7 +443,9 @@ fn what_two_sources_have_both_is_there_once_or_in_both_folders() {
     ] {
         let target = bed.dir.path().join(layout.as_str());
         let export = checkpoint.laid_out(layout, &[]).expect("a layout");
-        export.to_folder(&target, &mut go_on).expect("exported");
+        export
+            .to_folder(&target, FolderOptions::default(), &mut go_on)
+            .expect("exported");
         assert_eq!(files(&target), expected);
     }
 }
@@ -453,7 +457,7 @@ fn only_the_sources_that_are_asked_for_are_taken_out() {
     let target = bed.dir.path().join("out");
     checkpoint
         .laid_out(Layout::Monitoring, &only)
-        .and_then(|export| export.to_folder(&target, &mut go_on))
+        .and_then(|export| export.to_folder(&target, FolderOptions::default(), &mut go_on))
         .expect("exported");
     let expected = [
         "Stations/audio/Writer.js",
@@ -465,7 +469,7 @@ fn only_the_sources_that_are_asked_for_are_taken_out() {
     let plain = bed.dir.path().join("plain");
     let exported = checkpoint
         .laid_out(Layout::Paths, &only[..1])
-        .and_then(|export| export.to_folder(&plain, &mut go_on));
+        .and_then(|export| export.to_folder(&plain, FolderOptions::default(), &mut go_on));
     assert_eq!(files(&plain), ["home/u/app/Stations/audio/Writer.js"]);
     assert_eq!(exported.map(|exported| exported.entries).ok(), Some(3));
     let unknown = checkpoint.laid_out(Layout::Paths, &[super::bed::source("none")]);
@@ -492,7 +496,7 @@ fn a_damaged_content_is_never_delivered_under_another_name() {
         .expect("a layout");
     for damaged in [
         export.to_archive(&out.join("x.tar"), ArchiveFormat::Tar, &mut go_on),
-        export.to_folder(&out.join("new"), &mut go_on),
+        export.to_folder(&out.join("new"), FolderOptions::default(), &mut go_on),
     ] {
         assert!(
             matches!(&damaged, Err(Error::Damaged { file, .. }) if file.ends_with("stations.tar.zst")),

@@ -31,7 +31,7 @@ pub use import::{Checked, Import, ImportEnd, Imported, Landed, NotImported};
 pub use problem::{Errored, Problem};
 pub use show::{Machine, PackUse, PartDetail, Show};
 pub use verify::{StoreProblem, Verify};
-pub use work::{Export, Init, KeyOffered, Trust, WorkFailed};
+pub use work::{Export, Init, KeyOffered, LeftOut, PathText, Trust, WorkFailed};
 
 /// The version of all shapes: 1. It rises only when a field changes its meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

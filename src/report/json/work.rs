@@ -3,8 +3,10 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::diff::text_or_base64;
 use super::{Problem, SummaryTag, Version};
-use crate::report;
+use crate::name::RemotePath;
+use crate::{report, store};
 
 /// A command that could not do its work.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -66,8 +68,47 @@ pub struct Export {
     pub entries: u64,
     /// Content of regular files, every name counted.
     pub bytes: u64,
-    /// Entries that were left out: sockets, or devices that this account can't make.
+    /// Entries that were left out: sockets, and devices in a folder.
     pub skipped: u64,
+    /// What was left out or could not be set, by kind.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// What an export left out, of one kind.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct LeftOut {
+    /// `socket`; `device` (a node that only root makes, with `--devices`); `owner`; `set-id` (bits of
+    /// what does not belong to its recorded owner and group).
+    pub what: String,
+    /// How many entries lack it.
+    pub count: u64,
+    /// The first ten of them.
+    pub entries: Vec<PathText>,
+}
+
+/// A path on the host.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct PathText {
+    /// The path, absolute.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// In its place, if it is not UTF-8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path_b64: Option<String>,
+}
+
+impl From<&store::Shortfall> for LeftOut {
+    fn from(shortfall: &store::Shortfall) -> Self {
+        let text = |path: &RemotePath| {
+            let (path, path_b64) = text_or_base64(path.as_bytes());
+            PathText { path, path_b64 }
+        };
+        Self {
+            what: shortfall.kind.as_str().to_owned(),
+            count: shortfall.count,
+            entries: shortfall.paths.iter().map(text).collect(),
+        }
+    }
 }
 
 /// `trust`: what is trusted now.

@@ -11,7 +11,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use super::order::{Placed, walk_key};
-use super::{ArchiveFormat, Export, Exported, Watch};
+use super::{ArchiveFormat, Export, Exported, ShortfallKind, Watch};
 use crate::manifest::{Entry, EntryKind};
 use crate::name::{RemotePath, SourceName};
 use crate::store::content::{Packs, content_error, only_piece};
@@ -146,7 +146,7 @@ impl Export<'_> {
                 }
             }
             if placed.entry.content.is_empty() {
-                exported.skipped += 1;
+                exported.skip(ShortfallKind::Socket, &placed.entry.path);
             } else {
                 if !copied_early.remove(&placed.place) {
                     self.member(&placed, &mut packs, &mut output)?;

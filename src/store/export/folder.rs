@@ -2,38 +2,48 @@
 //! whole, and directories get their modes and times last.
 //!
 //! Nothing is ever written through a symbolic link: links are made after everything else, so while
-//! files are written there is none in the tree. Owners are set only by root. Extended attributes and
-//! ACLs are not set; an archive keeps them.
+//! files are written there is none in the tree. Folders are private from the moment they exist, and
+//! those that no entry records stay so. Extended attributes and ACLs are not set; an archive keeps them.
 
-use std::fs;
+use std::fs::{self, DirBuilder};
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{PermissionsExt, lchown};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, FileType, Mode, Timespec, Timestamps};
+use rustix::fs::{CWD, FileType, Mode};
 
+use super::metadata::{MetadataSetter, set_times};
 use super::order::Placed;
-use super::{Export, Exported, Watch};
+use super::{Export, Exported, FolderOptions, ShortfallKind, Watch};
 use crate::digest::{Hasher, Sha256};
 use crate::fault;
-use crate::manifest::{Entry, EntryKind, FileTime};
+use crate::manifest::{Entry, EntryKind};
 use crate::name::RemotePath;
 use crate::store::content::{Packs, content_error, only_piece};
 use crate::store::{Error, disk};
 
 const CHUNK_BYTES: usize = 64 * 1024;
+/// The mode of new folders, until what is recorded is set.
+const PRIVATE_DIR: u32 = 0o700;
 
 impl Export<'_> {
     /// Makes the tree of files beneath `target`, which is a new or an empty folder. A failed export
     /// leaves nothing. `watch` is told of each entry and may end it.
+    ///
+    /// What can't be made or set as it is recorded is no error: [`Exported::shortfalls`] names it.
     ///
     /// # Errors
     ///
     /// [`Error::TargetNotEmpty`]; [`Error::Content`] and [`Error::Damaged`] if something is not what
     /// was sealed; [`Error::Unsafe`] for an entry beneath something that is no directory;
     /// [`Error::Stopped`] if `watch` said so; [`Error::Io`] if it can't be written.
-    pub fn to_folder(&self, target: &Path, watch: Watch<'_>) -> Result<Exported, Error> {
+    pub fn to_folder(
+        &self,
+        target: &Path,
+        options: FolderOptions,
+        watch: Watch<'_>,
+    ) -> Result<Exported, Error> {
         let is_new = match fs::read_dir(target) {
             Ok(mut names) => {
                 if names.next().is_some() {
@@ -44,12 +54,13 @@ impl Export<'_> {
                 false
             }
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                fs::create_dir(target).map_err(Error::io("create the folder", target))?;
+                let made = DirBuilder::new().mode(PRIVATE_DIR).create(target);
+                made.map_err(Error::io("create the folder", target))?;
                 true
             }
             Err(e) => return Err(Error::io("read", target)(e)),
         };
-        let exported = self.fill(target, watch);
+        let exported = self.fill(target, options, watch);
         if exported.is_err() && is_new {
             // The first error tells more; the folder is empty, unless the disk refuses everything.
             drop(fs::remove_dir(target));
@@ -57,7 +68,12 @@ impl Export<'_> {
         exported
     }
 
-    fn fill(&self, target: &Path, watch: Watch<'_>) -> Result<Exported, Error> {
+    fn fill(
+        &self,
+        target: &Path,
+        options: FolderOptions,
+        watch: Watch<'_>,
+    ) -> Result<Exported, Error> {
         // Dropped on every way out that is not the end: what was made is removed.
         let making = tempfile::Builder::new()
             .prefix(".fleet-export-")
@@ -67,7 +83,8 @@ impl Export<'_> {
             export: self,
             target,
             root: making.path().to_owned(),
-            is_root: rustix::process::geteuid().is_root(),
+            makes_devices: options.devices,
+            metadata: MetadataSetter::new(options.numeric_owner),
             packs: Packs::default(),
             exported: Exported::default(),
         };
@@ -92,7 +109,8 @@ struct Tree<'a> {
     export: &'a Export<'a>,
     target: &'a Path,
     root: PathBuf,
-    is_root: bool,
+    makes_devices: bool,
+    metadata: MetadataSetter,
     packs: Packs,
     exported: Exported,
 }
@@ -115,21 +133,19 @@ impl Tree<'_> {
                     self.write_file(&placed.entry, &place, size_bytes, sha256)?;
                     self.finish(&placed.entry, &place)?;
                 }
-                EntryKind::Fifo => self.make_node(&placed, FileType::Fifo, 0)?,
-                EntryKind::CharDevice { major, minor } if self.is_root => {
-                    let device = rustix::fs::makedev(major, minor);
-                    self.make_node(&placed, FileType::CharacterDevice, device)?;
+                EntryKind::Fifo => {
+                    let place = self.make_parents(&placed)?;
+                    make_node(&place, FileType::Fifo, 0)
+                        .map_err(|e| self.refused(&placed.entry.path, &place, e))?;
+                    self.finish(&placed.entry, &place)?;
                 }
-                EntryKind::BlockDevice { major, minor } if self.is_root => {
-                    let device = rustix::fs::makedev(major, minor);
-                    self.make_node(&placed, FileType::BlockDevice, device)?;
+                EntryKind::CharDevice { major, minor } => {
+                    self.make_device(&placed, FileType::CharacterDevice, major, minor)?;
                 }
-                EntryKind::Socket
-                | EntryKind::CharDevice { .. }
-                | EntryKind::BlockDevice { .. } => {
-                    self.exported.entries -= 1;
-                    self.exported.skipped += 1;
+                EntryKind::BlockDevice { major, minor } => {
+                    self.make_device(&placed, FileType::BlockDevice, major, minor)?;
                 }
+                EntryKind::Socket => self.leave_out(ShortfallKind::Socket, &placed.entry.path),
                 EntryKind::HardLink { .. } | EntryKind::Symlink { .. } => {}
             }
             if watch(&self.exported).is_break() {
@@ -146,7 +162,7 @@ impl Tree<'_> {
         };
         let place = self.place(&list.place);
         if let Some(folder) = place.parent() {
-            fs::create_dir_all(folder).map_err(Error::io("create the folder", folder))?;
+            create_dirs(folder).map_err(Error::io("create the folder", folder))?;
         }
         let file = disk::create_file(&place)?;
         let mut output = BufWriter::new(&file);
@@ -202,14 +218,40 @@ impl Tree<'_> {
 
     fn make_dirs(&self, place: &RemotePath, shown: &RemotePath) -> Result<(), Error> {
         let place = self.place(place);
-        fs::create_dir_all(&place).map_err(|e| self.refused(shown, &place, e))
+        create_dirs(&place).map_err(|e| self.refused(shown, &place, e))
     }
 
-    fn make_node(&self, placed: &Placed, kind: FileType, device: u64) -> Result<(), Error> {
+    /// Makes a device node, if that is wanted and this account can.
+    fn make_device(
+        &mut self,
+        placed: &Placed,
+        kind: FileType,
+        major: u32,
+        minor: u32,
+    ) -> Result<(), Error> {
+        let path = &placed.entry.path;
+        if !(self.makes_devices && self.metadata.is_root()) {
+            self.leave_out(ShortfallKind::Device, path);
+            return Ok(());
+        }
         let place = self.make_parents(placed)?;
-        rustix::fs::mknodat(CWD, &place, kind, Mode::from_raw_mode(0o600), device)
-            .map_err(|e| self.refused(&placed.entry.path, &place, e.into()))?;
-        self.finish(&placed.entry, &place)
+        match make_node(&place, kind, rustix::fs::makedev(major, minor)) {
+            // Root of a container, or a file system that has no devices.
+            Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
+                self.leave_out(ShortfallKind::Device, path);
+                Ok(())
+            }
+            made => {
+                made.map_err(|e| self.refused(path, &place, e))?;
+                self.finish(&placed.entry, &place)
+            }
+        }
+    }
+
+    /// Counts an entry, which was counted as exported, as left out.
+    fn leave_out(&mut self, kind: ShortfallKind, path: &RemotePath) {
+        self.exported.entries -= 1;
+        self.exported.skip(kind, path);
     }
 
     /// Writes the content, holes and long runs of zeros as holes, and compares its digest.
@@ -259,18 +301,9 @@ impl Tree<'_> {
         file.set_len(size_bytes).map_err(Error::io("write", place))
     }
 
-    /// Sets owner, mode and times, in that order: a new owner takes set-id bits away.
-    fn finish(&self, entry: &Entry, place: &Path) -> Result<(), Error> {
-        let set = |e: io::Error| Error::io("set owner, mode and times of", place)(e);
-        if self.is_root {
-            let number = |n: u64| u32::try_from(n).ok();
-            lchown(place, number(entry.owner.uid), number(entry.owner.gid)).map_err(set)?;
-        }
-        if !matches!(entry.kind, EntryKind::Symlink { .. }) {
-            let mode = fs::Permissions::from_mode(entry.mode);
-            fs::set_permissions(place, mode).map_err(set)?;
-        }
-        set_times(place, entry.mtime).map_err(set)
+    /// Sets what the entry records beside its content.
+    fn finish(&mut self, entry: &Entry, place: &Path) -> Result<(), Error> {
+        self.metadata.set(entry, place, &mut self.exported)
     }
 
     fn refused(&self, path: &RemotePath, place: &Path, error: io::Error) -> Error {
@@ -289,19 +322,14 @@ impl Tree<'_> {
     }
 }
 
-fn set_times(place: &Path, time: FileTime) -> io::Result<()> {
-    let time = Timespec {
-        tv_sec: time.seconds,
-        tv_nsec: time.nanoseconds.into(),
-    };
-    let times = Timestamps {
-        last_access: time,
-        last_modification: time,
-    };
-    Ok(rustix::fs::utimensat(
-        CWD,
-        place,
-        &times,
-        AtFlags::SYMLINK_NOFOLLOW,
-    )?)
+/// Makes a private folder and those above it; it is fine if it is already there.
+fn create_dirs(place: &Path) -> io::Result<()> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true).mode(PRIVATE_DIR).create(place)
+}
+
+/// Makes a private named pipe or device node.
+fn make_node(place: &Path, kind: FileType, device: u64) -> io::Result<()> {
+    let mode = Mode::from_raw_mode(0o600);
+    Ok(rustix::fs::mknodat(CWD, place, kind, mode, device)?)
 }

@@ -3,15 +3,20 @@
 //! Every content is compared with its digest before the result appears under its name; a failed
 //! export leaves nothing behind.
 
+mod accounts;
 mod archive;
 mod folder;
 mod listing;
+mod metadata;
 mod order;
 mod places;
+mod shortfall;
 
 use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+
+pub use shortfall::{Shortfall, ShortfallKind};
 
 use listing::Listing;
 use order::{Merged, Placed, Walk, collision};
@@ -121,7 +126,8 @@ impl SealedCheckpoint {
     ///
     /// As there.
     pub fn export_folder(&self, target: &Path, watch: Watch<'_>) -> Result<Exported, Error> {
-        self.laid_out(Layout::Paths, &[])?.to_folder(target, watch)
+        self.laid_out(Layout::Paths, &[])?
+            .to_folder(target, FolderOptions::default(), watch)
     }
 }
 
@@ -230,6 +236,15 @@ impl Destination {
     }
 }
 
+/// What a folder export does beyond the usual.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct FolderOptions {
+    /// Device nodes are made; only root can.
+    pub devices: bool,
+    /// Owners are set by their recorded numbers; names are not looked up on this workstation.
+    pub numeric_owner: bool,
+}
+
 /// What was taken out.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Exported {
@@ -237,8 +252,10 @@ pub struct Exported {
     pub entries: u64,
     /// Content of regular files, every name counted.
     pub bytes: u64,
-    /// Entries that were left out, for an archive or this account can't make them: sockets, devices.
+    /// Entries that were left out as a whole: sockets, and devices in a folder.
     pub skipped: u64,
+    /// What was left out or could not be set, by kind.
+    pub shortfalls: Vec<Shortfall>,
 }
 
 #[cfg(test)]

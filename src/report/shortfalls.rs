@@ -1,0 +1,77 @@
+//! Formats what an export left out: one sentence a kind, with the first paths.
+
+use crate::store::{Shortfall, ShortfallKind};
+use crate::units::count;
+
+/// `3 sockets are left out: /run/a, /run/b, /run/c`.
+#[must_use]
+pub fn shortfall(shortfall: &Shortfall) -> String {
+    let number = shortfall.count;
+    let is = if number == 1 { "is" } else { "are" };
+    let of = entries(number);
+    let what = match shortfall.kind {
+        ShortfallKind::Socket => format!("{} {is} left out", count(number, "socket")),
+        ShortfallKind::Device => format!(
+            "{} {is} left out (only root can make them, with `--devices`)",
+            count(number, "device node")
+        ),
+        ShortfallKind::Owner => format!("owner and group of {of} can't be set here"),
+        ShortfallKind::SetId => format!(
+            "set-user-ID and set-group-ID bits of {of} are left out, because owner or group are not \
+             the recorded ones here"
+        ),
+    };
+    let named: Vec<String> = shortfall.paths.iter().map(ToString::to_string).collect();
+    let mut text = format!("{what}: {}", named.join(", "));
+    let more = number.saturating_sub(named.len() as u64);
+    if more > 0 {
+        text.push_str(&format!(" and {more} more"));
+    }
+    text
+}
+
+/// `1 entry`, `2 entries`.
+fn entries(number: u64) -> String {
+    match number {
+        1 => "1 entry".to_owned(),
+        _ => format!("{number} entries"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(kind: ShortfallKind, number: u64) -> String {
+        let paths = (0..number.min(10))
+            .map(|at| format!("/run/x{at}").parse().expect("a path"))
+            .collect();
+        shortfall(&Shortfall {
+            kind,
+            count: number,
+            paths,
+        })
+    }
+
+    #[test]
+    fn each_kind_has_its_sentence() {
+        let all = [
+            text(ShortfallKind::Socket, 1),
+            text(ShortfallKind::Socket, 12),
+            text(ShortfallKind::Device, 1),
+            text(ShortfallKind::Device, 2),
+            text(ShortfallKind::Owner, 2),
+            text(ShortfallKind::SetId, 1),
+            text(ShortfallKind::SetId, 2),
+        ];
+        insta::assert_snapshot!(all.join("\n"), @r"
+        1 socket is left out: /run/x0
+        12 sockets are left out: /run/x0, /run/x1, /run/x2, /run/x3, /run/x4, /run/x5, /run/x6, /run/x7, /run/x8, /run/x9 and 2 more
+        1 device node is left out (only root can make them, with `--devices`): /run/x0
+        2 device nodes are left out (only root can make them, with `--devices`): /run/x0, /run/x1
+        owner and group of 2 entries can't be set here: /run/x0, /run/x1
+        set-user-ID and set-group-ID bits of 1 entry are left out, because owner or group are not the recorded ones here: /run/x0
+        set-user-ID and set-group-ID bits of 2 entries are left out, because owner or group are not the recorded ones here: /run/x0, /run/x1
+        ");
+    }
+}
