@@ -193,7 +193,6 @@ Subsystem sftp internal-sftp
     def environment(self, extra=()):
         env = {k: v for k, v in os.environ.items() if not k.startswith(("FLEET_", "ANSIBLE_"))}
         env["LC_ALL"] = "C.UTF-8"
-        env["FLEET_STATE"] = self.path("state")
         env.pop("SSH_AUTH_SOCK", None)
         env.update(extra)
         return env

@@ -49,13 +49,50 @@ compose_up() {
   say "building images and starting containers"
   compose_do up -d --build >"$state/hosts/compose.log" 2>&1 ||
     die "docker compose failed: $(tail -n 1 "$state/hosts/compose.log")" "Its log: $state/hosts/compose.log"
+  compose_do unpause >/dev/null 2>&1 || true # what a fault left
   for host in $(host_names); do compose_identity "$host"; done
-  for host in $(host_names); do wait_for_banner "$host"; done
+}
+
+compose_condition() { # HOST
+  if [ -z "$(compose_do ps -q "$1" 2>/dev/null)" ]; then echo gone
+  elif echo 'pgrep -x sshd >/dev/null' | compose_in_tree "$1" 2>/dev/null; then echo settled
+  else echo booting
+  fi
+}
+
+compose_retry() { # HOST mend|kept|fresh
+  case $2 in
+    mend)
+      compose_fault "$1" clear
+      compose_identity "$1"
+      compose_break "$1"
+      ;;
+    kept)
+      compose_do restart -t 2 "$1" >>"$state/hosts/compose.log" 2>&1
+      compose_break "$1"
+      ;;
+    fresh) compose_reset "$1" ;;
+  esac
+}
+
+# PAM refuses logins while that is due (FLEET_TESTBED_BREAK).
+compose_break() { # HOST
+  if break_due "$1"; then
+    echo 'echo "broken by FLEET_TESTBED_BREAK" >/etc/nologin' | compose_in_tree "$1"
+  else
+    echo 'rm -f /run/nologin /etc/nologin' | compose_in_tree "$1"
+  fi
+}
+
+compose_details() { # HOST
+  compose_do ps "$1"
+  compose_do logs --tail 5 "$1"
 }
 
 # The container does to itself what the other kinds do to a tree from outside.
 compose_identity() { # HOST
   ! echo 'test -e /run/identity-there' | compose_in_tree "$1" || return 0
+  compose_break "$1"
   COPYFILE_DISABLE=1 tar -C "$state" -cf - "identity/$1" id_ed25519.pub |
     compose_do exec -T -u root "$1" sh -c 'mkdir -p /run/bed && tar -C /run/bed --no-same-owner -xf -'
   {
@@ -89,7 +126,6 @@ compose_fault() { # HOST FAULT
     clear)
       compose_do unpause "$1" >/dev/null 2>&1 || true
       compose_do start "$1" >/dev/null 2>&1
-      wait_for_banner "$1"
       ;;
     *) fault_cannot "$2" ;;
   esac

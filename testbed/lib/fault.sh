@@ -10,6 +10,7 @@ fault_apply() { # HOST KIND
     *) misuse "unknown fault \`$2\`; there are: $fault_kinds" ;;
   esac
   "${kind}_fault" "$1" "$2"
+  [ "$2" != clear ] || ready_host "$1"
   say "$1: $2"
 }
 
@@ -39,7 +40,6 @@ net_fault() { # HOST KIND
       ip link set "$(net_veth "$1")" up
       net_unfilter "$ns"
       ns_signal "$1" CONT
-      wait_for_banner "$1"
       ;;
   esac
 }

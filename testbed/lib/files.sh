@@ -1,11 +1,16 @@
 # shellcheck shell=bash
 # What the state folder tells others: testbed.json, ssh_config, known_hosts and an inventory.
 
-files_write() {
+# What a login takes.
+files_write_ssh() {
   files_known_hosts >"$state/known_hosts"
   files_ssh_config >"$state/ssh_config"
+  chmod 600 "$state/known_hosts" "$state/ssh_config"
+}
+
+files_write() {
   files_inventory >"$state/fleet.yaml"
-  chmod 600 "$state/known_hosts" "$state/ssh_config" "$state/fleet.yaml"
+  chmod 600 "$state/fleet.yaml"
   files_json >"$state/testbed.json.part"
   mv "$state/testbed.json.part" "$state/testbed.json" # last: it says that all is there
 }
@@ -151,9 +156,9 @@ $("${kind}_missing" | sed 's/^\([^:]*\): \(.*\)$/    {"what": "\1", "why": "\2"}
 END
   for host in $(host_names); do
     root=$("${kind}_root" "$host")
-    printf '    {"name": "%s", "address": "%s", "port": %s, "user": "%s", "env": "%s", "access": "%s", "root": %s}%s\n' \
+    printf '    {"name": "%s", "address": "%s", "port": %s, "user": "%s", "env": "%s", "access": "%s", "accounts": [%s], "root": %s}%s\n' \
       "$host" "$("${kind}_address" "$host")" "$("${kind}_port" "$host")" "$("${kind}_user")" \
-      "$(host_field "$host" env)" "$(host_field "$host" access)" \
+      "$(host_field "$host" env)" "$(host_field "$host" access)" "$(host_accounts "$host" | files_words)" \
       "$([ -n "$root" ] && echo "\"$root\"" || echo null)" "$([ "$host" = new-vm ] || echo ,)"
   done
   printf '  ]\n}\n'
@@ -167,7 +172,11 @@ files_status() {
   fi
   echo "test bed \`$bed_name\`: $kind, $state"
   for host in $(host_names); do
-    answer=$(banner_there "$host" 2 && echo answers || echo 'does not answer')
+    if banner_there "$host" 2 && ready_logins "$host"; then
+      answer="logins work: $(host_accounts "$host" | tr '\n' ' ')"
+    else
+      answer="logins fail: $(ready_refusal "$host")"
+    fi
     printf '%-8s %-9s %-5s %-16s %s\n' "$host" "$(host_field "$host" access)" "$(host_field "$host" env)" \
       "$("${kind}_address" "$host"):$("${kind}_port" "$host")" "$answer"
   done

@@ -8,11 +8,51 @@ ns_up() {
   net_claim
   state_save
   for host in $(host_names); do
-    if [ -n "$(net_init "$host")" ] && banner_there "$host"; then continue; fi
-    ns_host_stop "$host" # what a crash or a fault left
-    ns_host_start "$host" fresh
+    if [ -n "$(net_init "$host")" ]; then
+      net_fault "$host" clear
+    else
+      ns_host_stop "$host" # what a crash left
+      ns_host_start "$host" fresh
+    fi
   done
-  for host in $(host_names); do wait_for_banner "$host"; done
+}
+
+# One attempt to make HOST take logins (see ready.sh).
+ns_retry() { # HOST mend|kept|fresh
+  if [ "$2" = mend ]; then
+    net_fault "$1" clear
+    "${kind}_mend" "$1"
+  else
+    ns_host_stop "$1"
+    ns_host_start "$1" "$2"
+  fi
+}
+
+# booting, settled or gone.
+ns_condition() { # HOST
+  local init
+  if ! ns_runner_there "$1"; then
+    echo gone
+  elif init=$(net_init "$1") && [ -n "$init" ] && "${kind}_has_booted" "$1" "$init"; then
+    echo settled
+  else
+    echo booting
+  fi
+}
+
+ns_runner_there() { # HOST
+  local pid
+  pid=$(cat "$state/hosts/$1/runner.pid" 2>/dev/null) && [ -d "/proc/$pid" ]
+}
+
+# Runs a command in HOST's namespaces, beside what runs there.
+ns_ask() { # HOST COMMAND…
+  local init
+  init=$(net_init "$1")
+  shift
+  [ -n "$init" ] || return 1
+  ${timeout_program:+"$timeout_program" 30} nsenter --target "$init" --mount --uts --ipc --net --pid \
+    env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C "$@" </dev/null 8>&- 9>&-
 }
 
 ns_host_start() { # HOST fresh|kept

@@ -67,12 +67,13 @@ plain_up() {
     mv "$plain_content.part" "$plain_content"
   fi
   for host in $(host_names); do
-    banner_there "$host" && continue
-    plain_stop "$host"
-    plain_tree "$host"
-    plain_start "$host"
+    if [ -n "$(plain_pids "$host")" ]; then
+      plain_signal "$host" CONT
+    else
+      plain_tree "$host"
+      plain_start "$host"
+    fi
   done
-  for host in $(host_names); do wait_for_banner "$host"; done
 }
 
 plain_tree() { # HOST
@@ -88,7 +89,7 @@ plain_start() { # HOST
   local dir=$state/hosts/$1 sshd unpacked
   sshd=$(plain_sshd)
   unpacked=${sshd%/usr/sbin/sshd}
-  cp "$state/id_ed25519.pub" "$dir/authorized_keys"
+  plain_keys "$1"
   {
     echo "ListenAddress $(plain_address "$1"):2222"
     for key in "$state/identity/$1"/ssh_host_*_key; do echo "HostKey $key"; done
@@ -107,6 +108,36 @@ plain_start() { # HOST
   LD_LIBRARY_PATH=${unpacked:+$(echo "$unpacked"/usr/lib/*-linux-gnu*)} \
     setsid "$sshd" -D -e -f "$dir/sshd_config" </dev/null >"$dir/console.log" 2>&1 8>&- 9>&- &
   echo $! >"$dir/sshd.pid"
+  disown # bash would report its end
+}
+
+# No key is taken while a refusal is due (FLEET_TESTBED_BREAK).
+plain_keys() { # HOST
+  local dir=$state/hosts/$1
+  if break_due "$1"; then : >"$dir/authorized_keys"; else cp "$state/id_ed25519.pub" "$dir/authorized_keys"; fi
+}
+
+plain_condition() { # HOST
+  if [ -z "$(plain_pids "$1")" ]; then echo gone
+  elif banner_there "$1"; then echo settled
+  else echo booting
+  fi
+}
+
+plain_retry() { # HOST mend|kept|fresh
+  case $2 in
+    mend)
+      plain_fault "$1" clear
+      plain_keys "$1"
+      ;;
+    kept) plain_stop "$1" && plain_start "$1" ;;
+    fresh) plain_reset "$1" ;;
+  esac
+}
+
+plain_details() { # HOST
+  [ -n "$(plain_pids "$1")" ] || echo "its sshd has ended"
+  echo "authorized_keys: $(wc -l <"$state/hosts/$1/authorized_keys") keys"
 }
 
 plain_pids() { # HOST
@@ -158,7 +189,6 @@ plain_fault() { # HOST FAULT
     clear)
       plain_signal "$1" CONT
       [ -n "$(plain_pids "$1")" ] || plain_start "$1"
-      wait_for_banner "$1"
       ;;
     *) fault_cannot "$2" ;;
   esac

@@ -77,30 +77,13 @@ host_field() { # HOST index|env|access|release
   done < <(hosts_table)
 }
 
-banner_timeout=$(command -v timeout || true) # macOS has none, nor hosts that hang
+timeout_program=$(command -v timeout || true) # macOS has none, nor hosts that hang
 
 # True when sshd at HOST sends its banner; a connection alone proves nothing.
 banner_there() { # HOST [SECONDS]
   local line
   # shellcheck disable=SC2016 # the inner shell expands them
-  line=$(${banner_timeout:+timeout "${2:-1}"} bash -c 'exec 3<>"/dev/tcp/$0/$1" && IFS= read -r -t 2 line <&3 && echo "$line"' \
+  line=$(${timeout_program:+"$timeout_program" "${2:-1}"} bash -c 'exec 3<>"/dev/tcp/$0/$1" && IFS= read -r -t 2 line <&3 && echo "$line"' \
     "$("${kind}_address" "$1")" "$("${kind}_port" "$1")" 2>/dev/null) || true
   case $line in SSH-*) return 0 ;; *) return 1 ;; esac
-}
-
-wait_for_banner() { # HOST
-  local tries=0
-  until banner_there "$1" 2; do
-    tries=$((tries + 1))
-    [ $tries -lt 300 ] || die "$1 does not answer" "Its log: $state/hosts/$1/console.log"
-    sleep 0.1
-  done
-}
-
-bed_answers() {
-  local host
-  [ -n "$kind" ] || return 1
-  for host in $(host_names); do
-    banner_there "$host" || return 1
-  done
 }

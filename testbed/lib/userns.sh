@@ -51,6 +51,9 @@ userns_inside() { # COMMAND [HOST [FAULT]]
   case $1 in
     up) ns_up ;;
     reset) ns_reset "$2" ;;
+    retry) ns_retry "$2" "$3" ;;
+    condition) ns_condition "$2" ;;
+    details) ns_details "$2" ;;
     fault) net_fault "$2" "$3" ;;
     tree) cd "$state/hosts/$2/root" && sh -s ;;
     down) ns_down ;;
@@ -68,8 +71,6 @@ userns_up() {
   state_save
   userns_enter up
   userns_forward
-  local host
-  for host in $(host_names); do wait_for_banner "$host"; done
 }
 
 userns_hold() {
@@ -112,6 +113,9 @@ userns_unforward() {
 
 userns_reset() { userns_enter reset "$1"; }
 userns_fault() { userns_enter fault "$1" "$2"; }
+userns_retry() { userns_enter retry "$1" "$2"; }
+userns_condition() { userns_enter condition "$1"; }
+userns_details() { userns_enter details "$1"; }
 userns_in_tree() { userns_enter tree "$1"; }
 
 userns_down() {
@@ -129,7 +133,32 @@ userns_down() {
   [ ! -d "$state/hosts" ] || userns_as_root rm -rf "$state/hosts"
 }
 
+# Inside: process 1 starts the services and becomes sshd, which then listens on port 22.
+userns_has_booted() { # HOST PID
+  [ "$(cat "/proc/$2/comm" 2>/dev/null)" = sshd ] && grep -q ':0016 [0-9A-F:]* 0A ' "/proc/$2/net/tcp"
+}
+
+userns_mend() { # HOST
+  ns_ask "$1" rm -f /run/nologin
+  userns_break "$1" "$state/hosts/$1/root"
+}
+
+# PAM refuses logins while that is due.
+userns_break() { # HOST ROOT
+  rm -f "$2/etc/nologin"
+  ! break_due "$1" || echo 'broken by FLEET_TESTBED_BREAK' >"$2/etc/nologin"
+}
+
+# Inside.
+ns_details() { # HOST
+  [ -n "$(net_init "$1")" ] || { echo "its processes are gone" && return; }
+  # shellcheck disable=SC2016 # the host's shell expands it
+  ns_ask "$1" sh -c 'echo "process 1: $(cat /proc/1/comm)"
+    for file in /run/nologin /etc/nologin; do [ ! -e $file ] || echo "$file: $(cat $file)"; done'
+}
+
 userns_boot() { # HOST ROOT
+  userns_break "$1" "$2"
   setsid ip netns exec "$(net_ns "$1")" unshare --mount --uts --ipc --pid --fork --kill-child \
     bash "$bed_dir/lib/userns-host.bash" "$1" "$2" </dev/null >"$state/hosts/$1/console.log" 2>&1 8>&- 9>&- &
   echo $! >"$state/hosts/$1/runner.pid"
