@@ -14,6 +14,7 @@ use crate::source::notes::Note;
 use crate::source::scan::{Found, FoundKind};
 use crate::tarstream::{self, Member};
 
+use super::altered::Altered;
 use super::compare::Difference;
 use super::files::newest;
 use super::listing::{NAMED_MAX, listing};
@@ -33,6 +34,8 @@ pub(super) struct Asked {
     pub(super) has_unreadable: bool,
     /// Of what arrives only so many are kept, the newest first.
     pub(super) newest: Option<u32>,
+    /// What tar sent otherwise than the host has it.
+    pub(super) altered: Option<Altered>,
 }
 
 /// The entries of a part, and what is to be said about them.
@@ -76,6 +79,17 @@ pub(super) enum Error {
     /// What arrived is no tree.
     #[error("what arrived can't be put back safely")]
     Tree(#[from] tarstream::tree::Error),
+    /// tar sent entries that are not what the host has.
+    #[error(
+        "tar sent {} not as the host has {}: {}",
+        if altered.count == 1 { "an entry".to_owned() } else { format!("{} entries", altered.count) },
+        if altered.count == 1 { "it" } else { "them" },
+        listing(altered.count, &altered.first)
+    )]
+    Altered {
+        /// Which.
+        altered: Altered,
+    },
     /// A hard link leads to something that did not arrive before it.
     #[error("the hard link `{path}` leads to `{target}`, which did not arrive before it")]
     Link {
@@ -102,6 +116,11 @@ impl Fault for Error {
             }
             Self::Missing { .. } | Self::Tar { .. } => {
                 "Run the command again; `fleet doctor` shows which tools the host has.".to_owned()
+            }
+            Self::Altered { .. } => {
+                "Something changes what `tar` does on the host: look for `TAR_OPTIONS` in the account's \
+                 environment and at `command -v tar`."
+                    .to_owned()
             }
             Self::Tree(error) => return error.hint(),
             Self::Link { .. } => "The tree changed while it was read. Run the command again.".to_owned(),
@@ -177,7 +196,7 @@ pub(super) fn compose(
         fetch = newest(fetch, count, |found| times.get(&found.path).copied());
     }
     let mut fresh = Vec::with_capacity(fetch.len() + sockets.len());
-    let mut failure = None;
+    let mut failure = asked.altered.map(|altered| Error::Altered { altered });
     let targets = link_targets(&received.members);
     // Both lists are walked in path order, and each member becomes an entry and is gone: a large tree is
     // not held twice.
@@ -201,7 +220,7 @@ pub(super) fn compose(
         });
         let Some(kind) = kind else {
             if let tarstream::Kind::HardLink { target } = &member.head.kind {
-                failure = Some(Error::Link {
+                failure.get_or_insert(Error::Link {
                     path: found.path,
                     target: target.clone(),
                 });
@@ -250,14 +269,16 @@ pub(super) fn compose(
             said: said.others,
         });
     }
+    // What a tar altered has all arrived, and may be no tree any more.
+    let is_whole = matches!(composed.failure, None | Some(Error::Altered { .. }));
     if is_torn {
         composed.content = Content::default();
-    } else if composed.failure.is_none()
+    } else if is_whole
         && !composed.content.is_unchanged()
         && let Err(error) = tarstream::tree::check(&asked.roots, composed.content.shapes())
     {
         composed.content = Content::default();
-        composed.failure = Some(Error::Tree(error));
+        composed.fail(Error::Tree(error));
     }
     composed
 }

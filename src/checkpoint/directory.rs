@@ -141,6 +141,45 @@ pub(super) async fn walk(
     session: &ReadSession,
     make: Plans<'_>,
 ) -> Result<Option<(Plan, Opening)>, ScanError> {
+    let Listing {
+        found,
+        opening,
+        said,
+        status,
+    } = list(command, from, sudo, session).await?;
+    let plan = make(found, &said, opening)?;
+    let explained = said
+        .iter()
+        .any(|note| matches!(note, FindNote::Missing(_) | FindNote::Denied { .. }));
+    if status > u32::from(explained) {
+        let said = vec![format!("find exited with {status}")];
+        return Err(plan::Error::Scan { said }.into());
+    }
+    Ok(plan.map(|plan| (plan, opening)))
+}
+
+/// Everything that a scan answered.
+pub(super) struct Listing {
+    /// In the order of the answer.
+    pub(super) found: Vec<Found>,
+    pub(super) opening: Opening,
+    /// What `find` wrote to its standard error.
+    pub(super) said: Vec<FindNote>,
+    /// Its exit status.
+    pub(super) status: u32,
+}
+
+/// Runs a scan, all of which lies beneath `from`.
+///
+/// # Errors
+///
+/// [`ScanError`] for an answer that is none.
+pub(super) async fn list(
+    command: &ReadCommand,
+    from: &[RemotePath],
+    sudo: bool,
+    session: &ReadSession,
+) -> Result<Listing, ScanError> {
     let mut running = session.run(command, sudo, Input::none()).await?;
     let mut parser = Parser::new();
     let mut found = Vec::new();
@@ -156,17 +195,12 @@ pub(super) async fn walk(
         let said = vec![said.unwrap_or_else(|| format!("find exited with {}", exit.status))];
         return Err(plan::Error::Scan { said }.into());
     }
-    let opening = parser.finish()?;
-    let said = notes::of_find(&exit.stderr.to_bytes());
-    let plan = make(found, &said, opening)?;
-    let explained = said
-        .iter()
-        .any(|note| matches!(note, FindNote::Missing(_) | FindNote::Denied { .. }));
-    if exit.status > u32::from(explained) {
-        let said = vec![format!("find exited with {}", exit.status)];
-        return Err(plan::Error::Scan { said }.into());
-    }
-    Ok(plan.map(|plan| (plan, opening)))
+    Ok(Listing {
+        found,
+        opening: parser.finish()?,
+        said: notes::of_find(&exit.stderr.to_bytes()),
+        status: exit.status,
+    })
 }
 
 /// Whether nothing more can be expected of the connection.

@@ -14,9 +14,10 @@ use crate::ssh;
 use crate::store::SealedCheckpoint;
 use crate::store::pack::PackOptions;
 
+use super::altered::{self, Altered};
 use super::compare::{Comparison, Difference, Unusable};
 use super::compose::{Asked, compose};
-use super::directory::Terms;
+use super::directory::{Scanned, Terms};
 use super::history::Known;
 use super::machine::other_machine;
 use super::part::{Outcome, failure, shrinkage};
@@ -69,7 +70,7 @@ impl Fetch<'_> {
             bytes: plan.totals.bytes,
             fetch_bytes: difference.fetch_bytes(),
         });
-        let (difference, pulled) = if difference.fetch.is_empty() {
+        let (difference, mut pulled) = if difference.fetch.is_empty() {
             self.rearrange(difference).await?
         } else {
             self.pull
@@ -81,7 +82,9 @@ impl Fetch<'_> {
             outcome.broken = Some(broken.pack);
             return Ok((outcome, pulled.lost));
         }
+        let altered = self.altered(&difference, &mut pulled).await;
         let asked = Asked {
+            altered,
             roots: plan.roots,
             difference,
             unreadable: self.terms.unreadable,
@@ -194,6 +197,31 @@ impl Fetch<'_> {
         pulled.broken = broken;
         pulled.received = received;
         Ok((difference, pulled))
+    }
+
+    /// What tar sent otherwise than the host has it. Where the host cannot be asked any more, the part
+    /// has failed: `pulled` says why.
+    async fn altered(&self, difference: &Difference, pulled: &mut Pulled) -> Option<Altered> {
+        let mismatches = altered::mismatches(&difference.fetch, &pulled.received);
+        if mismatches.is_empty() || pulled.lost.is_some() {
+            return None;
+        }
+        match altered::judge(&mismatches, self.pull.source.sudo, self.pull.session).await {
+            Ok(altered) => altered,
+            Err(error) => {
+                match error.into_scanned() {
+                    Scanned::Lost(error) => {
+                        pulled.failure.get_or_insert(failure(&error));
+                        pulled.lost = Some(error);
+                    }
+                    Scanned::Failed(why) => {
+                        pulled.failure.get_or_insert(why);
+                    }
+                    Scanned::Ready { .. } | Scanned::Absent => {}
+                }
+                None
+            }
+        }
     }
 
     fn put_together(

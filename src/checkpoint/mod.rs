@@ -4,6 +4,7 @@
 //! was proven whole: the tool's exit status, the end of the archive, and every entry that was asked
 //! for. Nothing becomes visible in the store before the seal.
 
+mod altered;
 mod capture;
 mod compare;
 mod compose;

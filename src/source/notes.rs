@@ -100,7 +100,7 @@ fn tar_note(line: &[u8]) -> Option<Note> {
     if SILENT.iter().any(|silent| said.contains(silent)) {
         return None;
     }
-    let about = line.strip_prefix(b"tar: ").and_then(|rest| {
+    let about = words_of_tar(line).and_then(|rest| {
         let rest = rest.strip_prefix(b"Warning: ").unwrap_or(rest);
         let (name, rest) = unquote(rest, b'"')?;
         Some((
@@ -131,6 +131,13 @@ fn tar_note(line: &[u8]) -> Option<Note> {
             Note::Unread(path, what.into_owned())
         },
     )
+}
+
+/// What follows the name of the program, which is a whole path where a script starts tar by one.
+fn words_of_tar(line: &[u8]) -> Option<&[u8]> {
+    let colon = line.windows(2).position(|pair| pair == b": ")?;
+    let is_tar = matches!(base_name(&line[..colon]), b"tar" | b"gtar");
+    is_tar.then(|| &line[colon + 2..])
 }
 
 /// Takes a C string literal between `quote`s off the front of `text`.
@@ -186,7 +193,7 @@ mod tests {
 tar: "tmp/d/\377\303\251x\n\"q\\": Cannot open: Permission denied
 tar: "tmp/d/big": file changed as we read it
 tar: "tmp/d/big": File shrank by 244550917 bytes; padding with zeros
-tar: "tmp/gone": File removed before we read it
+/usr/bin/tar: "tmp/gone": File removed before we read it
 tar: "tmp/deep": Cannot stat: File name too long
 tar: "tmp/bad": Read error at byte 0, while reading 512 bytes: Input/output error
 tar: "tmp/long": Warning: Cannot file_has_acl_at: File name too long

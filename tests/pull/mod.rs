@@ -3,6 +3,7 @@
 
 use crate::support::scene::{Scene, program, set_machine_id};
 
+mod altered;
 mod busybox;
 mod content;
 mod ends;

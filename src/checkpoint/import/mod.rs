@@ -241,6 +241,7 @@ impl Taking<'_> {
         let mut received = self.read(&wanted)?;
         self.compare(&received)?;
         let asked = Asked {
+            altered: None,
             roots: self.part.holders.clone(),
             difference: Difference::everything(wanted),
             unreadable: Unreadable::Fail,
