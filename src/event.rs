@@ -69,6 +69,11 @@ pub enum Event {
         /// What.
         message: String,
     },
+    /// A selected host has none of the sources that were asked for.
+    Skipped {
+        /// The host.
+        host: HostName,
+    },
     /// Work on a part has ended, well or not.
     PartEnded {
         /// The host.
@@ -101,6 +106,9 @@ pub enum Event {
     /// The operator asked to stop; work ends at the next safe point.
     Stopping,
 }
+
+/// What is said of a host that is skipped.
+pub const SKIPPED: &str = "skipped, it has none of these sources";
 
 /// Why a host has no checkpoint, or a part of it failed.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -28,8 +28,9 @@ pub(super) struct Known {
     /// The newest checkpoint that has entries of it: what is still like there need not be fetched.
     /// It may be partial, for each entry is whole by itself.
     pub(super) base: Option<Arc<SealedCheckpoint>>,
-    /// The part as it was when it was last captured. A partial checkpoint tells of it too, for another
-    /// part may have failed every time; one that was taken of other sources tells nothing.
+    /// The part as it was when it was last captured: the baseline for shrinking. A partial checkpoint
+    /// tells of it too, for another part may have failed every time. Subsets and `pre-restore` ones do
+    /// not, for nobody vouches that the host was whole when they were taken.
     pub(super) previous: Option<Part>,
     is_settled: bool,
 }
@@ -43,6 +44,10 @@ impl Known {
         let has_entries = sealed.parts_with_entries().any(|part| part == name);
         if self.base.is_none() && has_entries && may_reuse {
             self.base = Some(Arc::clone(sealed));
+        }
+        let checkpoint = sealed.checkpoint();
+        if checkpoint.subset || checkpoint.trigger == Trigger::PreRestore {
+            return;
         }
         match part.state {
             PartState::Complete | PartState::Warned => {

@@ -79,6 +79,12 @@ impl Order {
         let meant = |source: &&Source| self.only.is_empty() || self.only.contains(&source.name);
         host.sources.iter().filter(meant).collect()
     }
+
+    /// Whether that leaves out any source of `host`: the checkpoint is a subset then.
+    #[must_use]
+    pub fn is_subset(&self, host: &Host) -> bool {
+        self.sources(host).len() < host.sources.len()
+    }
 }
 
 /// Everything that a checkpoint will hold, in the store but not yet visible there.
@@ -150,6 +156,7 @@ pub async fn gather(
         started,
         finished: Timestamp::now(),
         trigger: order.trigger,
+        subset: order.is_subset(host),
         description: order.description.clone(),
         host: facts::identity(host, session, address, &probe),
         observed,

@@ -30,7 +30,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args, setup: &Setup) -> Status {
     let store = setup.store()?;
-    let id = store.resolve(&args.checkpoint)?;
+    let id = setup.look_up(&store, &args.checkpoint)?.id;
     let sealed = store.open_checkpoint(&id)?;
     let path = sealed.path_of(args.path.as_bytes())?;
     let mut output = Output(&setup.console);

@@ -9,7 +9,7 @@ use super::error::Stop;
 use super::select::Hosts;
 use super::setup::Setup;
 use super::{Status, stop};
-use crate::engine::checkpoint::{self, Outcome, Request};
+use crate::engine::checkpoint::{self, Outcome, Request, Strictness};
 use crate::engine::{Interrupt, StopLevel};
 use crate::event::{Event, Sink};
 use crate::fault::ExitClass;
@@ -23,7 +23,7 @@ use crate::report::{Console, Problem, Reporter, Style, count, duration, json, si
 #[command(after_help = "\
 Pulls every source of each host and seals what came. Nothing is written on the hosts. One host's
 failure never stops the others. Ctrl-C once stops at the next safe point, twice at once; nothing
-half-done is ever visible.
+half-done is ever visible. A checkpoint of some sources only is a subset, which `latest` skips.
 
 Examples:
   fleet checkpoint dev-vm -m \"before the codec change\"
@@ -56,6 +56,10 @@ pub(super) struct Args {
     #[arg(long, conflicts_with = "full")]
     verify_unchanged: bool,
 
+    /// Exit with 3 if there are warnings, such as unreadable files that were skipped
+    #[arg(long)]
+    strict: bool,
+
     /// How contents come over the wire: auto, none, gzip or zstd; default: as the inventory says
     #[arg(long, value_name = "HOW")]
     compression: Option<WireCompression>,
@@ -81,6 +85,10 @@ pub(super) fn run(args: &Args, setup: &Setup) -> Status {
         verify_unchanged: args.verify_unchanged,
         compression: args.compression,
         jobs: usize::from(args.jobs),
+    };
+    let strictness = match args.strict {
+        true => Strictness::Strict,
+        false => Strictness::Lenient,
     };
     let begun = Instant::now();
     let inventory = setup.inventory()?;
@@ -108,7 +116,8 @@ pub(super) fn run(args: &Args, setup: &Setup) -> Status {
         hosts,
         took: begun.elapsed(),
     };
-    tell(console, &outcome, interrupt.level(), &size)
+    let class = outcome.exit_class(strictness);
+    tell(console, &outcome, class, interrupt.level(), &size)
 }
 
 /// What happened so far, in case that the run does not get to tell.
@@ -137,6 +146,7 @@ impl Seen {
                 | Event::Scanned { .. }
                 | Event::Progress { .. }
                 | Event::Warned { .. }
+                | Event::Skipped { .. }
                 | Event::PartEnded { .. }
                 | Event::Examining { .. }
                 | Event::Examined { .. }
@@ -163,8 +173,13 @@ struct Size {
     took: Duration,
 }
 
-fn tell(console: &Console, outcome: &Outcome, level: StopLevel, run: &Size) -> Status {
-    let class = outcome.exit_class();
+fn tell(
+    console: &Console,
+    outcome: &Outcome,
+    class: Option<ExitClass>,
+    level: StopLevel,
+    run: &Size,
+) -> Status {
     let stopped = (class == Some(ExitClass::Interrupted)).then(|| stopped(outcome, level));
     let problems: Vec<(HostName, Problem)> = outcome
         .failed
@@ -238,11 +253,11 @@ fn was(number: u64) -> String {
 fn line(checkpoint: &Checkpoint) -> String {
     let totals = checkpoint.totals();
     let took = checkpoint.finished.duration_since(checkpoint.started);
-    let style = super::ls::style(checkpoint.state());
+    let style = super::ls::style(checkpoint);
     format!(
         "{}  {style}{}{style:#}  {}, {}  (fetched {}, stored {}, {})\n",
         checkpoint.id,
-        checkpoint.state().as_str(),
+        checkpoint.state_words(),
         count(totals.files, "file"),
         size(totals.bytes),
         size(checkpoint.fetched_bytes),

@@ -59,14 +59,20 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args, setup: &Setup) -> Status {
     let store = setup.store()?;
-    let open = |reference| store.open_checkpoint(&store.resolve(reference)?);
+    let mut skipped_newer = Vec::new();
+    let mut open = |reference| {
+        let resolved = setup.look_up(&store, reference)?;
+        skipped_newer.extend(json::SkippedNewer::of(&resolved));
+        Ok::<_, Stop>(store.open_checkpoint(&resolved.id)?)
+    };
     let old = open(&args.old)?;
     let Some(new) = &args.new else {
-        return live::run(args, setup, old);
+        return live::run(args, setup, old, skipped_newer);
     };
     let new = open(new)?;
     let (label, mut now) = (new.id().to_string(), Now::Sealed(&new));
     let mut answer = Answer::new(&setup.console, args.patch, &old, label);
+    answer.document.skipped_newer = skipped_newer;
     for pair in new.parts_since(&old) {
         answer.part(&pair, &mut now)?;
     }

@@ -11,7 +11,7 @@ use crate::engine::Interrupt;
 use crate::fault::ExitClass;
 use crate::name::{CheckpointId, CheckpointRef, SourceName};
 use crate::report::{Problem, json, shortfall, size};
-use crate::store::{ArchiveFormat, Destination, Exported, FolderOptions, Layout, Store};
+use crate::store::{ArchiveFormat, Destination, Exported, FolderOptions, Layout, Resolved, Store};
 
 /// Take a checkpoint out of the store, as an archive or a folder
 #[derive(Debug, clap::Args)]
@@ -136,7 +136,8 @@ pub(super) fn run(args: &Args, setup: &Setup) -> Status {
         )));
     }
     let store = setup.store()?;
-    let id = store.resolve(&args.checkpoint)?;
+    let resolved = setup.look_up(&store, &args.checkpoint)?;
+    let id = resolved.id.clone();
     let (shown, console) = (wanted.clone(), std::sync::Arc::clone(&setup.console));
     let (interrupt, of) = (Interrupt::new(), id.clone());
     let wish = interrupt.clone();
@@ -147,7 +148,7 @@ pub(super) fn run(args: &Args, setup: &Setup) -> Status {
         work.await.expect("exporting does not panic")
     })?;
     let exported = exported.ok_or(Error::Stopped)??;
-    tell(setup, &id, &shown, &exported)?;
+    tell(setup, &resolved, &shown, &exported)?;
     Ok(None)
 }
 
@@ -210,7 +211,7 @@ fn write(
 
 fn tell(
     setup: &Setup,
-    id: &CheckpointId,
+    resolved: &Resolved,
     wanted: &Wanted,
     exported: &Exported,
 ) -> Result<(), Stop> {
@@ -219,6 +220,7 @@ fn tell(
         Target::Archive(path, format) => (path.display().to_string(), name(*format)),
         Target::Folder(path) => (path.display().to_string(), "folder"),
     };
+    let id = &resolved.id;
     if setup.console.is_json() {
         setup.console.event(&json::Export {
             checkpoint: id.to_string(),
@@ -229,6 +231,7 @@ fn tell(
             bytes: exported.bytes,
             skipped: exported.skipped,
             left_out: exported.shortfalls.iter().map(Into::into).collect(),
+            skipped_newer: json::SkippedNewer::of(resolved).into_iter().collect(),
             ..json::Export::default()
         })?;
         return Ok(());

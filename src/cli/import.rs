@@ -14,7 +14,6 @@ use crate::engine::import::{self, End, Imported, Landing, Mapping, Mode, Order, 
 use crate::engine::{Interrupt, host};
 use crate::event::Event;
 use crate::fault::ExitClass;
-use crate::manifest::State;
 use crate::name::{HostName, RemotePath, SourceName, Stamp};
 use crate::report::{Console, Problem, Reporter, Style, Talk, count, json, size};
 use crate::store::{self, Store};
@@ -110,7 +109,9 @@ pub(super) fn run(args: &Args, setup: &Setup) -> Status {
     let console = &setup.console;
     let style = match Style::of(console) {
         Style::Moving => Style::Moving,
-        Style::Silent | Style::Looking | Style::Plain | Style::Json => Style::Silent,
+        Style::Silent | Style::Warnings | Style::Looking | Style::Plain | Style::Json => {
+            Style::Silent
+        }
     };
     let reporter = Reporter::new(Arc::clone(console), style, 1);
     let interrupt = Interrupt::new();
@@ -160,7 +161,7 @@ fn tell(console: &Console, outcome: &Outcome) -> Status {
         for warning in &imported.warnings {
             console.warning(&format!("{}: {warning}", imported.path.display()));
         }
-        if imported.is_homeless && console.talk() != Talk::Quiet {
+        if imported.is_homeless {
             console.warning(&format!(
                 "{}: nothing tells where on the host it belongs, so it lands at `/`; `--at FOLDER` says where",
                 imported.path.display()
@@ -218,18 +219,18 @@ fn shown(imported: &Imported) -> String {
     );
     let mut text = match &imported.end {
         End::Sealed(checkpoint) => {
-            let style = super::ls::style(checkpoint.state());
+            let style = super::ls::style(checkpoint);
             format!(
                 "{}  {style}{}{style:#}  {totals}  (stored {})\n",
                 checkpoint.id,
-                checkpoint.state().as_str(),
+                checkpoint.state_words(),
                 size(checkpoint.stored_bytes),
             )
         }
         End::Already(id) => format!("{id}  taken over before  {totals}\n"),
         End::Planned(id) => {
-            let style = super::ls::style(State::Complete);
-            format!("{id}  {style}would be taken over{style:#}  {totals}\n")
+            let what = if imported.subset { "as a subset  " } else { "" };
+            format!("{id}  would be taken over  {what}{totals}\n")
         }
     };
     text.push_str(&format!(

@@ -95,11 +95,11 @@ fn table<'a>(checkpoints: impl Iterator<Item = &'a Checkpoint>, now: Timestamp) 
         rows += 1;
         let totals = checkpoint.totals();
         table.row(
-            style(checkpoint.state()),
+            style(checkpoint),
             [
                 checkpoint.id.to_string(),
                 ago(checkpoint.id.stamp.time(), now),
-                checkpoint.state().as_str().to_owned(),
+                checkpoint.state_words().to_owned(),
                 checkpoint.trigger.as_str().to_owned(),
                 totals.files.to_string(),
                 size(totals.bytes),
@@ -111,11 +111,15 @@ fn table<'a>(checkpoints: impl Iterator<Item = &'a Checkpoint>, now: Timestamp) 
     (rows > 0).then_some(table)
 }
 
-/// The colour of a line about a checkpoint in that state.
-pub(super) fn style(state: State) -> Style {
-    match state {
+/// The colour of a line about that checkpoint.
+pub(super) fn style(checkpoint: &Checkpoint) -> Style {
+    let style = match checkpoint.state() {
         State::Complete => Style::new(),
         State::Warned => Style::new().fg_color(Some(AnsiColor::Yellow.into())),
         State::Partial => Style::new().fg_color(Some(AnsiColor::Red.into())),
+    };
+    match checkpoint.subset {
+        true => style.dimmed(),
+        false => style,
     }
 }

@@ -26,11 +26,15 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args, setup: &Setup) -> Status {
     let store = setup.store()?;
-    let id = store.resolve(&args.checkpoint)?;
-    let sealed = store.open_checkpoint(&id)?;
+    let resolved = setup.look_up(&store, &args.checkpoint)?;
+    let sealed = store.open_checkpoint(&resolved.id)?;
     let checkpoint = sealed.checkpoint();
     if setup.console.is_json() {
-        setup.console.document(&json::Show::from(checkpoint))?;
+        let mut document = json::Show::from(checkpoint);
+        document
+            .skipped_newer
+            .extend(json::SkippedNewer::of(&resolved));
+        setup.console.document(&document)?;
     } else {
         setup.console.answer(&text(checkpoint, Timestamp::now()))?;
     }
@@ -44,7 +48,8 @@ fn text(checkpoint: &Checkpoint, now: Timestamp) -> String {
     let host = &checkpoint.host;
     let protected = if host.protected { ", protected" } else { "" };
     let facts = [
-        ("state", checkpoint.state().as_str().to_owned()),
+        ("state", checkpoint.state_words().to_owned()),
+        ("subset", store::subset(checkpoint).to_owned()),
         ("trigger", checkpoint.trigger.as_str().to_owned()),
         ("description", checkpoint.description.clone()),
         (

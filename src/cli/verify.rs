@@ -80,7 +80,8 @@ impl FromStr for Target {
 
 pub(super) fn run(args: &Args, setup: &Setup) -> Status {
     let store = setup.store()?;
-    let scope = scope(args, setup, &store)?;
+    let mut skipped_newer = Vec::new();
+    let scope = scope(args, setup, &store, &mut skipped_newer)?;
     let level = if args.quick {
         Level::Quick
     } else {
@@ -113,6 +114,7 @@ pub(super) fn run(args: &Args, setup: &Setup) -> Status {
                 .iter()
                 .map(json::StoreProblem::from)
                 .collect(),
+            skipped_newer,
             error: problem.as_ref().map(json::Problem::from),
         })?;
     } else if !report.problems.is_empty() {
@@ -130,7 +132,12 @@ pub(super) fn run(args: &Args, setup: &Setup) -> Status {
     Ok(problem.map(|problem| problem.class))
 }
 
-fn scope(args: &Args, setup: &Setup, store: &Store) -> Result<Scope, Stop> {
+fn scope(
+    args: &Args,
+    setup: &Setup,
+    store: &Store,
+    skipped_newer: &mut Vec<json::SkippedNewer>,
+) -> Result<Scope, Stop> {
     if args.targets.is_empty() {
         return Ok(Scope::All);
     }
@@ -138,7 +145,11 @@ fn scope(args: &Args, setup: &Setup, store: &Store) -> Result<Scope, Stop> {
     let mut checkpoints = Vec::new();
     for target in &args.targets {
         match target {
-            Target::Checkpoint(reference) => checkpoints.push(store.resolve(reference)?),
+            Target::Checkpoint(reference) => {
+                let resolved = setup.look_up(store, reference)?;
+                skipped_newer.extend(json::SkippedNewer::of(&resolved));
+                checkpoints.push(resolved.id);
+            }
             Target::Hosts(Selector::Host(host)) => hosts.push(host.clone()),
             Target::Hosts(group @ Selector::Group(_)) => {
                 let selection = Selection {

@@ -37,6 +37,15 @@ pub struct Request {
     pub jobs: usize,
 }
 
+/// What a checkpoint with warnings means for the exit status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Strictness {
+    /// Nothing.
+    Lenient,
+    /// The same as a failed part.
+    Strict,
+}
+
 /// What came of it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Outcome {
@@ -50,11 +59,16 @@ pub struct Outcome {
 
 impl Outcome {
     /// The exit status: 0 if everything was sealed whole; 3 if only some hosts or parts failed; what
-    /// the failures ask for if they agree and nothing was sealed; 130 after an interruption.
+    /// the failures ask for if they agree and nothing was sealed; 130 after an interruption. Strictly,
+    /// warnings of a checkpoint ask for 3.
     #[must_use]
-    pub fn exit_class(&self) -> Option<ExitClass> {
+    pub fn exit_class(&self, strictness: Strictness) -> Option<ExitClass> {
         if self.interrupted {
             return Some(ExitClass::Interrupted);
+        }
+        if self.failed.is_empty() && strictness == Strictness::Strict {
+            let has_warnings = self.checkpoints.iter().any(Checkpoint::has_warnings);
+            return has_warnings.then_some(ExitClass::Partial);
         }
         let first = self.failed.first()?.class;
         if !self.checkpoints.is_empty() {
@@ -218,7 +232,7 @@ fn failed_parts(checkpoint: &Checkpoint) -> Vec<Failure> {
         .collect()
 }
 
-/// The selected hosts that have something to capture; the others are warned of.
+/// The selected hosts that have something to capture; the others are skipped.
 fn meant<'a>(
     selection: &Selection,
     order: &Order,
@@ -249,10 +263,8 @@ fn meant<'a>(
         .into_iter()
         .partition(|host| order.sources(host).is_empty());
     for host in idle {
-        sink(Event::Warned {
+        sink(Event::Skipped {
             host: host.name.clone(),
-            part: None,
-            message: "it has nothing of this to capture and is passed over".to_owned(),
         });
     }
     Ok(meant)

@@ -59,6 +59,8 @@ pub struct Imported {
     pub stripped: Option<String>,
     /// Nothing tells where on the host it belongs.
     pub is_homeless: bool,
+    /// Some sources of the host have nothing in it: `latest` skips it.
+    pub subset: bool,
     /// What the operator should know.
     pub warnings: Vec<String>,
 }
@@ -184,6 +186,7 @@ fn one(
         checked: import.checked.clone(),
         stripped: import.stripped.clone(),
         is_homeless: import.is_homeless,
+        subset: import.subset,
         warnings: import.warnings.clone(),
     };
     match mode {

@@ -21,6 +21,8 @@ pub struct Checkpoint {
     pub finished: Timestamp,
     /// Why it was taken.
     pub trigger: Trigger,
+    /// Only some of the host's sources were asked for.
+    pub subset: bool,
     /// What the operator said about it; may be empty.
     pub description: String,
     /// Which machine it really was.
@@ -56,6 +58,39 @@ impl Checkpoint {
             }
         }
         state
+    }
+
+    /// Why `latest`, `~N`, freshness and retention's last complete one pass over it, and why it is no
+    /// baseline for shrinking; none if they count it.
+    #[must_use]
+    pub fn uncounted(&self) -> Option<Uncounted> {
+        if self.state() == State::Partial {
+            Some(Uncounted::Partial)
+        } else if self.subset {
+            Some(Uncounted::Subset)
+        } else if self.trigger == Trigger::PreRestore {
+            Some(Uncounted::PreRestore)
+        } else {
+            None
+        }
+    }
+
+    /// Whether the operator was warned of anything in it.
+    #[must_use]
+    pub fn has_warnings(&self) -> bool {
+        let is_warned = |part: &Part| part.state == PartState::Warned || !part.warnings.is_empty();
+        !self.warnings.is_empty() || self.parts.iter().any(is_warned)
+    }
+
+    /// Its state as tables and lines show it: `complete`, `subset`, `partial subset`.
+    #[must_use]
+    pub fn state_words(&self) -> &'static str {
+        match (self.state(), self.subset) {
+            (state, false) => state.as_str(),
+            (State::Complete, true) => "subset",
+            (State::Warned, true) => "warned subset",
+            (State::Partial, true) => "partial subset",
+        }
     }
 
     /// The part of that name.
@@ -127,6 +162,29 @@ impl State {
             Self::Complete => "complete",
             Self::Warned => "warned",
             Self::Partial => "partial",
+        }
+    }
+}
+
+/// Why a checkpoint does not stand for its host: it must be named by its stamp.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Uncounted {
+    /// A part failed.
+    Partial,
+    /// Only some of the host's sources were asked for.
+    Subset,
+    /// A restore took it of a host that may have been damaged or new.
+    PreRestore,
+}
+
+impl Uncounted {
+    /// The word for it in messages.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Partial => "partial",
+            Self::Subset => "subset",
+            Self::PreRestore => "pre-restore",
         }
     }
 }

@@ -11,7 +11,7 @@ pub(crate) mod sample;
 
 pub use checkpoint::{
     Checkpoint, HostFacts, Pack, PackName, ParsePackNameError, Part, PartFailure, PartState, State,
-    Totals, Trigger,
+    Totals, Trigger, Uncounted,
 };
 pub use entry::{Entry, EntryKind, FileTime, Owner, Piece, ScanMark};
 pub use facts::{Changes, Commit, Disk, Facts, Head, Process, Repository, Version};

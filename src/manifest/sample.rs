@@ -13,6 +13,7 @@ pub(crate) fn checkpoint(host: &str, state: PartState) -> Checkpoint {
         started,
         finished: started + jiff::SignedDuration::from_millis(1_500),
         trigger: Trigger::Manual,
+        subset: false,
         description: String::new(),
         host: HostFacts {
             env: "dev".to_owned(),

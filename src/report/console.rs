@@ -41,7 +41,7 @@ pub enum Color {
 /// How much is said beside the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Talk {
-    /// Problems only.
+    /// Problems and warnings only.
     Quiet,
     /// What a person wants to see.
     #[default]
@@ -193,6 +193,12 @@ impl Console {
             "{style}warning{style:#}: {}\n",
             safe(text, "    ")
         ));
+    }
+
+    /// Adds something on standard error without which the answer may be misread: even if quiet.
+    pub fn note(&self, text: &str) {
+        let style = Style::new().bold();
+        self.aside(&format!("{style}note{style:#}: {}\n", safe(text, "    ")));
     }
 
     /// Says something on standard error that may be left out: unless quiet.

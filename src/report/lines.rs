@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::problem::safe;
 use super::tally::Tally;
 use super::{Console, count, size};
-use crate::event::Event;
+use crate::event::{Event, SKIPPED};
 use crate::manifest::{Part, PartState};
 use crate::name::{HostName, SourceName};
 
@@ -24,6 +24,7 @@ pub(super) struct Lines {
     fetching: Mutex<HashMap<(HostName, SourceName), Fetching>>,
     // With many hosts, events of all of them add up here.
     tally: Option<Mutex<Tally>>,
+    only_warnings: bool,
 }
 
 #[derive(Debug)]
@@ -39,6 +40,17 @@ impl Lines {
             console,
             fetching: Mutex::default(),
             tally: is_many.then(|| Mutex::new(Tally::new(hosts, PROGRESS_EVERY))),
+            only_warnings: false,
+        }
+    }
+
+    /// Tells warnings and nothing else: failures are printed at the end of the run.
+    pub(super) fn of_warnings(console: Arc<Console>) -> Self {
+        Self {
+            console,
+            fetching: Mutex::default(),
+            tally: None,
+            only_warnings: true,
         }
     }
 
@@ -50,6 +62,9 @@ impl Lines {
 
     /// What there is to say at `event`: two lines at most.
     fn lines(&self, event: &Event, now: Instant) -> Vec<String> {
+        if self.only_warnings && !matches!(event, Event::Warned { .. }) {
+            return Vec::new();
+        }
         let Some(tally) = &self.tally else {
             return self.line(event, now).into_iter().collect();
         };
@@ -113,6 +128,7 @@ impl Lines {
                 Some(part) => format!("{host} {part}: warning: {message}"),
                 None => format!("{host}: warning: {message}"),
             }),
+            Event::Skipped { host } => Some(format!("{host}: {SKIPPED}")),
             Event::PartEnded { host, part } => {
                 self.lock().remove(&(host.clone(), part.name.clone()));
                 Some(format!("{host} {}", ended(part)))
@@ -121,7 +137,7 @@ impl Lines {
                 "{}: sealed {}, {}",
                 checkpoint.id.host,
                 checkpoint.id,
-                checkpoint.state().as_str()
+                checkpoint.state_words()
             )),
             Event::HostFailed { failure } => {
                 Some(format!("{}: failed: {}", failure.host, failure.message))
@@ -149,6 +165,7 @@ fn is_trouble(event: &Event) -> bool {
         | Event::Progress { .. }
         | Event::Examining { .. }
         | Event::Examined { .. }
+        | Event::Skipped { .. }
         | Event::Sealed { .. } => false,
     }
 }

@@ -12,7 +12,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::console::FEW_HOSTS;
 use super::problem::safe;
 use super::tally::Tally;
-use crate::event::Event;
+use crate::event::{Event, SKIPPED};
 use crate::name::{HostName, SourceName};
 
 /// More lines at a time would push the one for all off a small screen; hosts beyond that have theirs
@@ -140,6 +140,7 @@ impl Progress {
                 Some(part) => format!("{host} {part}: warning: {message}"),
                 None => format!("{host}: warning: {message}"),
             }),
+            Event::Skipped { host } => self.say(&format!("{host}: {SKIPPED}")),
             Event::PartEnded { host, part } => self.change(host, |line| {
                 let fetched = line.parts.entry(part.name.clone()).or_default();
                 fetched.bytes = fetched.of_bytes;

@@ -14,6 +14,8 @@ use crate::event::{Event, Sink};
 pub enum Style {
     /// Nothing is shown.
     Silent,
+    /// A line for each warning.
+    Warnings,
     /// A moving line for each running host, and one for all if they are many.
     Moving,
     /// The same of hosts that are looked at, of which nothing is fetched.
@@ -46,7 +48,7 @@ impl Style {
     pub fn of(console: &Console) -> Self {
         match (console.is_json(), console.talk()) {
             (true, _) => Self::Json,
-            (false, Talk::Quiet) => Self::Silent,
+            (false, Talk::Quiet) => Self::Warnings,
             (false, Talk::Normal) if console.can_move() => Self::Moving,
             (false, Talk::Normal | Talk::Verbose) => Self::Plain,
         }
@@ -58,7 +60,7 @@ impl Style {
     pub fn of_look(console: &Console) -> Self {
         match Self::of(console) {
             Self::Moving | Self::Looking => Self::Looking,
-            Self::Silent | Self::Plain | Self::Json => Self::Silent,
+            Self::Silent | Self::Warnings | Self::Plain | Self::Json => Self::Silent,
         }
     }
 }
@@ -71,6 +73,7 @@ impl Reporter {
             Style::Silent => Face::Silent,
             Style::Moving => Face::Moving(Progress::new(hosts)),
             Style::Looking => Face::Moving(Progress::of_look(hosts)),
+            Style::Warnings => Face::Plain(Lines::of_warnings(Arc::clone(&console))),
             Style::Plain => Face::Plain(Lines::new(Arc::clone(&console), hosts)),
             Style::Json => Face::Json,
         };

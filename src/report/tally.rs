@@ -73,6 +73,7 @@ impl Tally {
             | Event::PartStarted { .. }
             | Event::Scanned { .. }
             | Event::Examining { .. }
+            | Event::Skipped { .. }
             | Event::Warned { .. }
             | Event::Stopping => {}
         }

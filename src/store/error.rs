@@ -10,6 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::find::Skipped;
 use super::lock::Holder;
 use super::pack;
 use crate::fault::{self, ExitClass, Fault};
@@ -93,6 +94,14 @@ pub enum Error {
         reference: CheckpointRef,
         /// Those that exist, oldest first.
         known: Vec<CheckpointId>,
+    },
+    /// `latest` or `~N` would have to be a partial checkpoint, a subset or a `pre-restore` one.
+    #[error("no checkpoint {reference}: {} has no complete one", reference.host)]
+    NoneCounts {
+        /// What was asked for.
+        reference: CheckpointRef,
+        /// Those that exist, newest first.
+        skipped: Vec<Skipped>,
     },
     /// More than one stamp begins so.
     #[error("{reference} means {} checkpoints", matches.len())]
@@ -301,10 +310,14 @@ impl Fault for Error {
                 format!("Take one with `fleet checkpoint {}`.", reference.host)
             } else {
                 format!(
-                    "There are {}; `latest` and `~N` count complete and warned ones only.",
+                    "There are {}; `latest` and `~N` count neither partial ones nor subsets.",
                     list(known)
                 )
             }),
+            Self::NoneCounts { skipped, .. } => Some(format!(
+                "Name one by its stamp: {}.",
+                list(&skipped.iter().rev().map(Named).collect::<Vec<_>>())
+            )),
             Self::Ambiguous { matches, .. } => {
                 Some(format!("Write more of the stamp: {}.", list(matches)))
             }
@@ -373,6 +386,7 @@ impl Fault for Error {
             | Self::Newer { .. }
             | Self::UnknownHost { .. }
             | Self::UnknownCheckpoint { .. }
+            | Self::NoneCounts { .. }
             | Self::Ambiguous { .. }
             | Self::NoPart { .. }
             | Self::NoEntry { .. }
@@ -395,6 +409,15 @@ impl Fault for Error {
             | Self::Output { .. }
             | Self::Io { .. } => ExitClass::Failed,
         }
+    }
+}
+
+/// A checkpoint that is passed over, with the reason.
+struct Named<'a>(&'a Skipped);
+
+impl std::fmt::Display for Named<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ({})", self.0.id, self.0.why.as_str())
     }
 }
 

@@ -7,7 +7,7 @@ use std::ops::RangeInclusive;
 use super::record::checkpoint::Sealed;
 use super::sealed::read_record;
 use super::{Error, Store, disk, layout};
-use crate::manifest::{Checkpoint, State};
+use crate::manifest::{Checkpoint, Trigger, Uncounted};
 use crate::name::{CheckpointId, CheckpointRef, HostName, Stamp, Which};
 
 /// The checkpoints of one host.
@@ -26,6 +26,24 @@ pub struct DamagedCheckpoint {
     pub id: CheckpointId,
     /// [`Error::Damaged`] or [`Error::Newer`].
     pub error: Error,
+}
+
+/// The checkpoint that a reference means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resolved {
+    /// Its full name.
+    pub id: CheckpointId,
+    /// Newer ones that `latest` passed over, newest first; none for other references.
+    pub skipped: Vec<Skipped>,
+}
+
+/// A checkpoint that `latest` and `~N` pass over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Skipped {
+    /// Its full name.
+    pub id: CheckpointId,
+    /// Why.
+    pub why: Uncounted,
 }
 
 impl Store {
@@ -69,15 +87,26 @@ impl Store {
         Ok(listing)
     }
 
-    /// The checkpoint that `reference` means.
-    ///
-    /// `latest` and `~N` count complete and warned ones; a prefix is looked for among all.
+    /// The name of the checkpoint that `reference` means: see [`Store::look_up`].
     ///
     /// # Errors
     ///
-    /// [`Error::UnknownHost`], [`Error::UnknownCheckpoint`] and [`Error::Ambiguous`] list what there
-    /// is. [`Error::Uncountable`] if a damaged one stands among those that would be counted.
+    /// As [`Store::look_up`].
     pub fn resolve(&self, reference: &CheckpointRef) -> Result<CheckpointId, Error> {
+        Ok(self.look_up(reference)?.id)
+    }
+
+    /// The checkpoint that `reference` means, and what `latest` passed over.
+    ///
+    /// `latest` and `~N` count what [`Checkpoint::uncounted`] has nothing against. Where there is none,
+    /// they count imported subsets. A prefix is looked for among all.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownHost`], [`Error::UnknownCheckpoint`], [`Error::NoneCounts`] and
+    /// [`Error::Ambiguous`] list what there is. [`Error::Uncountable`] if a damaged one is among those
+    /// that would be counted.
+    pub fn look_up(&self, reference: &CheckpointRef) -> Result<Resolved, Error> {
         let ids = self.ids(&reference.host)?;
         if ids.is_empty() {
             return Err(self.unknown_host(&reference.host)?);
@@ -94,7 +123,10 @@ impl Store {
                         reference: reference.clone(),
                         known: ids,
                     }),
-                    [one] => Ok(one.clone()),
+                    [one] => Ok(Resolved {
+                        id: one.clone(),
+                        skipped: Vec::new(),
+                    }),
                     _ => Err(Error::Ambiguous {
                         reference: reference.clone(),
                         matches,
@@ -110,8 +142,10 @@ impl Store {
         reference: &CheckpointRef,
         back: u32,
         ids: Vec<CheckpointId>,
-    ) -> Result<CheckpointId, Error> {
+    ) -> Result<Resolved, Error> {
         let mut left = back;
+        let mut skipped = Vec::new();
+        let mut imported = Vec::new();
         for id in ids.iter().rev() {
             let sealed = match self.read(id) {
                 Ok(sealed) => sealed,
@@ -124,11 +158,41 @@ impl Store {
                     });
                 }
             };
-            match sealed.checkpoint.state() {
-                State::Partial => {}
-                State::Complete | State::Warned if left == 0 => return Ok(id.clone()),
-                State::Complete | State::Warned => left -= 1,
+            match sealed.checkpoint.uncounted() {
+                Some(why) => {
+                    if why == Uncounted::Subset && sealed.checkpoint.trigger == Trigger::Import {
+                        imported.push(skipped.len());
+                    }
+                    skipped.push(Skipped {
+                        id: id.clone(),
+                        why,
+                    });
+                }
+                None if left == 0 => {
+                    if back > 0 {
+                        skipped.clear();
+                    }
+                    return Ok(Resolved {
+                        id: id.clone(),
+                        skipped,
+                    });
+                }
+                None => left -= 1,
             }
+        }
+        // A host that only backups of other systems are known of is what they say.
+        if left == back
+            && let Some(place) = imported.get(usize::try_from(back).unwrap_or(usize::MAX))
+        {
+            let id = skipped.swap_remove(*place).id;
+            skipped.truncate(if back > 0 { 0 } else { *place });
+            return Ok(Resolved { id, skipped });
+        }
+        if left == back && !skipped.is_empty() {
+            return Err(Error::NoneCounts {
+                reference: reference.clone(),
+                skipped,
+            });
         }
         Err(Error::UnknownCheckpoint {
             reference: reference.clone(),

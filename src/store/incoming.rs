@@ -39,6 +39,8 @@ pub struct Facts {
     pub finished: Timestamp,
     /// Why it was taken.
     pub trigger: Trigger,
+    /// Only some of the host's sources were asked for.
+    pub subset: bool,
     /// What the operator said about it; may be empty.
     pub description: String,
     /// Which machine it really was.
@@ -405,6 +407,7 @@ impl Incoming {
             started: facts.started,
             finished: facts.finished,
             trigger: facts.trigger,
+            subset: facts.subset,
             description: facts.description,
             host: facts.host,
             facts: facts.observed,

@@ -51,7 +51,8 @@ fn write(
     for (what, value) in [
         ("Checkpoint", checkpoint.id.to_string()),
         ("Description", checkpoint.description.clone()),
-        ("State", checkpoint.state().as_str().to_owned()),
+        ("State", checkpoint.state_words().to_owned()),
+        ("Subset", subset(checkpoint).to_owned()),
         ("Trigger", checkpoint.trigger.as_str().to_owned()),
         ("Started", checkpoint.started.to_string()),
         ("Finished", checkpoint.finished.to_string()),
@@ -117,6 +118,15 @@ fn write(
         }
     }
     Ok(())
+}
+
+/// What a subset is; empty for other checkpoints.
+#[must_use]
+pub fn subset(checkpoint: &Checkpoint) -> &'static str {
+    match checkpoint.subset {
+        true => "only some of the host's sources; `latest` skips it",
+        false => "",
+    }
 }
 
 /// The packs that a manifest names; a text of the host may look like one, and is then named too.

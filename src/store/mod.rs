@@ -37,11 +37,11 @@ pub use error::Error;
 pub use export::{
     ArchiveFormat, Destination, Export, Exported, FolderOptions, Layout, Shortfall, ShortfallKind,
 };
-pub use find::{DamagedCheckpoint, Listing};
+pub use find::{DamagedCheckpoint, Listing, Resolved, Skipped};
 pub use history::{History, Moment};
 pub use incoming::{Facts, Incoming, Note, PartFacts, SealStep};
 pub use lock::{Holder, HostLock};
-pub use manifest_text::{Section, sections};
+pub use manifest_text::{Section, sections, subset};
 pub use newest::NewestFirst;
 pub use open::Store;
 pub use packs::PackHealth;

@@ -17,4 +17,5 @@ mod packs;
 mod roots;
 mod several;
 mod steps;
+mod subset;
 mod wire;

@@ -269,6 +269,7 @@ pub(super) fn facts(captured: Vec<(PartFacts, Vec<Pack>)>) -> Facts {
         started: time(NOW),
         finished: time("2026-11-21T10:15:03Z"),
         trigger: Trigger::Manual,
+        subset: false,
         description: "before the codec change".to_owned(),
         host: HostFacts {
             env: "dev".to_owned(),

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use fleet::fault::{ExitClass, Fault};
-use fleet::manifest::PartState;
+use fleet::manifest::{PartState, Trigger, Uncounted};
 use fleet::store::{Error, Level, PartFacts, Scope, Store};
 
 use super::bed::{Bed, facts, host, id, plain_part, source};
@@ -53,6 +53,83 @@ fn references_mean_what_people_mean() {
     }
 }
 
+/// Seals one with a part `app` in that state.
+fn seal(bed: &Bed, now: &str, state: PartState, change: impl FnOnce(&mut fleet::store::Facts)) {
+    let part = PartFacts {
+        part: plain_part(&source("app"), state),
+        entries: None,
+    };
+    let mut facts = facts(vec![(part, Vec::new())]);
+    change(&mut facts);
+    bed.begin(now).seal(facts).expect("sealed");
+}
+
+#[test]
+fn subsets_and_those_of_restores_are_never_counted_and_skipped_ones_are_told() {
+    let bed = bed();
+    let complete = PartState::Complete;
+    seal(&bed, "2026-11-23T10:00:00Z", complete, |facts| {
+        facts.subset = true;
+    });
+    seal(&bed, "2026-11-23T11:00:00Z", complete, |facts| {
+        facts.trigger = Trigger::PreRestore;
+    });
+    seal(&bed, "2026-11-23T12:00:00Z", PartState::Failed, |facts| {
+        facts.subset = true;
+    });
+    let look_up = |text: &str| {
+        let resolved = bed.store.look_up(&text.parse().expect("a reference"));
+        let resolved = resolved.expect("found");
+        let skipped = resolved.skipped.iter();
+        let skipped = skipped.map(|one| (one.id.stamp.to_string(), one.why));
+        (resolved.id.to_string(), skipped.collect::<Vec<_>>())
+    };
+    let skipped = |stamp: &str, why| (stamp.to_owned(), why);
+    assert_eq!(
+        look_up("dev-vm@latest"),
+        (
+            "dev-vm@20261122T100000Z".to_owned(),
+            vec![
+                skipped("20261123T120000Z", Uncounted::Partial),
+                skipped("20261123T110000Z", Uncounted::PreRestore),
+                skipped("20261123T100000Z", Uncounted::Subset),
+                skipped("20261122T110000Z", Uncounted::Partial),
+            ]
+        )
+    );
+    let older = |id: &str| (id.to_owned(), Vec::new());
+    assert_eq!(look_up("dev-vm@~1"), older("dev-vm@20261121T100000Z"));
+    assert_eq!(
+        look_up("dev-vm@20261123T10"),
+        older("dev-vm@20261123T100000Z")
+    );
+}
+
+#[test]
+fn imported_subsets_are_counted_as_long_as_there_is_nothing_better() {
+    let bed = Bed::new();
+    let import = |facts: &mut fleet::store::Facts| {
+        facts.trigger = Trigger::Import;
+        facts.subset = true;
+    };
+    let complete = PartState::Complete;
+    seal(&bed, "2026-11-20T10:00:00Z", complete, import);
+    seal(&bed, "2026-11-21T10:00:00Z", complete, import);
+    seal(&bed, "2026-11-21T11:00:00Z", complete, |facts| {
+        facts.subset = true;
+    });
+    let found = |text: &str| resolve(&bed, text).expect(text);
+    assert_eq!(found("dev-vm@latest"), "dev-vm@20261121T100000Z");
+    assert_eq!(found("dev-vm@~1"), "dev-vm@20261120T100000Z");
+    let latest = "dev-vm@latest".parse().expect("a reference");
+    let skipped = bed.store.look_up(&latest).expect("found").skipped;
+    assert_eq!(skipped.len(), 1);
+    assert_eq!(skipped[0].id, id("dev-vm@20261121T110000Z"));
+    seal(&bed, "2026-11-22T10:00:00Z", complete, |_| {});
+    seal(&bed, "2026-11-23T10:00:00Z", complete, import);
+    assert_eq!(found("dev-vm@latest"), "dev-vm@20261122T100000Z");
+}
+
 #[test]
 fn references_to_nothing_list_what_there_is() {
     let bed = bed();
@@ -60,7 +137,7 @@ fn references_to_nothing_list_what_there_is() {
         (
             "dev-vm@~3",
             "no checkpoint dev-vm@~3",
-            "There are `dev-vm@20261120T100000Z`, `dev-vm@20261121T100000Z`, `dev-vm@20261121T110000Z`, `dev-vm@20261122T100000Z`, `dev-vm@20261122T110000Z`; `latest` and `~N` count complete and warned ones only.",
+            "There are `dev-vm@20261120T100000Z`, `dev-vm@20261121T100000Z`, `dev-vm@20261121T110000Z`, `dev-vm@20261122T100000Z`, `dev-vm@20261122T110000Z`; `latest` and `~N` count neither partial ones nor subsets.",
         ),
         (
             "dev-vm@20261121",

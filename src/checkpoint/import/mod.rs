@@ -83,6 +83,8 @@ pub struct Import {
     pub stripped: Option<String>,
     /// Nothing tells where on the host it belongs, and it lands at `/`.
     pub is_homeless: bool,
+    /// Some sources of the host have nothing in it.
+    pub subset: bool,
     /// What the operator should know.
     pub warnings: Vec<String>,
 }
@@ -163,6 +165,7 @@ impl Import {
             started,
             finished: started,
             trigger: Trigger::Import,
+            subset: self.subset,
             description: self.description,
             host: HostFacts {
                 env: host

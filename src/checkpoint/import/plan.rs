@@ -143,8 +143,11 @@ pub(super) fn plan(
             strip: rules.strip,
         });
     }
+    let has_part = |name: &SourceName| parts.iter().any(|part| part.name == *name);
+    let subset = !host.sources.iter().all(|source| has_part(&source.name));
     Ok(Import {
         backup,
+        subset,
         parts,
         notes,
         taken,

@@ -23,10 +23,15 @@ pub(super) fn answer(checkpoints: &[Checkpoint]) -> String {
                 files: sum.files + of.files,
                 bytes: sum.bytes + of.bytes,
             });
+    let subsets = match complete.iter().filter(|c| c.subset).count() as u64 {
+        0 => String::new(),
+        number => format!(", {} of the hosts' sources", count(number, "subset")),
+    };
     let sum = |of: fn(&Checkpoint) -> u64| size(complete.iter().map(|c| of(c)).sum());
     text.push_str(&format!(
-        "{} complete  {}, {}  (fetched {}, stored {})\n",
+        "{} complete{}  {}, {}  (fetched {}, stored {})\n",
         count(complete.len() as u64, "checkpoint"),
+        subsets,
         count(totals.files, "file"),
         size(totals.bytes),
         sum(|checkpoint| checkpoint.fetched_bytes),

@@ -20,12 +20,18 @@ use crate::store::SealedCheckpoint;
 /// and those are compared without any such limit.
 pub(super) const PATCHES_MAX_BYTES: u64 = 64 * 1024 * 1024;
 
-pub(super) fn run(args: &Args, setup: &Setup, old: SealedCheckpoint) -> Status {
+pub(super) fn run(
+    args: &Args,
+    setup: &Setup,
+    old: SealedCheckpoint,
+    skipped_newer: Vec<json::SkippedNewer>,
+) -> Status {
     let old = Arc::new(old);
     let Live { parts, notes } = look(args, setup, &old)?;
     let host = &old.id().host;
     let mut answer = Answer::new(&setup.console, args.patch, &old, host.to_string());
     answer.document.live = true;
+    answer.document.skipped_newer = skipped_newer;
     for note in notes {
         answer.note(note);
     }

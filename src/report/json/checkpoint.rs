@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::{Problem, Version};
 use crate::manifest;
+use crate::store;
 
 /// One checkpoint.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -19,6 +20,8 @@ pub struct Checkpoint {
     pub state: State,
     /// Why it was taken.
     pub trigger: Trigger,
+    /// Only some of the host's sources were asked for: `latest` skips it.
+    pub subset: bool,
     /// What the operator said about it.
     pub description: String,
     /// Never pruned.
@@ -99,6 +102,7 @@ impl From<&manifest::Checkpoint> for Checkpoint {
             created: checkpoint.id.stamp.time().to_string(),
             state: checkpoint.state().into(),
             trigger: checkpoint.trigger.into(),
+            subset: checkpoint.subset,
             description: checkpoint.description.clone(),
             pinned: false,
             files: totals.files,
@@ -107,6 +111,40 @@ impl From<&manifest::Checkpoint> for Checkpoint {
             stored_bytes: checkpoint.stored_bytes,
             parts: checkpoint.parts.iter().map(PartOutcome::from).collect(),
         }
+    }
+}
+
+/// Newer checkpoints of a host that `latest` passed over.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct SkippedNewer {
+    /// The host.
+    pub host: String,
+    /// The newest of them, `HOST@STAMP`.
+    pub newest: String,
+    /// How many are partial.
+    pub partial: u64,
+    /// How many are subsets.
+    pub subset: u64,
+    /// How many a restore took before its first write.
+    pub pre_restore: u64,
+}
+
+impl SkippedNewer {
+    /// None if nothing was passed over.
+    #[must_use]
+    pub fn of(resolved: &store::Resolved) -> Option<Self> {
+        let newest = &resolved.skipped.first()?.id;
+        let count = |why| {
+            let of = resolved.skipped.iter().filter(|skipped| skipped.why == why);
+            of.count() as u64
+        };
+        Some(Self {
+            host: newest.host.to_string(),
+            newest: newest.to_string(),
+            partial: count(manifest::Uncounted::Partial),
+            subset: count(manifest::Uncounted::Subset),
+            pre_restore: count(manifest::Uncounted::PreRestore),
+        })
     }
 }
 

@@ -6,7 +6,7 @@ use data_encoding::BASE64;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::checkpoint::word;
+use super::checkpoint::{SkippedNewer, word};
 use super::{FailedPart, Problem, Version};
 use crate::change;
 use crate::name::RemotePath;
@@ -39,6 +39,9 @@ pub struct Diff {
     pub changes: Vec<ChangeLine>,
     /// What could not be compared, and why.
     pub notes: Vec<String>,
+    /// Newer checkpoints that `latest` passed over, by host.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub skipped_newer: Vec<SkippedNewer>,
     /// With `--live`, the sources that could not be looked at whole.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub failed: Vec<FailedPart>,

@@ -240,6 +240,11 @@ impl Event {
                 part: part.as_ref().map(ToString::to_string),
                 message: message.clone(),
             },
+            event::Event::Skipped { host } => Self::Warning {
+                host: host.to_string(),
+                part: None,
+                message: event::SKIPPED.to_owned(),
+            },
             event::Event::PartEnded { host, part } => Self::PartEnded {
                 host: host.to_string(),
                 part: part.as_ref().into(),

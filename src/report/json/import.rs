@@ -68,6 +68,8 @@ pub struct Imported {
     pub landed: Vec<Landed>,
     /// The lists of digests that it matches.
     pub checked: Vec<Checked>,
+    /// Some sources of the host have nothing in it: `latest` skips it for any other checkpoint.
+    pub subset: bool,
     /// What the operator should know.
     pub warnings: Vec<String>,
 }
@@ -135,6 +137,7 @@ impl From<&engine::Imported> for Imported {
             stripped: imported.stripped.clone(),
             landed: imported.landed.iter().map(Landed::from).collect(),
             checked: imported.checked.iter().map(Checked::from).collect(),
+            subset: imported.subset,
             warnings: imported.warnings.clone(),
         }
     }

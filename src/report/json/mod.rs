@@ -20,7 +20,9 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 
-pub use checkpoint::{Checkpoint, Damaged, Ls, PartOutcome, PartState, State, Trigger};
+pub use checkpoint::{
+    Checkpoint, Damaged, Ls, PartOutcome, PartState, SkippedNewer, State, Trigger,
+};
 pub use diff::{Attribute, Beneath, ChangeKind, ChangeLine, Diff, Difference, Log, Moment};
 pub use doctor::{Doctor, DoctorHost, Finding, Grade, SourceFound, SourcePreview};
 pub use event::{Event, FailedPart, PartEnd};

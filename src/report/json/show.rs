@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::checkpoint::{Checkpoint, PartState};
+use super::checkpoint::{Checkpoint, PartState, SkippedNewer};
 use super::facts::Facts;
 use super::{Problem, Version};
 use crate::manifest;
@@ -30,6 +30,9 @@ pub struct Show {
     pub packs: Vec<PackUse>,
     /// What concerns the whole host.
     pub warnings: Vec<String>,
+    /// Newer checkpoints that `latest` passed over, by host.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub skipped_newer: Vec<SkippedNewer>,
 }
 
 /// Which machine a checkpoint was taken of. Empty where it could not be told.
@@ -118,6 +121,7 @@ impl From<&manifest::Checkpoint> for Show {
                 })
                 .collect(),
             warnings: checkpoint.warnings.clone(),
+            skipped_newer: Vec::new(),
         }
     }
 }

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Problem, Version};
+use super::{Problem, SkippedNewer, Version};
 use crate::store;
 
 /// `verify`
@@ -17,6 +17,9 @@ pub struct Verify {
     pub files: u64,
     /// What is wrong, by file.
     pub problems: Vec<StoreProblem>,
+    /// Newer checkpoints that `latest` passed over, by host.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub skipped_newer: Vec<SkippedNewer>,
     /// Why the answer is not good, in one sentence.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<Problem>,

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::diff::text_or_base64;
-use super::{Problem, SummaryTag, Version};
+use super::{Problem, SkippedNewer, SummaryTag, Version};
 use crate::name::RemotePath;
 use crate::{report, store};
 
@@ -72,6 +72,9 @@ pub struct Export {
     pub skipped: u64,
     /// What was left out or could not be set, by kind.
     pub left_out: Vec<LeftOut>,
+    /// Newer checkpoints that `latest` passed over, by host.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub skipped_newer: Vec<SkippedNewer>,
 }
 
 /// What an export left out, of one kind.

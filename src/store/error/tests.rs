@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 
 use super::*;
+use crate::manifest::Uncounted;
+use crate::store::find::Skipped;
 
 fn id(text: &str) -> CheckpointId {
     text.parse().expect("a checkpoint")
@@ -72,6 +74,19 @@ fn every_error() -> Vec<Error> {
         Error::UnknownCheckpoint {
             reference: reference("dev-vm@~3"),
             known: Vec::new(),
+        },
+        Error::NoneCounts {
+            reference: reference("dev-vm@latest"),
+            skipped: vec![
+                Skipped {
+                    id: id("dev-vm@20261121T101501Z"),
+                    why: Uncounted::Subset,
+                },
+                Skipped {
+                    id: checkpoint.clone(),
+                    why: Uncounted::Partial,
+                },
+            ],
         },
         Error::Ambiguous {
             reference: reference("dev-vm@2026"),

@@ -70,6 +70,9 @@ struct CheckpointRecord {
     started: String,
     finished: String,
     trigger: String,
+    /// Written where it is true only; records from before there were any are none.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    subset: bool,
     /// Follows from the parts; written for people and plain tools.
     state: String,
     description: String,
@@ -238,6 +241,7 @@ impl From<&Sealed> for CheckpointRecord {
             started: checkpoint.started.to_string(),
             finished: checkpoint.finished.to_string(),
             trigger: checkpoint.trigger.as_str().to_owned(),
+            subset: checkpoint.subset,
             state: checkpoint.state().as_str().to_owned(),
             description: checkpoint.description.clone(),
             host: HostRecord {
@@ -370,6 +374,7 @@ impl TryFrom<CheckpointRecord> for Sealed {
                 started: record.started.parse().map_err(RecordError::of)?,
                 finished: record.finished.parse().map_err(RecordError::of)?,
                 trigger: trigger(&record.trigger)?,
+                subset: record.subset,
                 description: record.description,
                 host: HostFacts {
                     env: record.host.env,

@@ -98,6 +98,7 @@ fn sealed() -> Sealed {
             finished: "2026-11-21T10:15:03.5Z".parse().expect("a time"),
             id,
             trigger: Trigger::PreRestore,
+            subset: true,
             description: "before \"it\"\n".to_owned(),
             host: HostFacts {
                 env: "dev".to_owned(),
