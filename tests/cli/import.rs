@@ -296,6 +296,99 @@ fn without_fractions(out: &Path, bed: &Bed) -> PathBuf {
     out.to_owned()
 }
 
+/// A small folder with one file of the source `app`.
+fn make_app(bed: &Bed, folder: &str) {
+    bed.write(&format!("{folder}/home/op/app/server.js"), "v1\n");
+    sh(
+        bed,
+        &format!("touch -d 2020-02-03T04:05:06Z '{folder}/home/op/app/server.js'"),
+    );
+}
+
+#[test]
+fn offsets_in_names_are_honoured() {
+    for (name, stamp, is_zone_assumed) in [
+        (
+            "gw-checkpoint-20261121T101500+0200",
+            "20261121T081500Z",
+            false,
+        ),
+        (
+            "monitoring_backup_20250102_031500+0200",
+            "20250102T011500Z",
+            false,
+        ),
+        (
+            "checkpoint-2025-11-21T10-15-00+02:00",
+            "20251121T081500Z",
+            false,
+        ),
+        ("checkpoint-20251121-101500-0500", "20251121T151500Z", false),
+        (
+            "backup-dashboards-20251111-223928",
+            "20251111T223928Z",
+            true,
+        ),
+    ] {
+        let bed = bed();
+        make_app(&bed, name);
+        let arguments = ["dev-vm", name, "--dry-run"];
+        let summary = import(&bed, &arguments, 0);
+        let imported = &summary["imported"][0];
+        assert_eq!(imported["id"], format!("dev-vm@{stamp}"), "{name}");
+        assert_eq!(imported["taken_by"], "name");
+        assert_eq!(imported["zone_assumed"], is_zone_assumed, "{name}");
+    }
+}
+
+#[test]
+fn the_day_of_the_only_folder_is_honoured_and_the_folder_is_taken_off() {
+    for folder in ["2025-11-21", "checkpoint-20251121"] {
+        let bed = bed();
+        make_app(&bed, folder);
+        sh(&bed, &format!("tar -czf nightly.tgz ./{folder}"));
+        let summary = import(&bed, &["dev-vm", "nightly.tgz"], 0);
+        let imported = &summary["imported"][0];
+        assert_eq!(imported["id"], "dev-vm@20251121T000000Z");
+        assert_eq!(imported["taken_by"], "date");
+        assert_eq!(imported["zone_assumed"], true);
+        assert_eq!(imported["stripped"], folder);
+        assert_eq!(imported["landed"][0]["path"], "/");
+        // A record with a time of day says more than the folder.
+        bed.write(
+            &format!("{folder}/CHECKPOINT_INFO.txt"),
+            "Checkpoint: x\nTimestamp: Fri Nov 21 19:32:05 +0200 2025\n",
+        );
+        sh(&bed, &format!("tar -czf again.tgz ./{folder}"));
+        let summary = import(&bed, &["dev-vm", "again.tgz"], 0);
+        let imported = &summary["imported"][0];
+        assert_eq!(imported["id"], "dev-vm@20251121T173205Z");
+        assert_eq!(imported["taken_by"], "record");
+    }
+}
+
+#[test]
+fn a_backup_without_a_part_of_every_source_is_a_subset() {
+    let bed = bed();
+    make_app(&bed, "one-20250101-000000");
+    let summary = import(&bed, &["dev-vm", "one-20250101-000000"], 0);
+    assert_eq!(summary["imported"][0]["subset"], true);
+    assert_eq!(summary["imported"][0]["checkpoint"]["subset"], true);
+    make_app(&bed, "two-20250102-000000");
+    bed.write("two-20250102-000000/etc/asterisk/sip.conf", "x\n");
+    let summary = import(&bed, &["dev-vm", "two-20250102-000000"], 0);
+    assert_eq!(summary["imported"][0]["subset"], false);
+    make_app(&bed, "three-20250103-000000");
+    import(&bed, &["dev-vm", "three-20250103-000000"], 0);
+    let ran = bed.fleet(&["cat", "dev-vm@latest", "/etc/asterisk/sip.conf"]);
+    assert_eq!(ran.stdout, "x\n", "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("1 newer subset is skipped"),
+        "{}",
+        ran.stderr
+    );
+}
+
 fn make_gateway(bed: &Bed) {
     sh(
         bed,

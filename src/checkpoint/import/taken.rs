@@ -3,9 +3,9 @@
 use std::fmt;
 use std::sync::LazyLock;
 
-use jiff::Timestamp;
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 use regex::bytes::Regex;
 
 use super::record::Record;
@@ -36,6 +36,8 @@ pub enum SaidBy {
     Record(String),
     /// The backup's name, which has a date and no time: midnight.
     Date,
+    /// The name of the only folder in it, which has a date and no time: midnight.
+    FolderDate(String),
     /// The newest file in it.
     Newest,
 }
@@ -49,7 +51,7 @@ impl SaidBy {
             Self::Name => "name",
             Self::Folder(_) => "folder",
             Self::Record(_) => "record",
-            Self::Date => "date",
+            Self::Date | Self::FolderDate(_) => "date",
             Self::Newest => "newest",
         }
     }
@@ -63,6 +65,12 @@ impl fmt::Display for SaidBy {
             Self::Folder(name) => write!(f, "as the name of `{name}` in it says"),
             Self::Record(file) => write!(f, "as {file} in it says"),
             Self::Date => f.write_str("the day in its name, which has no time of day"),
+            Self::FolderDate(name) => {
+                write!(
+                    f,
+                    "the day in the name of `{name}` in it, which has no time of day"
+                )
+            }
             Self::Newest => f.write_str("when the newest file in it was changed"),
         }
     }
@@ -101,10 +109,13 @@ pub(super) fn taken(
     if let Some(moment) = by_name.filter(|moment| moment.has_time) {
         return Some(as_said(moment, SaidBy::Name));
     }
-    if let Some(folder) = survey.only_folder()
-        && let Some(moment) = moment_in(folder).filter(|moment| moment.has_time)
+    let by_folder = survey
+        .only_folder()
+        .and_then(|folder| Some((moment_in(folder)?, escape(folder))));
+    if let Some((moment, folder)) = &by_folder
+        && moment.has_time
     {
-        return Some(as_said(moment, SaidBy::Folder(escape(folder))));
+        return Some(as_said(*moment, SaidBy::Folder(folder.clone())));
     }
     if let Some(record) = record
         && let Some(moment) = record.created
@@ -113,6 +124,9 @@ pub(super) fn taken(
     }
     if let Some(moment) = by_name {
         return Some(as_said(moment, SaidBy::Date));
+    }
+    if let Some((moment, folder)) = by_folder {
+        return Some(as_said(moment, SaidBy::FolderDate(folder)));
     }
     Some(Taken {
         time: Timestamp::from_second(survey.newest()?.seconds).ok()?,
@@ -133,9 +147,18 @@ pub(super) struct Moment {
 
 static MOMENT: LazyLock<Regex> = LazyLock::new(|| {
     let text = "([0-9]{4})([-.]?)([0-9]{2})([-.]?)([0-9]{2})\
-                (?:[-_T. ]?([0-9]{2})([-:.]?)([0-9]{2})([-:.]?)([0-9]{2})( ?(?:Z|UTC|GMT))?)?";
+                (?:[-_T. ]?([0-9]{2})([-:.]?)([0-9]{2})([-:.]?)([0-9]{2}))?";
     Regex::new(text).expect("a regular expression")
 });
+
+/// What may follow a time of day: a fraction of a second, and the zone.
+static ZONE: LazyLock<Regex> = LazyLock::new(|| {
+    let text = "^(?:[.,][0-9]{1,9})?(?: ?(Z|UTC|GMT)| ?([+-])([0-9]{2})(?:([:.-]?)([0-9]{2}))?)";
+    Regex::new(text).expect("a regular expression")
+});
+
+/// No zone is further from UTC than this.
+const OFFSET_MAX_HOURS: i32 = 14;
 
 /// The last time that stands in `text`; one with a time of day before one without.
 pub(super) fn moment_in(text: &[u8]) -> Option<Moment> {
@@ -154,13 +177,52 @@ pub(super) fn moment_in(text: &[u8]) -> Option<Moment> {
             Some(_) => whole.end(),
             None => whole.start() + 1,
         };
-        if let Some(moment) = moment
-            && (moment.has_time || !found.is_some_and(|before| before.has_time))
+        let Some(mut moment) = moment else { continue };
+        if moment.has_time
+            && let Some((offset, zone_bytes)) = zone_of(&text[from..])
         {
+            moment.time -= offset;
+            moment.has_zone = true;
+            from += zone_bytes;
+        }
+        if moment.has_time || !found.is_some_and(|before| before.has_time) {
             found = Some(moment);
         }
     }
     found
+}
+
+/// The zone that `rest` begins with, as its offset from UTC, and how many bytes say so.
+///
+/// After a time of day, `-` may also begin some other number. It counts as an offset only with hours
+/// and minutes, as `-0500` and `-05:00`, and if there is a zone that has it.
+fn zone_of(rest: &[u8]) -> Option<(SignedDuration, usize)> {
+    let hit = ZONE.captures(rest)?;
+    let end = hit.get(0)?.end();
+    if rest.get(end).is_some_and(u8::is_ascii_alphanumeric) {
+        return None;
+    }
+    if hit.get(1).is_some() {
+        return Some((SignedDuration::ZERO, end));
+    }
+    let number = |at: usize| -> Option<i32> {
+        std::str::from_utf8(hit.get(at)?.as_bytes())
+            .ok()?
+            .parse()
+            .ok()
+    };
+    let is_west = hit.get(2)?.as_bytes() == b"-";
+    let (hours, minutes) = (number(3)?, number(5));
+    let separator = hit.get(4).map(|separator| separator.as_bytes());
+    if is_west && !matches!(separator, Some(b"" | b":")) {
+        return None;
+    }
+    let minutes = minutes.unwrap_or(0);
+    if hours > OFFSET_MAX_HOURS || !matches!(minutes, 0 | 30 | 45) {
+        return None;
+    }
+    let offset = SignedDuration::from_mins(i64::from(hours * 60 + minutes));
+    Some((if is_west { -offset } else { offset }, end))
 }
 
 fn moment_of(hit: &regex::bytes::Captures<'_>) -> Option<Moment> {
@@ -182,7 +244,7 @@ fn moment_of(hit: &regex::bytes::Captures<'_>) -> Option<Moment> {
     Some(Moment {
         time: utc(date, time)?,
         has_time,
-        has_zone: hit.get(11).is_some(),
+        has_zone: false,
     })
 }
 
@@ -206,6 +268,15 @@ pub(super) fn moment_of_line(text: &str) -> Option<Moment> {
         });
     }
     let words: Vec<&str> = text.split_ascii_whitespace().collect();
+    let is_zone_name =
+        |w: &&str| (3..=5).contains(&w.len()) && w.bytes().all(|b| b.is_ascii_uppercase());
+    let has_other_zone = words
+        .iter()
+        .filter(|word| is_zone_name(word))
+        .any(|zone| !matches!(*zone, "UTC" | "GMT"));
+    if has_other_zone {
+        return None;
+    }
     let month = words
         .iter()
         .find_map(|word| MONTHS.iter().position(|month| month == word));
@@ -216,7 +287,8 @@ pub(super) fn moment_of_line(text: &str) -> Option<Moment> {
     let is_number = |word: &str| word.bytes().all(|b| b.is_ascii_digit());
     let day: i8 = find(&|w| is_number(w) && w.len() <= 2)?.parse().ok()?;
     let year: i16 = find(&|w| is_number(w) && w.len() == 4)?.parse().ok()?;
-    let mut clock = find(&|w| w.contains(':'))?.split(':');
+    let is_offset = |w: &str| w.starts_with(['+', '-']);
+    let mut clock = find(&|w| w.contains(':') && !is_offset(w))?.split(':');
     let mut next = || clock.next().map_or(Some(0), |n| n.parse::<i8>().ok());
     let (mut hour, minute, second) = (next()?, next()?, next()?);
     if find(&|w| w == "AM" || w == "PM").is_some() {
@@ -225,19 +297,18 @@ pub(super) fn moment_of_line(text: &str) -> Option<Moment> {
         }
         hour = hour % 12 + if words.contains(&"PM") { 12 } else { 0 };
     }
-    let is_zone = |w: &str| {
-        w.len() >= 3 && w.bytes().all(|b| b.is_ascii_uppercase())
-            || w.starts_with(['+', '-']) && is_number(&w[1..])
+    let offset = match find(&is_offset) {
+        None => None,
+        Some(word) => {
+            let (offset, bytes) = zone_of(word.as_bytes())?;
+            Some(offset).filter(|_| bytes == word.len())
+        }
     };
-    let zone = find(&is_zone);
-    if zone.is_some_and(|zone| !matches!(*zone, "UTC" | "GMT" | "+00" | "+0000" | "-0000")) {
-        return None;
-    }
     let date = Date::new(year, i8::try_from(month + 1).ok()?, day).ok()?;
     Some(Moment {
-        time: utc(date, Time::new(hour, minute, second, 0).ok()?)?,
+        time: utc(date, Time::new(hour, minute, second, 0).ok()?)? - offset.unwrap_or_default(),
         has_time: true,
-        has_zone: zone.is_some(),
+        has_zone: offset.is_some() || words.iter().any(is_zone_name),
     })
 }
 
@@ -283,6 +354,32 @@ mod tests {
             ("backup-202510281", ""),
             ("backup-20251028-996161", ""),
             ("1761672724", ""),
+            // Offsets: east is ahead of UTC.
+            ("gw_20261121T101500+0200.tgz", "2026-11-21T08:15:00Z zone"),
+            ("gw_20261121_101500+0200", "2026-11-21T08:15:00Z zone"),
+            ("gw-20261121-101500-0500.tgz", "2026-11-21T15:15:00Z zone"),
+            ("2026-11-21T10-15-00+02:00", "2026-11-21T08:15:00Z zone"),
+            ("2026-11-21T10-15-00+02-00", "2026-11-21T08:15:00Z zone"),
+            ("2026-11-21T10:15:00-03:30.tar", "2026-11-21T13:45:00Z zone"),
+            ("2026-11-21 10:15:00 +0545", "2026-11-21T04:30:00Z zone"),
+            ("2026-11-21T10.15.00.250+01", "2026-11-21T09:15:00Z zone"),
+            ("20261121T001500+0200", "2026-11-20T22:15:00Z zone"),
+            ("20261121T101500.5Z", "2026-11-21T10:15:00Z zone"),
+            ("20261121T101500+0000", "2026-11-21T10:15:00Z zone"),
+            ("20261121T101500 UTC", "2026-11-21T10:15:00Z zone"),
+            // What looks like one and is none.
+            ("backup-20251111-223928-01", "2025-11-11T22:39:28Z"),
+            ("backup-20251111-223928-03-30", "2025-11-11T22:39:28Z"),
+            ("backup-20251111-223928-0107", "2025-11-11T22:39:28Z"),
+            ("backup-20251111-223928-9900", "2025-11-11T22:39:28Z"),
+            ("backup-20251111-223928+02001", "2025-11-11T22:39:28Z"),
+            ("backup-20251111-223928Zebra", "2025-11-11T22:39:28Z"),
+            ("backup-20251111+0200", "2025-11-11T00:00:00Z day"),
+            // A year may follow as an offset does.
+            ("20251111-223928-20261121-101500", "2026-11-21T10:15:00Z"),
+            // As the old systems call their copies.
+            ("SESSION_HANDOFF_2025-11-11.md", "2025-11-11T00:00:00Z day"),
+            ("server-20260102.js", "2026-01-02T00:00:00Z day"),
             ("app.tar", ""),
         ] {
             assert_eq!(shown(moment_in(name.as_bytes())), time, "{name}");
@@ -307,6 +404,21 @@ mod tests {
             ("2025-10-28T19:32:05+02:00", "2025-10-28T17:32:05Z zone"),
             ("2025-10-28 17:32:05", "2025-10-28T17:32:05Z"),
             ("2025-10-28 17:32:05 UTC", "2025-10-28T17:32:05Z zone"),
+            ("2025-10-28 19:32:05 +0200", "2025-10-28T17:32:05Z zone"),
+            (
+                "2025-10-28 19:32:05.123456789 +0200",
+                "2025-10-28T17:32:05Z zone",
+            ),
+            ("2025-10-28 17:32:05 CET", ""),
+            (
+                "Tue Oct 28 19:32:05 +0200 2025",
+                "2025-10-28T17:32:05Z zone",
+            ),
+            (
+                "Tue, 28 Oct 2025 12:32:05 -0500",
+                "2025-10-28T17:32:05Z zone",
+            ),
+            ("Tue Oct 28 19:32:05 +99 2025", ""),
             ("yesterday", ""),
         ] {
             assert_eq!(shown(moment_of_line(line)), time, "{line}");
