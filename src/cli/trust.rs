@@ -67,6 +67,7 @@ pub(super) fn run(args: &Args, setup: &Setup) -> Status {
             verdict @ (Verdict::Changed { .. }
             | Verdict::ChangedAlgorithm { .. }
             | Verdict::Revoked(_)
+            | Verdict::Unchecked(_)
             | Verdict::BadCertificate { .. }) => {
                 return Err(Stop(refusal(&host.name, &endpoint, shown, &verdict)));
             }
@@ -81,10 +82,7 @@ pub(super) fn run(args: &Args, setup: &Setup) -> Status {
         ));
         return told(setup, host, &endpoint, &keys, true, Some(file));
     }
-    let file = trust::target(&endpoint).ok_or(Error::NoHome {
-        what: "known_hosts",
-        option: "UserKnownHostsFile",
-    })?;
+    let file = trust::target(&endpoint)?;
     confirm(args, setup, host, &endpoint, &keys, &file)?;
     let new: Vec<PublicKey> = keys.iter().map(|shown| shown.key.clone()).collect();
     let style = if endpoint.hash_known_hosts {
@@ -218,7 +216,7 @@ fn refusal(host: &HostName, endpoint: &Endpoint, shown: &Shown, verdict: &Verdic
             format!("the host certificate of {host} is not good: {why} ({place})"),
             None,
         ),
-        Verdict::Trusted(_) | Verdict::Unknown => (format!("can't trust {host}"), None),
+        Verdict::Trusted(_) | Verdict::Unknown | Verdict::Unchecked(_) => (format!("can't trust {host}"), None),
     };
     Problem::new(ExitClass::Unreachable, message, hint)
 }

@@ -7,14 +7,15 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use russh::Disconnect;
-use russh::keys::{Algorithm, PublicKey};
+use russh::keys::PublicKey;
 use tokio::sync::{Mutex, Semaphore};
 use tokio::time::Instant;
 
 use super::auth::log_in;
 use super::error::Error;
 use super::forward::Ways;
-use super::handshake::{Failed, Quick, preferred, read_known_hosts, slow};
+use super::handshake::{Failed, Quick, preferred, slow};
+use super::host_key_check::HostKeyCheck;
 use super::link::{Handle, Link, Trust};
 use super::options::Options;
 use super::prompts::Prompts;
@@ -172,7 +173,19 @@ impl Connector {
         endpoint: &Endpoint,
         limits: Limits,
     ) -> Result<Connection, (Error, Quick)> {
-        let known = read_known_hosts(endpoint).await.map_err(slow)?;
+        let check = HostKeyCheck::of(endpoint).await.map_err(slow)?;
+        self.open_checked(endpoint, check, &self.prompts, limits)
+            .await
+    }
+
+    /// Connects to a host whose key passes `check`, and logs in.
+    pub(super) async fn open_checked(
+        &self,
+        endpoint: &Endpoint,
+        check: HostKeyCheck,
+        prompts: &Prompts,
+        limits: Limits,
+    ) -> Result<Connection, (Error, Quick)> {
         let (through, bastion_places) = match &endpoint.hop {
             Some(Hop::Jump(jump)) => {
                 let (connection, places) =
@@ -194,14 +207,10 @@ impl Connector {
             Some(places) => Some(places.acquire().await),
             None => None,
         };
-        let lookup = endpoint.lookup();
-        let of = known.of(&lookup);
+        let known = check.before().await.map_err(slow)?;
+        let of = known.of(check.lookup());
         let preferred = preferred(of.algorithms(), of.certificate_algorithms());
-        let trust = Trust::Known {
-            known: Arc::clone(&known),
-            lookup: lookup.clone(),
-            principal: endpoint.principal().to_owned(),
-        };
+        let trust = Trust::Check(Box::new(check));
         let link = Link::new(&endpoint.name);
         let shaken = self
             .shake_hands(
@@ -226,7 +235,7 @@ impl Connector {
             &mut handle,
             &link,
             endpoint,
-            &self.prompts,
+            prompts,
             limits.connect_timeout,
         )
         .await
@@ -251,7 +260,7 @@ impl Connector {
     }
 
     /// The one connection to a bastion, opened if nobody has it open.
-    async fn bastion(
+    pub(super) async fn bastion(
         &self,
         endpoint: &Endpoint,
         limits: Limits,
@@ -287,58 +296,5 @@ impl Connector {
                 Err(error)
             }
         }
-    }
-
-    /// All keys that the host shows, one handshake for each kind; nothing is logged in to. What is on
-    /// the way must be trusted already.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Connect`], or why a host on the way could not be passed.
-    pub async fn offered_keys(
-        &self,
-        endpoint: &Endpoint,
-        limits: Limits,
-    ) -> Result<Vec<PublicKey>, Error> {
-        let (through, _) = match &endpoint.hop {
-            Some(Hop::Jump(jump)) => {
-                let (connection, places) =
-                    self.bastion(jump, limits)
-                        .await
-                        .map_err(|error| Error::Hop {
-                            host: endpoint.name.clone(),
-                            via: jump.name.clone(),
-                            source: Arc::new(error),
-                        })?;
-                (Some(connection), Some(places))
-            }
-            Some(Hop::Command(_)) | None => (None, None),
-        };
-        let mut keys: Vec<PublicKey> = Vec::new();
-        let mut asked_rsa = false;
-        for algorithm in super::known_hosts::all_algorithms() {
-            if matches!(algorithm, Algorithm::Rsa { .. }) {
-                if asked_rsa {
-                    continue;
-                }
-                asked_rsa = true;
-            }
-            let wanted = match algorithm {
-                Algorithm::Rsa { .. } => super::known_hosts::all_algorithms()
-                    .into_iter()
-                    .filter(|algorithm| matches!(algorithm, Algorithm::Rsa { .. }))
-                    .collect(),
-                other => vec![other],
-            };
-            let preferred = preferred(wanted, Vec::new());
-            if let Some(key) = self
-                .look(endpoint, through.as_deref(), preferred, limits)
-                .await?
-                && !keys.contains(&key)
-            {
-                keys.push(key);
-            }
-        }
-        Ok(keys)
     }
 }

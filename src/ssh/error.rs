@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::host_key_check::CheckFailure;
 use super::refusal::{AuthenticationFailure, HostKeyRefusal};
 use crate::fault::{ExitClass, Fault};
 
@@ -39,6 +40,14 @@ pub enum Error {
     /// The host key isn't trusted.
     #[error("{0}")]
     HostKey(Box<HostKeyRefusal>),
+    /// It can't be told whether the host key is trusted.
+    #[error("can't check the host key of {host}")]
+    HostKeyCheck {
+        /// The host.
+        host: String,
+        /// Why.
+        source: Box<CheckFailure>,
+    },
     /// Nobody let us in.
     #[error("{0}")]
     Authentication(Box<AuthenticationFailure>),
@@ -282,6 +291,7 @@ impl Fault for Error {
                 "Check that {host} is up and that its address and port are right; `ssh -G {host}` shows what OpenSSH would use."
             )),
             Self::HostKey(refusal) => Some(refusal.mend()),
+            Self::HostKeyCheck { source, .. } => source.mend(),
             Self::Authentication(failure) => Some(format!(
                 "Load the key with `ssh-add`, or name it under `identity` in the inventory; `ssh {}@{}` shows what the server takes.",
                 failure.user, failure.host
@@ -339,6 +349,7 @@ impl Fault for Error {
             Self::Resolve { .. } => ExitClass::Usage,
             Self::Connect { .. }
             | Self::HostKey(_)
+            | Self::HostKeyCheck { .. }
             | Self::Authentication(_)
             | Self::Forward { .. }
             | Self::Lost { .. }

@@ -77,6 +77,12 @@ impl Connector {
         error: russh::Error,
         limits: Limits,
     ) -> (Error, Quick) {
+        if let Some(Verdict::Unchecked(source)) = link.verdict() {
+            return slow(Error::HostKeyCheck {
+                host: endpoint.name.clone(),
+                source: Box::new(source),
+            });
+        }
         let lookup = endpoint.lookup();
         let of = known.of(&lookup);
         if let (russh::Error::UnknownKey, Some(shown), Some(verdict)) =
@@ -228,6 +234,8 @@ fn problem(verdict: Verdict) -> Option<HostKeyProblem> {
         }),
         Verdict::Revoked(place) => Some(HostKeyProblem::Revoked { place }),
         Verdict::BadCertificate { place, why } => Some(HostKeyProblem::Certificate { place, why }),
+        // No problem of the key; see [`Connector::refusal`].
+        Verdict::Unchecked(_) => None,
     }
 }
 
@@ -244,25 +252,6 @@ fn refused(
         shown: fingerprint(shown),
         problem,
     }))
-}
-
-pub(super) async fn read_known_hosts(endpoint: &Endpoint) -> Result<Arc<KnownHosts>, Error> {
-    let files = endpoint.known_hosts();
-    let read = tokio::task::spawn_blocking(move || KnownHosts::read(&files)).await;
-    let known = match read {
-        Ok(Ok(known)) => known,
-        Ok(Err((file, error))) => {
-            return Err(Error::File {
-                file,
-                source: error.into(),
-            });
-        }
-        Err(_) => KnownHosts::default(),
-    };
-    for place in known.odd() {
-        tracing::warn!("{place} can't be understood and is not trusted");
-    }
-    Ok(Arc::new(known))
 }
 
 /// The bytes under the connection.

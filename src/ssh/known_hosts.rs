@@ -1,24 +1,27 @@
 //! Which host keys are trusted: matching of names and keys against lines of `known_hosts`.
 //!
-//! Parsing a line is left to `ssh_key`; matching is done here as OpenSSH does it, with
-//! `ssh-keygen -F` as the oracle of the tests. Pure but for [`KnownHosts::read`]. A line that can't
-//! be understood is kept as a warning and never trusted.
+//! Parsing a key is left to `ssh_key`; matching is ours, as OpenSSH does it, with `ssh-keygen -F` as the
+//! oracle of the tests. Pure but for [`KnownHosts::read`]. A line that can't be understood is kept as a
+//! warning and never trusted; one that was meant to revoke a key is an error of whoever asks.
 //!
 //! Source: sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT"; ssh_config(5), "PATTERNS".
 
 use std::path::{Path, PathBuf};
 
-use hmac::{Hmac, KeyInit as _, Mac as _};
-use russh::keys::ssh_key::certificate::CertType;
 use russh::keys::ssh_key::known_hosts::{Entry, HostPatterns, Marker};
 use russh::keys::{Algorithm, Certificate, EcdsaCurve, HashAlg, PublicKey};
-use sha1::Sha1;
+
+use super::host_certificate::certificate_flaw;
+use super::host_key_check::CheckFailure;
+use super::known_hosts_line::{Parsed, Unparsed, is_complex, matches, parse};
 
 /// All lines of some `known_hosts` files.
 #[derive(Debug, Clone, Default)]
 pub struct KnownHosts {
     lines: Vec<Line>,
+    revoked: Vec<Revocation>,
     odd: Vec<Place>,
+    broken: Vec<Place>,
 }
 
 /// A line of a file.
@@ -26,13 +29,16 @@ pub struct KnownHosts {
 pub struct Place {
     /// The file.
     pub file: PathBuf,
-    /// Counted from 1.
+    /// Counted from 1; 0 stands for the whole file.
     pub line: u32,
 }
 
 impl std::fmt::Display for Place {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}:{}", self.file.display(), self.line)
+        match self.line {
+            0 => write!(f, "{}", self.file.display()),
+            line => write!(f, "{}:{line}", self.file.display()),
+        }
     }
 }
 
@@ -42,11 +48,21 @@ struct Line {
     entry: Entry,
 }
 
+/// A line that revokes a key.
+#[derive(Debug, Clone)]
+struct Revocation {
+    place: Place,
+    hosts: HostPatterns,
+    /// The key as it is on the wire.
+    key: Vec<u8>,
+}
+
 /// What the files say about one host.
 #[derive(Debug, Clone)]
 pub struct Known<'a> {
     name: String,
     lines: Vec<&'a Line>,
+    revoked: Vec<&'a Revocation>,
 }
 
 /// What is to be done with a key that a host has shown.
@@ -81,6 +97,8 @@ pub enum Verdict {
         /// What is wrong with it.
         why: String,
     },
+    /// It can't be told whether the key is trusted.
+    Unchecked(CheckFailure),
 }
 
 impl KnownHosts {
@@ -113,11 +131,31 @@ impl KnownHosts {
                 line: u32::try_from(index + 1).unwrap_or(u32::MAX),
             };
             match parse(line) {
-                Ok(Some(entry)) => self.lines.push(Line { place, entry }),
-                Ok(None) => {}
-                Err(()) => self.odd.push(place),
+                Ok(Parsed::Trusting(entry)) => self.lines.push(Line { place, entry }),
+                Ok(Parsed::Revoking(hosts, key)) => {
+                    self.revoked.push(Revocation { place, hosts, key });
+                }
+                Ok(Parsed::Nothing) => {}
+                Err(Unparsed::Odd) => self.odd.push(place),
+                Err(Unparsed::Revocation) => self.broken.push(place),
             }
         }
+    }
+
+    /// Adds the line of one key for the host that is looked up as `name`.
+    pub(super) fn trust(&mut self, file: &Path, name: &str, key: &PublicKey) {
+        let mut key = key.clone();
+        key.set_comment("");
+        if let Ok(key) = key.to_openssh() {
+            self.add(file, format!("{name} {}", key.trim()).as_bytes());
+        }
+    }
+
+    /// Lines that are meant to revoke a key and can't be parsed. Nobody can tell which key that is, so
+    /// none is to be trusted while there are any.
+    #[must_use]
+    pub fn broken_revocations(&self) -> &[Place] {
+        &self.broken
     }
 
     /// Lines that could not be understood and are not trusted.
@@ -135,7 +173,47 @@ impl KnownHosts {
             .iter()
             .filter(|line| matches(line.entry.host_patterns(), &name))
             .collect();
-        Known { name, lines }
+        let revoked = self
+            .revoked
+            .iter()
+            .filter(|line| matches(&line.hosts, &name))
+            .collect();
+        Known {
+            name,
+            lines,
+            revoked,
+        }
+    }
+
+    /// Why further keys of the host `name` are not added beside the ones it has, of which `keys` are
+    /// some; none: nothing is in the way.
+    ///
+    /// OpenSSH's `UpdateHostKeys` stops for the same reasons: a line for the host has a marker or more
+    /// than one name, or a key is known under another name.
+    pub(super) fn update_obstacle(&self, name: &str, keys: &[PublicKey]) -> Option<String> {
+        let name = name.to_ascii_lowercase();
+        for line in &self.lines {
+            let place = &line.place;
+            if matches(line.entry.host_patterns(), &name) {
+                if line.entry.marker().is_some() {
+                    return Some(format!("{place} names an authority for the host"));
+                }
+                if is_complex(line.entry.host_patterns()) {
+                    return Some(format!("{place} is for several hosts"));
+                }
+            } else if keys
+                .iter()
+                .any(|key| key.key_data() == line.entry.public_key().key_data())
+            {
+                return Some(format!(
+                    "{place} knows a key of the host under another name"
+                ));
+            }
+        }
+        self.revoked
+            .iter()
+            .find(|line| matches(&line.hosts, &name))
+            .map(|line| format!("{} revokes a key of the host", line.place))
     }
 }
 
@@ -186,9 +264,9 @@ impl<'a> Known<'a> {
             .filter(move |line| line.entry.marker().copied() == marker)
     }
 
-    fn revocation(&self, key: &PublicKey) -> Option<&'a Line> {
-        self.marked(Some(Marker::Revoked))
-            .find(|line| line.entry.public_key().key_data() == key.key_data())
+    fn revocation(&self, key: &PublicKey) -> Option<&'a Revocation> {
+        let key = key.to_bytes().ok()?;
+        self.revoked.iter().copied().find(|line| line.key == key)
     }
 
     /// No line that could make a key trusted speaks of the host.
@@ -312,7 +390,11 @@ impl<'a> Known<'a> {
     /// The numbers of all lines that speak of the host.
     #[must_use]
     pub fn lines(&self) -> Vec<u32> {
-        self.lines.iter().map(|line| line.place.line).collect()
+        let revoked = self.revoked.iter().map(|line| line.place.line);
+        let mut lines: Vec<u32> = self.lines.iter().map(|line| line.place.line).collect();
+        lines.extend(revoked);
+        lines.sort_unstable();
+        lines
     }
 
     /// The name it was looked up as.
@@ -322,117 +404,6 @@ impl<'a> Known<'a> {
     }
 }
 
-/// What is wrong with a host certificate of a trusted authority.
-fn certificate_flaw(certificate: &Certificate, principal: &str, now: u64) -> Option<String> {
-    let authority = certificate.signature_key().fingerprint(HashAlg::Sha256);
-    if certificate.cert_type() != CertType::Host {
-        return Some("it is a user certificate".to_owned());
-    }
-    if matches!(
-        certificate.signature().algorithm(),
-        Algorithm::Rsa { hash: None } | Algorithm::Dsa
-    ) {
-        return Some("it is signed with SHA-1".to_owned());
-    }
-    if certificate.verify_signature().is_err() {
-        return Some("its signature is wrong".to_owned());
-    }
-    if now < certificate.valid_after() {
-        return Some("it isn't valid yet".to_owned());
-    }
-    if now >= certificate.valid_before() {
-        return Some("it has expired".to_owned());
-    }
-    if certificate.validate_at(now, [&authority]).is_err() {
-        return Some("it isn't valid".to_owned());
-    }
-    let principal = principal.to_ascii_lowercase();
-    let named = certificate.valid_principals().iter().any(|pattern| {
-        glob(
-            pattern.to_ascii_lowercase().as_bytes(),
-            principal.as_bytes(),
-        )
-    });
-    if !named {
-        return Some(format!("it isn't made for `{principal}`"));
-    }
-    certificate
-        .critical_options()
-        .iter()
-        .next()
-        .map(|(option, _)| format!("it has the critical option `{option}`"))
-}
-
 fn same_kind(a: &Algorithm, b: &Algorithm) -> bool {
     matches!((a, b), (Algorithm::Rsa { .. }, Algorithm::Rsa { .. })) || a == b
-}
-
-/// One line; none for blanks and comments.
-fn parse(line: &[u8]) -> Result<Option<Entry>, ()> {
-    let line = std::str::from_utf8(line).map_err(|_| ())?;
-    let fields: Vec<&str> = line
-        .split([' ', '\t', '\r'])
-        .filter(|field| !field.is_empty())
-        .collect();
-    match fields.first() {
-        None => return Ok(None),
-        Some(first) if first.starts_with('#') => return Ok(None),
-        Some(_) => {}
-    }
-    // The comment behind the key says nothing about trust, and may hold what the parser trips over.
-    let wanted = if fields[0].starts_with('@') { 4 } else { 3 };
-    let kept = fields.get(..wanted).ok_or(())?;
-    kept.join(" ").parse().map(Some).map_err(|_| ())
-}
-
-fn matches(patterns: &HostPatterns, name: &str) -> bool {
-    match patterns {
-        HostPatterns::Patterns(patterns) => {
-            let mut found = false;
-            for pattern in patterns {
-                let pattern = pattern.to_ascii_lowercase();
-                match pattern.strip_prefix('!') {
-                    Some(not) if glob(not.as_bytes(), name.as_bytes()) => return false,
-                    Some(_) => {}
-                    None => found |= glob(pattern.as_bytes(), name.as_bytes()),
-                }
-            }
-            found
-        }
-        HostPatterns::HashedName { salt, hash } => hashed(salt, name) == Some(*hash),
-    }
-}
-
-/// The hash of a name, as `HashKnownHosts` stores it.
-pub(super) fn hashed(salt: &[u8], name: &str) -> Option<[u8; 20]> {
-    let mut mac = Hmac::<Sha1>::new_from_slice(salt).ok()?;
-    mac.update(name.as_bytes());
-    Some(mac.finalize().into_bytes().into())
-}
-
-/// `*` and `?`, nothing else, in time proportional to the product of the lengths.
-fn glob(pattern: &[u8], text: &[u8]) -> bool {
-    let (mut p, mut t) = (0, 0);
-    let mut retry: Option<(usize, usize)> = None;
-    while t < text.len() {
-        match pattern.get(p) {
-            Some(b'*') => {
-                retry = Some((p, t));
-                p += 1;
-            }
-            Some(&byte) if byte == b'?' || byte == text[t] => {
-                p += 1;
-                t += 1;
-            }
-            _ => match retry {
-                Some((star, from)) => {
-                    retry = Some((star, from + 1));
-                    p = star + 1;
-                    t = from + 1;
-                }
-                None => return false,
-            },
-        }
-    }
-    pattern[p..].iter().all(|&byte| byte == b'*')
 }

@@ -13,7 +13,8 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, watch};
 use tokio::time::Instant;
 
 use super::error::{Cause, Error};
-use super::known_hosts::{KnownHosts, Verdict};
+use super::host_key_check::HostKeyCheck;
+use super::known_hosts::Verdict;
 use std::sync::Arc;
 
 /// The state of one connection, shared by its loop, its commands and its session. The lock is held
@@ -37,9 +38,18 @@ struct Inner {
     slow_consumers: usize,
     shown: Option<PublicKey>,
     verdict: Option<Verdict>,
-    announced: Vec<PublicKey>,
+    announced: Announced,
     banner: Option<String>,
     places: HashMap<ChannelId, OwnedSemaphorePermit>,
+}
+
+/// The host keys that a host has announced after authentication; not proven yet.
+#[derive(Debug, Clone)]
+pub(super) enum Announced {
+    Nothing,
+    Keys(Vec<PublicKey>),
+    /// A second list came: none of them counts.
+    Twice,
 }
 
 impl Link {
@@ -55,7 +65,7 @@ impl Link {
                 slow_consumers: 0,
                 shown: None,
                 verdict: None,
-                announced: Vec::new(),
+                announced: Announced::Nothing,
                 banner: None,
                 places: HashMap::new(),
             }),
@@ -184,7 +194,7 @@ impl Link {
     }
 
     /// The keys that the host announced after authentication; not proven yet.
-    pub(super) fn announced(&self) -> Vec<PublicKey> {
+    pub(super) fn announced(&self) -> Announced {
         self.inner().announced.clone()
     }
 
@@ -196,15 +206,8 @@ impl Link {
 
 /// How a connection decides about host keys.
 pub(super) enum Trust {
-    /// By the known_hosts files, under this name; certificates must be made for the principal.
-    Known {
-        /// What the files say.
-        known: Arc<KnownHosts>,
-        /// The name to look up.
-        lookup: String,
-        /// The name that a certificate must be for.
-        principal: String,
-    },
+    /// By what OpenSSH's configuration names.
+    Check(Box<HostKeyCheck>),
     /// Never: the key is only looked at.
     Look,
 }
@@ -224,22 +227,7 @@ impl Handler for Callbacks {
     ) -> Result<bool, Self::Error> {
         let verdict = match &self.trust {
             Trust::Look => None,
-            Trust::Known {
-                known,
-                lookup,
-                principal,
-            } => {
-                let of = known.of(lookup);
-                Some(match shown {
-                    PublicKeyOrCertificate::PublicKey { key, .. } => of.judge(key),
-                    PublicKeyOrCertificate::Certificate(certificate) => {
-                        let now = std::time::SystemTime::now()
-                            .duration_since(std::time::UNIX_EPOCH)
-                            .map_or(0, |since| since.as_secs());
-                        of.judge_certificate(certificate, principal, now)
-                    }
-                })
-            }
+            Trust::Check(check) => Some(check.judge(shown).await),
         };
         let trusted = matches!(verdict, Some(Verdict::Trusted(_)));
         let mut inner = self.link.inner();
@@ -300,7 +288,12 @@ impl Handler for Callbacks {
         keys: Vec<PublicKey>,
         _: &mut Session,
     ) -> Result<(), Self::Error> {
-        self.link.inner().announced = keys;
+        let mut inner = self.link.inner();
+        inner.announced = match inner.announced {
+            Announced::Nothing => Announced::Keys(keys),
+            // OpenSSH ends the connection: a host announces its keys once.
+            Announced::Keys(_) | Announced::Twice => Announced::Twice,
+        };
         Ok(())
     }
 

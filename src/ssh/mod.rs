@@ -10,21 +10,29 @@
 //! that always reads it, writing is a task of its own that ends with the reader, and every channel is
 //! drained into a queue of its own.
 
+mod arguments;
 mod auth;
 mod connector;
 mod drive;
 mod error;
+mod file_lists;
 mod forward;
 mod frame;
 mod greeting;
 mod handshake;
+mod host_certificate;
+mod host_key_check;
+mod key_discovery;
 pub mod known_hosts;
+mod known_hosts_command;
+mod known_hosts_line;
 mod link;
 mod options;
 mod prompts;
 mod queue;
 mod refusal;
 pub mod resolve;
+mod revocation;
 mod running;
 mod said;
 mod session;
@@ -38,6 +46,9 @@ mod write;
 pub use connector::Connector;
 pub use error::{Cause, Error, ForwardRefusal, ReachRefusal};
 pub use forward::Reached;
+pub use host_key_check::{CheckFailure, HostKeyCheck};
+pub use key_discovery::NotLearned;
+pub use known_hosts_command::KnownHostsCommand;
 pub use options::{Options, Prompter, Question, Secret};
 pub use refusal::{Attempt, AuthenticationFailure, HostKeyProblem, HostKeyRefusal};
 pub use resolve::{Endpoint, Hop, SshConfig};

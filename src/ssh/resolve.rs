@@ -9,7 +9,9 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use super::error::Error;
+use super::file_lists::{Trace, split_plainly};
 use super::known_hosts::lookup_name;
+use super::known_hosts_command::KnownHostsCommand;
 use super::said::{DEFAULTS, Jump, Said};
 use super::tokens::Tokens;
 use crate::inventory::{Host, Inventory};
@@ -51,6 +53,10 @@ pub struct Endpoint {
     pub user_known_hosts: Vec<PathBuf>,
     /// The machine's.
     pub global_known_hosts: Vec<PathBuf>,
+    /// A command that prints further lines of known_hosts.
+    pub known_hosts_command: Option<KnownHostsCommand>,
+    /// Files of keys that are never accepted.
+    pub revoked_host_keys: Vec<PathBuf>,
     /// New names are hashed.
     pub hash_known_hosts: bool,
     /// The name for host keys in place of the address.
@@ -218,8 +224,6 @@ impl SshConfig {
             paths(&words)
         };
         let certificates = paths(&said.certificates);
-        let user_known_hosts = paths(&said.user_known_hosts);
-        let global_known_hosts = paths(&said.global_known_hosts);
         let agent = match said.identity_agent.as_deref() {
             Some("none") => None,
             None | Some("SSH_AUTH_SOCK") => std::env::var_os("SSH_AUTH_SOCK").map(PathBuf::from),
@@ -227,6 +231,34 @@ impl SshConfig {
                 Some(variable) => std::env::var_os(variable).map(PathBuf::from),
                 None => paths(&[word.to_owned()]).pop(),
             },
+        };
+        // ssh has replaced tokens in these names; a file that is passed over might revoke a key.
+        let mut known_hosts = Vec::new();
+        for (option, value) in [
+            ("UserKnownHostsFile", &said.user_known_hosts),
+            ("GlobalKnownHostsFile", &said.global_known_hosts),
+        ] {
+            let files = self.files(name, &wish, option, value).await?;
+            let paths = files.iter().map(|file| tokens.beneath_home(file));
+            let paths: Result<Vec<PathBuf>, String> = paths.collect();
+            known_hosts.push(paths.map_err(|why| broken(format!("`{option} {value}`: {why}")))?);
+        }
+        let global_known_hosts = known_hosts.pop().unwrap_or_default();
+        let user_known_hosts = known_hosts.pop().unwrap_or_default();
+        let revoked_host_keys = match said.revoked_host_keys.as_deref() {
+            None => Vec::new(),
+            Some(file) => vec![
+                tokens
+                    .path(file)
+                    .map_err(|why| broken(format!("`RevokedHostKeys {file}`: {why}")))?,
+            ],
+        };
+        let known_hosts_command = match said.known_hosts_command.as_deref() {
+            None => None,
+            Some(command) => Some(
+                KnownHostsCommand::parse(command, &tokens)
+                    .map_err(|why| broken(format!("`KnownHostsCommand {command}`: {why}")))?,
+            ),
         };
         let command = match said.proxy_command.as_deref() {
             None | Some("none") => None,
@@ -259,6 +291,8 @@ impl SshConfig {
             certificates,
             user_known_hosts,
             global_known_hosts,
+            known_hosts_command,
+            revoked_host_keys,
             hash_known_hosts: said.hash_known_hosts,
             host_key_alias: alias,
             hop,
@@ -316,13 +350,32 @@ impl SshConfig {
         Ok(endpoint)
     }
 
-    /// What ssh makes of `name`; its built-in defaults where there is no ssh.
-    async fn ask(&self, name: &str, wish: &Wish) -> Result<(String, Vec<String>), Error> {
-        let broken = |why: String| Error::Resolve {
+    /// The files of a list that `ssh -G` printed as `value`.
+    async fn files(
+        &self,
+        name: &str,
+        wish: &Wish,
+        option: &str,
+        value: &str,
+    ) -> Result<Vec<String>, Error> {
+        if let Some(files) = split_plainly(value) {
+            return Ok(files);
+        }
+        let mut command = self.command(name, wish, &["-vvv"]);
+        let trace = match tokio::time::timeout(SSH_G_LIMIT, command.output()).await {
+            Ok(Ok(output)) => Trace::parse(&output.stderr),
+            Ok(Err(_)) | Err(_) => Trace::default(),
+        };
+        trace.split(option, value).map_err(|why| Error::Resolve {
             host: name.to_owned(),
             why,
-        };
+        })
+    }
+
+    /// `ssh -G` for a host, with more options.
+    fn command(&self, name: &str, wish: &Wish, options: &[&str]) -> tokio::process::Command {
         let mut command = tokio::process::Command::new("ssh");
+        command.args(options);
         if let Some(file) = &self.file {
             command.arg("-F").arg(file);
         }
@@ -341,6 +394,16 @@ impl SshConfig {
             .arg(name)
             .stdin(Stdio::null())
             .kill_on_drop(true);
+        command
+    }
+
+    /// What ssh makes of `name`; its built-in defaults where there is no ssh.
+    async fn ask(&self, name: &str, wish: &Wish) -> Result<(String, Vec<String>), Error> {
+        let broken = |why: String| Error::Resolve {
+            host: name.to_owned(),
+            why,
+        };
+        let mut command = self.command(name, wish, &[]);
         let output = match tokio::time::timeout(SSH_G_LIMIT, command.output()).await {
             Err(_) => {
                 return Err(broken(format!(

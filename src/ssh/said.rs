@@ -20,8 +20,12 @@ pub(super) struct Said {
     pub(super) identity_agent: Option<String>,
     pub(super) identities_only: bool,
     pub(super) certificates: Vec<String>,
-    pub(super) user_known_hosts: Vec<String>,
-    pub(super) global_known_hosts: Vec<String>,
+    /// A list of files without quotes: see [`super::file_lists`].
+    pub(super) user_known_hosts: String,
+    /// The same.
+    pub(super) global_known_hosts: String,
+    pub(super) known_hosts_command: Option<String>,
+    pub(super) revoked_host_keys: Option<String>,
     pub(super) hash_known_hosts: bool,
     pub(super) host_key_alias: Option<String>,
     pub(super) proxy_jump: Option<String>,
@@ -35,7 +39,6 @@ impl Said {
             let Some((key, value)) = line.split_once(' ') else {
                 continue;
             };
-            let words = || value.split_whitespace().map(str::to_owned).collect();
             match key {
                 "hostname" => said.hostname = Some(value.to_owned()),
                 "port" => said.port = value.parse().ok(),
@@ -44,8 +47,10 @@ impl Said {
                 "identityagent" => said.identity_agent = Some(value.to_owned()),
                 "identitiesonly" => said.identities_only = value == "yes",
                 "certificatefile" => said.certificates.push(value.to_owned()),
-                "userknownhostsfile" => said.user_known_hosts = words(),
-                "globalknownhostsfile" => said.global_known_hosts = words(),
+                "userknownhostsfile" => said.user_known_hosts = value.to_owned(),
+                "globalknownhostsfile" => said.global_known_hosts = value.to_owned(),
+                "knownhostscommand" => said.known_hosts_command = set(value),
+                "revokedhostkeys" => said.revoked_host_keys = set(value),
                 "hashknownhosts" => said.hash_known_hosts = value == "yes",
                 "hostkeyalias" => said.host_key_alias = Some(value.to_owned()),
                 "proxyjump" => said.proxy_jump = Some(value.to_owned()),
@@ -56,6 +61,11 @@ impl Said {
         }
         said
     }
+}
+
+/// A value that is not `none`.
+fn set(value: &str) -> Option<String> {
+    (!value.eq_ignore_ascii_case("none")).then(|| value.to_owned())
 }
 
 /// One host of `ssh -J`: `[user@]host[:port]`, `[user@][address]:port` or `ssh://…`.
@@ -153,7 +163,7 @@ mod tests {
         let said = Said::parse(
             "host x\nuser bob\nhostname 10.0.0.1\nport 2222\nidentityfile ~/.ssh/a b\n\
              identitiesonly yes\nuserknownhostsfile /a /b\nhashknownhosts yes\nproxyjump u@a:22,b\n\
-             hostkeyalias web\nfuture option\n",
+             hostkeyalias web\nfuture option\nrevokedhostkeys /r s\nknownhostscommand none\n",
         );
         assert_eq!(
             said,
@@ -163,7 +173,8 @@ mod tests {
                 user: Some("bob".to_owned()),
                 identities: vec!["~/.ssh/a b".to_owned()],
                 identities_only: true,
-                user_known_hosts: vec!["/a".to_owned(), "/b".to_owned()],
+                user_known_hosts: "/a /b".to_owned(),
+                revoked_host_keys: Some("/r s".to_owned()),
                 hash_known_hosts: true,
                 host_key_alias: Some("web".to_owned()),
                 proxy_jump: Some("u@a:22,b".to_owned()),

@@ -8,7 +8,7 @@ use russh::{ChannelOpenFailure, client};
 
 use super::connector::Connection;
 use super::drive::Start;
-use super::error::{Cause, Error};
+use super::error::Error;
 use super::known_hosts::fingerprint;
 use super::options::{Question, Secret};
 use super::prompts::{Prompts, TRIES_MAX};
@@ -147,37 +147,13 @@ impl ReadSession {
     /// [`Error::Lost`] if the connection ends, [`Error::Connect`] if a proof is wrong.
     pub async fn proven_host_keys(&self) -> Result<Vec<String>, Error> {
         let mut keys = vec![self.host_key_fingerprint()];
-        // The announcement follows authentication; the answer to a question comes after it.
-        let ping = self.connection.handle.send_ping();
-        drop(tokio::time::timeout(self.connection.limits.connect_timeout, ping).await);
-        let announced = self.connection.link.announced();
-        // An empty list would be proven by an empty answer.
-        if announced.is_empty() {
-            return Ok(keys);
-        }
-        let proof = self.connection.handle.hostkeys_prove(announced.clone());
-        let limit = self.connection.limits.connect_timeout;
-        match tokio::time::timeout(limit, proof).await {
-            Ok(Ok(())) => {
-                for key in announced {
-                    let print = fingerprint(&key);
-                    if !keys.contains(&print) {
-                        keys.push(print);
-                    }
-                }
-                Ok(keys)
+        for key in self.connection.announced_keys().await.unwrap_or_default() {
+            let print = fingerprint(&key);
+            if !keys.contains(&print) && self.connection.proves(&key).await? {
+                keys.push(print);
             }
-            Ok(Err(russh::Error::RequestDenied)) => Ok(keys),
-            Ok(Err(error)) => Err(Error::Connect {
-                host: self.connection.name.clone(),
-                address: self.connection.name.clone(),
-                source: Cause::from(&error),
-            }),
-            Err(_) => Err(Error::Stalled {
-                host: self.connection.name.clone(),
-                after: limit,
-            }),
         }
+        Ok(keys)
     }
 
     /// Starts `command`, and waits until the host has begun it.

@@ -20,7 +20,11 @@ pub(super) struct Tokens<'a> {
 impl Tokens<'_> {
     /// A path: tokens, variables and a leading `~` replaced.
     pub(super) fn path(&self, word: &str) -> Result<PathBuf, String> {
-        let word = variables(&self.command(word)?)?;
+        self.beneath_home(&self.text(word)?)
+    }
+
+    /// A path in which ssh has replaced everything but perhaps a leading `~`.
+    pub(super) fn beneath_home(&self, word: &str) -> Result<PathBuf, String> {
         if word == "~" || word.starts_with("~/") {
             let home = self.home.ok_or("there is no home directory")?;
             return Ok(home.join(word.trim_start_matches('~').trim_start_matches('/')));
@@ -29,6 +33,11 @@ impl Tokens<'_> {
             return Err("homes of other users are not looked up".to_owned());
         }
         Ok(PathBuf::from(word))
+    }
+
+    /// A text that no shell sees: tokens and variables replaced.
+    pub(super) fn text(&self, word: &str) -> Result<String, String> {
+        variables(&self.command(word)?)
     }
 
     /// A command: tokens replaced, the rest left to its shell.

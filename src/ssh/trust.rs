@@ -1,4 +1,4 @@
-//! Adding host keys to `known_hosts`, after the operator has compared them.
+//! Adds host keys to `known_hosts`, in the file and the form in which ssh would.
 //!
 //! What is already in the file stays as it is, byte for byte. Whether to add is not decided here.
 
@@ -10,8 +10,70 @@ use std::path::{Path, PathBuf};
 use data_encoding::BASE64;
 use russh::keys::PublicKey;
 
-use super::error::{Cause, Error};
-use super::known_hosts::hashed;
+use super::error::Cause;
+use super::known_hosts_line::hashed;
+use super::resolve::Endpoint;
+use crate::fault::{ExitClass, Fault};
+
+/// Why a key can't be added.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// ssh_config names no file of the user's.
+    #[error("there is no file to add keys of {host} to: UserKnownHostsFile is `none`")]
+    NoFile {
+        /// The host.
+        host: String,
+    },
+    /// What is written there is lost, or is no known_hosts file.
+    #[error(
+        "there is no file to add keys of {host} to: UserKnownHostsFile is {}, which is not a regular file",
+        .file.display()
+    )]
+    NotAFile {
+        /// The host.
+        host: String,
+        /// What is named.
+        file: PathBuf,
+    },
+    /// A line with this name would speak of other hosts, or would be no line.
+    #[error("`{name}` can't be written to known_hosts: {why}")]
+    Name {
+        /// The name under which the host is looked up.
+        name: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// The file can't be written.
+    #[error("can't use {}", .file.display())]
+    File {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        source: Cause,
+    },
+}
+
+impl Fault for Error {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoFile { host } | Self::NotAFile { host, .. } => Some(format!(
+                "Nothing was written. Name a file with `UserKnownHostsFile` in ssh_config; `ssh -G {host}` shows which one is named now."
+            )),
+            Self::Name { .. } => Some(
+                "Nothing was written. Correct `HostKeyAlias` in ssh_config, or the host's address."
+                    .to_owned(),
+            ),
+            Self::File { .. } => None,
+        }
+    }
+
+    fn exit_class(&self) -> ExitClass {
+        match self {
+            Self::NoFile { .. } | Self::NotAFile { .. } | Self::Name { .. } => ExitClass::Usage,
+            Self::File { .. } => ExitClass::Failed,
+        }
+    }
+}
 
 /// Whether names are written so that the file doesn't tell where the user has been.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +89,7 @@ pub enum Names {
 ///
 /// # Errors
 ///
-/// [`Error::File`].
+/// [`Error::Name`] or [`Error::File`]; then nothing was written.
 pub fn append(
     file: &Path,
     names: &[String],
@@ -38,6 +100,14 @@ pub fn append(
         file: file.to_owned(),
         source: error.into(),
     };
+    for name in names {
+        if let Some(why) = name_flaw(name) {
+            return Err(Error::Name {
+                name: crate::name::escape(name.as_bytes()),
+                why,
+            });
+        }
+    }
     let mut lines = String::new();
     for key in keys {
         let mut key = key.clone();
@@ -82,10 +152,39 @@ pub fn append(
     out.sync_all().map_err(failed)
 }
 
-/// The file where keys of an endpoint are added: the first that the user has.
-#[must_use]
-pub fn target(endpoint: &super::Endpoint) -> Option<PathBuf> {
-    endpoint.user_known_hosts.first().cloned()
+/// The file where keys of an endpoint are added: the first that `UserKnownHostsFile` names.
+///
+/// # Errors
+///
+/// [`Error::NoFile`] or [`Error::NotAFile`].
+pub fn target(endpoint: &Endpoint) -> Result<PathBuf, Error> {
+    let host = || endpoint.name.clone();
+    let Some(file) = endpoint.user_known_hosts.first() else {
+        return Err(Error::NoFile { host: host() });
+    };
+    match fs::metadata(file) {
+        Ok(found) if !found.is_file() => Err(Error::NotAFile {
+            host: host(),
+            file: file.clone(),
+        }),
+        // One that is missing is made; any other failure shows when it is written.
+        Ok(_) | Err(_) => Ok(file.clone()),
+    }
+}
+
+/// Why a line with this name would not mean this host alone.
+fn name_flaw(name: &str) -> Option<&'static str> {
+    if name.is_empty() {
+        Some("it is empty")
+    } else if name.contains(|letter: char| letter.is_whitespace() || letter.is_control()) {
+        Some("it has blanks")
+    } else if name.contains(['*', '?', '!', ',']) {
+        Some("it is a pattern")
+    } else if name.starts_with(['|', '@', '#']) {
+        Some("it begins like something else than a name")
+    } else {
+        None
+    }
 }
 
 fn lacks_line_end(file: &mut fs::File) -> std::io::Result<bool> {
@@ -167,6 +266,28 @@ mod tests {
             Verdict::Trusted(_)
         ));
         assert_eq!(known.of("web").judge(&key()), Verdict::Unknown);
+    }
+
+    #[test]
+    fn a_name_that_would_mean_other_hosts_is_not_written() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("known_hosts");
+        for (name, why) in [
+            ("*", "it is a pattern"),
+            ("web,db", "it is a pattern"),
+            ("!web", "it is a pattern"),
+            ("a b", "it has blanks"),
+            ("a\nb", "it has blanks"),
+            ("@revoked", "it begins like something else than a name"),
+            ("", "it is empty"),
+        ] {
+            for style in [Names::Plain, Names::Hashed] {
+                let error = append(&file, &[name.to_owned()], &[key()], style).expect_err(name);
+                let name = name.escape_debug().to_string();
+                assert_eq!(error, Error::Name { name, why });
+            }
+        }
+        assert!(!file.exists());
     }
 
     #[test]

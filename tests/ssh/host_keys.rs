@@ -179,7 +179,7 @@ async fn what_trust_has_added_is_trusted() -> Result<(), Error> {
         assert!(!sshd.log().contains("Accepted"));
         let file = trust::target(&endpoint).expect("a known_hosts file");
         assert_eq!(file, sshd.known_hosts());
-        trust::append(&file, &[endpoint.lookup()], &keys, style)?;
+        trust::append(&file, &[endpoint.lookup()], &keys, style).expect("added");
     }
     let session = session(&sshd).await?;
     let mut proven = session.proven_host_keys().await?;

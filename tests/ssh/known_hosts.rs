@@ -202,6 +202,7 @@ fn a_key_is_judged_by_what_the_lines_say_of_the_host() {
             } => format!("other kind {place} {algorithm}"),
             Verdict::Revoked(place) => format!("revoked {place}"),
             Verdict::BadCertificate { why, .. } => why,
+            Verdict::Unchecked(failure) => failure.to_string(),
         }
     };
     assert_eq!(judge("", &one), "unknown");

@@ -16,8 +16,9 @@ mod host_keys;
 mod known_hosts;
 mod login;
 mod loss;
+mod revocation;
 mod sudo;
-mod typed;
+pub(crate) mod typed;
 
 /// A connector that reads nothing but the server's own configuration.
 fn connector(sshd: &Sshd) -> Connector {

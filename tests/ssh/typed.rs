@@ -17,7 +17,7 @@ use crate::support::sshd::{host, installed, inventory, keygen, public};
 
 /// What a server asks for.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Wants {
+pub(crate) enum Wants {
     Password,
     Questions,
     KeyThenPassword,
@@ -97,12 +97,12 @@ impl Prompter for Words {
     }
 }
 
-struct Server {
-    folder: tempfile::TempDir,
-    host: Host,
+pub(crate) struct Server {
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) host: Host,
 }
 
-async fn serve(wants: Wants) -> Option<Server> {
+pub(crate) async fn serve(wants: Wants) -> Option<Server> {
     installed("ssh-keygen")?;
     let folder = tempfile::tempdir().expect("a folder");
     let key = folder.path().join("host");
