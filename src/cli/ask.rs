@@ -1,24 +1,64 @@
-//! Questions to the operator. They are asked on a terminal or not at all.
+//! Asks the operator on the terminal: for a line that is shown, and for passwords that are not.
+//!
+//! Questions belong inside [`stop::run`](super::stop::run): the thread that reads the terminal can't be
+//! interrupted, so a signal ends the wait for it, and [`close`] puts the terminal back as it was.
 
-use std::io::{self, BufRead};
-use std::process::Command;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::io::{self, BufRead as _};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 
 use crate::report::{Console, Reporter};
 use crate::ssh::{Prompter, Question, Secret};
 
-/// Whether a hidden answer is being typed: the terminal does not echo then.
-static HIDING: AtomicBool = AtomicBool::new(false);
+/// The terminal of this process. It is shared by the thread that reads an answer and the one that ends
+/// the program meanwhile; the lock is never held while an answer is awaited.
+static TERMINAL: Mutex<State> = Mutex::new(State {
+    question: Open::None,
+    is_closed: false,
+});
 
-/// Makes the terminal echo again, if the program ends while a hidden answer is being typed.
-pub(super) fn restore_terminal() {
-    if HIDING.swap(false, Ordering::SeqCst) {
-        // Without `stty` there is nothing left to try.
-        drop(Command::new("stty").arg("echo").status());
-        // The question's line has no end yet.
+struct State {
+    question: Open,
+    /// The program is ending: nothing is asked any more.
+    is_closed: bool,
+}
+
+/// A question that waits for its answer.
+enum Open {
+    None,
+    /// The terminal echoes what is typed.
+    Shown,
+    /// It does not, and had these settings before.
+    Hidden(Box<Termios>),
+}
+
+fn terminal() -> MutexGuard<'static, State> {
+    TERMINAL.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Ends a question that has no answer yet: the terminal echoes again, and the next text begins on a line
+/// of its own. Nothing is asked after that.
+pub(super) fn close() {
+    let mut terminal = terminal();
+    terminal.is_closed = true;
+    let open = match std::mem::replace(&mut terminal.question, Open::None) {
+        Open::None => false,
+        Open::Shown => true,
+        Open::Hidden(settings) => {
+            restore(&settings);
+            true
+        }
+    };
+    drop(terminal);
+    if open {
         Console::default().show("\n");
     }
+}
+
+fn restore(settings: &Termios) {
+    // A terminal that went away has no settings left to restore.
+    tcsetattr(io::stdin(), OptionalActions::Now, settings).ok();
 }
 
 /// Asks for passphrases and passwords, with moving lines out of the way.
@@ -38,36 +78,84 @@ impl Terminal {
 
 impl Prompter for Terminal {
     fn ask(&self, question: &Question) -> Option<Secret> {
-        let prompt = question.to_string();
+        let mut prompt = question.to_string();
+        // A server's own question may have its end already.
+        if !prompt.ends_with([':', '?']) {
+            prompt.push(':');
+        }
         let answer = self.reporter.aside(|| match question {
-            Question::FromServer { echo: true, .. } => dialoguer::Input::<String>::new()
-                .with_prompt(prompt)
-                .allow_empty(true)
-                .interact_text(),
+            Question::FromServer { echo: true, .. } => shown(&Console::default(), &prompt),
             Question::Passphrase { .. }
             | Question::Password { .. }
             | Question::FromServer { .. }
-            | Question::Sudo { .. } => {
-                HIDING.store(true, Ordering::SeqCst);
-                let typed = dialoguer::Password::new()
-                    .with_prompt(prompt)
-                    .allow_empty_password(true)
-                    .interact();
-                HIDING.store(false, Ordering::SeqCst);
-                typed
-            }
+            | Question::Sudo { .. } => hidden(&Console::default(), &prompt),
         });
-        // A terminal that went away has declined.
-        answer.ok().map(Secret::new)
+        answer.map(Secret::new)
     }
 }
 
-/// One line that the operator types; none if there is nothing to read.
-pub(super) fn line(console: &Console, prompt: &str) -> Option<String> {
+/// One line that the operator types, without blanks around it; none if there is nothing to read.
+///
+/// # Cancel
+///
+/// Dropping the future leaves a thread behind that still reads the terminal; [`close`] says on the screen
+/// that nobody waits for it.
+pub(super) async fn line(console: &Arc<Console>, prompt: &str) -> Option<String> {
+    let (console, prompt) = (Arc::clone(console), prompt.to_owned());
+    let answer = tokio::task::spawn_blocking(move || shown(&console, &prompt)).await;
+    answer.ok().flatten().map(|text| text.trim().to_owned())
+}
+
+/// Asks and waits for a line; what is typed is seen. None if the terminal went away, or if the program
+/// is ending.
+fn shown(console: &Console, prompt: &str) -> Option<String> {
+    {
+        let mut terminal = terminal();
+        if terminal.is_closed {
+            return None;
+        }
+        terminal.question = Open::Shown;
+    }
     console.prompt(prompt);
+    let answer = read_line();
+    terminal().question = Open::None;
+    answer
+}
+
+/// The same; what is typed is not seen.
+fn hidden(console: &Console, prompt: &str) -> Option<String> {
+    let settings = tcgetattr(io::stdin()).ok()?;
+    let mut silent = settings.clone();
+    silent.local_modes.remove(LocalModes::ECHO);
+    silent
+        .local_modes
+        .insert(LocalModes::ECHONL | LocalModes::ICANON | LocalModes::ISIG);
+    {
+        let mut terminal = terminal();
+        if terminal.is_closed {
+            return None;
+        }
+        // What was typed before the question is no answer to it.
+        tcsetattr(io::stdin(), OptionalActions::Flush, &silent).ok()?;
+        terminal.question = Open::Hidden(Box::new(settings));
+    }
+    console.prompt(prompt);
+    let answer = read_line();
+    let question = std::mem::replace(&mut terminal().question, Open::None);
+    if let Open::Hidden(settings) = question {
+        restore(&settings);
+    }
+    answer
+}
+
+/// A line without its end; none at the end of the input.
+fn read_line() -> Option<String> {
     let mut text = String::new();
     match io::stdin().lock().read_line(&mut text) {
-        Ok(1..) => Some(text.trim().to_owned()),
+        Ok(1..) => {
+            let line = text.strip_suffix('\n').unwrap_or(&text);
+            Some(line.strip_suffix('\r').unwrap_or(line).to_owned())
+        }
         Ok(0) | Err(_) => None,
     }
 }

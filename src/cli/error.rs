@@ -54,14 +54,6 @@ pub(super) enum Error {
         /// The file.
         file: PathBuf,
     },
-    /// A file can't be read.
-    #[error("can't read {}", file.display())]
-    Read {
-        /// The file.
-        file: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
     /// A file can't be written.
     #[error("can't write {}", file.display())]
     Write {
@@ -142,10 +134,10 @@ impl Fault for Error {
             },
             Self::NotConfirmed { .. } => "Nothing was written.".to_owned(),
             Self::OtherFingerprint { keys, .. } => format!(
-                "It shows {}. If that is not what the host itself says, something else answers in its place.",
+                "Nothing was written. It shows {}. If that is not what the host itself says, something else answers in its place.",
                 shown_keys(keys)
             ),
-            Self::Inventory { .. } | Self::Read { .. } | Self::Write { .. } | Self::Start(_) | Self::Stopped => {
+            Self::Inventory { .. } | Self::Write { .. } | Self::Start(_) | Self::Stopped => {
                 return None;
             }
         })
@@ -158,11 +150,9 @@ impl Fault for Error {
             | Self::NotText { .. }
             | Self::NoHome { .. }
             | Self::AlreadyThere { .. }
-            | Self::NobodyToAsk { .. }
-            | Self::OtherFingerprint { .. } => ExitClass::Usage,
-            Self::Read { .. } | Self::Write { .. } | Self::Start(_) | Self::NotConfirmed { .. } => {
-                ExitClass::Failed
-            }
+            | Self::NobodyToAsk { .. } => ExitClass::Usage,
+            Self::OtherFingerprint { .. } => ExitClass::Unreachable,
+            Self::Write { .. } | Self::Start(_) | Self::NotConfirmed { .. } => ExitClass::Failed,
             Self::Stopped => ExitClass::Interrupted,
         }
     }
@@ -198,10 +188,6 @@ mod tests {
                 option: "--store DIR",
             },
             Error::AlreadyThere { file: file() },
-            Error::Read {
-                file: file(),
-                source: denied(),
-            },
             Error::Write {
                 file: file(),
                 source: denied(),

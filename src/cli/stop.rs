@@ -1,11 +1,15 @@
-//! Ctrl-C and its kin: the first asks to stop at the next safe point, the second ends at once.
+//! Signals: the first asks to stop at the next safe point, the second ends at once.
 //!
-//! SIGTERM and SIGHUP mean the same as Ctrl-C. A signal that was ignored when the program started
-//! (`nohup`, jobs of scripts) stays ignored.
+//! Ctrl-C, SIGTERM and SIGHUP mean the same. A signal that was ignored when the program started
+//! (`nohup`, jobs of scripts) stays ignored. The handlers that Tokio installs stay for the rest of the
+//! process, so a thread of its own listens from the first [`run`] on: a signal that comes when no run is
+//! under way ends the program.
 
 use std::fs;
 use std::future::Future;
 use std::pin::pin;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
@@ -14,6 +18,7 @@ use tokio::task::JoinSet;
 use super::ask;
 use super::error::{Error, Stop};
 use crate::engine::{Interrupt, StopLevel};
+use crate::fault::ExitClass;
 
 const SIGNALS: [fn() -> SignalKind; 3] = [
     SignalKind::interrupt,
@@ -21,8 +26,22 @@ const SIGNALS: [fn() -> SignalKind; 3] = [
     SignalKind::hangup,
 ];
 
+/// After a run only its results are left to print. A program that can't do that by itself in this time
+/// (its terminal or its reader is stuck) is ended.
+const PRINTING_MAX: Duration = Duration::from_secs(1);
+
+/// The run that a signal is meant for. Shared by the thread that listens and the one that runs a verb.
+static CURRENT: Mutex<Option<Interrupt>> = Mutex::new(None);
+
+/// Whether a thread listens already.
+static LISTENS: Mutex<bool> = Mutex::new(false);
+
+fn locked<T>(mutex: &'static Mutex<T>) -> MutexGuard<'static, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Runs `work` to its end; none if the operator asked twice to stop. `notice` is called at the
-/// first wish.
+/// first wish. Whatever the operator is asked must be asked by `work`.
 ///
 /// What is dropped then leaves nothing half-sealed: only a rename makes a checkpoint visible.
 pub(super) fn run<T>(
@@ -34,39 +53,84 @@ pub(super) fn run<T>(
         .enable_all()
         .build()
         .map_err(Error::Start)?;
+    *locked(&CURRENT) = Some(interrupt.clone());
+    listen()?;
     let ended = runtime.block_on(async {
-        let mut watchers = JoinSet::new();
-        for kind in SIGNALS.map(|kind| kind()) {
-            if is_ignored(kind) {
-                continue;
-            }
-            let mut signals = signal(kind).map_err(Error::Start)?;
-            let wish = interrupt.clone();
-            watchers.spawn(async move {
-                while signals.recv().await.is_some() {
-                    wish.raise();
-                }
-            });
-        }
         let mut work = pin!(work);
         let mut noticed = false;
         loop {
             tokio::select! {
                 biased;
-                () = interrupt.reached(StopLevel::Now) => break Ok::<_, Error>(None),
+                () = interrupt.reached(StopLevel::Now) => break None,
                 () = interrupt.reached(StopLevel::Soon), if !noticed => {
                     noticed = true;
                     notice();
                 }
-                ended = &mut work => break Ok(Some(ended)),
+                ended = &mut work => break Some(ended),
             }
         }
     });
-    // Threads that still read or write files end with the process; nobody waits for them.
+    *locked(&CURRENT) = None;
+    // Threads that still read or write files, or the terminal, end with the process; nobody waits for
+    // them.
     runtime.shutdown_background();
     // Work may also have been given up at the first wish, with a question left open.
-    ask::restore_terminal();
-    Ok(ended?)
+    ask::close();
+    Ok(ended)
+}
+
+/// Starts the thread that listens, once in a process.
+fn listen() -> Result<(), Error> {
+    let mut listens = locked(&LISTENS);
+    if *listens {
+        return Ok(());
+    }
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(Error::Start)?;
+    let mut signals = Vec::new();
+    {
+        let _context = runtime.enter();
+        for kind in SIGNALS.map(|kind| kind()) {
+            if !is_ignored(kind) {
+                signals.push(signal(kind).map_err(Error::Start)?);
+            }
+        }
+    }
+    std::thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || {
+            runtime.block_on(async {
+                let mut listeners = JoinSet::new();
+                for mut signal in signals {
+                    listeners.spawn(async move {
+                        while signal.recv().await.is_some() {
+                            received().await;
+                        }
+                    });
+                }
+                while listeners.join_next().await.is_some() {}
+            });
+        })
+        .map_err(Error::Start)?;
+    *listens = true;
+    Ok(())
+}
+
+/// Hands a signal to the run under way; without one, ends the program.
+async fn received() {
+    if let Some(interrupt) = locked(&CURRENT).as_ref() {
+        interrupt.raise();
+        return;
+    }
+    tokio::time::sleep(PRINTING_MAX).await;
+    ask::close();
+    #[expect(
+        clippy::exit,
+        reason = "the main thread can't be reached: it waits for a terminal or a pipe"
+    )]
+    std::process::exit(i32::from(ExitClass::Interrupted.code()));
 }
 
 /// Whether this process was started with the signal ignored. Where the system does not tell: no.

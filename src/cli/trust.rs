@@ -1,26 +1,29 @@
 //! `fleet trust`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::error::{Error, Stop};
 use super::setup::Setup;
 use super::{Status, ask, stop};
 use crate::engine::{self, Interrupt, StopLevel};
-use crate::fault::ExitClass;
+use crate::fault::{ExitClass, chain};
 use crate::inventory::{Host, Inventory};
 use crate::name::HostName;
 use crate::report::{Problem, Reporter, Style, Table, json};
-use crate::ssh::known_hosts::{KnownHosts, Verdict};
-use crate::ssh::{self, Endpoint, PublicKey, trust};
+use crate::ssh::known_hosts::{Verdict, fingerprint};
+use crate::ssh::{Connector, Endpoint, HostKeyCheck, NotLearned, PublicKey, trust};
 
-/// Look at a host's keys, and trust them after a person compared them
+/// Look at a host's keys, and trust the one that a person compared
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Shows every key that the host offers, and adds them to known_hosts once you typed the host's name.
-Compare the fingerprints with the host itself first: on its console,
+Shows the keys that the host offers, and adds the one that you compared to known_hosts.
+Compare its fingerprint with the host itself first: on its console,
   ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub
-Without a terminal, --fingerprint says that the comparison is done. A changed key is never replaced.
+Keys of other kinds are added only if the host proves them on a connection that the compared key
+authenticates. That takes a login without questions; if there is none, they are left out.
+Without a terminal, --fingerprint says that the comparison is done. It is checked even if the host is
+trusted already: exit 5 if the host has no such key. A changed key is never replaced.
 
 Examples:
   fleet trust dev-vm
@@ -30,7 +33,7 @@ pub(super) struct Args {
     #[arg(value_name = "HOST")]
     host: HostName,
 
-    /// One of its keys, as SHA256:…; then nothing is asked
+    /// The key that was compared, as SHA256:…; then nothing is asked
     #[arg(long, value_name = "FINGERPRINT")]
     fingerprint: Option<String>,
 }
@@ -42,151 +45,333 @@ struct Shown {
     key: PublicKey,
 }
 
+impl From<PublicKey> for Shown {
+    fn from(key: PublicKey) -> Self {
+        Self {
+            algorithm: key.algorithm().to_string(),
+            fingerprint: fingerprint(&key),
+            key,
+        }
+    }
+}
+
+/// The host, and what it has shown.
+struct Seen {
+    endpoint: Endpoint,
+    check: HostKeyCheck,
+    /// Each key with the file that trusts it already.
+    keys: Vec<(Shown, Option<PathBuf>)>,
+}
+
+/// What is to be written, decided before anything is.
+struct Plan {
+    seen: Seen,
+    /// The file, and what is added to it; none: the host is trusted already.
+    addition: Option<Addition>,
+}
+
+struct Addition {
+    file: PathBuf,
+    compared: usize,
+    further: Result<Vec<Shown>, NotLearned>,
+}
+
+/// One run of the verb.
+struct Run<'a> {
+    args: &'a Args,
+    setup: &'a Setup,
+    inventory: &'a Inventory,
+    host: &'a Host,
+    connector: &'a Connector,
+}
+
 pub(super) fn run(args: &Args, setup: &Setup) -> Status {
     let inventory = setup.inventory()?;
     let host = engine::host(&inventory, &args.host)?;
-    let (endpoint, keys) = look(setup, &inventory, host)?;
-    for warning in &endpoint.warnings {
-        setup.console.warning(warning);
-    }
-    let known = KnownHosts::read(&endpoint.known_hosts())
-        .map_err(|(file, source)| Error::Read { file, source })?;
-    for place in known.odd() {
-        setup.console.warning(&format!(
-            "{place} is no line of known_hosts and is passed over"
-        ));
-    }
-    let known = known.of(&endpoint.lookup());
-    let mut trusted = None;
-    for shown in &keys {
-        match known.judge(&shown.key) {
-            Verdict::Trusted(place) => trusted = Some(place.file),
-            Verdict::Unknown => {}
-            // A host may show a further kind of key beside one that is known.
-            Verdict::ChangedAlgorithm { .. } if is_trusted(&known, &keys) => {}
-            verdict @ (Verdict::Changed { .. }
-            | Verdict::ChangedAlgorithm { .. }
-            | Verdict::Revoked(_)
-            | Verdict::Unchecked(_)
-            | Verdict::BadCertificate { .. }) => {
-                return Err(Stop(refusal(&host.name, &endpoint, shown, &verdict)));
-            }
-        }
-    }
-    if let Some(file) = trusted {
-        setup.console.remark(&format!(
-            "{} is trusted already: {} in {}",
-            host.name,
-            endpoint.lookup(),
-            file.display()
-        ));
-        return told(setup, host, &endpoint, &keys, true, Some(file));
-    }
-    let file = trust::target(&endpoint)?;
-    confirm(args, setup, host, &endpoint, &keys, &file)?;
-    let new: Vec<PublicKey> = keys.iter().map(|shown| shown.key.clone()).collect();
-    let style = if endpoint.hash_known_hosts {
-        trust::Names::Hashed
-    } else {
-        trust::Names::Plain
-    };
-    trust::append(&file, &[endpoint.lookup()], &new, style)?;
-    setup.console.remark(&format!(
-        "added {} to {}",
-        crate::report::count(new.len() as u64, "key"),
-        file.display()
-    ));
-    told(setup, host, &endpoint, &keys, false, Some(file))
-}
-
-fn is_trusted(known: &ssh::known_hosts::Known<'_>, keys: &[Shown]) -> bool {
-    keys.iter()
-        .any(|shown| matches!(known.judge(&shown.key), Verdict::Trusted(_)))
-}
-
-/// Where the host is, and every key that it shows.
-fn look(setup: &Setup, inventory: &Inventory, host: &Host) -> Result<(Endpoint, Vec<Shown>), Stop> {
     let reporter = Reporter::new(Arc::clone(&setup.console), Style::Silent, 1);
     let connector = setup.connector(&reporter);
     let interrupt = Interrupt::new();
     let wish = interrupt.clone();
+    let run = Run {
+        args,
+        setup,
+        inventory: &inventory,
+        host,
+        connector: &connector,
+    };
     let ended = stop::run(&interrupt, || {}, async {
-        let looked = async {
-            let endpoint = connector.endpoint(inventory, host).await?;
-            let keys = connector.offered_keys(&endpoint, host.limits).await?;
-            Ok::<_, ssh::Error>((endpoint, keys))
-        };
         tokio::select! {
-            looked = looked => Some(looked),
+            plan = run.plan() => Some(plan),
+            // Nothing is written before there is a plan.
             () = wish.reached(StopLevel::Soon) => None,
         }
     })?;
-    let (endpoint, keys) = ended.flatten().ok_or(Error::Stopped)??;
-    let keys = keys.into_iter().map(|key| Shown {
-        algorithm: key.algorithm().to_string(),
-        fingerprint: ssh::known_hosts::fingerprint(&key),
-        key,
-    });
-    Ok((endpoint, keys.collect()))
+    let plan = ended.flatten().ok_or(Error::Stopped)??;
+    run.carry_out(&plan)
 }
 
-/// Returns only if a person, or a fingerprint that a person gave, says that the keys are right.
-fn confirm(
-    args: &Args,
-    setup: &Setup,
-    host: &Host,
-    endpoint: &Endpoint,
-    keys: &[Shown],
-    file: &std::path::Path,
-) -> Result<(), Stop> {
-    let name = || host.name.clone();
-    let pairs = || {
-        let pairs = keys.iter();
-        pairs
-            .map(|shown| (shown.algorithm.clone(), shown.fingerprint.clone()))
-            .collect()
-    };
-    if let Some(wanted) = &args.fingerprint {
-        let fits = keys.iter().any(|shown| shown.fingerprint == *wanted);
-        return if fits {
-            Ok(())
-        } else {
-            Err(Error::OtherFingerprint {
-                host: name(),
-                wanted: wanted.clone(),
-                keys: pairs(),
+impl Run<'_> {
+    /// Looks at the host, lets a key be compared, and has further ones proven. Writes nothing.
+    async fn plan(&self) -> Result<Plan, Stop> {
+        let seen = self.look().await?;
+        let trusted = seen.keys.iter().any(|(_, file)| file.is_some());
+        let compared = match (&self.args.fingerprint, trusted) {
+            (Some(wanted), _) => self.find(&seen, wanted.trim())?,
+            (None, true) => {
+                let addition = None;
+                return Ok(Plan { seen, addition });
             }
-            .into())
+            (None, false) => {
+                let file = trust::target(&seen.endpoint)?;
+                self.ask(&seen, &file).await?
+            }
         };
-    }
-    if !setup.console.can_ask() {
-        return Err(Error::NobodyToAsk {
-            host: name(),
-            keys: pairs(),
-            file: file.to_owned(),
+        if seen.keys[compared].1.is_some() {
+            let addition = None;
+            return Ok(Plan { seen, addition });
         }
-        .into());
+        let file = trust::target(&seen.endpoint)?;
+        let further = self.learn(&seen, compared).await;
+        let addition = Some(Addition {
+            file,
+            compared,
+            further,
+        });
+        Ok(Plan { seen, addition })
     }
-    let mut table = Table::new(&["KEY", "FINGERPRINT"]);
-    for shown in keys {
-        table.row(
-            anstyle::Style::new(),
-            [&shown.algorithm, &shown.fingerprint],
-        );
+
+    /// Where the host is, every key that it shows, and what is known of them.
+    async fn look(&self) -> Result<Seen, Stop> {
+        let endpoint = self.connector.endpoint(self.inventory, self.host).await?;
+        for warning in &endpoint.warnings {
+            self.setup.console.warning(warning);
+        }
+        let check = HostKeyCheck::of(&endpoint).await?;
+        for place in check.known().odd() {
+            self.setup.console.warning(&format!(
+                "{place} is no line of known_hosts and is passed over"
+            ));
+        }
+        let offered = self
+            .connector
+            .offered_keys(&endpoint, self.host.limits)
+            .await?;
+        let mut judged = Vec::new();
+        for key in offered {
+            let verdict = check.judge(&key.clone().into()).await;
+            judged.push((Shown::from(key), verdict));
+        }
+        let is_trusted = judged
+            .iter()
+            .any(|(_, verdict)| matches!(verdict, Verdict::Trusted(_)));
+        let mut keys = Vec::new();
+        for (shown, verdict) in judged {
+            let file = match verdict {
+                Verdict::Trusted(place) => Some(place.file),
+                Verdict::Unknown => None,
+                // A host may show a further kind of key beside one that is known.
+                Verdict::ChangedAlgorithm { .. } if is_trusted => None,
+                Verdict::Unchecked(failure) => return Err(check.failed(failure).into()),
+                verdict @ (Verdict::Changed { .. }
+                | Verdict::ChangedAlgorithm { .. }
+                | Verdict::Revoked(_)
+                | Verdict::BadCertificate { .. }) => {
+                    return Err(Stop(refusal(&self.host.name, &endpoint, &shown, &verdict)));
+                }
+            };
+            keys.push((shown, file));
+        }
+        Ok(Seen {
+            endpoint,
+            check,
+            keys,
+        })
     }
-    setup.console.show(&format!(
-        "{} at {} shows these keys. They would be added to {} as {}.\n\n{}\n",
-        host.name,
-        endpoint.place(),
-        file.display(),
-        endpoint.lookup(),
-        table.shown()
-    ));
-    let prompt = format!("Type the host's name to trust them ({}):", host.name);
-    match ask::line(&setup.console, &prompt) {
-        Some(typed) if typed == host.name.as_str() => Ok(()),
-        Some(_) | None => Err(Error::NotConfirmed { host: name() }.into()),
+
+    /// The key that has the fingerprint which a person compared.
+    fn find(&self, seen: &Seen, wanted: &str) -> Result<usize, Error> {
+        let mut keys = seen.keys.iter();
+        keys.position(|(shown, _)| shown.fingerprint == wanted)
+            .ok_or_else(|| Error::OtherFingerprint {
+                host: self.host.name.clone(),
+                wanted: wanted.to_owned(),
+                keys: pairs(seen),
+            })
     }
+
+    /// The key that a person compares now.
+    async fn ask(&self, seen: &Seen, file: &Path) -> Result<usize, Stop> {
+        let console = &self.setup.console;
+        let name = &self.host.name;
+        if seen.keys.is_empty() || !console.can_ask() {
+            return Err(Error::NobodyToAsk {
+                host: name.clone(),
+                keys: pairs(seen),
+                file: file.to_owned(),
+            }
+            .into());
+        }
+        let mut table = Table::new(&["KEY", "FINGERPRINT"]);
+        for (shown, _) in &seen.keys {
+            table.row(
+                anstyle::Style::new(),
+                [&shown.algorithm, &shown.fingerprint],
+            );
+        }
+        console.show(&format!(
+            "{name} at {} shows:\n\n{}\nThe key that you compare is added to {} as {}.\n",
+            seen.endpoint.place(),
+            table.shown(),
+            file.display(),
+            seen.endpoint.lookup(),
+        ));
+        let prompt = if seen.keys.len() == 1 {
+            format!("Type the host's name if it has this fingerprint ({name}):")
+        } else {
+            console.show("Keys of other kinds are added if the host proves them after login.\n");
+            format!(
+                "Type the host's name if it has the first fingerprint ({name}), or the fingerprint that you compared:"
+            )
+        };
+        let typed = ask::line(console, &prompt).await;
+        let typed = typed.as_deref().unwrap_or_default();
+        if typed == name.as_str() {
+            return Ok(0);
+        }
+        let mut keys = seen.keys.iter();
+        keys.position(|(shown, _)| shown.fingerprint == typed)
+            .ok_or_else(|| Error::NotConfirmed { host: name.clone() }.into())
+    }
+
+    /// Keys of other kinds, if the host offers any: those that it proves.
+    async fn learn(&self, seen: &Seen, compared: usize) -> Result<Vec<Shown>, NotLearned> {
+        if seen.keys.len() == 1 {
+            return Ok(Vec::new());
+        }
+        let offered: Vec<PublicKey> = seen
+            .keys
+            .iter()
+            .map(|(shown, _)| shown.key.clone())
+            .collect();
+        let further = self
+            .connector
+            .further_keys(
+                &seen.endpoint,
+                self.host.limits,
+                &offered[compared],
+                &offered,
+                &seen.check,
+            )
+            .await?;
+        Ok(further.into_iter().map(Shown::from).collect())
+    }
+
+    /// Writes what was decided, in one go, and tells it.
+    fn carry_out(&self, plan: &Plan) -> Status {
+        let Plan { seen, addition } = plan;
+        let Some(addition) = addition else {
+            let file = seen.keys.iter().find_map(|(_, file)| file.clone());
+            if let Some(file) = &file {
+                self.setup.console.remark(&format!(
+                    "{} is trusted already: {} in {}",
+                    self.host.name,
+                    seen.endpoint.lookup(),
+                    file.display()
+                ));
+            }
+            return self.tell(seen, &[], file, None);
+        };
+        let style = if seen.endpoint.hash_known_hosts {
+            trust::Names::Hashed
+        } else {
+            trust::Names::Plain
+        };
+        let compared = &seen.keys[addition.compared].0;
+        let further = addition.further.as_deref().unwrap_or_default();
+        let added: Vec<&Shown> = std::iter::once(compared).chain(further).collect();
+        let keys: Vec<PublicKey> = added.iter().map(|shown| shown.key.clone()).collect();
+        trust::append(&addition.file, &[seen.endpoint.lookup()], &keys, style)?;
+        let console = &self.setup.console;
+        console.remark(&format!(
+            "added {} {} to {}",
+            compared.algorithm,
+            compared.fingerprint,
+            addition.file.display()
+        ));
+        for shown in further {
+            console.remark(&format!(
+                "added {} {}, which {} proved",
+                shown.algorithm, shown.fingerprint, self.host.name
+            ));
+        }
+        let left_out = left_out(seen, &added, addition.further.as_ref().err());
+        if let Some(text) = &left_out {
+            console.remark(text);
+        }
+        self.tell(seen, &added, Some(addition.file.clone()), left_out)
+    }
+
+    fn tell(
+        &self,
+        seen: &Seen,
+        added: &[&Shown],
+        file: Option<PathBuf>,
+        left_out: Option<String>,
+    ) -> Status {
+        if self.setup.console.is_json() {
+            let shown = seen.keys.iter().map(|(shown, _)| shown);
+            let unseen = added.iter().copied().filter(|added| {
+                let mut keys = seen.keys.iter();
+                keys.all(|(shown, _)| shown.fingerprint != added.fingerprint)
+            });
+            self.setup.console.event(&json::Trust {
+                host: self.host.name.to_string(),
+                lookup: seen.endpoint.lookup(),
+                already_trusted: added.is_empty(),
+                file: file.map(|file| file.display().to_string()),
+                keys: shown
+                    .chain(unseen)
+                    .map(|shown| json::KeyOffered {
+                        algorithm: shown.algorithm.clone(),
+                        fingerprint: shown.fingerprint.clone(),
+                        added: is_among(added, shown),
+                    })
+                    .collect(),
+                left_out,
+                ..json::Trust::default()
+            })?;
+        }
+        Ok(None)
+    }
+}
+
+fn is_among(keys: &[&Shown], shown: &Shown) -> bool {
+    keys.iter().any(|key| key.fingerprint == shown.fingerprint)
+}
+
+/// Algorithms and fingerprints.
+fn pairs(seen: &Seen) -> Vec<(String, String)> {
+    let keys = seen.keys.iter();
+    keys.map(|(shown, _)| (shown.algorithm.clone(), shown.fingerprint.clone()))
+        .collect()
+}
+
+/// Which keys of those that the host has shown are not trusted now, and why.
+fn left_out(seen: &Seen, added: &[&Shown], why: Option<&NotLearned>) -> Option<String> {
+    let left: Vec<&str> = seen
+        .keys
+        .iter()
+        .filter(|(shown, file)| file.is_none() && !is_among(added, shown))
+        .map(|(shown, _)| shown.algorithm.as_str())
+        .collect();
+    if left.is_empty() {
+        return None;
+    }
+    let why = match why {
+        Some(why) => chain(why).join(": "),
+        None => "the host did not prove that it has them".to_owned(),
+    };
+    Some(format!("left out {}: {why}", left.join(", ")))
 }
 
 fn refusal(host: &HostName, endpoint: &Endpoint, shown: &Shown, verdict: &Verdict) -> Problem {
@@ -216,34 +401,9 @@ fn refusal(host: &HostName, endpoint: &Endpoint, shown: &Shown, verdict: &Verdic
             format!("the host certificate of {host} is not good: {why} ({place})"),
             None,
         ),
-        Verdict::Trusted(_) | Verdict::Unknown | Verdict::Unchecked(_) => (format!("can't trust {host}"), None),
+        Verdict::Trusted(_) | Verdict::Unknown | Verdict::Unchecked(_) => {
+            (format!("can't trust {host}"), None)
+        }
     };
     Problem::new(ExitClass::Unreachable, message, hint)
-}
-
-fn told(
-    setup: &Setup,
-    host: &Host,
-    endpoint: &Endpoint,
-    keys: &[Shown],
-    already_trusted: bool,
-    file: Option<PathBuf>,
-) -> Status {
-    if setup.console.is_json() {
-        setup.console.event(&json::Trust {
-            host: host.name.to_string(),
-            lookup: endpoint.lookup(),
-            already_trusted,
-            file: file.map(|file| file.display().to_string()),
-            keys: keys
-                .iter()
-                .map(|shown| json::KeyOffered {
-                    algorithm: shown.algorithm.clone(),
-                    fingerprint: shown.fingerprint.clone(),
-                })
-                .collect(),
-            ..json::Trust::default()
-        })?;
-    }
-    Ok(None)
 }

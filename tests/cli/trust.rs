@@ -4,8 +4,10 @@ use std::fs;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
+use serde_json::Value;
+
 use super::bed::Bed;
-use crate::support::sshd::{Sshd, installed};
+use crate::support::sshd::{Sshd, installed, keygen, public};
 
 /// A server that no file knows yet, and the fingerprint of its key.
 fn unknown() -> Option<(Sshd, Bed, String)> {
@@ -46,10 +48,10 @@ fn without_a_terminal_nothing_is_trusted_unasked() {
         &server,
         &["trust", "dev-vm", "--fingerprint", "SHA256:other"],
     );
-    assert_eq!(ran.code, Some(2));
+    assert_eq!(ran.code, Some(5));
     assert!(
         ran.stderr
-            .starts_with("error: dev-vm shows no key with the fingerprint SHA256:other\n"),
+            .starts_with("error: dev-vm shows no key with the fingerprint SHA256:other\n  hint: Nothing was written. "),
         "{}",
         ran.stderr
     );
@@ -91,12 +93,237 @@ fn a_fingerprint_that_fits_is_consent() {
 }
 
 #[test]
+fn a_fingerprint_is_compared_when_the_host_is_trusted_already() {
+    let Some(server) = Sshd::builder()
+        .host_key("ed25519")
+        .host_key("ecdsa")
+        .nobody_allowed()
+        .start()
+    else {
+        return;
+    };
+    let bed = Bed::at(&server);
+    let line = format!("{} {}\n", server.lookup(), server.host_key("ed25519"));
+    server.write_known_hosts(&line);
+    for wrong in ["SHA256:abc", &fingerprint(&bed, "stranger")] {
+        let ran = bed.fleet_at(&server, &["trust", "dev-vm", "--fingerprint", wrong]);
+        assert_eq!(ran.code, Some(5), "{wrong}: {}", ran.stderr);
+        assert!(
+            ran.stderr.starts_with(&format!(
+                "error: dev-vm shows no key with the fingerprint {wrong}\n"
+            )),
+            "{}",
+            ran.stderr
+        );
+        let arguments = ["trust", "dev-vm", "--json", "--fingerprint", wrong];
+        let ran = bed.fleet_at(&server, &arguments);
+        assert_eq!(ran.code, Some(5), "{wrong}: {}", ran.stderr);
+        assert_eq!(ran.lines("trust")[0]["exit"], 5);
+    }
+    assert_eq!(known(&server), line);
+    let right = print(&server, "ed25519");
+    let ran = bed.fleet_at(&server, &["trust", "dev-vm", "--fingerprint", &right]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert!(ran.stderr.starts_with("dev-vm is trusted already: "));
+    assert_eq!(known(&server), line);
+    // Another kind, which was compared now.
+    let other = print(&server, "ecdsa");
+    let ran = bed.fleet_at(&server, &["trust", "dev-vm", "--fingerprint", &other]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let second = format!("{} {}\n", server.lookup(), server.host_key("ecdsa"));
+    assert_eq!(known(&server), line + &second);
+}
+
+/// The fingerprint of a key that is nobody's.
+fn fingerprint(bed: &Bed, name: &str) -> String {
+    keygen(&bed.path(name), "ed25519", "");
+    let key = public(&bed.path(&format!("{name}.pub")));
+    let key = russh::keys::PublicKey::from_openssh(&key).expect("a key");
+    fleet::ssh::known_hosts::fingerprint(&key)
+}
+
+/// The fingerprint of a host key.
+fn print(server: &Sshd, kind: &str) -> String {
+    let key = russh::keys::PublicKey::from_openssh(&server.host_key(kind)).expect("a key");
+    fleet::ssh::known_hosts::fingerprint(&key)
+}
+
+/// A server with keys of three kinds that no file knows.
+fn unknown_with(login: bool) -> Option<(Sshd, Bed)> {
+    let builder = Sshd::builder()
+        .host_key("rsa")
+        .host_key("ecdsa")
+        .host_key("ed25519");
+    let server = if login {
+        builder.start()?
+    } else {
+        builder.nobody_allowed().start()?
+    };
+    server.write_known_hosts("");
+    let bed = Bed::at(&server);
+    Some((server, bed))
+}
+
+fn line(server: &Sshd, kind: &str) -> String {
+    format!("{} {}\n", server.lookup(), server.host_key(kind))
+}
+
+#[test]
+fn without_a_login_only_the_compared_key_is_added() {
+    for kind in ["ed25519", "ecdsa", "rsa"] {
+        let Some((server, bed)) = unknown_with(false) else {
+            return;
+        };
+        let right = print(&server, kind);
+        let ran = bed.fleet_at(&server, &["trust", "dev-vm", "--fingerprint", &right]);
+        assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+        assert_eq!(known(&server), line(&server, kind));
+        let others: Vec<&str> = [
+            ("ed25519", "ssh-ed25519"),
+            ("ecdsa", "ecdsa-sha2-nistp256"),
+            ("rsa", "ssh-rsa"),
+        ]
+        .iter()
+        .filter(|(other, _)| *other != kind)
+        .map(|(_, algorithm)| *algorithm)
+        .collect();
+        let left_out = format!(
+            "\nleft out {}: can't log in to have them proven: dev-vm does not let ",
+            others.join(", ")
+        );
+        assert!(ran.stderr.contains(&left_out), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn further_keys_are_added_once_they_are_proven() {
+    let Some((server, bed)) = unknown_with(true) else {
+        return;
+    };
+    let right = print(&server, "ecdsa");
+    let arguments = ["trust", "dev-vm", "--fingerprint", &right, "--json"];
+    let ran = bed.fleet_at(&server, &arguments);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert_eq!(
+        ran.stderr,
+        format!(
+            "added ecdsa-sha2-nistp256 {right} to {}\nadded ssh-rsa {}, which dev-vm proved\n\
+             added ssh-ed25519 {}, which dev-vm proved\n",
+            server.known_hosts().display(),
+            print(&server, "rsa"),
+            print(&server, "ed25519"),
+        )
+    );
+    assert_eq!(
+        known(&server),
+        line(&server, "ecdsa") + &line(&server, "rsa") + &line(&server, "ed25519")
+    );
+    let summary = &ran.lines("trust")[0];
+    assert_eq!(summary["left_out"], Value::Null);
+    let keys = summary["keys"].as_array().expect("a list");
+    assert_eq!(keys.len(), 3);
+    assert!(keys.iter().all(|key| key["added"] == true), "{summary}");
+}
+
+#[test]
+fn what_openssh_would_not_extend_is_not_extended() {
+    let Some((server, bed)) = unknown_with(true) else {
+        return;
+    };
+    let right = print(&server, "ed25519");
+    let other = fingerprint(&bed, "stranger");
+    assert_ne!(right, other);
+    let stranger = public(&bed.path("stranger.pub"));
+    for (text, why) in [
+        (
+            format!("elsewhere {}\n", server.host_key("rsa")),
+            "knows a key of the host under another name",
+        ),
+        (
+            format!("@cert-authority [127.0.0.1]:* {stranger}\n"),
+            "names an authority for the host",
+        ),
+        (
+            format!("@revoked * {stranger}\n"),
+            "revokes a key of the host",
+        ),
+    ] {
+        server.write_known_hosts(&text);
+        let ran = bed.fleet_at(&server, &["trust", "dev-vm", "--fingerprint", &right]);
+        assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+        assert_eq!(known(&server), text + &line(&server, "ed25519"));
+        let left_out = format!(
+            "left out ecdsa-sha2-nistp256, ssh-rsa: {}:1 {why}\n",
+            server.known_hosts().display()
+        );
+        assert!(ran.stderr.ends_with(&left_out), "{}", ran.stderr);
+    }
+}
+
+/// Forwards each connection to the next of these ports, and all later ones to the last.
+fn forward(ports: Vec<u16>) -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = listener.local_addr().expect("an address").port();
+    std::thread::spawn(move || {
+        for (index, client) in listener.incoming().enumerate() {
+            let to = ports[index.min(ports.len() - 1)];
+            let (Ok(client), Ok(server)) =
+                (client, std::net::TcpStream::connect(("127.0.0.1", to)))
+            else {
+                return;
+            };
+            for (mut from, mut to) in [
+                (
+                    client.try_clone().expect("a socket"),
+                    server.try_clone().expect("a socket"),
+                ),
+                (server, client),
+            ] {
+                std::thread::spawn(move || {
+                    drop(std::io::copy(&mut from, &mut to));
+                    drop(to.shutdown(std::net::Shutdown::Write));
+                });
+            }
+        }
+    });
+    port
+}
+
+#[test]
+fn a_key_that_somebody_slipped_in_is_not_added() {
+    let (Some((host, bed)), Some(stranger)) = (
+        unknown_with(true),
+        Sshd::builder().host_key("ecdsa").start(),
+    ) else {
+        return;
+    };
+    // The first handshake asks for ed25519, the second for ECDSA: that one meets the stranger.
+    let port = forward(vec![host.port, stranger.port, host.port]);
+    let text = fs::read_to_string(bed.path("fleet.yaml")).expect("the inventory");
+    let text = text.replace(&format!("port: {}", host.port), &format!("port: {port}"));
+    bed.write("fleet.yaml", &text);
+    let right = print(&host, "ed25519");
+    let ran = bed.fleet_at(&host, &["trust", "dev-vm", "--fingerprint", &right]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let added = known(&host);
+    assert!(!added.contains(&stranger.host_public_key()), "{added}");
+    let named = |kind| format!("[127.0.0.1]:{port} {}\n", host.host_key(kind));
+    assert_eq!(added, named("ed25519") + &named("rsa") + &named("ecdsa"));
+    assert!(
+        ran.stderr
+            .ends_with("left out ecdsa-sha2-nistp256: the host did not prove that it has them\n"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
 fn a_changed_key_is_never_replaced() {
     let Some((server, bed, fingerprint)) = unknown() else {
         return;
     };
-    crate::support::sshd::keygen(&bed.path("other"), "ed25519", "");
-    let other = crate::support::sshd::public(&bed.path("other.pub"));
+    keygen(&bed.path("other"), "ed25519", "");
+    let other = public(&bed.path("other.pub"));
     let line = format!("{} {other}\n", server.lookup());
     server.write_known_hosts(&line);
     for arguments in [
@@ -170,7 +397,7 @@ fn on_a_terminal_the_hosts_name_is_consent() {
     assert_eq!(code, Some(1), "{shown}");
     assert!(shown.contains(&fingerprint), "{shown}");
     assert!(
-        shown.contains("Type the host's name to trust them (dev-vm):"),
+        shown.contains("Type the host's name if it has this fingerprint (dev-vm):"),
         "{shown}"
     );
     assert!(
@@ -181,6 +408,29 @@ fn on_a_terminal_the_hosts_name_is_consent() {
     let (code, shown) = typed(&server, &bed, "dev-vm\n").expect("script is there");
     assert_eq!(code, Some(0), "{shown}");
     assert_eq!(known(&server).lines().count(), 1);
+}
+
+#[test]
+fn on_a_terminal_the_key_that_was_compared_can_be_named() {
+    let Some((server, bed)) = unknown_with(false) else {
+        return;
+    };
+    let chosen = print(&server, "rsa");
+    let Some((code, shown)) = typed(&server, &bed, &format!("{chosen}\n")) else {
+        return;
+    };
+    assert_eq!(code, Some(0), "{shown}");
+    assert_eq!(known(&server), line(&server, "rsa"));
+    server.write_known_hosts("");
+    // The host's name stands for the first key that is shown.
+    let (code, shown) = typed(&server, &bed, "dev-vm\n").expect("script is there");
+    assert_eq!(code, Some(0), "{shown}");
+    assert_eq!(known(&server), line(&server, "ed25519"));
+    server.write_known_hosts("");
+    let other = fingerprint(&bed, "stranger");
+    let (code, shown) = typed(&server, &bed, &format!("{other}\n")).expect("script is there");
+    assert_eq!(code, Some(1), "{shown}");
+    assert_eq!(known(&server), "");
 }
 
 #[test]
@@ -219,5 +469,5 @@ fn doctor_tells_what_would_be_read_and_what_is_wrong() {
     assert_eq!(ran.code, Some(5));
     let document = ran.document("doctor");
     assert_eq!(document["hosts"][0]["ok"], false);
-    assert_eq!(document["hosts"][0]["address"], serde_json::Value::Null);
+    assert_eq!(document["hosts"][0]["address"], Value::Null);
 }

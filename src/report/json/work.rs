@@ -132,8 +132,10 @@ pub struct Trust {
     pub already_trusted: bool,
     /// The file that was added to.
     pub file: Option<String>,
-    /// The keys that the host showed.
+    /// The keys that the host showed, and further ones that it proved.
     pub keys: Vec<KeyOffered>,
+    /// Why keys that the host showed were left out, if any were.
+    pub left_out: Option<String>,
 }
 
 /// A key that a host showed.
@@ -143,4 +145,6 @@ pub struct KeyOffered {
     pub algorithm: String,
     /// `SHA256:…`
     pub fingerprint: String,
+    /// It was added to the file.
+    pub added: bool,
 }
