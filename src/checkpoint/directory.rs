@@ -65,6 +65,8 @@ pub(super) enum ScanError {
     Pattern(#[from] PatternError),
     #[error(transparent)]
     Glob(#[from] GlobError),
+    #[error("the host has no `find`")]
+    NoFind,
 }
 
 impl ScanError {
@@ -73,6 +75,10 @@ impl ScanError {
             Self::Ssh(error) if is_lost(&error) => Scanned::Lost(error),
             Self::Ssh(error) => Scanned::Failed(failure(&error)),
             Self::Plan(error) => Scanned::Failed(failure(&error)),
+            Self::NoFind => Scanned::Failed(PartFailure {
+                message: self.to_string(),
+                hint: Some("Install `find` on the host (in findutils or busybox).".to_owned()),
+            }),
             Self::Answer(_) | Self::Pattern(_) | Self::Glob(_) => Scanned::Failed(PartFailure {
                 message: crate::fault::chain(&self).join(": "),
                 hint: Some("`fleet doctor` shows which tools the host has.".to_owned()),
@@ -189,8 +195,11 @@ pub(super) async fn list(
         plan::check_found(from, &found, new, plan::ENTRIES_MAX)?;
     }
     let exit = running.finish().await?;
+    if exit.missing.is_some() {
+        return Err(ScanError::NoFind);
+    }
     if exit.status != 0 && !parser.has_begun() {
-        // No `find` at all, or one that could not even look at `/`.
+        // It could not even look at `/`.
         let said = exit.stderr.last_line();
         let said = vec![said.unwrap_or_else(|| format!("find exited with {}", exit.status))];
         return Err(plan::Error::Scan { said }.into());

@@ -126,6 +126,7 @@ async fn try_ask(
 ) -> Result<(), ssh::Error> {
     let command = ReadCommand::Facts {
         roots: roots.to_vec(),
+        versions: None,
     };
     let mut running = session.run(&command, false, Input::none()).await?;
     while let Some(bytes) = running.next().await {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::sync::{oneshot, watch};
 
 use crate::event::{Event, Sink};
-use crate::guard::{Compression, Pace, ReadCommand, Sudo, TarFlavour};
+use crate::guard::{Compression, ReadCommand, TarFlavour};
 use crate::inventory::{Source, WireCompression};
 use crate::manifest::PartFailure;
 use crate::name::{HostName, RemotePath};
@@ -334,15 +334,12 @@ fn kept(
     }
 }
 
-/// Whether systems would refuse the command for its length.
+/// Whether a `tar` that takes no list could be given the names of the roots.
 fn is_too_long(roots: &[RemotePath]) -> bool {
-    // Linux takes 128 KiB for one argument, which the whole command is to a login shell.
-    const LINE_MAX_BYTES: usize = 120 << 10;
     let command = ReadCommand::FetchWhole {
         roots: roots.to_vec(),
     };
-    let rendered = command.render("", Sudo::Password, Pace::Gentle, 0);
-    rendered.line.len() > LINE_MAX_BYTES
+    command.is_too_long()
 }
 
 fn too_many(count: usize) -> PartFailure {

@@ -8,7 +8,6 @@ mod http_get;
 mod judgement;
 mod permit;
 mod read_command;
-mod shell;
 
 pub use http_get::HttpGet;
 pub use judgement::{Decision, Judgement, Operation, Protection, Rule, judge, protection};

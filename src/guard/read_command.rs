@@ -1,24 +1,20 @@
-//! Everything that fleet can say to a host for reading: the whole list, and how each item looks on
-//! the wire. How the script of each one reads is in the files below this one.
+//! The commands that fleet runs on a host to read from it: the whole list, and each one's request. The
+//! scripts that serve the requests are in `src/guard/scripts`.
 //!
-//! A host that is read-only is told nothing that does not come out of this file. None of the
-//! commands writes, creates a temporary file or starts anything that outlives it. What a user wrote
-//! in the inventory appears only as quoted operands (paths, name patterns), never as an option.
+//! Nothing else is ever executed on a read-only host. No command writes, creates a temporary file or
+//! starts anything that outlives it. What a user wrote in the inventory travels as encoded values of a
+//! request, never as shell text and never as an option of a tool.
 
-mod facts;
-mod fetch;
 mod postgres;
-mod probe;
-mod run;
-mod scan;
+mod request;
+mod script;
 
 pub use postgres::{DumpOf, PostgresDump};
 
 use super::judgement::protection;
-use super::shell::quote;
 use crate::inventory::glob::Walk;
 use crate::inventory::{CommandLine, Host};
-use crate::name::RemotePath;
+use crate::name::{AccountName, RemotePath};
 
 /// One thing that fleet says to a host for reading.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +50,9 @@ pub enum ReadCommand {
     Facts {
         /// The directories.
         roots: Vec<RemotePath>,
+        /// What identified the programs when their versions were last asked; while it still does, the
+        /// answer is `versions=same`.
+        versions: Option<String>,
     },
     /// Sends the paths that it is told on its standard input, each ended by NUL, as one tar stream.
     Fetch {
@@ -73,7 +72,7 @@ pub enum ReadCommand {
         /// What is run.
         line: CommandLine,
         /// The account that runs it; none: the one that logged in, or root with sudo.
-        run_as: Option<String>,
+        run_as: Option<AccountName>,
     },
     /// Sends a dump of a database, or of the roles of a server.
     Dump(PostgresDump),
@@ -86,6 +85,14 @@ pub enum Prune {
     Name(String),
     /// At exactly this path beneath each root; no wildcards.
     Beneath(String),
+}
+
+impl Prune {
+    fn as_str(&self) -> &str {
+        match self {
+            Self::Name(text) | Self::Beneath(text) => text,
+        }
+    }
 }
 
 /// The tars that take a list of names.
@@ -102,8 +109,8 @@ pub enum TarFlavour {
 pub enum Pace {
     /// As much as any other.
     Full,
-    /// What others leave over: lowest priority for processor and disk, where the host has the tools.
-    /// Not idle: a busy host would then never answer.
+    /// What others leave over: nice 10, from which the kernel derives the priority for disks. Not the
+    /// lowest: a busy host would then never answer.
     Gentle,
 }
 
@@ -142,16 +149,20 @@ impl Compression {
     }
 }
 
-/// How a command comes by the rights that it needs.
+/// How a command gets the rights that it needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sudo {
     /// It runs as the account that logged in.
     No,
-    /// `sudo -n`: without a password or not at all.
+    /// `sudo -n` runs the whole script: without a password or not at all.
     NonInteractive,
-    /// `sudo -S`: the password is the first line of the standard input, and nothing else may be
-    /// sent before the opening line was answered.
+    /// `sudo -S` runs the whole script: the password is the first line of the standard input, and
+    /// nothing else may be sent before the host has answered.
     Password,
+    /// The account that logged in runs the script, and `sudo -n` its tools, for an account that may run
+    /// those as root but no shell. An account that is root already, or is the one that is asked for,
+    /// needs no sudo. What a tool started so does not print keeps it running after a lost connection.
+    Tools,
 }
 
 /// A command as it goes over the wire.
@@ -160,8 +171,12 @@ pub enum Sudo {
 /// the command, so that a connection that is lost leaves nothing behind on the host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rendered {
-    /// What the login shell of the host is given.
+    /// The command line. It is the same for all commands but for the nonce.
     pub line: Vec<u8>,
+    /// The line, without its end, that is printed once the shell reads its input: sudo is satisfied.
+    pub ready: String,
+    /// What the shell reads first; data follows it.
+    pub preamble: Vec<u8>,
     /// The line, without its end, that comes before the output; what comes before it is noise of
     /// the login shell.
     pub opening: String,
@@ -178,185 +193,58 @@ impl ReadCommand {
     /// The exit status of a fetch whose compressor failed; tar itself never exits with it.
     pub const COMPRESSOR_FAILED: u32 = 70;
 
-    /// The command as it goes over the wire. `nonce` is a word that no host can know beforehand, and
-    /// `input_bytes` is the length of what follows on its standard input.
-    ///
-    /// Where root may run a shell, root runs the whole script, and so can end what it has started. Where
-    /// it may run the tools alone, the account that logged in runs the script and can't: a silent tool
-    /// then outlives a lost connection until it says something.
+    /// The command as it goes over the wire. `nonce` is a word of hexadecimal digits that no host can
+    /// know beforehand, and `data_bytes` is the length of what follows the request on standard input.
     #[must_use]
-    pub fn render(&self, nonce: &str, sudo: Sudo, pace: Pace, input_bytes: u64) -> Rendered {
-        let opening = format!("{nonce} begin");
-        let script = |sudo| quote(&self.script(nonce, &opening, sudo, pace, input_bytes));
-        let line = match sudo {
-            Sudo::No => [b"exec sh -c ".as_slice(), &script(Sudo::No)].concat(),
-            Sudo::Password => [
-                b"exec sudo -S -k -p '' ".as_slice(),
-                &self.account().map_or_else(Vec::new, postgres::as_account),
-                b"-- sh -c ",
-                &script(Sudo::Password),
-            ]
-            .concat(),
-            // It becomes the account by itself: root is not asked for.
-            Sudo::NonInteractive if self.account().is_some() => {
-                [b"exec sh -c ".as_slice(), &script(Sudo::NonInteractive)].concat()
+    pub fn render(&self, nonce: &str, sudo: Sudo, pace: Pace, data_bytes: u64) -> Rendered {
+        let mut request = self.request(data_bytes);
+        match pace {
+            Pace::Full => {}
+            Pace::Gentle => request.with("pace", "gentle"),
+        }
+        match sudo {
+            Sudo::No | Sudo::NonInteractive | Sudo::Password => {}
+            Sudo::Tools => {
+                if let Some(account) = self.account() {
+                    request.with("as", account.as_str());
+                }
+                request.with("tools", "1");
             }
-            Sudo::NonInteractive => {
-                let either = [
-                    b"if sudo -n -l sh </dev/null >/dev/null 2>&1; then exec sudo -n -- sh -c "
-                        .as_slice(),
-                    &script(Sudo::Password),
-                    b"; fi; exec sh -c ",
-                    &script(Sudo::NonInteractive),
-                ]
-                .concat();
-                [b"exec sh -c ".as_slice(), &quote(&either)].concat()
-            }
-        };
-        let closing = format!("\n{nonce} end ");
+        }
         Rendered {
-            line,
-            opening,
-            closing,
+            line: script::command_line(nonce, sudo, self.account()),
+            ready: nonce.to_owned(),
+            preamble: request.preamble(nonce),
+            opening: format!("{nonce} begin plain 1"),
+            closing: format!("\n{nonce} end "),
         }
     }
 
-    /// The account that sudo is asked for, if not root.
-    fn account(&self) -> Option<&str> {
+    /// The account that it runs as, if not root or the one that logged in.
+    #[must_use]
+    pub fn account(&self) -> Option<&AccountName> {
         match self {
-            Self::Dump(dump) => dump.run_as.as_deref(),
+            Self::Dump(dump) => dump.run_as.as_ref(),
+            Self::Run { run_as, .. } => run_as.as_ref(),
             Self::Probe { .. }
             | Self::Scan { .. }
             | Self::ScanFiles { .. }
             | Self::Digest
             | Self::Fetch { .. }
             | Self::FetchWhole { .. }
-            | Self::Facts { .. }
-            | Self::Run { .. } => None,
+            | Self::Facts { .. } => None,
         }
     }
 
-    /// The script itself: what comes before the answer, the answer, and what comes behind it.
-    fn script(
-        &self,
-        nonce: &str,
-        opening: &str,
-        sudo: Sudo,
-        pace: Pace,
-        input_bytes: u64,
-    ) -> Vec<u8> {
-        let mut script = b"LC_ALL=C; export LC_ALL; ".to_vec();
-        script.extend_from_slice(b"printf '%s\\n' ");
-        script.extend(quote(opening.as_bytes()));
-        script.extend_from_slice(b"; ");
-        script.extend_from_slice(match pace {
-            Pace::Full => b"",
-            // The shell steps back itself, and whatever it starts with it.
-            Pace::Gentle => {
-                b"{ renice -n 10 -p $$; ionice -c 2 -n 7 -p $$; } </dev/null >/dev/null 2>&1; "
-            }
-        });
-        // The closing line makes the other side end the input, and that ends the whole group: by then
-        // the shell that tells the exit status must be past being ended.
-        let mut closes = b"s=$?; trap '' TERM; printf '\\n%s end %s\\n' ".to_vec();
-        closes.extend(quote(nonce.as_bytes()));
-        closes.extend_from_slice(b" \"$s\"; exit \"$s\"");
-        let prefix: &[u8] = match sudo {
-            Sudo::NonInteractive => b"sudo -n -- ",
-            Sudo::No | Sudo::Password => b"",
-        };
-        script.extend(match self {
-            Self::Probe { ask_sudo } => watched(&probe::probe(*ask_sudo)),
-            Self::Scan {
-                roots,
-                prune,
-                one_file_system,
-            } => watched(&scan::scan(prefix, roots, prune, *one_file_system)),
-            Self::ScanFiles { walks } => watched(&scan::scan_files(prefix, walks)),
-            Self::Digest => {
-                let digest = [&fetch::digest(prefix), b"; ".as_slice(), &closes].concat();
-                watched_with_list(&digest, input_bytes)
-            }
-            Self::Fetch { tar, compression } => {
-                let tar = fetch::compressed(&fetch::fetch(prefix, *tar), *compression);
-                let tar = [&tar, b"; ".as_slice(), &closes].concat();
-                watched_with_list(&tar, input_bytes)
-            }
-            Self::FetchWhole { roots } => watched(&fetch::fetch_whole(prefix, roots)),
-            Self::Run { line, run_as } => run::run(line, run_as.as_deref(), sudo),
-            // The shell's parent is the server's end of the connection.
-            Self::Facts { roots } => [
-                b"FLEET_LOGIN=$PPID; export FLEET_LOGIN; ".as_slice(),
-                &watched(&facts::facts(roots)),
-            ]
-            .concat(),
-            Self::Dump(dump) => postgres::dump(dump, sudo),
-        });
-        script.extend_from_slice(match self {
-            Self::Probe { .. }
-            | Self::Scan { .. }
-            | Self::ScanFiles { .. }
-            | Self::FetchWhole { .. }
-            | Self::Run { .. }
-            | Self::Facts { .. }
-            | Self::Dump(_) => &closes,
-            Self::Fetch { .. } | Self::Digest => b"exit $?",
-        });
-        script
+    /// Whether the host can be asked so much: a tool takes only so many arguments.
+    #[must_use]
+    pub fn is_too_long(&self) -> bool {
+        self.request(0).length_bytes() > ARGUMENTS_MAX_BYTES
     }
 }
 
-/// Ends the group of `$p`. An input that ends at once may end before `setsid` has made the group;
-/// hence the second try.
-const END: &[u8] = b"kill -TERM -$p || { sleep 1; kill -TERM -$p; }";
-
-/// The same for what may not listen.
-const END_FOR_GOOD: &[u8] =
-    b"trap '' TERM; kill -TERM -$p || { sleep 1; kill -TERM -$p; }; sleep 3; kill -KILL -$p";
-
-/// Runs `script` so that it ends when its standard input does: a connection that is lost then leaves
-/// nothing behind on the host, however long the script is silent. Ends with its exit status in `$?`.
-fn watched(script: &[u8]) -> Vec<u8> {
-    watched_and(END, script)
-}
-
-/// The same; `end` is what is done when the input has ended.
-fn watched_and(end: &[u8], script: &[u8]) -> Vec<u8> {
-    let script = quote(script);
-    [
-        b"exec 3<&0; if command -v setsid >/dev/null 2>&1; then setsid sh -c ",
-        script.as_slice(),
-        b" </dev/null 3<&- & p=$!; { cat <&3 >/dev/null; ",
-        end,
-        b"; } >/dev/null 2>&1 & w=$!; exec 3<&-; wait $p; s=$?; kill $w 2>/dev/null; else sh -c ",
-        &script,
-        b" </dev/null 3<&-; s=$?; fi; (exit $s); ",
-    ]
-    .concat()
-}
-
-/// The same for a `script` whose standard input is a list: the first `list_bytes` of the input.
-///
-/// Whoever hands the list on then watches the input, and ends the group that it is in, itself and the
-/// shell above excepted.
-fn watched_with_list(script: &[u8], list_bytes: u64) -> Vec<u8> {
-    let list = format!("head -c {list_bytes} <&3; exec >&-");
-    let mut group = format!(
-        "trap : TERM; {{ {list}; cat <&3 >/dev/null; trap '' TERM; kill -TERM 0; }} 2>/dev/null | {{ "
-    )
-    .into_bytes();
-    group.extend_from_slice(script);
-    group.extend_from_slice(b"; }; exit $?");
-
-    let mut text = b"exec 3<&0; if command -v setsid >/dev/null 2>&1; then setsid sh -c ".to_vec();
-    text.extend(quote(&group));
-    text.extend_from_slice(b" </dev/null; else { ");
-    text.extend_from_slice(list.as_bytes());
-    text.extend_from_slice(b"; } | { ");
-    text.extend_from_slice(script);
-    text.extend_from_slice(b"; }; fi; ");
-    text
-}
+/// Systems bound the arguments of one program: Linux usually at 2 MiB, others at 256 KiB.
+const ARGUMENTS_MAX_BYTES: usize = 120 << 10;
 
 #[cfg(test)]
 mod tests;

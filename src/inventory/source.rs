@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Place;
 use super::url::HttpUrl;
-use crate::name::{RemotePath, SourceName};
+use crate::name::{AccountName, RemotePath, SourceName};
 
 /// One thing that is captured from a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,7 +108,7 @@ pub struct PostgresSource {
     /// Roles too.
     pub globals: bool,
     /// Account that runs pg_dump.
-    pub run_as: Option<String>,
+    pub run_as: Option<AccountName>,
     /// Server; none: the socket.
     pub host: Option<String>,
     /// Port of the server.
@@ -145,7 +145,7 @@ pub struct CommandSource {
     /// What is run.
     pub line: CommandLine,
     /// Account that runs it.
-    pub run_as: Option<String>,
+    pub run_as: Option<AccountName>,
     /// It is stopped after this.
     pub timeout: Duration,
     /// More than this is a failure.

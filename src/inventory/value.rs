@@ -10,7 +10,7 @@ use super::WireCompression;
 use super::error::Rule;
 use super::glob::{FileGlob, GlobError};
 use super::url::{HttpUrl, ParseUrlError};
-use crate::name::escape;
+use crate::name::{AccountName, escape};
 
 /// Why a value can't be taken, and how to mend it; the caller adds the key.
 pub(super) struct Refusal {
@@ -155,6 +155,16 @@ pub(super) fn argument(text: &str) -> Result<String, Refusal> {
             "It is a single word that does not begin with `-`.",
         ))
     }
+}
+
+/// An account of a host.
+pub(super) fn account(text: &str) -> Result<AccountName, Refusal> {
+    text.parse().map_err(|_| {
+        Refusal::new(
+            format!("{} can't be one", quoted(text)),
+            "An account is letters, digits, `.`, `_`, `-`, `+` or `@`, beginning with a letter, a digit or `_`.",
+        )
+    })
 }
 
 /// Text without NUL, not empty.

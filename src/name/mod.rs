@@ -9,4 +9,4 @@ mod word;
 
 pub use checkpoint::{CheckpointId, CheckpointRef, ParseCheckpointError, Stamp, Which};
 pub use path::{ParsePathError, RemotePath, escape};
-pub use word::{HostName, ParseNameError, ProfileName, SourceName};
+pub use word::{AccountName, HostName, ParseAccountError, ParseNameError, ProfileName, SourceName};

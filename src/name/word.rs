@@ -77,6 +77,50 @@ word!(
     "profile"
 );
 
+/// An account of a host, as it may stand in a command line without quotes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AccountName(String);
+
+/// The text cannot be the name of an account.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{text}` is not an account name: use 1 to {LENGTH_MAX_BYTES} letters, digits, `.`, `_`, `-`, `+` or `@`, beginning with a letter, a digit or `_`"
+)]
+pub struct ParseAccountError {
+    text: String,
+}
+
+impl AccountName {
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for AccountName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl FromStr for AccountName {
+    type Err = ParseAccountError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let starts_well = text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
+        let is_plain =
+            |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '+' | '@');
+        if starts_well && text.chars().all(is_plain) && text.len() <= LENGTH_MAX_BYTES {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(ParseAccountError {
+                text: super::escape(text.as_bytes()),
+            })
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -108,6 +152,23 @@ mod tests {
             assert_eq!(
                 text.parse::<SourceName>().map_err(|e| e.what),
                 Err("source"),
+                "{text:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_account_name_needs_no_quotes_in_any_shell() {
+        for text in ["postgres", "_apt", "svc-web.1", "ops@example.org", "1000"] {
+            assert_eq!(
+                text.parse::<AccountName>().map(|name| name.to_string()),
+                Ok(text.to_owned())
+            );
+        }
+        for text in ["", "-u", "it's", "a b", "a!b", "$HOME", "#0", "a\n"] {
+            assert_eq!(
+                text.parse::<AccountName>().map_err(|error| error.text),
+                Err(super::super::escape(text.as_bytes())),
                 "{text:?}"
             );
         }

@@ -13,14 +13,14 @@ use tokio::time::Instant;
 
 use super::auth::log_in;
 use super::error::Error;
-use super::forward::Ways;
+use super::forward;
 use super::handshake::{Failed, Quick, preferred, slow};
 use super::host_key_check::HostKeyCheck;
 use super::link::{Handle, Link, Trust};
 use super::options::Options;
 use super::prompts::Prompts;
 use super::resolve::{Endpoint, Hop, SshConfig};
-use super::session::{ReadSession, Shared};
+use super::session::{ReadSession, Shared, Ways};
 use crate::guard::Pace;
 use crate::inventory::{Host, Inventory, Limits};
 
@@ -54,7 +54,7 @@ pub(super) struct Connection {
     pub(super) host_key: PublicKey,
     pub(super) limits: Limits,
     pub(super) sessions: Arc<Semaphore>,
-    pub(super) ways: Ways,
+    pub(super) ways: forward::Ways,
     /// The connection underneath lives at least as long.
     _through: Option<Arc<Connection>>,
 }
@@ -140,6 +140,7 @@ impl Connector {
             Shared {
                 prompts: Arc::clone(&self.prompts),
                 pace: Pace::on(host),
+                ways: Ways::default(),
             },
         ))
     }
@@ -254,7 +255,7 @@ impl Connector {
             host_key,
             limits,
             sessions: Arc::new(Semaphore::new(self.options.sessions_max.max(1))),
-            ways: Ways::new(self.options.sessions_max.max(1)),
+            ways: forward::Ways::new(self.options.sessions_max.max(1)),
             _through: through,
         })
     }

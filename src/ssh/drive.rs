@@ -10,19 +10,24 @@ use russh::client::Msg;
 use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Sig};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use super::error::{Cause, Error};
-use super::frame::Frame;
+use super::frame::{Frame, Trailer};
 use super::link::Link;
 use super::options::Secret;
 use super::queue::{Queue, Refused};
-use super::running::{Body, Completion, Exit, Outcome, Running};
+use super::running::{Body, Completion, Exit, Missing, Outcome, Running};
 use super::session::Input;
 use super::stderr::Stderr;
 use crate::guard::{Rendered, Sudo};
 
 /// Input is sent in pieces of this size.
 const PIECE_BYTES: usize = 256 << 10;
+
+/// After closing line and exit status the channel may stay open for so long: a background process that
+/// a login shell started holds it open for ever.
+const LINGER_MAX: Duration = Duration::from_secs(2);
 
 /// Everything it takes to start a command on an open channel.
 pub(super) struct Start {
@@ -59,6 +64,7 @@ impl Start {
             stderr: Stderr::default(),
             begin: Some(begin),
             writer: None,
+            linger_until: None,
             data_seen: false,
             exit: None,
             signal: None,
@@ -126,6 +132,7 @@ struct Drive {
     stderr: Stderr,
     begin: Option<oneshot::Sender<()>>,
     writer: Option<JoinHandle<()>>,
+    linger_until: Option<Instant>,
     data_seen: bool,
     exit: Option<u32>,
     signal: Option<String>,
@@ -162,10 +169,10 @@ impl Drive {
         }
     }
 
-    /// Tells the host to end the command. A connection that is gone needs no telling.
+    /// Closes the channel. That ends the command's standard input, which the host watches; a signal
+    /// would reach the login shell's process group only, and the command isn't in it.
     async fn hang_up(&self) {
         let goodbye = async {
-            drop(self.write.signal(Sig::TERM).await);
             drop(self.write.close().await);
         };
         drop(tokio::time::timeout(self.start.answer, goodbye).await);
@@ -183,12 +190,16 @@ impl Drive {
         if self.write.exec(true, line).await.is_err() {
             return Err(link.ended());
         }
-        if let Some(password) = &self.start.password {
-            let line = Bytes::from(format!("{}\n", password.reveal()));
-            let sent = link.patiently(stall, self.write.data_bytes(line)).await?;
-            if sent.is_err() {
-                return Err(link.ended());
+        match &self.start.password {
+            // sudo reads what follows a wrong password as the next one, so nothing does.
+            Some(password) => {
+                let line = Bytes::from(format!("{}\n", password.reveal()));
+                let sent = link.patiently(stall, self.write.data_bytes(line)).await?;
+                if sent.is_err() {
+                    return Err(link.ended());
+                }
             }
+            None => self.send_input(),
         }
         loop {
             let message = tokio::select! {
@@ -196,7 +207,11 @@ impl Drive {
                 _ = stopping.wait_for(|stop| *stop) => {
                     return Err(Error::Stopped { host: self.start.host.clone() });
                 }
-                message = link.patiently(stall, read.wait()) => message?,
+                message = link.patiently(stall, read.wait()) => Some(message?),
+                () = until(self.linger_until) => None,
+            };
+            let Some(message) = message else {
+                return self.conclude(stopping).await;
             };
             match message {
                 None => {
@@ -214,7 +229,10 @@ impl Drive {
                             excerpt: crate::name::escape(&noise.excerpt),
                         });
                     }
-                    if self.frame.is_open() && self.begin.is_some() {
+                    if self.writer.is_none() && self.is_ready() {
+                        self.send_input();
+                    }
+                    if self.frame.is_open() {
                         self.begun();
                     }
                     self.deliver(out, stopping).await?;
@@ -223,6 +241,7 @@ impl Drive {
                         // The command has said its last word; a channel that is gone already is fine.
                         drop(self.write.eof().await);
                     }
+                    self.linger();
                 }
                 Some(ChannelMsg::ExtendedData { data, .. }) => {
                     self.stderr.push(&data);
@@ -239,7 +258,10 @@ impl Drive {
                         why: "it refused to run one".to_owned(),
                     });
                 }
-                Some(ChannelMsg::ExitStatus { exit_status }) => self.exit = Some(exit_status),
+                Some(ChannelMsg::ExitStatus { exit_status }) => {
+                    self.exit = Some(exit_status);
+                    self.linger();
+                }
                 Some(ChannelMsg::ExitSignal { signal_name, .. }) => {
                     let signal = match signal_name {
                         Sig::Custom(name) => crate::name::escape(name.as_bytes()),
@@ -256,20 +278,39 @@ impl Drive {
         }
     }
 
-    /// The opening line came: tells so, and lets the input follow.
+    /// The shell reads its standard input: sudo has no more questions.
+    fn is_ready(&self) -> bool {
+        let line = format!("{}\n", self.start.rendered.ready);
+        let mut noise = self.frame.noise().windows(line.len());
+        self.frame.is_open() || noise.any(|window| window == line.as_bytes())
+    }
+
+    /// The opening line came. Whoever waited for it may have gone; the stop that this means comes by
+    /// its own way.
     fn begun(&mut self) {
         if let Some(begin) = self.begin.take() {
-            // Whoever waited may have gone; the stop that this means comes by its own way.
             begin.send(()).ok();
         }
-        if self.start.input.0.is_empty() {
-            return;
-        }
+    }
+
+    /// Nothing but the close of the channel is missing: it is not waited for without end.
+    fn linger(&mut self) {
+        let has_ended = self.exit.is_some() && self.frame.is_closed();
+        self.linger_until = match self.linger_until {
+            Some(until) if has_ended => Some(until),
+            None if has_ended => Some(Instant::now() + LINGER_MAX),
+            Some(_) | None => None,
+        };
+    }
+
+    /// Lets script, request and data follow, in a task of its own.
+    fn send_input(&mut self) {
         let write = Arc::clone(&self.write);
         let link = Arc::clone(&self.start.link);
+        let preamble = Bytes::from(std::mem::take(&mut self.start.rendered.preamble));
         let input = std::mem::take(&mut self.start.input);
         self.writer = Some(tokio::spawn(async move {
-            for mut rest in input.0 {
+            for mut rest in std::iter::once(preamble).chain(input.0) {
                 while !rest.is_empty() {
                     let piece = rest.split_to(rest.len().min(PIECE_BYTES));
                     if write.data_bytes(piece).await.is_err() {
@@ -321,43 +362,87 @@ impl Drive {
             return Err(Error::Signal { host, signal });
         }
         if !self.frame.is_open() {
-            if self.start.sudo == Sudo::Password {
+            // What sudo says of an account that it allows nothing is no wrong password.
+            if self.start.sudo == Sudo::Password && !self.is_refused() {
                 return Err(self.wrong_password());
             }
-            let said = self.stderr.last_line().unwrap_or_else(|| {
-                let noise = self.frame.noise().trim_ascii();
-                crate::name::escape(&noise[..noise.len().min(300)])
-            });
-            return Err(Error::NotBegun {
-                host,
-                status: self.exit,
-                source: Cause(if said.is_empty() {
-                    "it said nothing".to_owned()
-                } else {
-                    said
-                }),
-            });
+            return Err(self.not_begun());
         }
         let Some(exit) = self.exit else {
             return Err(Error::NoStatus { host });
         };
-        if trailer != Some(exit) {
-            return Err(Error::NoTrailer { host, exit });
-        }
-        if self.start.sudo == Sudo::NonInteractive
-            && exit != 0
-            && !self.data_seen
-            && (self.stderr.contains("sudo: a password is required")
-                || self.stderr.contains("sudo: a terminal is required"))
-        {
+        let missing = match trailer {
+            Some(Trailer { status, missing }) if status == exit => missing,
+            Some(_) | None => return Err(Error::NoTrailer { host, exit }),
+        };
+        let missing = match missing.as_deref() {
+            None => None,
+            Some("program") => Some(Missing::Program),
+            Some("account") => Some(Missing::Account),
+            Some("sudo") => {
+                return Err(Error::NoSudo {
+                    host,
+                    user: self.start.user.clone(),
+                });
+            }
+            Some(other) => {
+                return Err(Error::NotBegun {
+                    host,
+                    status: Some(exit),
+                    source: Cause(format!("it does not serve such a {other}")),
+                });
+            }
+        };
+        if self.start.sudo == Sudo::Tools && exit != 0 && !self.data_seen && self.is_refused() {
             return Err(Error::SudoRefused {
                 host,
                 user: self.start.user.clone(),
+                source: Cause(self.stderr.last_line().unwrap_or_default()),
             });
         }
         Ok(Exit {
             status: exit,
             stderr: std::mem::take(&mut self.stderr),
+            missing,
         })
+    }
+
+    /// sudo has refused, in its own words.
+    fn is_refused(&self) -> bool {
+        SUDO_REFUSALS.iter().any(|text| self.stderr.contains(text))
+    }
+
+    fn not_begun(&self) -> Error {
+        let said = self.stderr.last_line().unwrap_or_else(|| {
+            let noise = self.frame.noise().trim_ascii();
+            crate::name::escape(&noise[..noise.len().min(300)])
+        });
+        Error::NotBegun {
+            host: self.start.host.clone(),
+            status: self.exit,
+            source: Cause(if said.is_empty() {
+                "it said nothing".to_owned()
+            } else {
+                said
+            }),
+        }
+    }
+}
+
+/// What sudo says when it runs nothing for an account, in the C locale.
+const SUDO_REFUSALS: [&str; 6] = [
+    "sudo: a password is required",
+    "sudo: a terminal is required",
+    "sudo: sorry, you must have a tty",
+    "is not in the sudoers file",
+    "is not allowed to execute",
+    "may not run sudo",
+];
+
+/// Ends at `deadline`; never without one.
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
     }
 }

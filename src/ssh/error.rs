@@ -161,9 +161,19 @@ pub enum Error {
         /// How much would have been taken.
         limit_bytes: usize,
     },
-    /// sudo wants a password, and there is nobody to ask.
-    #[error("sudo on {host} wants a password of {user}")]
+    /// sudo wants a password and there is nobody to ask, or it allows the account nothing.
+    #[error("sudo on {host} refuses {user}")]
     SudoRefused {
+        /// The host.
+        host: String,
+        /// The account.
+        user: String,
+        /// sudo's own words.
+        source: Cause,
+    },
+    /// The host has no sudo, and the account is not the one that is needed.
+    #[error("{host} has no `sudo`, and {user} may not read this")]
+    NoSudo {
         /// The host.
         host: String,
         /// The account.
@@ -332,6 +342,9 @@ impl Fault for Error {
             Self::SudoRefused { user, .. } => Some(format!(
                 "Run fleet in a terminal to be asked for it, or let {user} run it without one (`NOPASSWD` in sudoers)."
             )),
+            Self::NoSudo { user, .. } => Some(format!(
+                "Install sudo on the host and allow it to {user}, or log in as root."
+            )),
             Self::Lost { .. }
             | Self::NoSession { .. }
             | Self::NoStatus { .. }
@@ -366,6 +379,7 @@ impl Fault for Error {
             | Self::Stopped { .. }
             | Self::TooMuch { .. }
             | Self::SudoRefused { .. }
+            | Self::NoSudo { .. }
             | Self::SudoPassword { .. }
             | Self::File { .. } => ExitClass::Failed,
         }
@@ -416,8 +430,9 @@ mod tests {
                 Error::SudoRefused {
                     host: host(),
                     user: "ops".to_owned(),
+                    source: Cause("sudo: a password is required".to_owned()),
                 },
-                vec!["sudo on web wants a password of ops"],
+                vec!["sudo on web refuses ops", "sudo: a password is required"],
                 Some(
                     "Run fleet in a terminal to be asked for it, or let ops run it without one (`NOPASSWD` in sudoers).",
                 ),

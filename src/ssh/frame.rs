@@ -8,8 +8,20 @@ use bytes::{Bytes, BytesMut};
 /// More noise than this before the opening line, and the account's shell is no shell.
 pub(super) const NOISE_MAX_BYTES: usize = 1 << 20;
 
-/// Digits of the largest exit status, and the line end.
-const STATUS_MAX_BYTES: usize = 11;
+/// Digits of the largest exit status, a blank, the longest word behind it, and the line end.
+const STATUS_MAX_BYTES: usize = 11 + 1 + WORD_MAX_BYTES;
+
+/// A word behind the status is no longer.
+const WORD_MAX_BYTES: usize = 16;
+
+/// What the closing line says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Trailer {
+    /// The exit status.
+    pub(super) status: u32,
+    /// What the script calls missing on the host, if that is why it failed.
+    pub(super) missing: Option<String>,
+}
 
 /// A frame being taken off.
 #[derive(Debug)]
@@ -92,8 +104,8 @@ impl Frame {
         }
     }
 
-    /// The status of the trailer, if the output so far ends with one, and how long the trailer is.
-    fn trailer(&self) -> Option<(u32, usize)> {
+    /// The trailer, if the output so far ends with one, and how long it is.
+    fn trailer(&self) -> Option<(Trailer, usize)> {
         if !self.held.back()?.ends_with(b"\n") {
             return None;
         }
@@ -107,15 +119,27 @@ impl Frame {
                 break;
             }
         }
-        let digits_from = tail[..tail.len() - 1]
+        let line = &tail[..tail.len() - 1];
+        let is_word = |word: &&[u8]| {
+            !word.is_empty()
+                && word.len() <= WORD_MAX_BYTES
+                && word.iter().all(u8::is_ascii_lowercase)
+        };
+        let blank = line.iter().rposition(|&byte| byte == b' ');
+        let word = blank.map(|at| &line[at + 1..]).filter(is_word);
+        let digits_to = line.len() - word.map_or(0, |word| word.len() + 1);
+        let digits_from = line[..digits_to]
             .iter()
             .rposition(|byte| !byte.is_ascii_digit())?
             + 1;
-        let digits = std::str::from_utf8(&tail[digits_from..tail.len() - 1]).ok()?;
-        let status = digits.parse().ok()?;
+        let digits = std::str::from_utf8(&line[digits_from..digits_to]).ok()?;
+        let trailer = Trailer {
+            status: digits.parse().ok()?,
+            missing: word.map(|word| String::from_utf8_lossy(word).into_owned()),
+        };
         tail[..digits_from]
             .ends_with(&self.closing)
-            .then(|| (status, self.closing.len() + tail.len() - digits_from))
+            .then(|| (trailer, self.closing.len() + tail.len() - digits_from))
     }
 
     /// The output so far ends with the trailer.
@@ -123,20 +147,20 @@ impl Frame {
         self.open && self.trailer().is_some()
     }
 
-    /// The rest of the data, and the status of the trailer if there is one.
-    pub(super) fn finish(&mut self, out: &mut Vec<Bytes>) -> Option<u32> {
+    /// The rest of the data, and the trailer if there is one.
+    pub(super) fn finish(&mut self, out: &mut Vec<Bytes>) -> Option<Trailer> {
         let trailer = if self.open { self.trailer() } else { None };
         let mut rest = BytesMut::with_capacity(self.held_bytes);
         for chunk in self.held.drain(..) {
             rest.extend_from_slice(&chunk);
         }
         self.held_bytes = 0;
-        let length = trailer.map_or(0, |(_, length)| length);
+        let length = trailer.as_ref().map_or(0, |(_, length)| *length);
         rest.truncate(rest.len() - length);
         if !rest.is_empty() {
             out.push(rest.freeze());
         }
-        trailer.map(|(status, _)| status)
+        trailer.map(|(trailer, _)| trailer)
     }
 }
 
@@ -158,8 +182,42 @@ mod tests {
                 .push(Bytes::copy_from_slice(chunk), &mut out)
                 .expect("little noise");
         }
-        let status = frame.finish(&mut out);
-        (out.concat(), status)
+        let trailer = frame.finish(&mut out);
+        assert_eq!(
+            trailer.as_ref().and_then(|trailer| trailer.missing.clone()),
+            None
+        );
+        (out.concat(), trailer.map(|trailer| trailer.status))
+    }
+
+    #[test]
+    fn what_is_missing_comes_behind_the_status() {
+        for (closing, expected) in [
+            ("\nn0 end 127 program\n", Some((127, "program"))),
+            ("\nn0 end 71 account\n", Some((71, "account"))),
+            ("\nn0 end 71 Account\n", None),
+            ("\nn0 end 71 an account\n", None),
+            ("\nn0 end program\n", None),
+        ] {
+            for size in 1..closing.len() {
+                let output = format!("n0 begin\nbody{closing}");
+                let mut frame = Frame::new("n0 begin", "\nn0 end ");
+                let mut out = Vec::new();
+                for chunk in output.as_bytes().chunks(size) {
+                    frame
+                        .push(Bytes::copy_from_slice(chunk), &mut out)
+                        .expect("little noise");
+                }
+                let trailer = frame.finish(&mut out);
+                assert_eq!(
+                    trailer.map(|trailer| (trailer.status, trailer.missing)),
+                    expected.map(|(status, word)| (status, Some(word.to_owned()))),
+                    "{closing}"
+                );
+                let body = expected.map_or(format!("body{closing}"), |_| "body".to_owned());
+                assert_eq!(out.concat(), body.as_bytes());
+            }
+        }
     }
 
     #[test]

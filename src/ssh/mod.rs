@@ -52,7 +52,7 @@ pub use known_hosts_command::KnownHostsCommand;
 pub use options::{Options, Prompter, Question, Secret};
 pub use refusal::{Attempt, AuthenticationFailure, HostKeyProblem, HostKeyRefusal};
 pub use resolve::{Endpoint, Hop, SshConfig};
-pub use running::{Body, Completion, Exit, Running};
+pub use running::{Body, Completion, Exit, Missing, Running};
 /// A host's public key.
 pub use russh::keys::PublicKey;
 pub use session::{Input, Output, ReadSession};

@@ -21,6 +21,17 @@ pub struct Exit {
     pub status: u32,
     /// What it wrote to its standard error.
     pub stderr: Stderr,
+    /// What the host lacks, if that is why it did nothing.
+    pub missing: Option<Missing>,
+}
+
+/// What a host can lack for a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missing {
+    /// The program that was to be run.
+    Program,
+    /// The account that was to run it.
+    Account,
 }
 
 /// How a command ended.

@@ -1,20 +1,23 @@
 //! A session that only reads: what fleet can do with a connection to any host.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use russh::{ChannelOpenFailure, client};
+use tokio::sync::Mutex;
 
 use super::connector::Connection;
 use super::drive::Start;
-use super::error::Error;
+use super::error::{Cause, Error};
 use super::known_hosts::fingerprint;
 use super::options::{Question, Secret};
 use super::prompts::{Prompts, TRIES_MAX};
 use super::running::{Exit, Running};
 use super::stderr::Stderr;
 use crate::guard::{Pace, ReadCommand, Sudo};
+use crate::name::AccountName;
 
 /// A refused session is asked for again this often: sshd frees places late.
 const OPENS_MAX: u32 = 20;
@@ -53,6 +56,32 @@ pub struct ReadSession {
 pub(super) struct Shared {
     pub(super) prompts: Arc<Prompts>,
     pub(super) pace: Pace,
+    pub(super) ways: Ways,
+}
+
+/// How sudo lets the account of this session become another one, once that has been tried.
+#[derive(Default)]
+pub(super) struct Ways(Mutex<HashMap<Option<AccountName>, WaySlot>>);
+
+/// The place of one account's way; whoever finds it out holds the lock meanwhile.
+type WaySlot = Arc<Mutex<Option<Way>>>;
+
+/// A way to have sudo run a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// It runs the whole script without a password.
+    Script,
+    /// It runs the tools without a password, but no shell.
+    Tools,
+    /// It runs the whole script with a password.
+    Password,
+}
+
+impl Ways {
+    /// The way to become `account`, or root.
+    async fn of(&self, account: Option<&AccountName>) -> WaySlot {
+        Arc::clone(self.0.lock().await.entry(account.cloned()).or_default())
+    }
 }
 
 impl std::fmt::Debug for ReadSession {
@@ -177,26 +206,77 @@ impl ReadSession {
         if !sudo {
             return self.start(command, Sudo::No, None, input).await;
         }
+        let way = self.shared.ways.of(command.account()).await;
+        let mut way = way.lock().await;
+        match *way {
+            Some(Way::Script) => {
+                drop(way);
+                self.start(command, Sudo::NonInteractive, None, input).await
+            }
+            Some(Way::Tools) => {
+                drop(way);
+                self.start(command, Sudo::Tools, None, input).await
+            }
+            Some(Way::Password) => {
+                drop(way);
+                self.with_password(command, input).await
+            }
+            // The others wait, so that a sudo that refuses logs and mails it once.
+            None => {
+                let (found, running) = self.first_with_sudo(command, input).await?;
+                *way = Some(found);
+                Ok(running)
+            }
+        }
+    }
+
+    /// Finds out how sudo lets the account run `command`: whole, its tools alone, or with a password.
+    ///
+    /// It is tried, not asked for: `sudo -l` answers for an account that may run just some other tool.
+    async fn first_with_sudo(
+        &self,
+        command: &ReadCommand,
+        input: Input,
+    ) -> Result<(Way, Running), Error> {
+        let whole = self.start(command, Sudo::NonInteractive, None, input.clone());
+        match whole.await {
+            Ok(running) => return Ok((Way::Script, running)),
+            Err(Error::NotBegun { .. }) => {}
+            Err(other) => return Err(other),
+        }
+        let prompts = &self.shared.prompts;
+        let known = prompts
+            .sudo(&self.connection.name, &self.connection.user)
+            .await;
+        let known = known.lock().await.clone();
+        if let Some(password) = known {
+            let with_it = self.start(command, Sudo::Password, Some(&password), input.clone());
+            match with_it.await {
+                Ok(running) => return Ok((Way::Password, running)),
+                Err(Error::NotBegun { .. } | Error::SudoPassword { .. }) => {}
+                Err(other) => return Err(other),
+            }
+        }
+        let mut running = self
+            .start(command, Sudo::Tools, None, input.clone())
+            .await?;
+        if !prompts.can_ask() || !running.is_refused_by_sudo().await {
+            return Ok((Way::Tools, running));
+        }
+        let running = self.with_password(command, input).await?;
+        Ok((Way::Password, running))
+    }
+
+    /// Runs `command` with the password of the account, which is asked for once a run.
+    async fn with_password(&self, command: &ReadCommand, input: Input) -> Result<Running, Error> {
         let slot = self
             .shared
             .prompts
             .sudo(&self.connection.name, &self.connection.user)
             .await;
-        let known = slot.lock().await.clone();
-        if let Some(password) = known {
-            return self
-                .start(command, Sudo::Password, Some(&password), input)
-                .await;
-        }
-        let mut running = self
-            .start(command, Sudo::NonInteractive, None, input.clone())
-            .await?;
-        if !self.shared.prompts.can_ask() || !running.is_refused_by_sudo().await {
-            return Ok(running);
-        }
         let mut slot = slot.lock().await;
-        // Another command may have asked while this one waited.
         if let Some(password) = slot.clone() {
+            drop(slot);
             return self
                 .start(command, Sudo::Password, Some(&password), input)
                 .await;
@@ -210,6 +290,7 @@ impl ReadSession {
                 return Err(Error::SudoRefused {
                     host: self.connection.name.clone(),
                     user: self.connection.user.clone(),
+                    source: Cause("it wants a password, and none was given".to_owned()),
                 });
             };
             match self
@@ -255,7 +336,7 @@ impl ReadSession {
             }
             stdout.extend_from_slice(&chunk);
         }
-        let Exit { status, stderr } = running.finish().await?;
+        let Exit { status, stderr, .. } = running.finish().await?;
         Ok(Output {
             stdout,
             stderr,
@@ -350,5 +431,5 @@ fn nonce() -> String {
             half.copy_from_slice(&seed.to_ne_bytes());
         }
     }
-    format!("fleet-{}", data_encoding::HEXLOWER.encode(&bytes))
+    data_encoding::HEXLOWER.encode(&bytes)
 }

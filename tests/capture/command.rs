@@ -144,14 +144,20 @@ fn a_program_that_fails_makes_the_part_failed_and_says_why() {
 fn a_program_that_is_not_there_is_absent_where_it_may_be() {
     let Some(scene) = Scene::start() else { return };
     let ran = taken(&scene, &json!({ "command": ["no-such-program", "-V"] })).exits(3);
-    assert!(
-        failed(&ran).starts_with("web it: `no-such-program` exited with 127: "),
-        "{}",
-        failed(&ran)
-    );
+    assert_eq!(failed(&ran), "web it: the host has no `no-such-program`");
     let source = json!({ "command": ["no-such-program", "-V"], "optional": true });
     let ran = taken(&scene, &source).exits(0);
     assert_eq!(ran.checkpoint()["parts"][0]["state"], "absent");
+    // The program is there; that it exits with what shells use for "not found" is a failure of its own.
+    let source = json!({ "shell": "exit 127", "optional": true });
+    let ran = taken(&scene, &source).exits(3);
+    assert_eq!(failed(&ran), "web it: `shell` exited with 127");
+    let source = json!({ "command": ["true"], "run_as": "no-such-account" });
+    let ran = taken(&scene, &source).exits(3);
+    assert_eq!(
+        failed(&ran),
+        "web it: the host has no account `no-such-account`"
+    );
 }
 
 #[test]

@@ -395,7 +395,10 @@ fn a_dump_that_is_not_whole_is_never_kept() {
             too_old,
             "can't dump database `app`: the host's pg_dump is too old: it is version 13.16, the server 15.18",
         ),
-        ("exit 127", "the host has no `pg_dump`"),
+        (
+            "exit 127",
+            "can't dump database `app`: `pg_dump` exited with 127 and said nothing",
+        ),
     ] {
         let Some(scene) = with_pg_dump(script) else {
             return;

@@ -247,7 +247,7 @@ fn databases() {
             dump: Dump::Full,
             format: DumpFormat::Custom,
             globals: true,
-            run_as: Some("postgres".into()),
+            run_as: Some("postgres".parse().expect("an account")),
             host: Some("127.0.0.1".into()),
             port: Some(5433),
             user: Some("reader".into()),
@@ -272,7 +272,7 @@ fn commands() {
         source(every, "version").kind,
         SourceKind::Command(CommandSource {
             line: CommandLine::Argv(vec!["asterisk".into(), "-V".into(), "5".into()]),
-            run_as: Some("asterisk".into()),
+            run_as: Some("asterisk".parse().expect("an account")),
             timeout: 60 * SECOND,
             max_bytes: 1 << 20,
             reads_only: true,

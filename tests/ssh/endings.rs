@@ -101,7 +101,7 @@ async fn a_command_that_a_signal_ends_has_not_succeeded() -> Result<(), Error> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_output_without_its_last_line_is_cut() -> Result<(), Error> {
     let Some(sshd) = Sshd::builder()
-        .option("ForceCommand eval \"$SSH_ORIGINAL_COMMAND\" | head -n 1; exit 0")
+        .option("ForceCommand eval \"$SSH_ORIGINAL_COMMAND\" | head -n 3; exit 0")
         .start()
     else {
         return Ok(());

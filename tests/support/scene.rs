@@ -47,10 +47,10 @@ impl Scene {
         Self::with_path(tools, &format!(":{path}"))
     }
 
-    /// With just these programs on the host.
+    /// With just these programs on the host, and `env`, which every command starts with.
     pub(crate) fn with_only_tools(names: &[&str]) -> Option<Self> {
         let tools = tempfile::tempdir().expect("a folder");
-        for name in names {
+        for name in names.iter().chain(&["env"]) {
             let program = super::sshd::installed(name)?;
             symlink(program, tools.path().join(name)).expect("a link");
         }

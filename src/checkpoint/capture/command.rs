@@ -5,13 +5,10 @@ use std::time::Duration;
 use crate::fault::Fault;
 use crate::guard::ReadCommand;
 use crate::inventory::{CommandLine, CommandSource};
-use crate::name::escape;
-use crate::ssh::{self, Input};
+use crate::name::{AccountName, escape};
+use crate::ssh::{self, Input, Missing};
 
 use super::{Captured, Spool, SpoolError, SpooledFile, Taken, Taking, failure};
-
-/// What a shell exits with that finds no such program.
-const NOT_FOUND: u32 = 127;
 
 /// Why a command's answer is not kept.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +21,10 @@ enum Error {
     Endless { program: String, timeout: Duration },
     #[error("`{program}` printed more than {max_bytes} bytes")]
     Flood { program: String, max_bytes: u64 },
+    #[error("the host has no `{program}`")]
+    NoProgram { program: String },
+    #[error("the host has no account `{account}`")]
+    NoAccount { account: AccountName },
     #[error("`{program}` exited with {status}{}", said.as_ref().map(|said| format!(": {said}")).unwrap_or_default())]
     Exit {
         program: String,
@@ -43,9 +44,10 @@ impl Fault for Error {
             Self::Flood { .. } => {
                 "Nothing of it was kept. Say a larger `max_bytes` at the source if that is how it should be."
             }
-            Self::Exit {
-                status: NOT_FOUND, ..
-            } => "Install it on the host, or say `optional: true` at the source if this host need not have it.",
+            Self::NoAccount { .. } => {
+                "Correct `run_as`, or say `optional: true` at the source if this host need not have the account."
+            }
+            Self::NoProgram { .. } => "Install it on the host, or say `optional: true` at the source if this host need not have it.",
             Self::Exit { .. } => "Try it on the host by hand, as the account that the inventory names.",
         }
         .to_owned())
@@ -67,9 +69,9 @@ pub(super) async fn take(taking: &Taking<'_>, command: &CommandSource) -> Taken 
             ..Captured::default()
         }),
         Err(Error::Ssh(error)) => Taken::of(error),
-        Err(Error::Exit {
-            status: NOT_FOUND, ..
-        }) if taking.source.optional => Taken::Absent,
+        Err(Error::NoProgram { .. } | Error::NoAccount { .. }) if taking.source.optional => {
+            Taken::Absent
+        }
         Err(error) => Taken::Failed(failure(&error)),
     }
 }
@@ -95,6 +97,18 @@ async fn run(taking: &Taking<'_>, command: &CommandSource) -> Result<SpooledFile
         }
     }
     let exit = running.finish().await?;
+    match (exit.missing, &command.run_as) {
+        (Some(Missing::Account), Some(account)) => {
+            let account = account.clone();
+            return Err(Error::NoAccount { account });
+        }
+        (Some(Missing::Program | Missing::Account), _) => {
+            return Err(Error::NoProgram {
+                program: program(&command.line),
+            });
+        }
+        (None, _) => {}
+    }
     if exit.status != 0 {
         return Err(Error::Exit {
             program: program(&command.line),

@@ -10,10 +10,10 @@ use std::time::Duration;
 use crate::fault::Fault;
 use crate::guard::{DumpOf, PostgresDump, ReadCommand};
 use crate::inventory::{DumpFormat, PostgresSource};
-use crate::name::escape;
+use crate::name::{AccountName, escape};
 use crate::source::postgres::{self, Complaint, Content, Normaliser, Whole};
 use crate::source::secret::{self, Revealed, SecretError};
-use crate::ssh::{self, Exit, Input, Running};
+use crate::ssh::{self, Exit, Input, Missing, Running};
 
 use super::{Captured, Spool, SpoolError, SpooledFile, Taken, Taking, failure};
 
@@ -36,7 +36,7 @@ enum Error {
     #[error("the host has no `{tool}`")]
     NoTool { tool: &'static str },
     #[error("the host has no account `{account}`")]
-    NoAccount { account: String },
+    NoAccount { account: AccountName },
     #[error("can't dump {what}")]
     Refused { what: String, source: Complaint },
     #[error("can't dump {what}: `{tool}` was ended by signal {signal}")]
@@ -224,13 +224,13 @@ impl Dumping<'_> {
 
     fn refused(&self, what: String, tool: &'static str, exit: &Exit) -> Error {
         let status = exit.status;
-        match (status, &self.source.run_as) {
-            (PostgresDump::NO_TOOL, _) => return Error::NoTool { tool },
-            (PostgresDump::NO_ACCOUNT, Some(account)) => {
-                let account = escape(account.as_bytes());
+        match (exit.missing, &self.source.run_as) {
+            (Some(Missing::Account), Some(account)) => {
+                let account = account.clone();
                 return Error::NoAccount { account };
             }
-            _ => {}
+            (Some(Missing::Program | Missing::Account), _) => return Error::NoTool { tool },
+            (None, _) => {}
         }
         // Then it is the shell that has the last word, if anybody.
         if status > SIGNALS {

@@ -8,11 +8,19 @@ use std::process::{Command, Stdio};
 
 use super::*;
 
+mod ends;
 mod files;
+mod postgres;
+mod shells;
+mod wire;
+
+/// A nonce, as sessions make them.
+const NONCE: &str = "0123456789abcdef0123456789abcdef";
 
 struct Answer {
     body: Vec<u8>,
     status: Option<i32>,
+    missing: String,
 }
 
 /// Runs a rendered command in a real shell, as sshd does, and takes the frame off.
@@ -23,42 +31,67 @@ fn answer(shell: &str, command: &ReadCommand, input: &[u8]) -> Answer {
 
 /// The same where the tools are looked for in `path`.
 fn answer_with(path: &OsStr, shell: &str, command: &ReadCommand, input: &[u8]) -> Answer {
-    let rendered = command.render("nonce", Sudo::No, Pace::Full, input.len() as u64);
-    let mut child = Command::new(shell)
-        .env("PATH", path)
-        .arg("-c")
+    let rendered = command.render(NONCE, Sudo::No, Pace::Full, input.len() as u64);
+    answer_of(
+        Command::new(shell).env("PATH", path).arg("-c"),
+        &rendered,
+        input,
+    )
+}
+
+/// Hands the rendered command to a program that runs command lines.
+fn answer_of(login: &mut Command, rendered: &Rendered, input: &[u8]) -> Answer {
+    let mut child = login
         .arg(OsStr::from_bytes(&rendered.line))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .expect("a shell");
     let mut stdin = child.stdin.take().expect("piped");
-    stdin.write_all(input).expect("the list is taken");
+    let all = [&rendered.preamble, input].concat();
+    let writer = std::thread::spawn(move || {
+        stdin.write_all(&all).expect("the input is taken");
+        stdin
+    });
     let mut stdout = child.stdout.take().expect("piped");
     let (mut body, mut piece) = (Vec::new(), [0; 4096]);
     let closing = rendered.closing.as_bytes();
     // The input stays open until the closing line has come, as it does over SSH.
     while !body.ends_with(b"\n") || !body.windows(closing.len()).any(|tail| tail == closing) {
         let length = stdout.read(&mut piece).expect("it can be read");
-        assert_ne!(length, 0, "it ends with its closing line");
+        assert_ne!(
+            length,
+            0,
+            "it ends with its closing line: {}",
+            String::from_utf8_lossy(&body)
+        );
         body.extend_from_slice(&piece[..length]);
     }
-    drop(stdin);
+    drop(writer.join().expect("it is written"));
     let status = child.wait().expect("it ends");
-    unframe(&rendered, &body, status.code())
+    unframe(rendered, &body, status.code())
 }
 
 fn unframe(rendered: &Rendered, stdout: &[u8], status: Option<i32>) -> Answer {
+    let opening = format!("{}\n{}\n", rendered.ready, rendered.opening);
     let body = stdout
-        .strip_prefix(format!("{}\n", rendered.opening).as_bytes())
+        .strip_prefix(opening.as_bytes())
         .expect("it opens with the nonce");
-    let end = format!("{}{}\n", rendered.closing, status.unwrap_or(-1));
-    let body = body
-        .strip_suffix(end.as_bytes())
-        .expect("it closes with the nonce");
+    let closing = rendered.closing.as_bytes();
+    let at = body
+        .windows(closing.len())
+        .rposition(|window| window == closing);
+    let (body, end) = body.split_at(at.expect("it closes with the nonce"));
+    let end = String::from_utf8_lossy(&end[closing.len()..]).into_owned();
+    let (said, missing) = end
+        .trim_end()
+        .split_once(' ')
+        .unwrap_or((end.trim_end(), ""));
+    assert_eq!(said.parse().ok(), status, "the status that it reports");
     Answer {
         body: body.to_vec(),
         status,
+        missing: missing.to_owned(),
     }
 }
 
@@ -152,44 +185,6 @@ fn a_scan_of_nothing_ends_with_the_status_of_find() {
     );
 }
 
-/// Runs `script` with an input of `input` that ends at once, and gives its exit status.
-fn status_after_the_input_ended(shell: &str, script: &[u8], input: &[u8]) -> Option<i32> {
-    let script = [script, b"exit $?"].concat();
-    let mut child = Command::new(shell)
-        .arg("-c")
-        .arg(OsStr::from_bytes(&script))
-        .stdin(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("a shell");
-    let mut stdin = child.stdin.take().expect("piped");
-    stdin.write_all(input).expect("it is taken");
-    drop(stdin);
-    child.wait().expect("it ends").code()
-}
-
-/// Stands for a tool that would never say anything.
-const SILENT: &[u8] = b"sleep 1000 & wait";
-
-#[test]
-fn a_silent_command_ends_when_its_input_does() {
-    for shell in ["sh", "bash"] {
-        let status = status_after_the_input_ended(shell, &watched(SILENT), b"");
-        assert_eq!(status, Some(143), "{shell}");
-    }
-}
-
-#[test]
-fn a_silent_command_that_takes_a_list_ends_when_its_input_does() {
-    for shell in ["sh", "bash"] {
-        for input in [&b""[..], b"li", b"list"] {
-            let script = watched_with_list(SILENT, 4);
-            let status = status_after_the_input_ended(shell, &script, input);
-            assert_eq!(status, Some(143), "{shell}");
-        }
-    }
-}
-
 #[test]
 fn a_fetch_sends_just_what_it_was_told() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -258,40 +253,6 @@ fn a_probe_answers_key_value_lines() {
 }
 
 #[test]
-fn sudo_stands_before_the_tool_or_around_the_script() {
-    let command = ReadCommand::FetchWhole {
-        roots: vec!["/srv/a b".parse().expect("a path")],
-    };
-    let line =
-        |sudo| String::from_utf8(command.render("nonce", sudo, Pace::Full, 0).line).expect("text");
-    let text = line(Sudo::NonInteractive);
-    assert!(text.contains("sudo -n -- tar -c -f - -C / -- "), "{text}");
-    assert!(text.contains("exec sudo -n -- sh -c "), "{text}");
-    assert!(!line(Sudo::No).contains("sudo"));
-    assert!(line(Sudo::Password).starts_with("exec sudo -S -k -p '' -- sh -c "));
-}
-
-#[test]
-fn what_tells_the_exit_status_cannot_be_ended_by_the_end_of_the_input() {
-    let fetch = ReadCommand::Fetch {
-        tar: TarFlavour::Gnu,
-        compression: Compression::None,
-    };
-    for command in [fetch, ReadCommand::Probe { ask_sudo: false }] {
-        let line =
-            String::from_utf8(command.render("nonce", Sudo::No, Pace::Full, 0).line).expect("text");
-        let unquoted = line.replace(['\'', '\\'], "");
-        let (before, after) = unquoted
-            .split_once("s=$?; trap  TERM; printf n%s end %sn nonce")
-            .expect(&unquoted);
-        assert!(
-            before.contains("begin") && after.contains("exit \"$s\""),
-            "{unquoted}"
-        );
-    }
-}
-
-#[test]
 fn digests_come_for_what_can_be_read_and_for_nothing_else() {
     let folder = tempfile::tempdir().expect("a folder");
     let odd = folder.path().join("-z it's\n\\");
@@ -343,72 +304,6 @@ fn what_is_run_is_told_word_by_word_and_ends_with_its_own_status() {
     }
 }
 
-#[test]
-fn another_account_runs_what_also_watches_the_connection() {
-    let command = ReadCommand::Run {
-        line: CommandLine::Argv(vec!["id".to_owned()]),
-        run_as: Some("it's".to_owned()),
-    };
-    let line = |sudo| {
-        let rendered = command.render("nonce", sudo, Pace::Full, 0);
-        String::from_utf8(rendered.line).expect("text")
-    };
-    for sudo in [Sudo::NonInteractive, Sudo::Password] {
-        let line = line(sudo);
-        for behind in line.split("sudo -n -u ").skip(1) {
-            assert!(behind.contains("setsid"), "{line}");
-        }
-        assert!(line.contains("sudo -n -u "), "{line}");
-    }
-    assert!(!line(Sudo::No).contains("sudo"));
-}
-
-#[test]
-fn a_gentle_command_steps_back_before_it_begins() {
-    let command = ReadCommand::Scan {
-        roots: vec!["/srv".parse().expect("a path")],
-        prune: Vec::new(),
-        one_file_system: false,
-    };
-    let line =
-        |pace| String::from_utf8(command.render("nonce", Sudo::No, pace, 0).line).expect("text");
-    let gentle = line(Pace::Gentle);
-    let step = "{ renice -n 10 -p $$; ionice -c 2 -n 7 -p $$; } </dev/null >/dev/null 2>&1; ";
-    assert_eq!(gentle.replacen(step, "", 1), line(Pace::Full));
-    let opening = gentle.find("nonce begin").expect("the opening line");
-    assert!(opening < gentle.find(step).expect("it steps back"));
-    assert!(gentle.find(step) < gentle.find("exec 3<&0"), "{gentle}");
-}
-
-#[test]
-fn a_host_without_the_tools_to_step_back_answers_all_the_same() {
-    let folder = tempfile::tempdir().expect("a folder");
-    fs::write(folder.path().join("a"), "x").expect("a file");
-    let bin = folder.path().join("bin");
-    fs::create_dir(&bin).expect("a directory");
-    for tool in ["sh", "find", "cat", "date"] {
-        let paths = std::env::var_os("PATH").expect("a path");
-        let real = std::env::split_paths(&paths)
-            .map(|path| path.join(tool))
-            .find(|path| path.exists())
-            .expect("the tool");
-        std::os::unix::fs::symlink(real, bin.join(tool)).expect("a link");
-    }
-    let rendered =
-        scan_of(&folder.path().join("a"), Vec::new()).render("nonce", Sudo::No, Pace::Gentle, 0);
-    let output = Command::new("/bin/sh")
-        .arg("-c")
-        .arg(OsStr::from_bytes(&rendered.line))
-        .env("PATH", &bin)
-        .stdin(Stdio::null())
-        .output()
-        .expect("a shell");
-    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
-    let answer = unframe(&rendered, &output.stdout, output.status.code());
-    assert_eq!(answer.status, Some(0));
-    assert_eq!(names(&answer.body, folder.path()), ["/a"]);
-}
-
 fn fetch_of(compression: Compression) -> ReadCommand {
     ReadCommand::Fetch {
         tar: TarFlavour::Gnu,
@@ -448,41 +343,6 @@ fn a_compressed_fetch_is_the_same_archive_with_the_status_of_tar() {
             assert_eq!(unpacked(&whole.body, compression), plain.body);
             let gone = answer(shell, &fetch_of(compression), &member("gone"));
             assert_eq!(gone.status, Some(2), "{shell} {compression:?}");
-        }
-    }
-}
-
-#[test]
-fn a_compressor_that_fails_or_is_not_there_is_told() {
-    let tar = b"head -c 1000000 /dev/zero";
-    for (tool, instead) in [
-        ("zstd -q -1 -T1 -c", "false"),
-        ("zstd -q -1 -T1 -c", "tool-that-is-not-there"),
-        ("gzip -1 -c", "{ head -c 10 >/dev/null; exit 1; }"),
-    ] {
-        let compression = if tool.starts_with("zstd") {
-            Compression::Zstd
-        } else {
-            Compression::Gzip
-        };
-        let script = String::from_utf8(fetch::compressed(tar, compression)).expect("text");
-        assert!(script.contains(tool), "{script}");
-        let output = Command::new("sh")
-            .args(["-c", &script.replace(tool, instead)])
-            .output()
-            .expect("a shell");
-        let status = output.status.code().map(i32::cast_unsigned);
-        assert_eq!(status, Some(ReadCommand::COMPRESSOR_FAILED), "{instead}");
-    }
-}
-
-#[test]
-fn a_silent_fetch_that_is_compressed_ends_when_its_input_does() {
-    for shell in ["sh", "bash"] {
-        for compression in [Compression::Gzip, Compression::Zstd] {
-            let script = watched_with_list(&fetch::compressed(b"sleep 1000", compression), 4);
-            let status = status_after_the_input_ended(shell, &script, b"list");
-            assert_eq!(status, Some(143), "{shell} {compression:?}");
         }
     }
 }

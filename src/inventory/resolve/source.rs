@@ -241,7 +241,7 @@ fn postgres(said: &At<OneOrMany>, raw: &raw::Source, findings: &mut Findings) ->
             findings,
         ),
         globals: is_true(raw.globals.as_ref()),
-        run_as: findings.take_if_said("run_as", raw.run_as.as_ref(), value::argument),
+        run_as: findings.take_if_said("run_as", raw.run_as.as_ref(), value::account),
         host: findings.take_if_said("host", raw.host.as_ref(), |text| {
             if text.starts_with('/') {
                 value::argument(text)
@@ -270,7 +270,7 @@ fn postgres(said: &At<OneOrMany>, raw: &raw::Source, findings: &mut Findings) ->
 fn command(line: CommandLine, raw: &raw::Source, findings: &mut Findings) -> CommandSource {
     CommandSource {
         line,
-        run_as: findings.take_if_said("run_as", raw.run_as.as_ref(), value::argument),
+        run_as: findings.take_if_said("run_as", raw.run_as.as_ref(), value::account),
         timeout: findings
             .take_if_said("timeout", raw.timeout.as_ref(), value::duration)
             .unwrap_or(COMMAND_TIMEOUT),

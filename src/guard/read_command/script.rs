@@ -1,0 +1,165 @@
+//! The scripts that hosts run, and how a command gets to a host: a constant command line, and behind it
+//! on standard input the script, the request and its data.
+//!
+//! The command line carries no data, so neither a login shell's quoting nor a limit on its length
+//! matters. Values of a request are encoded and are never part of the script.
+
+use std::sync::OnceLock;
+
+use super::Sudo;
+use crate::name::AccountName;
+
+/// The version of the request line.
+const VERSION: u32 = 1;
+
+/// What a host is asked to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verb {
+    Probe,
+    Scan,
+    Files,
+    Digest,
+    Facts,
+    Fetch,
+    Whole,
+    Run,
+    Dump,
+}
+
+impl Verb {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Probe => "probe",
+            Self::Scan => "scan",
+            Self::Files => "files",
+            Self::Digest => "digest",
+            Self::Facts => "facts",
+            Self::Fetch => "fetch",
+            Self::Whole => "whole",
+            Self::Run => "run",
+            Self::Dump => "dump",
+        }
+    }
+
+    /// The script that serves it, as one line.
+    ///
+    /// Each is encoded once: it never depends on what is asked.
+    pub(super) fn script(self) -> &'static [u8] {
+        macro_rules! script {
+            ($file:literal) => {{
+                static LINE: OnceLock<Vec<u8>> = OnceLock::new();
+                LINE.get_or_init(|| {
+                    one_line(&[
+                        include_str!("../scripts/serve.sh"),
+                        include_str!(concat!("../scripts/", $file)),
+                        include_str!("../scripts/start.sh"),
+                    ])
+                })
+            }};
+        }
+        match self {
+            Self::Probe => script!("probe.sh"),
+            Self::Scan | Self::Files => script!("scan.sh"),
+            Self::Digest => script!("digest.sh"),
+            Self::Facts => script!("facts.sh"),
+            Self::Fetch => script!("fetch.sh"),
+            Self::Whole => script!("whole.sh"),
+            Self::Run => script!("run.sh"),
+            Self::Dump => script!("dump.sh"),
+        }
+    }
+}
+
+/// A request: a verb, and values that its script decodes.
+#[derive(Debug)]
+pub(super) struct Request {
+    verb: Verb,
+    line: Vec<u8>,
+}
+
+impl Request {
+    pub(super) fn new(verb: Verb) -> Self {
+        Self {
+            verb,
+            line: format!("fleet {VERSION} {}", verb.name()).into_bytes(),
+        }
+    }
+
+    /// Appends `key=value`, the value encoded.
+    pub(super) fn with(&mut self, key: &str, value: impl AsRef<[u8]>) {
+        self.line.push(b' ');
+        self.line.extend_from_slice(key.as_bytes());
+        self.line.push(b'=');
+        for &byte in value.as_ref() {
+            encode(byte, &mut self.line);
+        }
+    }
+
+    /// How long the request line is.
+    pub(super) fn length_bytes(&self) -> usize {
+        self.line.len()
+    }
+
+    /// Everything that comes before the data: the line of the nonce, the script and the request.
+    pub(super) fn preamble(&self, nonce: &str) -> Vec<u8> {
+        let script = self.verb.script();
+        let mut text = Vec::with_capacity(nonce.len() + script.len() + self.line.len() + 3);
+        for line in [nonce.as_bytes(), script, &self.line] {
+            text.extend_from_slice(line);
+            text.push(b'\n');
+        }
+        text
+    }
+}
+
+/// The only command line that is ever executed on a host to read from it.
+///
+/// Its shell clears the environment first (`exec` can't be replaced by an exported function), prints
+/// the nonce, skips standard input up to the line that is the nonce (a password that sudo did not ask
+/// for among it), reads one line and evaluates it. There is no `!` in it for csh, and nothing that
+/// single quotes of fish would change.
+pub(super) fn command_line(nonce: &str, sudo: Sudo, account: Option<&AccountName>) -> Vec<u8> {
+    let account = account.map_or_else(String::new, |account| format!("-H -u {account} "));
+    let sudo = match sudo {
+        Sudo::No | Sudo::Tools => String::new(),
+        Sudo::NonInteractive => format!("sudo -n {account}"),
+        Sudo::Password => format!("sudo -S -k -p '' {account}"),
+    };
+    format!(
+        "exec {sudo}sh -c 'exec env -i PATH=\"${{PATH:-/usr/bin:/bin}}\" HOME=\"${{HOME:-/}}\" \
+         USER=\"$USER\" LOGNAME=\"$LOGNAME\" sh -c \"echo {nonce}; while IFS= read -r l; do \
+         case \\$l in {nonce}) break;; esac; done; IFS= read -r s; eval \\\"\\$s\\\"\"'"
+    )
+    .into_bytes()
+}
+
+/// A script as one line that a shell evaluates; comments and indentation are left out.
+fn one_line(files: &[&str]) -> Vec<u8> {
+    let mut script = Vec::new();
+    for line in files.iter().flat_map(|file| file.lines()) {
+        let line = line.trim_start();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        script.extend_from_slice(line.as_bytes());
+        script.push(b'\n');
+    }
+    let mut text = b"s=$(printf %b '".to_vec();
+    for &byte in &script {
+        match byte {
+            b' ' => text.push(byte),
+            b'\'' => text.extend_from_slice(b"\\0047"),
+            _ => encode(byte, &mut text),
+        }
+    }
+    text.extend_from_slice(b"'); eval \"$s\"");
+    text
+}
+
+/// Printable ASCII as it is, everything else as a backslash, 0 and three octal digits.
+fn encode(byte: u8, into: &mut Vec<u8>) {
+    match byte {
+        b'!'..=b'~' if byte != b'\\' => into.push(byte),
+        _ => into.extend_from_slice(format!("\\0{byte:03o}").as_bytes()),
+    }
+}

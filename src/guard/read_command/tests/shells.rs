@@ -1,0 +1,206 @@
+//! Every pair of shells that hosts have, hostile environments, and what a host lacks.
+
+use super::*;
+
+/// A shell that this machine has, as a path; the others are told.
+fn shells(names: &[&str]) -> Vec<String> {
+    let path = std::env::var_os("PATH").expect("a search path");
+    let has = |name: &&&str| std::env::split_paths(&path).any(|folder| folder.join(name).is_file());
+    names
+        .iter()
+        .filter(has)
+        .map(|name| (*name).to_owned())
+        .collect()
+}
+
+/// A search path on which `sh` is `shell`.
+fn with_shell(folder: &std::path::Path, shell: &str) -> OsString {
+    use std::os::unix::fs::PermissionsExt as _;
+    let program = match shell {
+        "busybox" => "exec busybox sh \"$@\"".to_owned(),
+        other => format!("exec -a sh {other} \"$@\""),
+    };
+    let file = folder.join("sh");
+    fs::write(&file, format!("#!/bin/bash\n{program}\n")).expect("a script");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).expect("mode");
+    let mut path = folder.as_os_str().to_owned();
+    path.push(":");
+    path.push(std::env::var_os("PATH").expect("a search path"));
+    path
+}
+
+#[test]
+fn every_login_shell_and_every_sh_gives_the_same_answer() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let root = folder.path().join("it's a !x $(id) `id` \\ \"y\"");
+    fs::create_dir(&root).expect("a directory");
+    let file = root.join("-!\n'");
+    fs::write(&file, "content").expect("a file");
+    let member = [&file.as_os_str().as_bytes()[1..], b"\0"].concat();
+    let run = ReadCommand::Run {
+        line: CommandLine::Argv(
+            ["printf", "<%s>", "! it's \n", "", "*"]
+                .map(str::to_owned)
+                .to_vec(),
+        ),
+        run_as: None,
+    };
+    let long_list = member.repeat(2000);
+    let mut pairs = 0;
+    for login in shells(&[
+        "dash", "bash", "zsh", "mksh", "ksh93", "yash", "csh", "tcsh", "fish",
+    ]) {
+        for shell in shells(&["dash", "bash", "busybox", "mksh", "zsh", "ksh93", "yash"]) {
+            let tools = tempfile::tempdir().expect("a folder");
+            let path = with_shell(tools.path(), &shell);
+            let pair = format!("{login}, {shell}");
+            let scanned = answer_with(&path, &login, &scan_of(&root, Vec::new()), b"");
+            assert_eq!(scanned.status, Some(0), "{pair}");
+            assert_eq!(names(&scanned.body, &root), ["", "/-!\n'"], "{pair}");
+            let ran = answer_with(&path, &login, &run, b"");
+            assert_eq!(
+                (String::from_utf8_lossy(&ran.body).as_ref(), ran.status),
+                ("<! it's \n><><*>", Some(0)),
+                "{pair}"
+            );
+            let fetched = answer_with(&path, &login, &fetch_of(Compression::Gzip), &long_list);
+            assert_eq!(fetched.status, Some(0), "{pair}");
+            let tar = unpacked(&fetched.body, Compression::Gzip);
+            let count = tar::Archive::new(tar.as_slice())
+                .entries()
+                .expect("an archive")
+                .count();
+            assert_eq!(count, 2000, "{pair}");
+            pairs += 1;
+        }
+    }
+    assert!(pairs >= 4, "{pairs}");
+}
+
+#[test]
+fn nothing_of_the_environment_reaches_a_tool() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("a");
+    fs::write(&file, "content").expect("a file");
+    let member = [&file.as_os_str().as_bytes()[1..], b"\0"].concat();
+    let plain = answer("sh", &fetch_of(Compression::Gzip), &member);
+    let env = ReadCommand::Run {
+        line: CommandLine::Argv(vec!["env".to_owned()]),
+        run_as: None,
+    };
+    for shell in ["dash", "bash"] {
+        for command in [
+            fetch_of(Compression::Gzip),
+            scan_of(folder.path(), Vec::new()),
+            env.clone(),
+        ] {
+            let rendered = command.render(NONCE, Sudo::No, Pace::Full, member.len() as u64);
+            let mut login = Command::new(shell);
+            login
+                .env("TAR_OPTIONS", "--remove-files --mode=777 --owner=daemon")
+                .env("GZIP", "-9")
+                .env("POSIXLY_CORRECT", "1")
+                .env("FIND_BLOCK_SIZE", "x")
+                .env("BASH_ENV", "/dev/full")
+                .env("ENV", "/dev/full")
+                .env("BASH_FUNC_printf%%", "() { echo hostile; }")
+                .env("BASH_FUNC_read%%", "() { return 1; }")
+                .env("BASH_FUNC_tar%%", "() { rm -rf /nowhere; }")
+                .env("BASH_FUNC_env%%", "() { echo hostile; }")
+                .env("CDPATH", "/etc")
+                .env("TMOUT", "1")
+                .env("IFS", "e")
+                .env("LC_ALL", "xx_XX.UTF-8")
+                .env("TZ", "Asia/Tokyo")
+                .env("PGHOST", "/nowhere")
+                .arg("-c");
+            let answer = answer_of(&mut login, &rendered, &member);
+            assert_eq!(answer.status, Some(0), "{shell}");
+            match &command {
+                ReadCommand::Fetch { .. } => assert_eq!(answer.body, plain.body, "{shell}"),
+                ReadCommand::Run { .. } => {
+                    let text = String::from_utf8_lossy(&answer.body).into_owned();
+                    let mut names: Vec<&str> = text
+                        .lines()
+                        .filter_map(|line| line.split_once('=').map(|(name, _)| name))
+                        .filter(|name| !matches!(*name, "_" | "PWD" | "OLDPWD" | "SHLVL"))
+                        .collect();
+                    names.sort_unstable();
+                    assert_eq!(
+                        names,
+                        ["HOME", "LC_ALL", "LOGNAME", "PATH", "USER"],
+                        "{shell}"
+                    );
+                }
+                _ => assert_eq!(names(&answer.body, folder.path()), ["", "/a"]),
+            }
+        }
+    }
+    assert!(file.exists());
+}
+
+#[test]
+fn what_a_host_lacks_is_told_beside_the_status() {
+    let run = |words: &[&str], run_as: Option<&str>| ReadCommand::Run {
+        line: CommandLine::Argv(words.iter().map(|&word| word.to_owned()).collect()),
+        run_as: run_as.map(|name| name.parse().expect("an account")),
+    };
+    let exits_127 = CommandLine::Shell("exit 127".to_owned());
+    let of_itself = ReadCommand::Run {
+        line: exits_127,
+        run_as: None,
+    };
+    for (command, sudo, status, missing) in [
+        (run(&["no-such-program"], None), Sudo::No, 127, "program"),
+        (of_itself, Sudo::No, 127, ""),
+        (
+            run(&["true"], Some("no-such-account")),
+            Sudo::Tools,
+            71,
+            "account",
+        ),
+    ] {
+        let rendered = command.render(NONCE, sudo, Pace::Full, 0);
+        let answer = answer_of(Command::new("sh").arg("-c"), &rendered, b"");
+        assert_eq!(
+            (answer.status, answer.missing.as_str()),
+            (Some(status), missing)
+        );
+    }
+}
+
+#[test]
+fn an_account_that_is_root_already_needs_no_sudo() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().expect("a folder");
+    let bin = folder.path().join("bin");
+    fs::create_dir(&bin).expect("a directory");
+    let id = bin.join("id");
+    fs::write(&id, "#!/bin/sh\n[ \"$1\" = -un ] && echo root || echo 0\n").expect("a script");
+    fs::set_permissions(&id, fs::Permissions::from_mode(0o755)).expect("mode");
+    for tool in [
+        "sh", "find", "cat", "date", "env", "renice", "setsid", "sleep",
+    ] {
+        let paths = std::env::var_os("PATH").expect("a path");
+        let real = std::env::split_paths(&paths)
+            .map(|path| path.join(tool))
+            .find(|path| path.exists())
+            .expect("the tool");
+        std::os::unix::fs::symlink(real, bin.join(tool)).expect("a link");
+    }
+    let command = scan_of(folder.path(), Vec::new());
+    let rendered = command.render(NONCE, Sudo::Tools, Pace::Gentle, 0);
+    let mut login = Command::new("/bin/sh");
+    let answer = answer_of(login.env("PATH", &bin).arg("-c"), &rendered, b"");
+    assert_eq!((answer.status, answer.missing.as_str()), (Some(0), ""));
+    fs::write(bin.join("id"), "#!/bin/sh\necho 1000\n").expect("another answer");
+    let mut login = Command::new("/bin/sh");
+    let answer = answer_of(login.env("PATH", &bin).arg("-c"), &rendered, b"");
+    assert_eq!((answer.status, answer.missing.as_str()), (Some(71), "sudo"));
+}
+
+#[test]
+fn what_os_release_holds_is_read_and_never_run() {
+    let script = include_str!("../../scripts/probe.sh");
+    assert!(!script.contains(". /"), "nothing is sourced");
+}

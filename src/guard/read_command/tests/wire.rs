@@ -1,0 +1,160 @@
+//! What goes over the wire: a constant command line, and the script and the request behind it.
+
+use super::*;
+use crate::guard::read_command::script::Verb;
+
+fn account(name: &str) -> Option<AccountName> {
+    Some(name.parse().expect("an account"))
+}
+
+/// Every kind of command, with values that no shell may see.
+fn every_command() -> Vec<ReadCommand> {
+    let odd: RemotePath = "/srv/it's a !$(id) `id` \\ \"x\"\n*"
+        .parse()
+        .expect("a path");
+    let roots = vec![odd; 300];
+    let dump = |run_as| {
+        ReadCommand::Dump(PostgresDump {
+            of: DumpOf::Globals,
+            run_as,
+            host: Some("203.0.113.9".to_owned()),
+            port: Some(5433),
+            user: Some("reader".to_owned()),
+            password_follows: true,
+        })
+    };
+    let run = |run_as| ReadCommand::Run {
+        line: CommandLine::Shell("echo ! it's; x".repeat(1000)),
+        run_as,
+    };
+    vec![
+        ReadCommand::Probe { ask_sudo: true },
+        ReadCommand::Scan {
+            roots: roots.clone(),
+            prune: vec![Prune::Name("!*'".to_owned()); 50],
+            one_file_system: true,
+        },
+        ReadCommand::ScanFiles { walks: Vec::new() },
+        ReadCommand::Digest,
+        ReadCommand::Facts {
+            roots: roots.clone(),
+            versions: Some("!'".to_owned()),
+        },
+        fetch_of(Compression::Zstd),
+        ReadCommand::FetchWhole { roots },
+        run(None),
+        run(account("daemon")),
+        dump(None),
+        dump(account("postgres")),
+    ]
+}
+
+#[test]
+fn the_command_line_is_one_constant_and_short() {
+    let plain = "exec sh -c 'exec env -i PATH=\"${PATH:-/usr/bin:/bin}\" HOME=\"${HOME:-/}\" \
+                 USER=\"$USER\" LOGNAME=\"$LOGNAME\" sh -c \"echo NONCE; while IFS= read -r l; do \
+                 case \\$l in NONCE) break;; esac; done; IFS= read -r s; eval \\\"\\$s\\\"\"'";
+    for command in every_command() {
+        let user = command
+            .account()
+            .map_or_else(String::new, |account| format!("-H -u {account} "));
+        for (sudo, before) in [
+            (Sudo::No, String::new()),
+            (Sudo::Tools, String::new()),
+            (Sudo::NonInteractive, format!("sudo -n {user}")),
+            (Sudo::Password, format!("sudo -S -k -p '' {user}")),
+        ] {
+            let line = command.render(NONCE, sudo, Pace::Gentle, 7).line;
+            let line = String::from_utf8(line).expect("text");
+            let expected = plain.replacen("exec ", &format!("exec {before}"), 1);
+            assert_eq!(line, expected.replace("NONCE", NONCE));
+            assert!(line.len() < 500 && !line.contains('!'), "{line}");
+        }
+    }
+}
+
+#[test]
+fn the_script_depends_on_the_verb_alone() {
+    for command in every_command() {
+        let preamble = command.render(NONCE, Sudo::No, Pace::Full, 7).preamble;
+        let lines: Vec<&[u8]> = preamble.split(|&byte| byte == b'\n').collect();
+        let [nonce, script, request, b""] = lines[..] else {
+            unreachable!("three lines, each with its end")
+        };
+        assert_eq!(nonce, NONCE.as_bytes());
+        let words: Vec<&[u8]> = request.split(|&byte| byte == b' ').collect();
+        assert_eq!(words[..2], [&b"fleet"[..], b"1"]);
+        let script_of = |name: &[u8]| {
+            let verb = match name {
+                b"probe" => Verb::Probe,
+                b"scan" => Verb::Scan,
+                b"files" => Verb::Files,
+                b"digest" => Verb::Digest,
+                b"facts" => Verb::Facts,
+                b"fetch" => Verb::Fetch,
+                b"whole" => Verb::Whole,
+                b"run" => Verb::Run,
+                _ => Verb::Dump,
+            };
+            verb.script()
+        };
+        assert_eq!(script, script_of(words[2]));
+        for word in &words[3..] {
+            assert!(word.contains(&b'='), "{}", String::from_utf8_lossy(word));
+            assert!(word.iter().all(u8::is_ascii_graphic));
+        }
+    }
+}
+
+#[test]
+fn a_script_is_what_its_files_say() {
+    let line = Verb::Probe.script();
+    let show = [
+        line.strip_suffix(b"eval \"$s\"").expect("it evaluates"),
+        b"printf '%s\n' \"$s\"",
+    ];
+    let output = Command::new("sh")
+        .arg("-c")
+        .arg(OsStr::from_bytes(&show.concat()))
+        .output()
+        .expect("a shell");
+    let expected: String = ["serve.sh", "probe.sh", "start.sh"]
+        .into_iter()
+        .map(|file| {
+            let path = format!("{}/src/guard/scripts/{file}", env!("CARGO_MANIFEST_DIR"));
+            fs::read_to_string(path).expect("a script")
+        })
+        .collect::<String>()
+        .lines()
+        .map(str::trim_start)
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), expected);
+}
+
+#[test]
+fn a_scan_asks_for_the_records_that_are_parsed() {
+    let script = include_str!("../../scripts/scan.sh");
+    assert!(script.contains(&format!("-printf '{}'", ReadCommand::SCAN_FORMAT)));
+}
+
+#[test]
+fn too_many_patterns_are_no_short_cut_any_more() {
+    let request = |count| {
+        let roots = vec!["/srv/app".parse().expect("a path")];
+        let prune = (0..count)
+            .map(|number| Prune::Beneath(format!("folder/number-{number}")))
+            .collect();
+        let command = ReadCommand::Scan {
+            roots,
+            prune,
+            one_file_system: false,
+        };
+        let preamble = command.render(NONCE, Sudo::No, Pace::Full, 0).preamble;
+        let text = String::from_utf8(preamble).expect("text");
+        text.lines().last().expect("the request").to_owned()
+    };
+    assert!(request(500).contains(" beneath=folder/number-499 "));
+    assert!(!request(5000).contains(" beneath="));
+}

@@ -1,0 +1,209 @@
+# shellcheck shell=sh disable=SC2010,SC2016,SC2030,SC2031,SC2046,SC2062,SC2116
+# What is the host like: how long is it up, how full are its disks, which versions does it have, what
+# is checked out in these directories, and what runs from them? Answers `key=value` lines.
+#
+# Nothing here waits for long: every tool that could hang runs under a limit where the host has
+# `timeout`, and what it has not answered by then is left out. A line on standard error every second
+# tells that it goes on. The shell does what it can by itself: on a small host, starting programs is
+# most of what a checkpoint costs.
+
+lim() {
+i=$1; shift
+${t:+$t $i} "$@"
+}
+
+# Notes the program $2 as $1. It is asked for its version only if it is what its name says: a script in
+# its place (a wrapper, a shim of a version manager, a snap) may write where it likes.
+program() {
+p=$2
+case $p in /*) [ -x "$p" ] ;; *) p=$(command -v "$p") ;; esac || return 0
+f=$p
+[ ! -L "$p" ] || f=$(readlink -f "$p") || return 0
+case $p$f in *[!A-Za-z0-9._/+-]*) return 0 ;; esac
+case ${f##*/} in "$1"*) progs="$progs $1=$p" progfiles="$progfiles $f" ;; esac
+}
+
+# The versions of programs, unless the programs are those of the request's `versions`. npm writes a log
+# whenever it is run, so its version is read from its own files.
+versions() {
+progs= progfiles=
+program node node; program python3 python3; program asterisk asterisk
+for d in /usr/lib/postgresql/*/bin /usr/pgsql-*/bin /usr/local/pgsql/bin; do
+  program postgres "$d/postgres"; program psql "$d/psql"
+done
+program nginx nginx; program docker docker
+npm=$(command -v npm) && npm=$(readlink -f "$npm")
+case $npm in */bin/npm-cli.js) npm=${npm%/bin/npm-cli.js}/package.json ;; *) npm= ;; esac
+case $npm in *[!A-Za-z0-9._/@+-]*) npm= ;; esac
+[ -n "$progs$npm" ] || return 0
+now=$(stat -Lc %n:%i:%s:%Y $progfiles $npm) && now=$progs" "$(echo $now)
+case $now in
+'') ;;
+"$before") echo versions=same; return 0 ;;
+*) printf 'versions=%s\n' "$now" ;;
+esac
+[ -z "$npm" ] || lim 2 sed -n '/^ *"version": *"/{s/^[^:]*: *"\([^"]*\)".*/version=npm \1/p;q;}' "$npm"
+[ -n "$progs" ] || return 0
+x=$(lim 2 head -qc 2 $progfiles) y=
+set -- $progs
+[ ${#x} = $(($# * 2)) ] || return 0
+for a; do
+  case $x in [#]!*) ;; *) y="$y $a" ;; esac
+  x=${x#??}
+done
+env -i PATH="$PATH" HOME=/dev/null LC_ALL=C sh -c "$s" part asked "$t" $y </dev/null
+}
+
+# Asks each of NAME=PROGRAM for its version, all at once; the first line is the answer.
+asked() {
+t=$1; shift
+for a; do
+  {
+    n=${a%%=*} o=--version
+    case $n in asterisk) o=-V ;; nginx) o=-v; exec 2>&1 ;; esac
+    ${t:+$t 2} "${a#*=}" $o | { IFS= read -r x && printf 'version=%s %.200s\n' "$n" "$x"; }
+  } &
+done
+wait
+}
+
+disks() {
+lim 2 df -Pk "$@" | { read -r x; while read -r x; do printf 'disk=%s\n' "$x"; done; }
+}
+
+# Versions and disks at the same time. A file system that hangs must not cost the others.
+both() {
+versions & v=$!
+disks / & d=$! e=
+[ $# = 0 ] || { disks "$@" & e=$!; }
+wait $v $d $e
+}
+
+# What ran from the directories, by command line, working directory or name ($2). What is younger than
+# the connection, whose process is $1, is fleet's own.
+processes() {
+login=$1 names=$2; shift 2
+[ -r /proc/self/stat ] || exit 0
+st() { set -- ${1##*") "}; born=${20}; }
+l=$(printf '\nx'); l=${l%x}
+since= st=
+if read -r st </proc/$login/stat; then printf 'login=%s\n' "$st"; st "$st"; since=$born; fi
+set +f
+g=$(printf '%s\n' "$@")
+{
+  grep -lF -e "$g" /proc/[0-9]*/cmdline
+  printf '%s\n' $names | grep -lxF -f - /proc/[0-9]*/comm
+  ls -ldn /proc/[0-9]*/cwd | grep -F -e "$g"
+} | {
+  c=0 seen=' ' uids=' '
+  while read -r p; do
+    p=${p#*/proc/}; p=${p%%/*}
+    case $p in *[!0-9]* | '') continue ;; esac
+    case $seen in *" $p "*) continue ;; esac
+    seen="$seen$p " st=
+    read -r st </proc/$p/stat || continue
+    st "$st"
+    [ -z "$since" ] || [ "$born" -le "$since" ] || continue
+    [ "$c" -lt 64 ] || continue
+    c=$((c + 1)) u=
+    while read -r k x r; do case $k in Uid:) u=$x; break ;; esac; done </proc/$p/status
+    case $uids in *" $u "*) ;; *) uids="$uids$u " ;; esac
+    w=$(readlink /proc/$p/cwd)
+    case $w in *"$l"*) w= ;; esac
+    a=$(tr '\0\n' '\037 ' </proc/$p/cmdline)
+    printf 'stat=%s\nuid=%s\ncwd=%s\nargv=%.4096s\n' "$st" "$u" "$w" "$a"
+  done
+  [ "$c" = 0 ] || { h=$(getconf CLK_TCK) && printf 'hz=%s\n' "$h"; }
+  while IFS=: read -r n x u r; do
+    case $uids in *" $u "*) printf 'user=%s %s\n' "$u" "$n" ;; esac
+  done </etc/passwd
+}
+}
+
+# git on the work tree $tree. Named outright (`GIT_DIR`) it is looked at whoever owns it, which in many
+# versions no option on the command line could allow. In return nothing that its configuration names is
+# run: no file system monitor, no hook, no filter, no `gpg`, nothing that fetches what a partial clone
+# lacks. The index is not refreshed: a git that does not know `--no-optional-locks` refuses it. The
+# account's own configuration is not read, for it may ask for traces to be written.
+git_on() {
+env -i PATH="$PATH" LC_ALL=C HOME=/dev/null XDG_CONFIG_HOME=/dev/null GIT_CONFIG_NOSYSTEM=1 \
+  GIT_CONFIG_GLOBAL=/dev/null GIT_ATTR_NOSYSTEM=1 GIT_NO_LAZY_FETCH=1 GIT_ALLOW_PROTOCOL=none \
+  GIT_TERMINAL_PROMPT=0 GIT_DIR="$tree/.git" GIT_WORK_TREE="$tree" git --no-optional-locks --no-pager \
+  -c core.fsmonitor= -c core.hooksPath=/dev/null -c log.showSignature=false -c core.quotePath=false \
+  -c status.renames=false -c diff.renames=false "$@" </dev/null
+}
+
+# One work tree. A split index is not read, for git touches its shared half at every reading. Filters
+# (`git lfs` stores what it filters) are configured away by name.
+repo() {
+case $1 in *"$l"*) return ;; esac
+case $seen in *"$l$1$l"*) return ;; esac
+seen=$seen$1$l
+[ "$c" -lt 8 ] || return
+c=$((c + 1)) tree=$1
+w=$(git_on rev-parse --absolute-git-dir) || return
+printf 'git=%s\n' "$tree"
+if x=$(git_on symbolic-ref -q --short HEAD); then printf 'branch=%s\n' "$x"
+else printf 'detached=%s\n' "$(git_on branch --no-color --no-column | sed -n 's/^[*] (\(.*\))$/\1/p')"; fi
+git_on log -1 --format='commit=%H %ct %s' | head -n 1 | cut -b 1-400
+for x in "$w"/sharedindex.*; do [ ! -e "$x" ] || return; done
+f=$(git_on config --name-only --get-regexp '^filter[.]')
+case $? in 0 | 1) ;; *) return ;; esac
+case $f in *[!A-Za-z0-9._"$l"-]*) return ;; esac
+set --
+for x in $f; do
+  case $x in
+  *.clean | *.smudge | *.process) set -- "$@" -c "$x=" ;;
+  *.required) set -- "$@" -c "$x=false" ;;
+  esac
+done
+{ git_on "$@" status --porcelain --untracked-files=normal --ignore-submodules=all; echo "=$?"; } |
+  sed -n -e '$!{' -e '1,50s/^/change=/p' -e '}' -e '$s/^=/status=/p' -e '$=' | cut -b 1-400
+}
+
+# The work trees that the directories are, are in, or have right beneath them.
+repositories() {
+command -v git >/dev/null || exit 0
+l=$(printf '\nx'); l=${l%x}
+seen=$l c=0
+for a; do
+  d=$a
+  while [ -n "$d" ] && [ ! -e "$d/.git" ]; do d=${d%/*}; done
+  [ -z "$d" ] || repo "$d"
+  for e in "$a"/*/.git; do [ ! -e "$e" ] || repo "${e%/.git}"; done
+done
+}
+
+facts() {
+before= names=
+set --
+for k in $q; do
+  dec "${k#*=}"
+  case $k in
+  root=*) set -- "$@" "$x" ;;
+  name=*) names="$names $x" ;;
+  versions=*) before=$x ;;
+  esac
+done
+set +f
+exec 2>/dev/null
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+beat 1
+t=
+if timeout -k 1 1 true; then t='timeout -k 1'; elif timeout 1 true; then t=timeout; fi
+[ ! -r /proc/uptime ] || {
+  read -r u x </proc/uptime
+  read -r i </proc/sys/kernel/random/boot_id
+  printf 'uptime=%s\nboot_id=%s\n' "$u" "$i"
+}
+if [ $# = 0 ]; then both
+else
+  # What git answers waits in the pipe meanwhile.
+  lim 4 sh -c "$s" part repositories "$@" | {
+    lim 2 sh -c "$s" part processes "$login" "$names" "$@"
+    both "$@"
+    cat
+  }
+fi
+return 0
+}
