@@ -10,7 +10,7 @@ pub use merge::{Listed, Merge};
 pub use patch::{Side, is_text, unified};
 
 use crate::digest::Sha256;
-use crate::manifest::{Entry, EntryKind};
+use crate::manifest::{Entry, EntryKind, ExtendedClass};
 use crate::name::RemotePath;
 
 /// One path whose entry is not what it was.
@@ -93,6 +93,14 @@ pub enum Attribute {
     Mtime,
     /// Whether it is one of several names of a file.
     Link,
+    /// Extended attributes that are none of the following.
+    Xattrs,
+    /// Access or default ACL.
+    Acl,
+    /// File capabilities.
+    Capabilities,
+    /// The SELinux context.
+    Selinux,
 }
 
 impl Attribute {
@@ -108,6 +116,10 @@ impl Attribute {
             Self::Owner => "owner",
             Self::Mtime => "mtime",
             Self::Link => "link",
+            Self::Xattrs => "xattrs",
+            Self::Acl => "acl",
+            Self::Capabilities => "capabilities",
+            Self::Selinux => "selinux",
         }
     }
 }
@@ -230,9 +242,14 @@ fn kind_of(gravest: Attribute) -> ChangeKind {
     match gravest {
         Attribute::Type => ChangeKind::Type,
         Attribute::Content | Attribute::Target | Attribute::Device => ChangeKind::Modified,
-        Attribute::Mode | Attribute::Owner | Attribute::Mtime | Attribute::Link => {
-            ChangeKind::Metadata
-        }
+        Attribute::Mode
+        | Attribute::Owner
+        | Attribute::Mtime
+        | Attribute::Link
+        | Attribute::Xattrs
+        | Attribute::Acl
+        | Attribute::Capabilities
+        | Attribute::Selinux => ChangeKind::Metadata,
     }
 }
 
@@ -254,7 +271,23 @@ fn differences(old: &Entry, new: &Entry) -> Vec<Attribute> {
     ]
     .into_iter()
     .filter_map(|(differs, attribute)| differs.then_some(attribute))
+    .chain(extended_differences(old, new).filter(|_| !is_other_type))
     .collect()
+}
+
+/// The classes of extended metadata that differ; none if one side does not tell any.
+fn extended_differences(old: &Entry, new: &Entry) -> impl Iterator<Item = Attribute> {
+    let both = old.extended.as_ref().zip(new.extended.as_ref());
+    ExtendedClass::ALL.into_iter().filter_map(move |class| {
+        let (old, new) = both?;
+        let attribute = match class {
+            ExtendedClass::Xattrs => Attribute::Xattrs,
+            ExtendedClass::Acl => Attribute::Acl,
+            ExtendedClass::Capabilities => Attribute::Capabilities,
+            ExtendedClass::Selinux => Attribute::Selinux,
+        };
+        (old.digest(class) != new.digest(class)).then_some(attribute)
+    })
 }
 
 fn kind_difference(old: &EntryKind, new: &EntryKind) -> Option<Attribute> {

@@ -22,6 +22,7 @@ fn entry(path: &[u8], kind: EntryKind) -> Entry {
         mtime: time(100),
         scan: None,
         content: Vec::new(),
+        extended: None,
         unstable: false,
     }
 }

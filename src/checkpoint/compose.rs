@@ -3,18 +3,21 @@
 //! An entry is in the part only as the stream told it. What was asked for and did not arrive is
 //! vanished, unreadable or a failure; it is never left out in silence.
 
+mod link_targets;
+
 use std::collections::{HashMap, HashSet};
 
-use crate::digest::Sha256;
 use crate::fault::Fault;
 use crate::inventory::Unreadable;
-use crate::manifest::{Entry, EntryKind, Owner, PackName, Piece};
+use crate::manifest::{Entry, EntryKind, Extended, Owner, PackName, Piece};
 use crate::name::{RemotePath, escape};
 use crate::source::notes::Note;
 use crate::source::scan::{Found, FoundKind};
 use crate::tarstream::{self, Member};
 
 use super::altered::Altered;
+use link_targets::link_targets;
+
 use super::compare::Difference;
 use super::files::newest;
 use super::listing::{NAMED_MAX, listing};
@@ -36,6 +39,8 @@ pub(super) struct Asked {
     pub(super) newest: Option<u32>,
     /// What tar sent otherwise than the host has it.
     pub(super) altered: Option<Altered>,
+    /// The stream tells extended attributes and ACLs: what comes without has none. Else that is not known.
+    pub(super) tells_extended: bool,
 }
 
 /// The entries of a part, and what is to be said about them.
@@ -215,7 +220,7 @@ pub(super) fn compose(
             continue;
         };
         let kind = member.entry_kind(|target| match targets.get(target) {
-            Some((before, size_bytes, sha256)) if *before < offset => Some((*size_bytes, *sha256)),
+            Some(file) if file.offset_bytes < offset => Some((file.size_bytes, file.sha256)),
             _ => None,
         });
         let Some(kind) = kind else {
@@ -227,6 +232,14 @@ pub(super) fn compose(
             }
             continue;
         };
+        // Of a hard link, tar sends them with the file's first name only.
+        let extended = match &member.head.kind {
+            tarstream::Kind::HardLink { target } => targets.get(target).map(|file| &file.extended),
+            _ => None,
+        };
+        let extended = extended.unwrap_or(&member.extended).clone();
+        let is_told = asked.tells_extended && !said.bare.contains(&found.path);
+        let extended = Some(extended).filter(|extended| is_told || !extended.is_empty());
         let changed = said.changed.contains(&found.path) || said.shrank.contains(&found.path);
         let piece = Piece {
             pack: pack.clone(),
@@ -234,7 +247,12 @@ pub(super) fn compose(
             offset_bytes: offset,
         };
         let sent_bytes = sent_size(&kind, &found.path, &sent_bytes);
-        fresh.push(entry(found, member, kind, piece, changed, sent_bytes));
+        let seen = Seen {
+            extended,
+            changed,
+            sent_bytes,
+        };
+        fresh.push(entry(found, member, kind, piece, seen));
     }
     drop(arrived);
     fresh.extend(sockets.into_iter().filter_map(socket));
@@ -281,32 +299,6 @@ pub(super) fn compose(
         composed.fail(Error::Tree(error));
     }
     composed
-}
-
-/// Where each file begins that a hard link leads to, its size and its digest.
-fn link_targets(members: &[(Member, u64)]) -> HashMap<RemotePath, (u64, u64, Sha256)> {
-    let mut targets: HashMap<RemotePath, (u64, u64, Sha256)> = HashMap::new();
-    let linked: HashSet<&RemotePath> = members
-        .iter()
-        .filter_map(|(member, _)| match &member.head.kind {
-            tarstream::Kind::HardLink { target } => Some(target),
-            tarstream::Kind::File { .. }
-            | tarstream::Kind::Directory
-            | tarstream::Kind::Symlink { .. }
-            | tarstream::Kind::Fifo
-            | tarstream::Kind::CharDevice { .. }
-            | tarstream::Kind::BlockDevice { .. } => None,
-        })
-        .collect();
-    for (member, offset) in members {
-        if let tarstream::Kind::File { size_bytes } = member.head.kind
-            && let Some(sha256) = member.sha256
-            && linked.contains(&member.head.path)
-        {
-            targets.insert(member.head.path.clone(), (*offset, size_bytes, sha256));
-        }
-    }
-    targets
 }
 
 /// What was asked for and did not arrive, by reason.
@@ -434,18 +426,20 @@ fn sent_size(
     .copied()
 }
 
-fn entry(
-    found: Found,
-    member: Member,
-    kind: EntryKind,
-    piece: Piece,
+/// What else is known of a member that arrived.
+struct Seen {
+    extended: Option<Extended>,
+    /// tar said that it changed meanwhile.
     changed: bool,
+    /// As [`sent_size`].
     sent_bytes: Option<u64>,
-) -> Entry {
+}
+
+fn entry(found: Found, member: Member, kind: EntryKind, piece: Piece, seen: Seen) -> Entry {
     let mark = found.facts.map(|facts| facts.mark);
     // What the scan saw is of use next time only if the stream told of the same thing.
     let same = mark.is_some_and(|mark| {
-        let size_fits = sent_bytes.is_none_or(|sent| sent == mark.size_bytes);
+        let size_fits = seen.sent_bytes.is_none_or(|sent| sent == mark.size_bytes);
         size_fits && member.head.mtime == mark.mtime
     });
     Entry {
@@ -454,9 +448,10 @@ fn entry(
         mode: member.head.mode,
         owner: member.head.owner,
         mtime: member.head.mtime,
+        extended: seen.extended,
         scan: mark,
         content: vec![piece],
-        unstable: changed || (mark.is_some() && !same),
+        unstable: seen.changed || (mark.is_some() && !same),
     }
 }
 
@@ -473,6 +468,7 @@ fn socket(found: Found) -> Option<Entry> {
             ..Owner::default()
         },
         mtime: facts.mark.mtime,
+        extended: None,
         scan: Some(facts.mark),
         content: Vec::new(),
         unstable: false,

@@ -4,7 +4,9 @@ use std::io::Read as _;
 
 use crate::digest::Sha256;
 use crate::source::lines::Lines;
-use crate::tarstream::{BLOCK_BYTES, Head, Kind, Member, MemberContent};
+use crate::tarstream::{
+    Attributes, BLOCK_BYTES, Head, Kind, Member, MemberContent, access_acl_records,
+};
 
 use super::receive::Error;
 
@@ -51,20 +53,23 @@ impl Extract {
         self.raw.extend_from_slice(bytes);
     }
 
-    /// Keeps just `lines` of what has come whole as `member`. Extended attributes and ACLs go with the
-    /// rest: they are the file's, and this is not the file.
+    /// Keeps just `lines` of what has come whole as `member`. Extended attributes go with the rest: they
+    /// are the file's, and this is not the file. The ACL stays, for the mode holds its mask where the
+    /// group's permissions would be.
     ///
     /// # Errors
     ///
     /// [`Error::Refused`] and [`Error::Unwritable`] for a file that can't be read or written down.
     pub(super) fn end(self, member: &Member, lines: &Lines) -> Result<Extracted, Error> {
         let mut content = Vec::new();
-        MemberContent::open(self.raw.as_slice())
-            .map_err(Error::Refused)?
-            .read_to_end(&mut content)
-            .map_err(|source| {
-                Error::Refused(crate::tarstream::Error::Read { offset: 0, source })
-            })?;
+        let mut whole = MemberContent::open(self.raw.as_slice()).map_err(Error::Refused)?;
+        let attributes = Attributes {
+            access_acl: whole.attributes().access_acl.clone(),
+            ..Attributes::default()
+        };
+        whole.read_to_end(&mut content).map_err(|source| {
+            Error::Refused(crate::tarstream::Error::Read { offset: 0, source })
+        })?;
         let kept = lines.of(&content);
         let head = Head {
             kind: Kind::File {
@@ -73,7 +78,8 @@ impl Extract {
             stored_bytes: kept.len().next_multiple_of(BLOCK_BYTES) as u64,
             ..member.head.clone()
         };
-        let Some(mut raw) = head.to_blocks() else {
+        let acl = access_acl_records(&self.raw);
+        let Some(mut raw) = head.to_blocks_with(kept.len() as u64, &acl) else {
             let path = head.path;
             return Err(Error::Unwritable { path });
         };
@@ -84,6 +90,7 @@ impl Extract {
             member: Member {
                 head,
                 sha256: Some(Sha256::of(&kept)),
+                extended: attributes.digests(),
             },
             raw,
             header_bytes,

@@ -91,6 +91,8 @@ impl Fetch<'_> {
             // Where the scan told times, it has been seen to.
             newest: self.terms.newest.filter(|_| !self.opening.has_facts),
             has_unreadable: plan.unreadable.is_some(),
+            // Of a file of which just lines are kept, nobody keeps them.
+            tells_extended: self.pull.probe.tar_flavour().is_some() && self.terms.lines.is_none(),
         };
         if let Some(error) = &plan.unreadable {
             outcome.fail(failure(error));

@@ -1,7 +1,10 @@
 //! A checkpoint against its host as it is now: the scan of a checkpoint, and no checkpoint.
 //!
 //! What is still the same by its marks is looked at no further. The host hashes files that may have
-//! changed without another size. Nothing is written on the host or in the store, and nothing is locked.
+//! changed without another size. Extended attributes, ACLs and capabilities show in a scan only by the
+//! inode's time: where that moved and content did not, the entry is fetched for them, up to
+//! [`EXTENDED_MAX_BYTES`] of each source. Nothing is written on the host or in the store, and nothing is
+//! locked.
 
 mod contents;
 mod limits;
@@ -30,6 +33,9 @@ use super::unchanged::digests;
 use contents::Contents;
 
 pub use limits::FetchLimits;
+
+/// So much of each source, content included, is fetched to compare extended metadata.
+const EXTENDED_MAX_BYTES: u64 = 8 << 20;
 
 /// What is not on a host any more as a checkpoint has it.
 #[derive(Debug)]
@@ -273,8 +279,57 @@ impl Look<'_> {
                 Err(error) => return Ok(ended(part, error)),
             }
         };
-        self.tell(&mut part, known, seen::judge(pairs, &digests));
-        Ok((part, None))
+        let mut told = seen::Told {
+            digests,
+            ..seen::Told::default()
+        };
+        let lost = self
+            .fetch_extended(&mut part, source, &pairs, &mut told)
+            .await?;
+        self.tell(&mut part, known, seen::judge(pairs, &told));
+        Ok((part, lost))
+    }
+
+    /// Fetches what may have other extended metadata than it had. Gives the end of the connection.
+    async fn fetch_extended(
+        &self,
+        part: &mut LivePart,
+        source: &Source,
+        pairs: &[seen::Pair],
+        told: &mut seen::Told,
+    ) -> Result<Option<ssh::Error>, Error> {
+        let Some(tar) = self.probe.tar_flavour() else {
+            return Ok(None);
+        };
+        let max_bytes = EXTENDED_MAX_BYTES;
+        let seen::Unseen {
+            wanted,
+            mut left_out,
+        } = seen::Unseen::of(pairs, &told.digests, max_bytes);
+        let mut lost = None;
+        if !wanted.is_empty() {
+            let asked = wanted.clone();
+            let fetched = contents::fetch(self.session, source.sudo, tar, asked, max_bytes).await;
+            let fetched = fetched.map_err(|error| Error::Receive {
+                part: source.name.clone(),
+                source: error,
+            })?;
+            let is_missing = |path: &RemotePath| !fetched.extended.contains_key(path);
+            left_out.extend(wanted.into_iter().filter(is_missing));
+            left_out.sort();
+            told.extended = fetched.extended;
+            lost = fetched.lost;
+        }
+        if !left_out.is_empty() {
+            let count = left_out.len();
+            part.notes.push(format!(
+                "ACLs, capabilities and extended attributes of {count} {} are not compared, which only a \
+                 checkpoint does: {}",
+                if count == 1 { "entry" } else { "entries" },
+                listing(count, &left_out)
+            ));
+        }
+        Ok(lost)
     }
 
     /// Takes over what can be told: what a failed part lacks is not called gone.

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crate::fault::{ExitClass, Fault};
+use crate::manifest::Extended;
 use crate::name::RemotePath;
 use crate::source::lines::Lines;
 use crate::source::scan::Found;
@@ -372,7 +373,11 @@ impl OtherNames {
 
     fn member(&mut self, member: Member) -> Member {
         match self.resolved.take() {
-            Some(head) => Member { head, sha256: None },
+            Some(head) => Member {
+                head,
+                sha256: None,
+                extended: Extended::default(),
+            },
             None => member,
         }
     }

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use crate::guard::TarFlavour;
 use crate::source::probe::Probe;
 
 /// A clock that is further off than this makes stamps and file times hard to compare.
@@ -103,15 +104,21 @@ fn find(probe: &Probe) -> Finding {
 }
 
 fn tar(probe: &Probe) -> Finding {
-    if probe.tar.contains("GNU tar") {
-        fine("tar", probe.tar.clone())
-    } else {
-        Finding {
-            subject: "tar",
-            grade: Grade::Warning,
-            says: "not GNU tar: sparse files, extended attributes and ACLs may be lost".to_owned(),
-            hint: Some("Install GNU tar on the host.".to_owned()),
+    let says = match probe.tar_flavour() {
+        Some(TarFlavour::Gnu) => return fine("tar", probe.tar.clone()),
+        Some(TarFlavour::Bsd) => {
+            "bsdtar, not GNU tar: what vanishes or changes while it is read is not told by name"
         }
+        None => {
+            "neither GNU tar nor bsdtar: extended attributes, ACLs and file capabilities are not \
+             captured, and what has an ACL is recorded with the ACL's mask as its group permissions"
+        }
+    };
+    Finding {
+        subject: "tar",
+        grade: Grade::Warning,
+        says: says.to_owned(),
+        hint: Some("Install GNU tar on the host.".to_owned()),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::fmt;
 
-use super::PackName;
+use super::{Extended, PackName};
 use crate::digest::Sha256;
 use crate::name::RemotePath;
 
@@ -20,6 +20,9 @@ pub struct Entry {
     pub owner: Owner,
     /// When its content last changed, by the host's clock.
     pub mtime: FileTime,
+    /// Digests of its extended attributes, ACLs, capabilities and SELinux context; none where it is not
+    /// known whether it has any: the host's tar does not tell, or an older version recorded it.
+    pub extended: Option<Extended>,
     /// What the scan saw, to be compared with the next scan; none where the host cannot tell.
     pub scan: Option<ScanMark>,
     /// Where its archive member lies, in order; today one piece. Empty for what cannot be fetched

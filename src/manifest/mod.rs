@@ -5,6 +5,7 @@
 
 mod checkpoint;
 mod entry;
+mod extended;
 mod facts;
 #[cfg(test)]
 pub(crate) mod sample;
@@ -14,4 +15,5 @@ pub use checkpoint::{
     Totals, Trigger, Uncounted,
 };
 pub use entry::{Entry, EntryKind, FileTime, Owner, Piece, ScanMark};
+pub use extended::{Extended, ExtendedClass};
 pub use facts::{Changes, Commit, Disk, Facts, Head, Process, Repository, Version};

@@ -7,8 +7,11 @@ use anstyle::{AnsiColor, Style};
 use super::{file_time, size};
 use crate::change::{Attribute, Change, ChangeKind, Known};
 use crate::digest::Sha256;
-use crate::manifest::{Entry, EntryKind, Owner};
+use crate::manifest::{Entry, EntryKind, ExtendedClass, Owner};
 use crate::name::escape;
+
+/// The word for extended metadata that is not there.
+const NONE: &str = "none";
 
 /// One thing that differs, in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,7 +43,11 @@ pub fn differences(change: &Change) -> Vec<Difference> {
                 | Attribute::Mode
                 | Attribute::Owner
                 | Attribute::Mtime
-                | Attribute::Link => word(new, attribute),
+                | Attribute::Link
+                | Attribute::Xattrs
+                | Attribute::Acl
+                | Attribute::Capabilities
+                | Attribute::Selinux => word(new, attribute),
             },
         })
         .collect()
@@ -73,7 +80,20 @@ fn word(entry: &Entry, attribute: Attribute) -> String {
             _ if entry.scan.is_some_and(|scan| scan.links > 1) => "linked".to_owned(),
             _ => "alone".to_owned(),
         },
+        Attribute::Xattrs => extended(entry, ExtendedClass::Xattrs),
+        Attribute::Acl => extended(entry, ExtendedClass::Acl),
+        Attribute::Capabilities => extended(entry, ExtendedClass::Capabilities),
+        Attribute::Selinux => extended(entry, ExtendedClass::Selinux),
     }
+}
+
+/// The digest of that class, or [`NONE`].
+fn extended(entry: &Entry, class: ExtendedClass) -> String {
+    let digest = entry
+        .extended
+        .as_ref()
+        .and_then(|extended| extended.digest(class));
+    digest.map_or_else(|| NONE.to_owned(), |sha256| sha256.to_string())
 }
 
 /// The word for what a change is about.
@@ -175,11 +195,33 @@ pub fn details(change: &Change) -> String {
                     | Attribute::Link => {
                         said.push(format!("{} {was} → {is}", attribute.as_str()));
                     }
+                    // Digests tell people nothing.
+                    Attribute::Xattrs
+                    | Attribute::Acl
+                    | Attribute::Capabilities
+                    | Attribute::Selinux => {
+                        let what = extended_name(attribute);
+                        said.push(match (was.as_str(), is.as_str()) {
+                            (NONE, _) => format!("{what} added"),
+                            (_, NONE) => format!("{what} removed"),
+                            _ => format!("{what} changed"),
+                        });
+                    }
                 }
             }
         }
     }
     said.join(", ")
+}
+
+/// What people call a class of extended metadata.
+fn extended_name(attribute: Attribute) -> &'static str {
+    match attribute {
+        Attribute::Xattrs => "extended attributes",
+        Attribute::Acl => "ACL",
+        Attribute::Selinux => "SELinux context",
+        other => other.as_str(),
+    }
 }
 
 /// The size of a file, the text of a link.

@@ -20,6 +20,15 @@ pub fn shortfall(shortfall: &Shortfall) -> String {
             "set-user-ID and set-group-ID bits of {of} are left out, because owner or group are not \
              the recorded ones here"
         ),
+        ShortfallKind::Acl => format!(
+            "ACLs of {of} can't be set here; their group permissions are those of the owning group, \
+             not the ACL's mask"
+        ),
+        ShortfallKind::Capabilities => {
+            format!("file capabilities of {of} are left out (only root can set them)")
+        }
+        ShortfallKind::Xattrs => format!("extended attributes of {of} can't be set here"),
+        ShortfallKind::Selinux => format!("the SELinux contexts of {of} can't be set here"),
     };
     let named: Vec<String> = shortfall.paths.iter().map(ToString::to_string).collect();
     let mut text = format!("{what}: {}", named.join(", "));
@@ -63,6 +72,10 @@ mod tests {
             text(ShortfallKind::Owner, 2),
             text(ShortfallKind::SetId, 1),
             text(ShortfallKind::SetId, 2),
+            text(ShortfallKind::Acl, 2),
+            text(ShortfallKind::Capabilities, 1),
+            text(ShortfallKind::Xattrs, 1),
+            text(ShortfallKind::Selinux, 2),
         ];
         insta::assert_snapshot!(all.join("\n"), @r"
         1 socket is left out: /run/x0
@@ -72,6 +85,10 @@ mod tests {
         owner and group of 2 entries can't be set here: /run/x0, /run/x1
         set-user-ID and set-group-ID bits of 1 entry are left out, because owner or group are not the recorded ones here: /run/x0
         set-user-ID and set-group-ID bits of 2 entries are left out, because owner or group are not the recorded ones here: /run/x0, /run/x1
+        ACLs of 2 entries can't be set here; their group permissions are those of the owning group, not the ACL's mask: /run/x0, /run/x1
+        file capabilities of 1 entry are left out (only root can set them): /run/x0
+        extended attributes of 1 entry can't be set here: /run/x0
+        the SELinux contexts of 2 entries can't be set here: /run/x0, /run/x1
         ");
     }
 }

@@ -6,7 +6,7 @@ use super::archive::Origin;
 use super::blocks::Blocks;
 use super::header::{self, Parsed};
 use super::layout::{Layout, Step};
-use super::{Error, Head};
+use super::{Attributes, Error, Head};
 
 /// Small, for most members are.
 const BUFFER_BYTES: usize = 32 * 1024;
@@ -18,6 +18,7 @@ const BUFFER_BYTES: usize = 32 * 1024;
 pub struct MemberContent<R> {
     blocks: Blocks<R>,
     head: Head,
+    attributes: Attributes,
     layout: Layout,
     /// Stored bytes that [`Layout::step`] has not seen yet.
     left_bytes: u64,
@@ -35,8 +36,12 @@ impl<R: Read> MemberContent<R> {
     /// [`Error`] if no member begins there.
     pub fn open(reader: R) -> Result<Self, Error> {
         let mut blocks = Blocks::new(reader, BUFFER_BYTES);
-        let Some(Parsed { head, layout }) =
-            header::read(&mut blocks, &mut Vec::new(), Origin::Host)?
+        let parsed = header::read(&mut blocks, &mut Vec::new(), Origin::Host)?;
+        let Some(Parsed {
+            head,
+            layout,
+            attributes,
+        }) = parsed
         else {
             return Err(Error::Cut {
                 offset: 0,
@@ -47,6 +52,7 @@ impl<R: Read> MemberContent<R> {
             left_bytes: head.stored_bytes,
             blocks,
             head,
+            attributes,
             layout,
             ready_bytes: 0,
             ready_zeros: 0,
@@ -57,6 +63,12 @@ impl<R: Read> MemberContent<R> {
     #[must_use]
     pub fn head(&self) -> &Head {
         &self.head
+    }
+
+    /// Its extended attributes, ACLs and capabilities.
+    #[must_use]
+    pub fn attributes(&self) -> &Attributes {
+        &self.attributes
     }
 
     /// Makes content ready; false when there is no more.

@@ -8,6 +8,7 @@ use std::io::Read;
 use tar::{EntryType, Header};
 
 use super::archive::{self, Origin};
+use super::attributes::Attributes;
 use super::blocks::Blocks;
 use super::layout::{self, Layout};
 use super::pax::Pax;
@@ -20,6 +21,7 @@ use crate::name::RemotePath;
 pub(super) struct Parsed {
     pub(super) head: Head,
     pub(super) layout: Layout,
+    pub(super) attributes: Attributes,
 }
 
 /// What came before the member's own header block.
@@ -240,7 +242,11 @@ fn parse(
         stored_bytes,
         path,
     };
-    Ok(Parsed { head, layout })
+    Ok(Parsed {
+        head,
+        layout,
+        attributes: Attributes::of(&pax.attributes),
+    })
 }
 
 fn member_path(name: &[u8], offset: u64) -> Result<RemotePath, Error> {

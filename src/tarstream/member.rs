@@ -1,7 +1,7 @@
 //! One archive member as plain data.
 
 use crate::digest::Sha256;
-use crate::manifest::{EntryKind, FileTime, Owner};
+use crate::manifest::{EntryKind, Extended, FileTime, Owner};
 use crate::name::RemotePath;
 
 /// What the headers of a member say.
@@ -82,6 +82,8 @@ pub struct Member {
     pub head: Head,
     /// The digest of a regular file's whole content, holes read as zeros; none for other kinds.
     pub sha256: Option<Sha256>,
+    /// Digests of its extended attributes, ACLs and capabilities.
+    pub extended: Extended,
 }
 
 impl Member {

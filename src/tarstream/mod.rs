@@ -11,7 +11,9 @@
 //! Sources: POSIX pax, "ustar Interchange Format" and "pax Extended Header"; GNU tar manual,
 //! "Storing Sparse Files", "PAX Format, Version 1.0".
 
+mod acl;
 mod archive;
+mod attributes;
 mod blocks;
 mod content;
 mod error;
@@ -30,6 +32,11 @@ pub(crate) mod sample;
 #[cfg(test)]
 mod tests;
 
+pub use acl::{Acl, AclEntry, AclTag};
+pub use attributes::{
+    Attributes, CAPABILITY, POSIX_ACL_ACCESS, POSIX_ACL_DEFAULT, SELINUX_CONTEXT, StoredAcl,
+    access_acl_records, xattr_key,
+};
 pub use content::MemberContent;
 pub use error::Error;
 pub use layout::padding;

@@ -4,10 +4,11 @@
 //! attribute values that hold one. Here the length in front of each record decides, as POSIX says.
 
 use super::Error;
+use super::attributes::{is_attribute, is_xattr};
 use crate::manifest::FileTime;
 
-/// What the extended header of one member says, where fleet has to know it. Attributes, ACLs and
-/// other times stay in the raw bytes alone.
+/// What the extended header of one member says, where fleet has to know it. Other times stay in the raw
+/// bytes alone.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Pax {
     pub(super) path: Option<Vec<u8>>,
@@ -22,6 +23,8 @@ pub(super) struct Pax {
     pub(super) sparse_minor: Option<u64>,
     pub(super) sparse_name: Option<Vec<u8>>,
     pub(super) sparse_real_bytes: Option<u64>,
+    /// The records of extended attributes and ACLs, by key and value.
+    pub(super) attributes: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 impl Pax {
@@ -41,20 +44,6 @@ impl Pax {
         Ok(pax)
     }
 
-    /// The records of `body` that [`Pax`] does not know: attributes, ACLs, other times.
-    pub(super) fn others(body: &[u8]) -> Vec<(&[u8], &[u8])> {
-        let mut others = Vec::new();
-        let mut rest = body;
-        while let Some((key, value, after)) = split_record(rest) {
-            let mut known = Self::default();
-            if known.take(key, value).is_ok() && known == Self::default() {
-                others.push((key, value));
-            }
-            rest = after;
-        }
-        others
-    }
-
     /// Whether it describes a sparse file of GNU's version 1.0 in full; none if only in part.
     pub(super) fn sparse(&self) -> Option<Option<(&[u8], u64)>> {
         let parts = (
@@ -71,11 +60,20 @@ impl Pax {
     }
 
     fn take(&mut self, key: &[u8], value: &[u8]) -> Result<(), &'static str> {
-        // GNU tar passes over blanks in front of a key and takes NUL for its end.
-        if key[0] == b' ' || key.iter().any(u8::is_ascii_control) {
+        // GNU tar passes over blanks in front of a key and takes NUL for its end. The name of an attribute,
+        // which is the end of a key, may hold every other byte.
+        let is_plain = || !key.iter().any(u8::is_ascii_control);
+        if key[0] == b' ' || key.contains(&0) || !(is_xattr(key) || is_plain()) {
             return Err("has a bad key");
         }
         match key {
+            _ if is_attribute(key) => {
+                if self.attributes.iter().any(|(known, _)| known == key) {
+                    return Err("has a record twice");
+                }
+                self.attributes.push((key.to_vec(), value.to_vec()));
+                Ok(())
+            }
             b"path" => once(&mut self.path, value.to_vec()),
             b"linkpath" => once(&mut self.link_path, value.to_vec()),
             b"size" => once(&mut self.size, number(value)?),
@@ -129,6 +127,7 @@ fn once<T>(slot: &mut Option<T>, value: T) -> Result<(), &'static str> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::rename::push_record;
     use super::*;
 
     fn why(body: &[u8]) -> String {
@@ -146,8 +145,43 @@ mod tests {
             Pax {
                 path: Some(b"a\nb\xff".to_vec()),
                 mtime: FileTime::parse("-1.5"),
+                attributes: vec![(b"SCHILY.xattr.u".to_vec(), b"\n\0".to_vec())],
                 ..Pax::default()
             }
+        );
+    }
+
+    #[test]
+    fn names_of_attributes_may_hold_any_byte_but_nul() {
+        for name in ["new\nline", "\x01\x7f", " blank", "tab\t", "%3D"] {
+            let mut body = Vec::new();
+            push_record(
+                &mut body,
+                format!("SCHILY.xattr.user.{name}").as_bytes(),
+                b"v",
+            );
+            let pax = Pax::parse(&body, 0).expect("a header");
+            assert_eq!(
+                pax.attributes[0].0,
+                format!("SCHILY.xattr.user.{name}").as_bytes()
+            );
+        }
+        for key in [
+            "SCHILY.xattr.user.\0",
+            "SCHILY.xattr\n",
+            "SCHILY.acl.access\n",
+            "a\nb",
+        ] {
+            let mut body = Vec::new();
+            push_record(&mut body, key.as_bytes(), b"v");
+            assert_eq!(why(&body), "the extended header at byte 0 has a bad key");
+        }
+        let mut body = Vec::new();
+        push_record(&mut body, b"SCHILY.xattr.user.a", b"v");
+        push_record(&mut body, b"SCHILY.xattr.user.a", b"w");
+        assert_eq!(
+            why(&body),
+            "the extended header at byte 0 has a record twice"
         );
     }
 

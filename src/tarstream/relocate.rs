@@ -4,15 +4,12 @@
 use std::io::{self, Read};
 
 use super::archive::Origin;
+use super::attributes::attribute_records;
 use super::blocks::Blocks;
 use super::header;
 use super::layout::{Form, padding};
-use super::pax::Pax;
-use super::{BLOCK_BYTES, Error, Event, Head, Kind, MemberStream, Record};
+use super::{BLOCK_BYTES, Error, Event, Head, Kind, MemberStream};
 use crate::name::RemotePath;
-
-/// The extended headers that are more than names, numbers and times, by the beginning of their key.
-const ATTRIBUTES: [&str; 3] = ["SCHILY.xattr.", "SCHILY.acl.", "RHT.security.selinux"];
 
 /// Reads an archive as [`MemberStream::of_archive`] does, and gives it with other names.
 ///
@@ -113,7 +110,7 @@ fn headers(
     };
     let real;
     let mut map = Vec::new();
-    let mut records = attributes(raw).ok_or_else(|| refused("has a bad key"))?;
+    let mut records = attribute_records(raw);
     let data_bytes = match parsed.layout.form() {
         Form::Plain { data_bytes } => data_bytes,
         Form::Sparse {
@@ -126,10 +123,10 @@ fn headers(
             }
             real = real_bytes.to_string();
             records.extend([
-                ("GNU.sparse.major", &b"1"[..]),
-                ("GNU.sparse.minor", b"0"),
-                ("GNU.sparse.name", &name),
-                ("GNU.sparse.realsize", real.as_bytes()),
+                (&b"GNU.sparse.major"[..], &b"1"[..]),
+                (b"GNU.sparse.minor", b"0"),
+                (b"GNU.sparse.name", &name),
+                (b"GNU.sparse.realsize", real.as_bytes()),
             ]);
             data_bytes + map.len() as u64
         }
@@ -150,23 +147,4 @@ fn sparse_map(regions: &[(u64, u64)]) -> Vec<u8> {
     let mut map = map.into_bytes();
     map.resize(map.len() + padding(map.len() as u64), 0);
     map
-}
-
-/// Attributes and ACLs in the extended header that `raw` may begin with; none if a key is no text.
-fn attributes(raw: &[u8]) -> Option<Vec<Record<'_>>> {
-    let mut attributes = Vec::new();
-    let header = tar::Header::from_byte_slice(raw.get(..BLOCK_BYTES)?);
-    if header.entry_type() == tar::EntryType::XHeader {
-        let length = usize::try_from(header.entry_size().ok()?).ok()?;
-        let body = raw.get(BLOCK_BYTES..BLOCK_BYTES.checked_add(length)?)?;
-        for (key, value) in Pax::others(body) {
-            if ATTRIBUTES
-                .iter()
-                .any(|known| key.starts_with(known.as_bytes()))
-            {
-                attributes.push((std::str::from_utf8(key).ok()?, value));
-            }
-        }
-    }
-    Some(attributes)
 }

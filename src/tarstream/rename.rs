@@ -102,7 +102,7 @@ fn is_extension(kind: EntryType) -> bool {
 }
 
 /// An extended header with these records, padding included.
-fn extended(records: &[u8]) -> Vec<u8> {
+pub(super) fn extended(records: &[u8]) -> Vec<u8> {
     let mut header = Header::new_ustar();
     fill(&mut header.as_old_mut().name, b"PaxHeaders");
     header.set_entry_type(EntryType::XHeader);
@@ -121,7 +121,7 @@ fn fill(field: &mut [u8; 100], text: &[u8]) {
 }
 
 /// `LENGTH KEY=VALUE` and a newline; the length counts itself.
-fn push_record(records: &mut Vec<u8>, key: &[u8], value: &[u8]) {
+pub(super) fn push_record(records: &mut Vec<u8>, key: &[u8], value: &[u8]) {
     let without = key.len() + value.len() + b" =\n".len();
     let mut length = without;
     loop {

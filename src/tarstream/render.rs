@@ -3,6 +3,7 @@
 
 use crate::manifest::{FileTime, Owner};
 use crate::name::RemotePath;
+use crate::tarstream::rename::{extended, push_record};
 use crate::tarstream::{BLOCK_BYTES, Head, Kind};
 
 /// The largest number that the octal field of an owner holds.
@@ -11,7 +12,7 @@ const OWNER_MAX: u64 = 0o7_777_777;
 const SIZE_MAX: u64 = 0o77_777_777_777;
 
 /// One more record of a member's extended header: an attribute, an ACL.
-pub type Record<'a> = (&'a str, &'a [u8]);
+pub type Record<'a> = (&'a [u8], &'a [u8]);
 
 impl Head {
     /// A file that root alone may read, as fleet itself makes them.
@@ -89,25 +90,26 @@ impl Head {
             data_bytes.to_string(),
         );
         // The name of a sparse file stands elsewhere, and this one would be the data's.
-        let is_sparse = more.iter().any(|(key, _)| key.starts_with("GNU.sparse."));
-        let path = (!is_sparse).then_some(("path", name));
+        let is_sparse = more.iter().any(|(key, _)| key.starts_with(b"GNU.sparse."));
+        let path = (!is_sparse).then_some((&b"path"[..], name));
         let mut records: Vec<Record<'_>> = path.into_iter().collect();
-        records.push(("mtime", mtime.as_bytes()));
-        records.extend(link.map(|target| ("linkpath", target)));
-        records.extend([("uid", uid.as_bytes()), ("gid", gid.as_bytes())]);
+        records.push((b"mtime", mtime.as_bytes()));
+        records.extend(link.map(|target| (&b"linkpath"[..], target)));
+        records.extend([(&b"uid"[..], uid.as_bytes()), (b"gid", gid.as_bytes())]);
         records.extend([
-            ("uname", self.owner.user.as_bytes()),
-            ("gname", self.owner.group.as_bytes()),
+            (&b"uname"[..], self.owner.user.as_bytes()),
+            (b"gname", self.owner.group.as_bytes()),
         ]);
         if data_bytes > SIZE_MAX {
-            records.push(("size", size.as_bytes()));
+            records.push((b"size", size.as_bytes()));
         }
         records.extend(more);
-        let mut archive = tar::Builder::new(Vec::new());
-        archive.append_pax_extensions(records).ok()?;
-        let mut blocks = archive.get_ref().clone();
-        blocks.extend_from_slice(header.as_bytes());
-        Some(blocks)
+        // Written here, for keys may be no text: they end in the names of attributes.
+        let mut body = Vec::new();
+        for (key, value) in records {
+            push_record(&mut body, key, value);
+        }
+        Some([&extended(&body), &header.as_bytes()[..]].concat())
     }
 }
 
@@ -147,7 +149,11 @@ mod tests {
             let archive = [blocks, vec![0; 1024]].concat();
             let mut stream = MemberStream::new(archive.as_slice());
             assert!(matches!(stream.next(), Ok(Event::Begin { .. })));
-            let expected = Member { head, sha256: None };
+            let expected = Member {
+                head,
+                sha256: None,
+                extended: crate::manifest::Extended::default(),
+            };
             match stream.next() {
                 Ok(Event::End(member)) => assert_eq!(member, expected),
                 other => assert!(matches!(other, Ok(Event::End(_))), "{other:?}"),

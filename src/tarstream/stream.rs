@@ -10,6 +10,7 @@ use super::header::{self, Parsed};
 use super::layout::{Layout, Step};
 use super::{BLOCK_BYTES, Error, Head, Kind, Member, TRAILER_MAX_BYTES};
 use crate::digest::Hasher;
+use crate::manifest::Extended;
 use crate::name::RemotePath;
 
 /// What comes next in the stream.
@@ -54,6 +55,7 @@ enum State {
 #[derive(Debug)]
 struct Inside {
     head: Head,
+    extended: Extended,
     layout: Layout,
     /// Only files have content.
     hasher: Option<Hasher>,
@@ -124,6 +126,7 @@ impl<R: Read> MemberStream<R> {
                 Ok(Event::End(Member {
                     head: inside.head,
                     sha256: inside.hasher.map(Hasher::finish),
+                    extended: inside.extended,
                 }))
             }
             State::Finished => {
@@ -135,13 +138,18 @@ impl<R: Read> MemberStream<R> {
     }
 
     fn begin(&mut self, parsed: Parsed) -> Result<Event<'_>, Error> {
-        let Parsed { head, layout } = parsed;
+        let Parsed {
+            head,
+            layout,
+            attributes,
+        } = parsed;
         if !self.seen.insert(short_digest(&head.path)) {
             return Err(Error::Duplicate { path: head.path });
         }
         self.state = State::Inside(Box::new(Inside {
             hasher: matches!(head.kind, Kind::File { .. }).then(Hasher::new),
             left_bytes: head.stored_bytes,
+            extended: attributes.digests(),
             layout,
             head,
         }));

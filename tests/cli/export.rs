@@ -254,3 +254,124 @@ fn options_for_folders_are_refused_for_archives() {
         assert!(!bed.path("x.tar").exists());
     }
 }
+
+/// An archive with one file of mode 0660 whose ACL names `who`, in Python: tar would need that account.
+fn with_acl(who: &str) -> String {
+    format!(
+        "python3 - <<'PYTHON'
+import io, tarfile
+with tarfile.open('backup.tar', 'w', format=tarfile.PAX_FORMAT) as tar:
+    info = tarfile.TarInfo('etc/secret')
+    info.size, info.mode = 2, 0o660
+    info.pax_headers = {{
+        'SCHILY.acl.access': 'user::rw-\\nuser:{who}\\ngroup::---\\nmask::rw-\\nother::---\\n',
+        'SCHILY.xattr.user.note': 'kept',
+    }}
+    tar.addfile(info, io.BytesIO(b'x\\n'))
+PYTHON"
+    )
+}
+
+#[test]
+fn without_its_acl_a_file_does_not_give_its_group_the_acls_mask() {
+    // Number 1 is `daemon` here, and nobody's account is called so.
+    for who in ["no-such-account-here:rw-", "no-such-account-here:rw-:1"] {
+        let bed = bed(&with_acl(who));
+        let ran = export(&bed, &[]);
+        assert!(
+            look(&bed, "etc/secret").starts_with("0600 "),
+            "{}",
+            look(&bed, "etc/secret")
+        );
+        let warning = "warning: ACLs of 1 entry can't be set here; their group permissions are those of \
+             the owning group, not the ACL's mask: /etc/secret\n";
+        assert!(ran.stderr.contains(warning), "{}", ran.stderr);
+        assert_eq!(left_out(&export(&bed, &["--json"]))[0]["what"], "acl");
+        let mut value = [0; 8];
+        let file = bed.path("out/etc/secret");
+        let length =
+            rustix::fs::getxattr(&file, "user.note", &mut value[..]).expect("an attribute");
+        assert_eq!(&value[..length], b"kept");
+    }
+}
+
+#[test]
+fn an_export_takes_no_acl_over_from_the_folder_it_goes_to() {
+    use crate::support::sshd::installed;
+    if installed("setfacl").is_none() {
+        return;
+    }
+    let bed = bed("\
+        mkdir -p tree/etc; echo x > tree/etc/a; chmod 0750 tree/etc; chmod 0640 tree/etc/a
+        tar --format=posix -C tree -cf backup.tar etc
+        mkdir out; setfacl -m d:u:nobody:rwx out");
+    let ran = bed.fleet(&["export", "dev-vm@latest", "-o", "out/"]);
+    assert_eq!(
+        (ran.code, ran.stderr.contains("warning")),
+        (Some(0), false),
+        "{}",
+        ran.stderr
+    );
+    for name in ["out/etc", "out/etc/a"] {
+        let mut value = [0; 256];
+        for acl in ["system.posix_acl_access", "system.posix_acl_default"] {
+            let found = rustix::fs::getxattr(bed.path(name), acl, &mut value[..]);
+            assert_eq!(found, Err(rustix::io::Errno::NODATA), "{name} {acl}");
+        }
+    }
+}
+
+#[test]
+fn what_a_file_system_does_not_take_is_named() {
+    if !is_root() {
+        return;
+    }
+    let bed = bed(&with_acl("nobody:rw-"));
+    fs::create_dir(bed.path("out")).expect("a folder");
+    // It has no attributes at all.
+    let mounted = Command::new("mount")
+        .args(["-t", "ramfs", "ramfs"])
+        .arg(bed.path("out"))
+        .status();
+    if !mounted.is_ok_and(|status| status.success()) {
+        return;
+    }
+    let ran = bed.fleet(&["export", "dev-vm@latest", "-o", "out/", "--json"]);
+    let mode = look(&bed, "etc/secret");
+    let unmounted = Command::new("umount").arg(bed.path("out")).status();
+    assert!(unmounted.expect("umount").success());
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert_eq!(
+        left_out(&ran),
+        json!([
+            { "what": "acl", "count": 1, "entries": [{ "path": "/etc/secret" }] },
+            { "what": "xattrs", "count": 1, "entries": [{ "path": "/etc/secret" }] },
+        ])
+    );
+    assert!(mode.starts_with("0600 "), "{mode}");
+}
+
+#[test]
+fn capabilities_are_set_by_root_alone() {
+    use crate::support::sshd::installed;
+    if !is_root() || installed("setcap").is_none() {
+        return;
+    }
+    let bed = bed("\
+        mkdir tree; echo x > tree/tool; chmod 0755 tree/tool; PATH=$PATH:/usr/sbin:/sbin
+        setcap cap_net_raw+ep tree/tool
+        tar --format=posix --xattrs -C tree --owner=root:0 --group=root:0 -cf backup.tar tool");
+    let capability = |bed: &Bed| {
+        let mut value = [0; 64];
+        rustix::fs::getxattr(bed.path("out/tool"), "security.capability", &mut value[..])
+    };
+    assert_eq!(left_out(&export(&bed, &["--json"])), json!([]));
+    assert_eq!(capability(&bed), Ok(20));
+    fs::remove_dir_all(bed.path("out")).expect("removed");
+    let ran = export_as_nobody(&bed, &["--json"]);
+    assert_eq!(capability(&bed), Err(rustix::io::Errno::NODATA));
+    assert_eq!(
+        left_out(&ran),
+        json!([{ "what": "capabilities", "count": 1, "entries": [{ "path": "/tool" }] }])
+    );
+}

@@ -7,6 +7,7 @@ mod altered;
 mod busybox;
 mod content;
 mod ends;
+mod extended;
 mod files;
 mod hostile;
 mod incremental;

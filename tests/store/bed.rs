@@ -212,6 +212,7 @@ fn pack(
                         member: member.head.path.member().to_vec(),
                         offset_bytes: 0,
                     }],
+                    extended: Some(member.extended),
                     unstable: false,
                     path: member.head.path,
                 };

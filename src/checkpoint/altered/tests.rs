@@ -1,6 +1,7 @@
 //! What counts as altered, and what does not.
 
 use super::*;
+use crate::manifest::Extended;
 use crate::manifest::{Owner, ScanMark};
 use crate::tarstream::Member;
 
@@ -60,6 +61,7 @@ fn what(wanted: &[(&str, Facts)], sent: &[Head]) -> Vec<String> {
     let member = |head: &Head| Member {
         head: head.clone(),
         sha256: None,
+        extended: Extended::default(),
     };
     let received = Received {
         members: sent.iter().map(|head| (member(head), 0)).collect(),
@@ -154,6 +156,7 @@ fn the_size_of_a_file_of_which_lines_are_kept_is_the_one_that_was_sent() {
     let member = Member {
         head: head("/a", Kind::File { size_bytes: 2 }),
         sha256: None,
+        extended: Extended::default(),
     };
     let mut received = Received {
         members: vec![(member, 0)],

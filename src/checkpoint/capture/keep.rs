@@ -9,7 +9,9 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 
 use crate::inventory::Source;
-use crate::manifest::{Entry, EntryKind, FileTime, Pack, PackName, PartFailure, PartState, Piece};
+use crate::manifest::{
+    Entry, EntryKind, Extended, FileTime, Pack, PackName, PartFailure, PartState, Piece,
+};
 use crate::name::RemotePath;
 use crate::source::scan::Found;
 use crate::store::Note;
@@ -188,6 +190,7 @@ impl Keeping {
                     member: path.member().to_vec(),
                     offset_bytes,
                 }],
+                extended: Some(Extended::default()),
                 unstable: false,
             });
         }

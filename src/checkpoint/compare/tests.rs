@@ -54,6 +54,7 @@ fn known() -> Entry {
         mtime: LONG_AGO,
         scan: Some(mark()),
         content: Vec::new(),
+        extended: None,
         unstable: false,
     }
 }

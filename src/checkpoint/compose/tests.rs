@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::digest::Sha256;
-use crate::manifest::{FileTime, ScanMark, Totals};
+use crate::manifest::{Extended, FileTime, ScanMark, Totals};
 use crate::source::scan::Facts;
 use crate::tarstream::{Head, Kind};
 
@@ -49,7 +49,11 @@ fn member(kind: Kind, at: &str) -> Member {
         mtime: TIME,
         stored_bytes: 512,
     };
-    Member { head, sha256 }
+    Member {
+        head,
+        sha256,
+        extended: Extended::default(),
+    }
 }
 
 fn file(at: &str) -> Member {

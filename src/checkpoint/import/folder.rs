@@ -15,7 +15,10 @@ use rustix::fs::OFlags;
 use super::Error;
 use crate::manifest::{FileTime, Owner};
 use crate::name::RemotePath;
-use crate::tarstream::{BLOCK_BYTES, Head, Kind, Record};
+use crate::tarstream::{
+    Acl, BLOCK_BYTES, CAPABILITY, Head, Kind, POSIX_ACL_ACCESS, POSIX_ACL_DEFAULT, Record,
+    xattr_key,
+};
 
 /// As much as Linux gives at most for a list of attributes, and for the value of one.
 const ATTRIBUTE_MAX_BYTES: usize = 64 << 10;
@@ -163,7 +166,7 @@ impl FolderStream {
         let attributes = attributes(&full);
         let records: Vec<Record<'_>> = attributes
             .iter()
-            .map(|(key, value)| (key.as_str(), value.as_slice()))
+            .map(|(key, value)| (key.as_slice(), value.as_slice()))
             .collect();
         let blocks = head.to_blocks_with(data_bytes, &records);
         self.head = blocks.ok_or_else(|| self.changed(path))?;
@@ -288,26 +291,34 @@ fn names(file: &str) -> BTreeMap<u64, String> {
     names
 }
 
-/// The attributes of users and the capabilities of programs, as tar's headers name them. File systems
-/// without any have none.
-fn attributes(path: &Path) -> Vec<(String, Vec<u8>)> {
+/// The attributes of users, the capabilities of programs and the ACLs, as records of tar's headers. File
+/// systems without any have none.
+fn attributes(path: &Path) -> Vec<(Vec<u8>, Vec<u8>)> {
     let mut list = vec![0; ATTRIBUTE_MAX_BYTES];
     let Ok(length) = rustix::fs::llistxattr(path, &mut list[..]) else {
         return Vec::new();
     };
     let mut attributes = Vec::new();
     for name in list[..length].split(|&b| b == 0) {
-        let Ok(name) = std::str::from_utf8(name) else {
-            continue;
+        let acl_key = match name {
+            name if name == POSIX_ACL_ACCESS.as_bytes() => Some(&b"SCHILY.acl.access"[..]),
+            name if name == POSIX_ACL_DEFAULT.as_bytes() => Some(&b"SCHILY.acl.default"[..]),
+            _ => None,
         };
-        if !name.starts_with("user.") && name != "security.capability" {
+        let is_kept = name.starts_with(b"user.") || name == CAPABILITY.as_bytes();
+        if !is_kept && acl_key.is_none() {
             continue;
         }
         let mut value = vec![0; ATTRIBUTE_MAX_BYTES];
-        if let Ok(length) = rustix::fs::lgetxattr(path, name, &mut value[..]) {
-            value.truncate(length);
-            attributes.push((format!("SCHILY.xattr.{name}"), value));
+        let Ok(length) = rustix::fs::lgetxattr(path, name, &mut value[..]) else {
+            continue;
+        };
+        value.truncate(length);
+        // The text is what tar sets ACLs by, the attribute has what it was made of.
+        if let Some((key, acl)) = acl_key.zip(Acl::from_binary(&value)) {
+            attributes.push((key.to_vec(), acl.to_text().into_bytes()));
         }
+        attributes.push((xattr_key(name), value));
     }
     attributes
 }

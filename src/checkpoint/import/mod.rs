@@ -250,6 +250,7 @@ impl Taking<'_> {
             unreadable: Unreadable::Fail,
             has_unreadable: false,
             newest: None,
+            tells_extended: false,
         };
         let pack = received.pack.take();
         let composed = compose(

@@ -1,17 +1,17 @@
 //! The contents of a few files as they are on the host now, in a folder that goes with them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Read};
 
 use tempfile::TempDir;
 
 use crate::guard::{Compression, ReadCommand, TarFlavour};
-use crate::manifest::PartFailure;
+use crate::manifest::{Extended, PartFailure};
 use crate::name::RemotePath;
 use crate::source::scan::Found;
 use crate::ssh::{self, ReadSession};
 use crate::store::pack::{self, PackOptions, PackReader};
-use crate::tarstream::Kind;
+use crate::tarstream::{Kind, Member};
 
 use super::super::compare::Difference;
 use super::super::directory::is_lost;
@@ -37,6 +37,8 @@ pub(super) struct Contents {
 pub(super) struct Fetched {
     /// What arrived whole; none if nothing did.
     pub(super) contents: Option<Contents>,
+    /// The extended metadata of everything that arrived whole.
+    pub(super) extended: HashMap<RemotePath, Extended>,
     /// Why not everything arrived.
     pub(super) failure: Option<PartFailure>,
     /// The end of the connection.
@@ -58,6 +60,7 @@ pub(super) async fn fetch(
 ) -> Result<Fetched, receive::Error> {
     let mut fetched = Fetched {
         contents: None,
+        extended: HashMap::new(),
         failure: None,
         lost: None,
     };
@@ -91,6 +94,7 @@ pub(super) async fn fetch(
     match received {
         Ok(received) => {
             fetched.failure = received.cut.as_ref().map(|cut| failure(cut));
+            fetched.extended = extended(&received.members);
             fetched.contents = Contents::of(folder, &received)?;
         }
         Err(error) if error.is_local() => return Err(error),
@@ -107,6 +111,24 @@ pub(super) async fn fetch(
         fetched.end(error);
     }
     Ok(fetched)
+}
+
+/// The extended metadata of each member. Of a file with several names, tar sends it with the first one.
+fn extended(members: &[(Member, u64)]) -> HashMap<RemotePath, Extended> {
+    let mut found: HashMap<RemotePath, Extended> = HashMap::with_capacity(members.len());
+    for (member, _) in members {
+        let extended = match &member.head.kind {
+            Kind::HardLink { target } => found.get(target).cloned(),
+            Kind::File { .. }
+            | Kind::Directory
+            | Kind::Symlink { .. }
+            | Kind::Fifo
+            | Kind::CharDevice { .. }
+            | Kind::BlockDevice { .. } => Some(member.extended.clone()),
+        };
+        found.extend(extended.map(|extended| (member.head.path.clone(), extended)));
+    }
+    found
 }
 
 fn folder() -> Result<TempDir, pack::Error> {

@@ -86,6 +86,7 @@ mod tests {
             },
             scan: None,
             content: Vec::new(),
+            extended: None,
             unstable: false,
         }
     }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::change::{Change, Known};
 use crate::digest::Sha256;
-use crate::manifest::{Entry, EntryKind, FileTime, Owner};
+use crate::manifest::{Entry, EntryKind, Extended, FileTime, Owner};
 use crate::name::{RemotePath, SourceName};
 use crate::source::scan::{Facts, Found, FoundKind};
 use crate::store::{self, SealedCheckpoint};
@@ -76,15 +76,89 @@ impl Pair {
             .is_none_or(|facts| facts.kind == FoundKind::File && facts.mark.size_bytes == bytes);
         may_be_same.then_some(&now.path)
     }
+
+    /// The path and the size of what is as it was but for its inode's time, where it is known what
+    /// extended metadata it had.
+    fn may_have_other_extended(
+        &self,
+        digests: &HashMap<RemotePath, Sha256>,
+    ) -> Option<(&RemotePath, u64)> {
+        let (old, now) = (self.old.as_ref()?, self.now.as_ref()?);
+        let facts = now.facts.as_ref().filter(|_| old.extended.is_some())?;
+        if old.scan.is_some_and(|mark| mark.ctime == facts.mark.ctime) {
+            return None;
+        }
+        let is_same_kind = match &old.kind {
+            EntryKind::File { sha256, .. } | EntryKind::HardLink { sha256, .. } => {
+                digests.get(&now.path) == Some(sha256)
+            }
+            EntryKind::Directory => facts.kind == FoundKind::Directory,
+            EntryKind::Symlink { target } => {
+                facts.kind == FoundKind::Symlink && *target == facts.link
+            }
+            EntryKind::Fifo => facts.kind == FoundKind::Fifo,
+            EntryKind::CharDevice { .. } => facts.kind == FoundKind::CharDevice,
+            EntryKind::BlockDevice { .. } => facts.kind == FoundKind::BlockDevice,
+            EntryKind::Socket => false,
+        };
+        is_same_kind.then(|| (&now.path, old.file_bytes().unwrap_or(0)))
+    }
 }
 
-/// Makes changes of `pairs`. `digests` are those of the doubtful ones, as far as the host told them.
-pub(super) fn judge(pairs: Vec<Pair>, digests: &HashMap<RemotePath, Sha256>) -> Judged {
+/// What an archive member takes beside content, headers of extended metadata included, as an estimate.
+const MEMBER_BYTES: u64 = 2 << 10;
+
+/// The entries of `pairs` whose extended metadata may have changed: only their inode's time tells it, and
+/// a host can send it only together with their content.
+#[derive(Debug, Default)]
+pub(super) struct Unseen {
+    /// What is to be fetched, by path.
+    pub(super) wanted: Vec<RemotePath>,
+    /// What would be too much to fetch.
+    pub(super) left_out: Vec<RemotePath>,
+}
+
+impl Unseen {
+    /// Up to `max_bytes` are wanted. `digests` are those of the doubtful files.
+    pub(super) fn of(
+        pairs: &[Pair],
+        digests: &HashMap<RemotePath, Sha256>,
+        max_bytes: u64,
+    ) -> Self {
+        let mut unseen = Self::default();
+        let mut left_bytes = max_bytes;
+        for pair in pairs {
+            let Some((path, bytes)) = pair.may_have_other_extended(digests) else {
+                continue;
+            };
+            match left_bytes.checked_sub(bytes.saturating_add(MEMBER_BYTES)) {
+                Some(left) => {
+                    left_bytes = left;
+                    unseen.wanted.push(path.clone());
+                }
+                None => unseen.left_out.push(path.clone()),
+            }
+        }
+        unseen
+    }
+}
+
+/// What the host told beside the scan.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    /// Digests of the doubtful files.
+    pub(super) digests: HashMap<RemotePath, Sha256>,
+    /// Extended metadata of what was fetched.
+    pub(super) extended: HashMap<RemotePath, Extended>,
+}
+
+/// Makes changes of `pairs`, as far as the scan and `told` tell them.
+pub(super) fn judge(pairs: Vec<Pair>, told: &Told) -> Judged {
     let mut judged = Judged::default();
     for pair in pairs {
         let digest = match pair.doubtful() {
             Some(path) => {
-                let digest = digests.get(path).copied();
+                let digest = told.digests.get(path).copied();
                 if digest.is_none() {
                     judged.unproven.push(path.clone());
                 }
@@ -98,7 +172,10 @@ pub(super) fn judge(pairs: Vec<Pair>, digests: &HashMap<RemotePath, Sha256>) -> 
             Some(Found {
                 path,
                 facts: Some(facts),
-            }) => with_facts(old, path, &facts, digest),
+            }) => {
+                let extended = told.extended.get(&path).cloned();
+                with_facts(old, path, &facts, digest, extended)
+            }
             Some(Found { path, facts: None }) => without_facts(old, path, digest),
         });
     }
@@ -110,6 +187,7 @@ fn with_facts(
     path: RemotePath,
     facts: &Facts,
     digest: Option<Sha256>,
+    extended: Option<Extended>,
 ) -> Option<Change> {
     let before = old.as_ref();
     let mtime = mtime(before, facts);
@@ -136,6 +214,7 @@ fn with_facts(
         mode: facts.mode,
         owner: owner(before, facts),
         mtime,
+        extended,
         scan: Some(facts.mark),
         content: Vec::new(),
         unstable: false,
@@ -159,6 +238,7 @@ fn without_facts(old: Option<Entry>, path: RemotePath, digest: Option<Sha256>) -
             },
             scan: None,
             content: Vec::new(),
+            extended: None,
             unstable: false,
         };
         return Change::unread(None, nothing, Known::Path);

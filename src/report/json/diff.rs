@@ -20,7 +20,9 @@ word!(
 );
 word!(
     /// What can differ.
-    Attribute of change::Attribute { Type, Content, Target, Device, Mode, Owner, Mtime, Link }
+    Attribute of change::Attribute {
+        Type, Content, Target, Device, Mode, Owner, Mtime, Link, Xattrs, Acl, Capabilities, Selinux
+    }
 );
 
 /// `diff`: what changed, by part, each in path order.
@@ -90,7 +92,7 @@ pub struct ChangeLine {
 pub struct Difference {
     /// What it is.
     pub attribute: Attribute,
-    /// What it was.
+    /// What it was. Of extended attributes, ACLs, capabilities and the SELinux context: a digest, or `none`.
     pub old: String,
     /// What it is now; empty for content that was not read.
     pub new: String,

@@ -81,7 +81,8 @@ pub struct Export {
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct LeftOut {
     /// `socket`; `device` (a node that only root makes, with `--devices`); `owner`; `set-id` (bits of
-    /// what does not belong to its recorded owner and group).
+    /// what does not belong to its recorded owner and group); `acl`, `capabilities`, `xattrs` or `selinux`
+    /// of what is there without them.
     pub what: String,
     /// How many entries lack it.
     pub count: u64,

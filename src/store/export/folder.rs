@@ -3,7 +3,7 @@
 //!
 //! Nothing is ever written through a symbolic link: links are made after everything else, so while
 //! files are written there is none in the tree. Folders are private from the moment they exist, and
-//! those that no entry records stay so. Extended attributes and ACLs are not set; an archive keeps them.
+//! those that no entry records stay so.
 
 use std::fs::{self, DirBuilder};
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
@@ -13,15 +13,16 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, FileType, Mode};
 
-use super::metadata::{MetadataSetter, set_times};
+use super::metadata::{MetadataSetter, remove_default_acl, set_times};
 use super::order::Placed;
 use super::{Export, Exported, FolderOptions, ShortfallKind, Watch};
 use crate::digest::{Hasher, Sha256};
 use crate::fault;
-use crate::manifest::{Entry, EntryKind};
+use crate::manifest::{Entry, EntryKind, Extended};
 use crate::name::RemotePath;
 use crate::store::content::{Packs, content_error, only_piece};
 use crate::store::{Error, disk};
+use crate::tarstream::Attributes;
 
 const CHUNK_BYTES: usize = 64 * 1024;
 /// The mode of new folders, until what is recorded is set.
@@ -79,6 +80,7 @@ impl Export<'_> {
             .prefix(".fleet-export-")
             .tempdir_in(target)
             .map_err(Error::io("create a folder in", target))?;
+        remove_default_acl(making.path()).map_err(Error::io("prepare", making.path()))?;
         let mut tree = Tree {
             export: self,
             target,
@@ -98,8 +100,9 @@ impl Export<'_> {
         tree.root = target.to_owned();
         // Children first: a directory that may not be searched is closed last.
         while let Some(directory) = directories.pop() {
+            let (directory, attributes) = directory;
             let place = tree.place(&directory.place);
-            tree.finish(&directory.entry, &place)?;
+            tree.finish(&directory.entry, &attributes, &place)?;
         }
         Ok(tree.exported)
     }
@@ -117,7 +120,7 @@ struct Tree<'a> {
 
 impl Tree<'_> {
     /// Makes directories, regular files, pipes and devices. Gives the directories.
-    fn make_files(&mut self, watch: Watch<'_>) -> Result<Vec<Placed>, Error> {
+    fn make_files(&mut self, watch: Watch<'_>) -> Result<Vec<(Placed, Attributes)>, Error> {
         let mut directories = Vec::new();
         for placed in self.export.walk()? {
             let placed = placed?;
@@ -126,18 +129,20 @@ impl Tree<'_> {
             match placed.entry.kind {
                 EntryKind::Directory => {
                     self.make_dirs(&placed.place, &placed.entry.path)?;
-                    directories.push(placed);
+                    let attributes = self.attributes(&placed.entry)?;
+                    directories.push((placed, attributes));
                 }
                 EntryKind::File { size_bytes, sha256 } => {
                     let place = self.make_parents(&placed)?;
-                    self.write_file(&placed.entry, &place, size_bytes, sha256)?;
-                    self.finish(&placed.entry, &place)?;
+                    let attributes = self.write_file(&placed.entry, &place, size_bytes, sha256)?;
+                    self.finish(&placed.entry, &attributes, &place)?;
                 }
                 EntryKind::Fifo => {
                     let place = self.make_parents(&placed)?;
                     make_node(&place, FileType::Fifo, 0)
                         .map_err(|e| self.refused(&placed.entry.path, &place, e))?;
-                    self.finish(&placed.entry, &place)?;
+                    let attributes = self.attributes(&placed.entry)?;
+                    self.finish(&placed.entry, &attributes, &place)?;
                 }
                 EntryKind::CharDevice { major, minor } => {
                     self.make_device(&placed, FileType::CharacterDevice, major, minor)?;
@@ -197,7 +202,8 @@ impl Tree<'_> {
                 let place = self.make_parents(&placed)?;
                 std::os::unix::fs::symlink(std::ffi::OsStr::from_bytes(target), &place)
                     .map_err(|e| self.refused(&placed.entry.path, &place, e))?;
-                self.finish(&placed.entry, &place)?;
+                let attributes = self.attributes(&placed.entry)?;
+                self.finish(&placed.entry, &attributes, &place)?;
             }
         }
         Ok(())
@@ -243,7 +249,8 @@ impl Tree<'_> {
             }
             made => {
                 made.map_err(|e| self.refused(path, &place, e))?;
-                self.finish(&placed.entry, &place)
+                let attributes = self.attributes(&placed.entry)?;
+                self.finish(&placed.entry, &attributes, &place)
             }
         }
     }
@@ -254,14 +261,30 @@ impl Tree<'_> {
         self.exported.skip(kind, path);
     }
 
-    /// Writes the content, holes and long runs of zeros as holes, and compares its digest.
+    /// The attributes of what is no regular file, if its entry does not say that it has none.
+    fn attributes(&mut self, entry: &Entry) -> Result<Attributes, Error> {
+        let has_none = entry.extended.as_ref().is_some_and(Extended::is_empty);
+        if has_none || entry.content.is_empty() {
+            return Ok(Attributes::default());
+        }
+        let checkpoint = self.export.checkpoint;
+        let piece = only_piece(checkpoint.id(), entry)?;
+        let pack = self.packs.open(checkpoint, &piece.pack)?;
+        let member = pack
+            .member(piece.offset_bytes, &entry.path)
+            .map_err(|e| Error::pack(&checkpoint.id().host, &piece.pack, e))?;
+        Ok(member.attributes().clone())
+    }
+
+    /// Writes the content, holes and long runs of zeros as holes, and compares its digest. Gives the
+    /// attributes that come with it.
     fn write_file(
         &mut self,
         entry: &Entry,
         place: &Path,
         size_bytes: u64,
         sha256: Sha256,
-    ) -> Result<(), Error> {
+    ) -> Result<Attributes, Error> {
         let checkpoint = self.export.checkpoint;
         let id = checkpoint.id();
         let piece = only_piece(id, entry)?;
@@ -275,6 +298,7 @@ impl Tree<'_> {
             .open(checkpoint, &piece.pack)?
             .member(piece.offset_bytes, &entry.path)
             .map_err(pack_error)?;
+        let attributes = content.attributes().clone();
         let mut chunk = vec![0; CHUNK_BYTES];
         let mut hasher = Hasher::new();
         let mut length = 0;
@@ -298,12 +322,20 @@ impl Tree<'_> {
         if (hasher.finish(), length) != (sha256, size_bytes) {
             return Err(content_error(id, &entry.path, "its digest is another one"));
         }
-        file.set_len(size_bytes).map_err(Error::io("write", place))
+        file.set_len(size_bytes)
+            .map_err(Error::io("write", place))?;
+        Ok(attributes)
     }
 
     /// Sets what the entry records beside its content.
-    fn finish(&mut self, entry: &Entry, place: &Path) -> Result<(), Error> {
-        self.metadata.set(entry, place, &mut self.exported)
+    fn finish(
+        &mut self,
+        entry: &Entry,
+        attributes: &Attributes,
+        place: &Path,
+    ) -> Result<(), Error> {
+        self.metadata
+            .set(entry, attributes, place, &mut self.exported)
     }
 
     fn refused(&self, path: &RemotePath, place: &Path, error: io::Error) -> Error {

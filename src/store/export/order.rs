@@ -176,6 +176,7 @@ mod tests {
             },
             scan: None,
             content: Vec::new(),
+            extended: None,
             unstable: false,
         };
         Ok(Placed {

@@ -262,6 +262,7 @@ mod tests {
             },
             scan: None,
             content: Vec::new(),
+            extended: None,
             unstable: false,
         }
     }

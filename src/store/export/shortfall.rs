@@ -16,6 +16,14 @@ pub enum ShortfallKind {
     Owner,
     /// The set-user-ID and set-group-ID bits of what does not belong to its recorded owner and group.
     SetId,
+    /// An ACL. What lacks it gives its group what the ACL gives the owning group.
+    Acl,
+    /// File capabilities: only root sets them, and only on what belongs to its recorded owner and group.
+    Capabilities,
+    /// Extended attributes.
+    Xattrs,
+    /// The SELinux context, which only root sets.
+    Selinux,
 }
 
 impl ShortfallKind {
@@ -27,6 +35,10 @@ impl ShortfallKind {
             Self::Device => "device",
             Self::Owner => "owner",
             Self::SetId => "set-id",
+            Self::Acl => "acl",
+            Self::Capabilities => "capabilities",
+            Self::Xattrs => "xattrs",
+            Self::Selinux => "selinux",
         }
     }
 }

@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::extended::ExtendedRecord;
+use super::scan::ScanRecord;
 use super::{RecordError, join_text, split_text};
-use crate::manifest::{Entry, EntryKind, FileTime, Owner, Piece, ScanMark};
+use crate::manifest::{Entry, EntryKind, FileTime, Owner, Piece};
 use crate::name::RemotePath;
 
 /// Kinds as they stand in the field `type`.
@@ -35,6 +37,9 @@ pub(in crate::store) struct EntryRecord {
     user: String,
     group: String,
     mtime: String,
+    /// Absent where it is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    extended: Option<ExtendedRecord>,
     #[serde(skip_serializing_if = "Option::is_none")]
     size: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -69,22 +74,6 @@ struct PieceRecord {
     offset: u64,
 }
 
-/// Size and time are left out where the entry says the same, and of what has one name only, how many
-/// it has and on which device they are.
-#[derive(Debug, Serialize, Deserialize)]
-struct ScanRecord {
-    inode: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    device: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    links: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    size: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    mtime: Option<String>,
-    ctime: String,
-}
-
 impl From<&Entry> for EntryRecord {
     fn from(entry: &Entry) -> Self {
         let (path, path_b64) = split_text(entry.path.as_bytes());
@@ -98,6 +87,7 @@ impl From<&Entry> for EntryRecord {
             user: entry.owner.user.clone(),
             group: entry.owner.group.clone(),
             mtime: entry.mtime.to_string(),
+            extended: entry.extended.as_ref().map(ExtendedRecord::of),
             size: None,
             sha256: None,
             link: None,
@@ -180,40 +170,6 @@ impl PieceRecord {
     }
 }
 
-impl ScanRecord {
-    fn of(mark: &ScanMark, entry: &Entry) -> Self {
-        Self {
-            inode: mark.inode,
-            device: (mark.links != 1).then_some(mark.device),
-            links: (mark.links != 1).then_some(mark.links),
-            size: (entry.file_bytes() != Some(mark.size_bytes)).then_some(mark.size_bytes),
-            mtime: (entry.mtime != mark.mtime).then(|| mark.mtime.to_string()),
-            ctime: mark.ctime.to_string(),
-        }
-    }
-
-    fn mark(
-        self,
-        entry_bytes: Option<u64>,
-        entry_mtime: FileTime,
-    ) -> Result<ScanMark, RecordError> {
-        Ok(ScanMark {
-            inode: self.inode,
-            device: self.device.unwrap_or(0),
-            links: self.links.unwrap_or(1),
-            size_bytes: self
-                .size
-                .or(entry_bytes)
-                .ok_or_else(|| RecordError::new("scan.size is missing"))?,
-            mtime: match self.mtime {
-                Some(text) => time(&text)?,
-                None => entry_mtime,
-            },
-            ctime: time(&self.ctime)?,
-        })
-    }
-}
-
 impl TryFrom<EntryRecord> for Entry {
     type Error = RecordError;
 
@@ -269,6 +225,7 @@ impl TryFrom<EntryRecord> for Entry {
                 group: record.group,
             },
             mtime,
+            extended: record.extended.map(ExtendedRecord::extended).transpose()?,
             scan: record
                 .scan
                 .map(|scan| scan.mark(record.size, mtime))
@@ -314,6 +271,7 @@ fn mode(text: &str) -> Result<u32, RecordError> {
 mod tests {
     use super::*;
     use crate::digest::Sha256;
+    use crate::manifest::{Extended, ScanMark};
 
     fn entry(path: &[u8], kind: EntryKind) -> Entry {
         Entry {
@@ -342,6 +300,7 @@ mod tests {
                 member: path[1..].to_vec(),
                 offset_bytes: 512,
             }],
+            extended: None,
             unstable: true,
         }
     }
@@ -393,6 +352,24 @@ mod tests {
     fn the_line_of_a_file_is_this() {
         let sha256 = Sha256::of(b"abc");
         insta::assert_snapshot!(line(&entry(b"/etc/x", EntryKind::File { size_bytes: 3, sha256 })), @r#"{"path":"/etc/x","type":"file","mode":"4755","uid":3000000,"gid":7,"user":"größe","group":"","mtime":"-1.500000000","size":3,"sha256":"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad","content":[{"pack":"packs/20261121T101500Z/app.tar.zst","offset":512}],"unstable":true,"scan":{"inode":1,"device":2,"links":3,"size":4,"mtime":"5.000000001","ctime":"6"}}"#);
+    }
+
+    #[test]
+    fn extended_metadata_is_unknown_nothing_or_a_digest_of_each_class() {
+        let mut entry = entry(b"/etc/x", EntryKind::Fifo);
+        assert!(!line(&entry).contains("extended"), "unknown");
+        entry.extended = Some(Extended::default());
+        let text = line(&entry);
+        assert!(text.contains(r#","extended":{},"#), "{text}");
+        assert_eq!(read(&text), Ok(entry.clone()));
+        let acl = Sha256::of(b"acl");
+        entry.extended = Some(Extended::new([None, Some(acl), None, None]));
+        let text = line(&entry);
+        assert!(
+            text.contains(&format!(r#","extended":{{"acl":"{acl}"}},"#)),
+            "{text}"
+        );
+        assert_eq!(read(&text), Ok(entry));
     }
 
     #[test]

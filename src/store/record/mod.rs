@@ -5,8 +5,10 @@
 
 pub(super) mod checkpoint;
 pub(super) mod entry;
+mod extended;
 mod facts;
 mod path;
+mod scan;
 pub(super) mod store;
 
 use data_encoding::BASE64;
