@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# Starts the services of a host that has no systemd: the database server, the model gateway
-# and Asterisk, as far as they are there. Returns when they answer.
+# Starts the services of a host that has no systemd: the database server, the model gateway,
+# Asterisk and dropbear, as far as they are there. Returns when they answer.
 
 services_start() {
   local one
@@ -18,6 +18,10 @@ services_start() {
     # -f: no second fork, so that its output ends with the console's.
     /usr/sbin/asterisk -f -U asterisk -G asterisk </dev/null >/dev/null 2>&1 &
     services_wait /usr/sbin/asterisk -rx 'core waitfullybooted'
+  fi
+  if [ -e /etc/dropbear/dropbear_ed25519_host_key ]; then
+    /usr/sbin/dropbear -F -E -s -p 2222 </dev/null &
+    services_wait bash -c 'exec 3<>/dev/tcp/127.0.0.1/2222'
   fi
   if [ -e /etc/model-gateway/env ]; then
     services_wait bash -c 'exec 3<>/dev/tcp/127.0.0.1/4000'

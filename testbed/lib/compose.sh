@@ -7,13 +7,14 @@ compose_packages() {
 
 compose_address() { echo 127.0.0.1; }
 compose_port() { echo $((20000 + slot * 10 + $(host_field "$1" index) - 10)); }
+compose_dropbear() { :; }
 compose_user() { echo azureuser; }
 compose_root() { :; }
 compose_prefix() { :; }
 compose_lost() { :; }
 
 compose_capabilities() {
-  echo root sudo owners own-root own-machine-id power freeze git crontab
+  echo root sudo owners own-root own-machine-id power freeze git crontab narrow-sudo
   # What the images were started from decides about the rest.
   # shellcheck disable=SC2016 # the host's shell expands it
   echo 'command -v pg_ctlcluster >/dev/null && echo postgres; command -v asterisk >/dev/null && echo asterisk
@@ -24,6 +25,7 @@ compose_capabilities() {
 compose_missing() {
   echo 'systemd: containers run sshd alone; systemctl is absent'
   echo 'port22 and own-address: hosts are ports of loopback'
+  echo 'dropbear and shells: the images have neither'
   echo 'link and filter: faults link-down, refuse and drop take a network namespace one may enter'
 }
 

@@ -68,7 +68,7 @@ net_filter() { # NS VERDICT
 table inet fleet_fault {
   chain input {
     type filter hook input priority 0;
-    tcp dport 22 $2
+    tcp dport { 22, 2222 } $2
   }
 }
 END

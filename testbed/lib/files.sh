@@ -22,6 +22,8 @@ files_known_hosts() {
     [ "$port" = 22 ] || address="[$address]:$port"
     for key in "$state/identity/$host"/ssh_host_*_key.pub; do
       echo "$address,$host $(cut -d' ' -f1,2 "$key")"
+      [ -z "$(host_dropbear "$host")" ] ||
+        echo "[$("${kind}_address" "$host")]:$(host_dropbear "$host"),$host-dropbear $(cut -d' ' -f1,2 "$key")"
     done
   done
 }
@@ -33,6 +35,13 @@ files_ssh_config() {
 Host $host
   HostName $("${kind}_address" "$host")
   Port $("${kind}_port" "$host")
+  User $("${kind}_user")
+
+END
+    [ -z "$(host_dropbear "$host")" ] || cat <<END
+Host $host-dropbear
+  HostName $("${kind}_address" "$host")
+  Port $(host_dropbear "$host")
   User $("${kind}_user")
 
 END
@@ -156,10 +165,10 @@ $("${kind}_missing" | sed 's/^\([^:]*\): \(.*\)$/    {"what": "\1", "why": "\2"}
 END
   for host in $(host_names); do
     root=$("${kind}_root" "$host")
-    printf '    {"name": "%s", "address": "%s", "port": %s, "user": "%s", "env": "%s", "access": "%s", "accounts": [%s], "root": %s}%s\n' \
+    printf '    {"name": "%s", "address": "%s", "port": %s, "user": "%s", "env": "%s", "access": "%s", "accounts": [%s], "dropbear": %s, "root": %s}%s\n' \
       "$host" "$("${kind}_address" "$host")" "$("${kind}_port" "$host")" "$("${kind}_user")" \
       "$(host_field "$host" env)" "$(host_field "$host" access)" "$(host_accounts "$host" | files_words)" \
-      "$([ -n "$root" ] && echo "\"$root\"" || echo null)" "$([ "$host" = new-vm ] || echo ,)"
+      "$(port=$(host_dropbear "$host") && echo "${port:-null}")" "$([ -n "$root" ] && echo "\"$root\"" || echo null)" "$([ "$host" = new-vm ] || echo ,)"
   done
   printf '  ]\n}\n'
 }
@@ -172,7 +181,7 @@ files_status() {
   fi
   echo "test bed \`$bed_name\`: $kind, $state"
   for host in $(host_names); do
-    if banner_there "$host" 2 && ready_logins "$host"; then
+    if ready_logins "$host"; then
       answer="logins work: $(host_accounts "$host" | tr '\n' ' ')"
     else
       answer="logins fail: $(ready_refusal "$host")"

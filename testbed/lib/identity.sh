@@ -44,8 +44,8 @@ identity_apply() { # HOST ROOT
     done
   } >"$root/etc/hosts"
   "$bed_dir/seed" host "$root" "$host"
-  for user in azureuser clerk; do
-    [ -d "$root/home/$user" ] || continue
+  for user in "$root"/home/*; do
+    user=${user##*/}
     mkdir -p "$root/home/$user/.ssh"
     cp "$state/id_ed25519.pub" "$root/home/$user/.ssh/authorized_keys"
     chmod 700 "$root/home/$user/.ssh"

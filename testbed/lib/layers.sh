@@ -13,6 +13,7 @@ layers_old=bullseye # the last one with Asterisk
 layers_new=bookworm
 layers_version=2 # counts up when the base trees are made in another way
 layers_packages=openssh-server,sudo,rsync,git,iproute2,procps,acl,attr,zstd,cron,postgresql,python3,python3-pip
+layers_odd=tcsh,csh,zsh,fish,mksh,dropbear-bin # login shells and a server that few hosts have
 layers_systemd=systemd,systemd-sysv,dbus,libpam-systemd
 
 # Root's trees and those of a user namespace have different owners on disk.
@@ -38,11 +39,12 @@ layers_list() { # SUITE
   local list=$layers_packages
   [ "$kind" != nspawn ] || list=$list,$layers_systemd
   [ "$1" != "$layers_old" ] || list=$list,asterisk
+  [ "$1" != "$layers_new" ] || list=$list,$layers_odd
   echo "$list"
 }
 
 layers_build() {
-  local dir started=$SECONDS release keep=' '
+  local dir started=$SECONDS release layer keep=' '
   dir=$(layers_dir)
   mkdir -p "$dir"
   exec 8>"$dir.lock" # another instance may be building the same
@@ -53,20 +55,25 @@ layers_build() {
     [ -d "$debian" ] || layers_debian "$debian"
     [ -d "$ground" ] || layers_seed "$ground" "$debian" base
     [ $release = new ] || [ -d "$content" ] || layers_seed "$content" "$ground:$debian" content
-    keep="$keep$debian $ground $content "
+    for layer in "$debian" "$ground" "$content"; do
+      keep="$keep$layer "
+      [ ! -d "$layer" ] || : >"$layer.used"
+    done
   done
   layers_prune "$keep"
   exec 8>&-
   [ $((SECONDS - started)) -lt 2 ] || say "trees are ready after $((SECONDS - started)) s"
 }
 
-# Forgets layers of earlier seeds, unless a host of any instance still stands on them.
+# Forgets layers of earlier seeds, unless a host of any instance is still mounted on them, or another
+# checkout, with another seed, used them within two days.
 # From inside a user namespace other instances' mounts can't be seen, so there they stay.
 layers_prune() { # FOLDERS TO KEEP, each between blanks
   local layer
   [ "$kind" != userns ] || return 0
   for layer in "$(layers_dir)"/*-*; do
-    case $1 in *" $layer "*) continue ;; esac
+    case $1 in *" ${layer%.used} "*) continue ;; esac
+    [ -z "$(find "${layer%.used}.used" -mmin -2880 2>/dev/null)" ] || continue
     # The lock is ours, so nobody is at work on what an end in the middle left.
     case $layer in *.part) umount -R "$layer/root" 2>/dev/null || true ;; esac
     grep -qsF "$layer" /proc/[0-9]*/mounts || rm -rf "$layer"

@@ -12,10 +12,11 @@ nspawn_condition() { ns_condition "$1"; }
 nspawn_reset() { ns_reset "$1"; }
 nspawn_address() { inner_address "$1"; }
 nspawn_port() { echo 22; }
+nspawn_dropbear() { echo 2222; }
 nspawn_user() { echo azureuser; }
 nspawn_root() { echo "$state/hosts/$1/root"; }
 nspawn_prefix() { :; }
-nspawn_capabilities() { echo root sudo owners systemd port22 own-address own-root own-machine-id link power freeze filter git crontab pip postgres http "$(layers_gained)"; }
+nspawn_capabilities() { echo root sudo owners systemd port22 own-address own-root own-machine-id link power freeze filter git crontab pip postgres http dropbear shells narrow-sudo "$(layers_gained)"; }
 nspawn_lost() { layers_lost; }
 nspawn_missing() { layers_lost_why; }
 nspawn_fault() { net_fault "$@"; }

@@ -9,6 +9,7 @@ plain_packages() {
 
 plain_address() { loopback_address "$1"; }
 plain_port() { echo 2222; }
+plain_dropbear() { :; }
 plain_user() { id -un; }
 plain_root() { echo "$state/hosts/$1/root"; }
 plain_prefix() { plain_root "$1"; }
@@ -17,7 +18,7 @@ plain_lost() { :; }
 
 plain_missing() {
   echo 'root: everything runs as the current user; no other accounts, owners or root-only files'
-  echo 'sudo: it would change this machine, not a host'
+  echo 'sudo, narrow-sudo, shells and dropbear: that would change this machine, not a host'
   echo 'systemd: no services; unit files are there to be read'
   echo 'postgres, http, asterisk, old-release, pip, crontab: a host is a folder of files of this machine, with no services or programs of its own'
   echo 'port22: hosts listen on loopback addresses, port 2222'

@@ -18,43 +18,64 @@ ready_login_limit=20                          # seconds for one login
 # Accounts of HOST that tests log in as.
 host_accounts() { # HOST
   "${kind}_user"
-  [ "$kind" = plain ] || [ "$(host_field "$1" access)" != writable ] || echo clerk
+  [ "$kind" != plain ] || return 0
+  [ "$(host_field "$1" access)" != writable ] || echo clerk
+  [ "$1" != new-vm ] || echo narrow
+  [ -z "$(host_dropbear "$1")" ] || echo tcsh csh zsh fish mksh # the trees that have the one have the others
 }
 
-# Logs in as every account of HOST at the same time. 0 when each of them ran a command. What an
-# account's login printed instead is left in hosts/HOST/login.ACCOUNT.
+# The port of HOST's dropbear; nothing when it has none.
+host_dropbear() { # HOST
+  [ "$1" != new-vm ] || "${kind}_dropbear"
+}
+
+# What ssh is called with for each login.
+host_logins() { # HOST
+  local account
+  for account in $(host_accounts "$1"); do echo "$account@$1"; done
+  [ -z "$(host_dropbear "$1")" ] || echo "$("${kind}_user")@$1-dropbear"
+}
+
+# Tries every login of HOST: the first one, and if that works all others at the same time. 0 when each
+# of them ran a command. What a login printed instead is left in hosts/HOST/login.LOGIN.
 ready_logins() { # HOST
-  local account job jobs='' status=0
-  for account in $(host_accounts "$1"); do
-    ready_login "$1" "$account" &
+  local login job jobs='' status=0 first
+  read -r first < <(host_logins "$1")
+  mkdir -p "$state/hosts/$1"
+  rm -f "$state/hosts/$1"/login.*
+  if ! banner_there "$1" 2; then
+    echo "no SSH server answers at $("${kind}_address" "$1"), port $("${kind}_port" "$1")" >"$state/hosts/$1/login.$first"
+    return 1
+  fi
+  ready_login "$1" "$first" || return 1
+  for login in $(host_logins "$1" | tail -n +2); do
+    ready_login "$1" "$login" &
     jobs="$jobs $!"
   done
   for job in $jobs; do wait "$job" || status=1; done
   return $status
 }
 
-ready_login() { # HOST ACCOUNT
+ready_login() { # HOST LOGIN
   local log=$state/hosts/$1/login.$2 status=0 printed
-  mkdir -p "${log%/*}"
-  printed=$(${timeout_program:+"$timeout_program" $ready_login_limit} ssh -F "$state/ssh_config" -l "$2" \
-    -o BatchMode=yes -o ConnectTimeout=5 -o ControlPath=none -o LogLevel=INFO \
-    "$1" 'echo ready' 2>"$log" </dev/null 8>&- 9>&-) || status=$?
+  printed=$(${timeout_program:+"$timeout_program" $ready_login_limit} ssh -F "$state/ssh_config" \
+    -o BatchMode=yes -o ConnectTimeout=5 -o ControlPath=none -o LogLevel=INFO "$2" 'echo ready' 2>"$log" </dev/null 8>&- 9>&-) || status=$?
   case $printed in *ready*) rm -f "$log" && return 0 ;; esac
   [ $status -ne 124 ] || echo "no end within $ready_login_limit s" >>"$log"
   [ -s "$log" ] || echo "the command printed nothing (exit status $status)" >>"$log"
   return 1
 }
 
-# One line: the first account that could not log in, and what ssh printed.
+# One line: the first login that failed, and what ssh printed.
 ready_refusal() { # HOST
-  local account log
-  for account in $(host_accounts "$1"); do
-    log=$state/hosts/$1/login.$account
-    [ ! -s "$log" ] || { echo "$account: $(tr -d '\r' <"$log" | grep -v '^$' | head -n 1 | cut -c 1-200)" && return; }
+  local login log
+  for login in $(host_logins "$1"); do
+    log=$state/hosts/$1/login.$login
+    [ ! -s "$log" ] || { echo "$login: $(tr -d '\r' <"$log" | grep -v '^$' | head -n 1 | cut -c 1-200)" && return; }
   done
 }
 
-# Waits until every account can log in. 1 when the host has ended, when it has booted and still
+# Waits until every login works. 1 when the host has ended, when it has booted and still
 # refuses, or when it takes too long to boot.
 ready_wait() { # HOST
   local begun=$SECONDS settled=''
@@ -88,15 +109,15 @@ ready_host() { # HOST
 }
 
 ready_failed() { # HOST
-  local account log
+  local login log
   rm -f "$state/testbed.json" "$state/break" # nobody reads the test bed as up while it is not
   echo "error: $1 refuses logins, and three repairs did not help" >&2
-  for account in $(host_accounts "$1"); do
-    log=$state/hosts/$1/login.$account
-    [ ! -s "$log" ] || tr -d '\r' <"$log" | grep -v '^$' | head -n 3 | sed "s/^/  login as $account: /" >&2
+  for login in $(host_logins "$1"); do
+    log=$state/hosts/$1/login.$login
+    [ ! -s "$log" ] || tr -d '\r' <"$log" | grep -v '^$' | head -n 3 | sed "s/^/  $login: /" >&2 || true
   done
   "${kind}_details" "$1" 2>&1 | head -n 20 | sed 's/^/  /' >&2 || true
-  [ ! -s "$state/hosts/$1/console.log" ] || tail -n 5 "$state/hosts/$1/console.log" | tr -d '\r' | sed 's/^/  console: /' >&2
+  [ ! -s "$state/hosts/$1/console.log" ] || tail -n 5 "$state/hosts/$1/console.log" | tr -d '\r' | sed 's/^/  console: /' >&2 || true
   echo "  hint: Its log: $state/hosts/$1/console.log; all anew: testbed --name $bed_name down, then up" >&2
   exit 1
 }
@@ -117,7 +138,7 @@ ready_all() {
 ready_now() {
   local host job jobs='' status=0
   for host in $(host_names); do
-    (banner_there "$host" && ready_logins "$host") &
+    ready_logins "$host" &
     jobs="$jobs $!"
   done
   for job in $jobs; do wait "$job" || status=1; done

@@ -11,10 +11,11 @@ userns_packages() {
 # Inside the namespace a host has its true address; outside, its forwarder's.
 userns_address() { if [ -n "${FLEET_TESTBED_INSIDE:-}" ]; then inner_address "$1"; else loopback_address "$1"; fi; }
 userns_port() { if [ -n "${FLEET_TESTBED_INSIDE:-}" ]; then echo 22; else echo 2222; fi; }
+userns_dropbear() { echo 2223; } # its forwarder's
 userns_user() { echo azureuser; }
 userns_root() { :; } # mounted where only the namespace sees it
 userns_prefix() { :; }
-userns_capabilities() { echo root sudo owners own-address own-root own-machine-id link power freeze filter git crontab pip postgres http "$(layers_gained)"; }
+userns_capabilities() { echo root sudo owners own-address own-root own-machine-id link power freeze filter git crontab pip postgres http dropbear shells narrow-sudo "$(layers_gained)"; }
 userns_lost() { layers_lost; }
 
 userns_missing() {
@@ -89,17 +90,22 @@ userns_hold() {
   done
 }
 
-# One forwarder a host; each connection is carried by a process of its own inside.
+# One forwarder for each server; each connection is carried by a process of its own inside.
 userns_forward() {
   local host pid
   pid=$(userns_holder)
   userns_unforward
   for host in $(host_names); do
-    setsid socat "TCP-LISTEN:2222,bind=$(loopback_address "$host"),reuseaddr,nodelay,fork" \
-      EXEC:"nsenter --target $pid --user --net --preserve-credentials socat - TCP\:$(inner_address "$host")\:22\,nodelay" \
-      </dev/null >>"$state/hosts/forward.log" 2>&1 8>&- 9>&- &
-    echo $! >>"$state/forward.pids"
+    userns_forward_port "$host" 2222 22
+    [ -z "$(host_dropbear "$host")" ] || userns_forward_port "$host" "$(host_dropbear "$host")" 2222
   done
+}
+
+userns_forward_port() { # HOST OUTSIDE INSIDE
+  setsid socat "TCP-LISTEN:$2,bind=$(loopback_address "$1"),reuseaddr,nodelay,fork" \
+    EXEC:"nsenter --target $pid --user --net --preserve-credentials socat - TCP\:$(inner_address "$1")\:$3\,nodelay" \
+    </dev/null >>"$state/hosts/forward.log" 2>&1 8>&- 9>&- &
+  echo $! >>"$state/forward.pids"
 }
 
 userns_unforward() {

@@ -59,18 +59,23 @@ impl Testbed {
         Fleet::new(Path::new(self.text("ssh_config")), &inventory)
     }
 
-    /// A desk with one host of the test bed, described by `more` than its address and env.
+    /// A desk with one host of the test bed, described by `more` than its address and env. `HOST-dropbear`
+    /// is the same host through its other server, where `has("dropbear")`.
     #[must_use]
     pub(crate) fn fleet_of(&self, host: &str, more: &Value) -> Fleet {
+        let (name, port) = match host.strip_suffix("-dropbear") {
+            Some(name) => (name, "dropbear"),
+            None => (host, "port"),
+        };
         let mut described = self.facts["hosts"]
             .as_array()
-            .and_then(|hosts| hosts.iter().find(|facts| facts["name"] == host))
+            .and_then(|hosts| hosts.iter().find(|facts| facts["name"] == name))
             .map(|facts| {
                 json!({
                     "env": facts["env"],
                     "access": facts["access"],
                     "address": facts["address"],
-                    "port": facts["port"],
+                    "port": facts[port],
                     "user": facts["user"],
                 })
             })

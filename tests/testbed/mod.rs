@@ -3,6 +3,7 @@
 mod captured;
 mod database;
 mod faults;
+mod logins;
 mod pull;
 mod secrets;
 
