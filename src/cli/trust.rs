@@ -11,7 +11,7 @@ use crate::fault::{ExitClass, chain};
 use crate::inventory::{Host, Inventory};
 use crate::name::HostName;
 use crate::report::{Problem, Reporter, Style, Table, json};
-use crate::ssh::known_hosts::{Verdict, fingerprint};
+use crate::ssh::known_hosts::{Place, Verdict, fingerprint};
 use crate::ssh::{Connector, Endpoint, HostKeyCheck, NotLearned, PublicKey, trust};
 
 /// Look at a host's keys, and trust the one that a person compared
@@ -376,10 +376,10 @@ fn left_out(seen: &Seen, added: &[&Shown], why: Option<&NotLearned>) -> Option<S
 
 fn refusal(host: &HostName, endpoint: &Endpoint, shown: &Shown, verdict: &Verdict) -> Problem {
     let lookup = endpoint.lookup();
-    let remove = |file: &PathBuf| {
+    let remove = |place: &Place| {
         format!(
-            "If the host was rebuilt and its console shows this fingerprint, remove the old key with `ssh-keygen -R '{lookup}' -f {}` and run `fleet trust {host}` again. If not, something else answers in its place.",
-            file.display()
+            "If the host was rebuilt and its console shows this fingerprint, {} and run `fleet trust {host}` again. If not, something else answers in its place.",
+            place.removal(&lookup)
         )
     };
     let (message, hint) = match verdict {
@@ -388,7 +388,7 @@ fn refusal(host: &HostName, endpoint: &Endpoint, shown: &Shown, verdict: &Verdic
                 "the host key of {host} has changed: it shows {} ({}), and {place} knows {known}",
                 shown.fingerprint, shown.algorithm
             ),
-            Some(remove(&place.file)),
+            Some(remove(place)),
         ),
         Verdict::Revoked(place) => (
             format!(

@@ -14,9 +14,6 @@ use super::known_hosts_command::{KnownHostsCommand, Reason};
 use super::resolve::Endpoint;
 use super::revocation::revoked_in;
 
-/// Named as the place of lines that `KnownHostsCommand` printed.
-const COMMAND: &str = "KnownHostsCommand";
-
 /// What decides about the keys of one host.
 #[derive(Debug, Clone)]
 pub struct HostKeyCheck {
@@ -156,7 +153,7 @@ impl HostKeyCheck {
             .run(&self.lookup, Reason::Order)
             .await
             .map_err(|why| self.failed(CheckFailure::Command(Cause(why))))?;
-        known.add(Path::new(COMMAND), &lines);
+        known.add(Path::new(Place::COMMAND), &lines);
         self.unbroken(&known)?;
         Ok(Arc::new(known))
     }
@@ -181,7 +178,7 @@ impl HostKeyCheck {
             .run(&self.lookup, Reason::HostName(shown))
             .await
             .map_err(|why| CheckFailure::Command(Cause(why)))?;
-        known.add(Path::new(COMMAND), &lines);
+        known.add(Path::new(Place::COMMAND), &lines);
         if let Some(place) = known.broken_revocations().first() {
             return Err(CheckFailure::RevokedLine(place.clone()));
         }

@@ -33,6 +33,24 @@ pub struct Place {
     pub line: u32,
 }
 
+impl Place {
+    /// Stands for the file of lines that `KnownHostsCommand` printed.
+    pub(super) const COMMAND: &str = "KnownHostsCommand";
+
+    /// How to take the key at this place away, which the host `lookup` no longer has; as a clause.
+    #[must_use]
+    pub fn removal(&self, lookup: &str) -> String {
+        if self.file == Path::new(Self::COMMAND) {
+            "make `KnownHostsCommand` print the new key".to_owned()
+        } else {
+            format!(
+                "remove the old key with `ssh-keygen -R '{lookup}' -f {}`",
+                self.file.display()
+            )
+        }
+    }
+}
+
 impl std::fmt::Display for Place {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.line {

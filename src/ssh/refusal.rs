@@ -142,8 +142,8 @@ impl HostKeyRefusal {
             }
             HostKeyProblem::Changed { place, .. }
             | HostKeyProblem::ChangedAlgorithm { place, .. } => format!(
-                "Someone may be in between. If the host was really set up anew, run `ssh-keygen -R '{lookup}' -f {}` and then `fleet trust {host}`.",
-                place.file.display()
+                "This may be a man-in-the-middle attack. If the host was really set up anew, {}, then run `fleet trust {host}`.",
+                place.removal(lookup)
             ),
             HostKeyProblem::Revoked { .. } => {
                 "Do not connect. Give the host a new key, and learn from whoever revoked this one why."

@@ -87,7 +87,7 @@ async fn a_changed_key_is_refused_with_both_fingerprints() {
     assert_eq!(
         error.hint(),
         Some(format!(
-            "Someone may be in between. If the host was really set up anew, run `ssh-keygen -R '{}' -f {}` and then `fleet trust web`.",
+            "This may be a man-in-the-middle attack. If the host was really set up anew, remove the old key with `ssh-keygen -R '{}' -f {}`, then run `fleet trust web`.",
             sshd.lookup(),
             sshd.known_hosts().display()
         ))

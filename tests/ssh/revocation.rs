@@ -382,6 +382,16 @@ async fn a_command_may_print_known_hosts() {
         calls[0]
     );
     assert!(calls[1].contains("<%H>"), "{}", calls[1]);
+    // Another key than the host's is not one that ssh-keygen could remove.
+    keygen(&at(&sshd, "other"), "ed25519", "");
+    let other = format!("{} {}\n", sshd.lookup(), public(&at(&sshd, "other.pub")));
+    fs::write(&answer, other).expect("an answer");
+    assert_eq!(
+        both(&sshd).await.expect_err("changed").hint().as_deref(),
+        Some(
+            "This may be a man-in-the-middle attack. If the host was really set up anew, make `KnownHostsCommand` print the new key, then run `fleet trust web`."
+        )
+    );
     // What it prints revokes, too.
     fs::write(&answer, format!("{line}@revoked * {key}\n")).expect("an answer");
     assert_eq!(
