@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::guard::TarFlavour;
-use crate::source::probe::Probe;
+use crate::source::probe::{Probe, SudoRights};
 
 /// A clock that is further off than this makes stamps and file times hard to compare.
 const CLOCK_SKEW_MAX_SECONDS: i64 = 5;
@@ -123,22 +123,41 @@ fn tar(probe: &Probe) -> Finding {
 }
 
 fn sudo(probe: &Probe) -> Option<Finding> {
-    match probe.sudo? {
-        true => Some(fine(
-            "sudo",
-            format!("works for `{}` without a password", probe.account),
-        )),
-        false => Some(Finding {
-            subject: "sudo",
-            grade: Grade::Warning,
-            says: format!("needs a password for `{}`, or does not work", probe.account),
-            hint: Some(format!(
-                "Allow `find` and `tar` in sudoers: `{} ALL=(root) NOPASSWD: /usr/bin/find, /usr/bin/tar`; \
-                 or run fleet on a terminal, which asks for the password.",
-                probe.account
-            )),
-        }),
-    }
+    let account = &probe.account;
+    let install = format!("Install sudo and allow it to `{account}`, or log in as root.");
+    let allow = format!(
+        "Allow `find` and `tar` in sudoers: `{account} ALL=(root) NOPASSWD: /usr/bin/find, /usr/bin/tar`; \
+         or run fleet on a terminal, which asks for the password."
+    );
+    let (grade, says, hint) = match probe.sudo? {
+        SudoRights::Root => (
+            Grade::Fine,
+            "is not needed: the account is root".to_owned(),
+            None,
+        ),
+        SudoRights::Shell => (
+            Grade::Fine,
+            format!("works for `{account}` without a password"),
+            None,
+        ),
+        SudoRights::Tools => (
+            Grade::Fine,
+            format!("runs `find` and `tar` for `{account}` without a password"),
+            None,
+        ),
+        SudoRights::Nothing => (
+            Grade::Warning,
+            format!("needs a password for `{account}`, or does not work"),
+            Some(allow),
+        ),
+        SudoRights::Missing => (Grade::Broken, "is not installed".to_owned(), Some(install)),
+    };
+    Some(Finding {
+        subject: "sudo",
+        grade,
+        says,
+        hint,
+    })
 }
 
 fn clock(probe: &Probe, now: Timestamp) -> Option<Finding> {

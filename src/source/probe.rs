@@ -32,8 +32,23 @@ pub struct Probe {
     pub tools: BTreeSet<String>,
     /// Free space on its root file system, in KiB.
     pub free_kib: Option<u64>,
-    /// Whether sudo works without a password; none if nobody asked.
-    pub sudo: Option<bool>,
+    /// What sudo allows without a password; none if nobody asked.
+    pub sudo: Option<SudoRights>,
+}
+
+/// What sudo allows the account that is logged in, without a password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SudoRights {
+    /// It is root already.
+    Root,
+    /// Everything.
+    Shell,
+    /// `find` and `tar`, but no shell.
+    Tools,
+    /// Nothing.
+    Nothing,
+    /// The host has no sudo.
+    Missing,
 }
 
 impl Probe {
@@ -53,7 +68,7 @@ impl Probe {
                 "account" => probe.account = value,
                 "uid" => probe.is_root = value == "0",
                 "machine_id" => probe.machine_id = value,
-                "os" => probe.os = value,
+                "os" => probe.os = unquoted(&value),
                 "clock" => probe.clock = FileTime::parse(&value),
                 "find" => probe.find = value,
                 "tar" => probe.tar = value,
@@ -61,7 +76,15 @@ impl Probe {
                     probe.tools.insert(value);
                 }
                 "free_kib" => probe.free_kib = value.parse().ok(),
-                "sudo" => probe.sudo = Some(value == "yes"),
+                "sudo" => {
+                    probe.sudo = Some(match value.as_str() {
+                        "root" => SudoRights::Root,
+                        "yes" => SudoRights::Shell,
+                        "tools" => SudoRights::Tools,
+                        "missing" => SudoRights::Missing,
+                        _ => SudoRights::Nothing,
+                    });
+                }
                 _ => tracing::debug!(key, "a host said something that nobody asked for"),
             }
         }
@@ -103,6 +126,24 @@ impl Probe {
     }
 }
 
+/// A value of `/etc/os-release` without its quotes. The file is in a shell's syntax, but nothing in it is
+/// evaluated; a backslash only takes the meaning from the character behind it.
+///
+/// Source: os-release(5).
+fn unquoted(text: &str) -> String {
+    let quote = text.chars().next().filter(|c| matches!(c, '"' | '\''));
+    let inner = quote.and_then(|quote| text.strip_prefix(quote)?.strip_suffix(quote));
+    let mut value = String::new();
+    let mut chars = inner.unwrap_or(text).chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' if quote != Some('\'') => value.extend(chars.next()),
+            c => value.push(c),
+        }
+    }
+    value
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,7 +152,7 @@ mod tests {
     fn an_answer_is_read_line_by_line() {
         let probe = Probe::parse(
             b"uname=Linux 6.1.0\nkernel=6.1.0\nhostname=dev-vm\naccount=azureuser\nuid=1000\n\
-              machine_id=0123\nos=Debian GNU/Linux 12 (bookworm)\nclock=1700000000.5\n\
+              machine_id=0123\nos=\"Debian GNU/Linux 12 (bookworm)\"\nclock=1700000000.5\n\
               find=find (GNU findutils) 4.9.0\ntar=tar (GNU tar) 1.34\ntool=find\ntool=tar\n\
               free_kib=1024\nsudo=yes\nnoise\nmore=x\n",
         );
@@ -130,7 +171,7 @@ mod tests {
                 tar: "tar (GNU tar) 1.34".to_owned(),
                 tools: ["find", "tar"].map(str::to_owned).into(),
                 free_kib: Some(1024),
-                sudo: Some(true),
+                sudo: Some(SudoRights::Shell),
             }
         );
         assert_eq!(probe.tar_flavour(), Some(TarFlavour::Gnu));
@@ -152,5 +193,20 @@ mod tests {
             Probe::parse(b"uname=FreeBSD 14.0\n").system(),
             "FreeBSD 14.0"
         );
+    }
+
+    #[test]
+    fn a_name_of_an_os_is_text_whatever_it_looks_like() {
+        for (text, name) in [
+            ("\"Alpine Linux v3.20\"", "Alpine Linux v3.20"),
+            ("Arch", "Arch"),
+            ("'single $(id)'", "single $(id)"),
+            ("\"$(reboot) \\`id\\` \\\"x\\\"\"", "$(reboot) `id` \"x\""),
+            ("\"open", "\"open"),
+            ("\"", "\""),
+            ("", ""),
+        ] {
+            assert_eq!(unquoted(text), name, "{text}");
+        }
     }
 }

@@ -58,10 +58,19 @@ impl Scene {
     }
 
     pub(crate) fn with_path(tools: tempfile::TempDir, path: &str) -> Option<Self> {
+        Self::with_path_of(Sshd::builder(), tools, path)
+    }
+
+    /// The same for a server with options of its own.
+    pub(crate) fn with_path_of(
+        builder: Builder,
+        tools: tempfile::TempDir,
+        path: &str,
+    ) -> Option<Self> {
         // Only the first SetEnv counts.
         let folder = tools.path().display();
         let line = format!("SetEnv PATH={folder}{path} HOME={folder}");
-        let mut scene = Self::with(Sshd::builder().option(line))?;
+        let mut scene = Self::with(builder.option(line))?;
         scene.tools = Some(tools);
         Some(scene)
     }
