@@ -140,6 +140,8 @@ struct Said {
     changed: HashSet<RemotePath>,
     shrank: HashSet<RemotePath>,
     bare: HashSet<RemotePath>,
+    /// It was built without extended attributes, so that it sends none.
+    lacks_attributes: bool,
     unread: HashMap<RemotePath, String>,
     others: Vec<String>,
 }
@@ -164,6 +166,10 @@ impl Said {
                 Note::Attributes(path, why) => {
                     tracing::debug!(%path, why, "attributes can't be read");
                     said.bare.insert(path);
+                    continue;
+                }
+                Note::Other(text) if text.ends_with("XATTR support is not available") => {
+                    said.lacks_attributes = true;
                     continue;
                 }
                 Note::Other(text) => {
@@ -233,13 +239,16 @@ pub(super) fn compose(
             continue;
         };
         // Of a hard link, tar sends them with the file's first name only.
-        let extended = match &member.head.kind {
-            tarstream::Kind::HardLink { target } => targets.get(target).map(|file| &file.extended),
-            _ => None,
+        let (first_name, extended) = match &member.head.kind {
+            tarstream::Kind::HardLink { target } => {
+                let file = targets.get(target);
+                (target, file.map_or(&member.extended, |file| &file.extended))
+            }
+            _ => (&found.path, &member.extended),
         };
-        let extended = extended.unwrap_or(&member.extended).clone();
-        let is_told = asked.tells_extended && !said.bare.contains(&found.path);
-        let extended = Some(extended).filter(|extended| is_told || !extended.is_empty());
+        let is_whole = !said.bare.contains(first_name) && !said.lacks_attributes;
+        let is_told = is_whole && (asked.tells_extended || !extended.is_empty());
+        let extended = is_told.then(|| extended.clone());
         let changed = said.changed.contains(&found.path) || said.shrank.contains(&found.path);
         let piece = Piece {
             pack: pack.clone(),
@@ -344,6 +353,12 @@ impl Composed {
             "came without ACLs and extended attributes, which can't be read",
             &sorted(&said.bare),
         );
+        if said.lacks_attributes {
+            self.warnings.push(
+                "the host's tar was built without extended attributes: ACLs and capabilities are not captured"
+                    .to_owned(),
+            );
+        }
         // Read, but not well: "Read error at byte 0".
         for (path, why) in &said.unread {
             let text = format!("{path} ({why})");

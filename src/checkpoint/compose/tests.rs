@@ -324,3 +324,52 @@ fn attributes_that_cannot_be_read_are_a_warning() {
         ["1 entry came without ACLs and extended attributes, which can't be read: /a/x"]
     );
 }
+
+/// `extended` of each entry, after notes of tar.
+fn extended_after(notes: Vec<Note>, tells_extended: bool) -> (Vec<Option<Extended>>, Vec<String>) {
+    let some = Extended::new([Some(Sha256::of(b"x")), None, None, None]);
+    let link = member(
+        Kind::HardLink {
+            target: path("/a/x"),
+        },
+        "/a/y",
+    );
+    let with = Member {
+        extended: some,
+        ..file("/a/x")
+    };
+    let asked = Asked {
+        tells_extended,
+        ..asked(&["/a/x", "/a/y", "/a/z"])
+    };
+    let composed = compose_with(asked, received(vec![with, link, file("/a/z")]), notes, 0);
+    assert_eq!(composed.failure, None);
+    let entries = composed.content.fresh.into_iter();
+    // The directory comes first.
+    let extended = entries.skip(1).map(|entry| entry.extended).collect();
+    (extended, composed.warnings)
+}
+
+#[test]
+fn extended_metadata_is_that_of_the_first_name_and_unknown_where_tar_does_not_tell_it() {
+    let some = Some(Extended::new([Some(Sha256::of(b"x")), None, None, None]));
+    let none = Some(Extended::default());
+    let (told, warnings) = extended_after(Vec::new(), true);
+    assert_eq!(told, [some.clone(), some.clone(), none.clone()]);
+    assert_eq!(warnings, Vec::<String>::new());
+    let (seen, _) = extended_after(Vec::new(), false);
+    assert_eq!(seen, [some.clone(), some, None]);
+    // What came of it may be only a part.
+    let bare = Note::Attributes(path("/a/x"), "llistxattr".to_owned());
+    let (told, _) = extended_after(vec![bare], true);
+    assert_eq!(told, [None, None, none]);
+    let lacking = Note::Other("tar: XATTR support is not available".to_owned());
+    let (told, warnings) = extended_after(vec![lacking], true);
+    assert_eq!(told, [None, None, None]);
+    assert_eq!(
+        warnings,
+        [
+            "the host's tar was built without extended attributes: ACLs and capabilities are not captured"
+        ]
+    );
+}
