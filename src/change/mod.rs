@@ -318,18 +318,19 @@ fn kind_difference(old: &EntryKind, new: &EntryKind) -> Option<Attribute> {
     differs.then_some(attribute)
 }
 
-/// Whether a file has several names. Which of them was sent first, and is the [`EntryKind::File`],
-/// says nothing; where the scan counted the names, that tells.
+/// Whether the object has several names. Which of them was sent first says nothing; where the scan
+/// counted the names, that tells.
 fn is_linked(entry: &Entry) -> bool {
     match &entry.kind {
         EntryKind::HardLink { .. } => true,
-        EntryKind::File { .. } => entry.scan.is_some_and(|scan| scan.links > 1),
-        EntryKind::Directory
+        EntryKind::File { .. }
         | EntryKind::Symlink { .. }
         | EntryKind::Fifo
-        | EntryKind::Socket
         | EntryKind::CharDevice { .. }
-        | EntryKind::BlockDevice { .. } => false,
+        | EntryKind::BlockDevice { .. } => {
+            entry.first_name.is_some() || entry.scan.is_some_and(|scan| scan.links > 1)
+        }
+        EntryKind::Directory | EntryKind::Socket => false,
     }
 }
 

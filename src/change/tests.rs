@@ -23,6 +23,7 @@ fn entry(path: &[u8], kind: EntryKind) -> Entry {
         scan: None,
         content: Vec::new(),
         extended: None,
+        first_name: None,
         unstable: false,
     }
 }

@@ -4,7 +4,9 @@
 //! An entry is the same only if kind, inode, size, both times, mode and owner are, and if it had come
 //! to rest when that checkpoint was taken. In doubt it is fetched.
 
-use std::collections::{BTreeSet, HashMap};
+mod groups;
+
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::digest::Sha256;
@@ -47,7 +49,7 @@ struct Same {
     record: usize,
     /// None for what has no content.
     place: Option<Place>,
-    /// For a further name of a file: the first one.
+    /// For a further name of what is no directory: the first one.
     first_name: Option<RemotePath>,
     sha256: Option<Sha256>,
     /// Of what is kept of a regular file, which may be less than the scan saw; 0 for other kinds.
@@ -105,6 +107,8 @@ pub(super) struct KeptEntry {
     pub(super) record: usize,
     /// None for what has no content.
     pub(super) place: Option<Place>,
+    /// For a further name of what is no directory: the first one, which is kept as well.
+    pub(super) first_name: Option<Box<RemotePath>>,
     /// The digest of a regular file's content, for its first name.
     pub(super) sha256: Option<Sha256>,
     /// Where its member begins in the new pack, if it was copied there.
@@ -214,7 +218,7 @@ impl Comparison {
             | EntryKind::Fifo
             | EntryKind::Socket
             | EntryKind::CharDevice { .. }
-            | EntryKind::BlockDevice { .. } => (None, None),
+            | EntryKind::BlockDevice { .. } => (entry.first_name, None),
         };
         Same {
             record,
@@ -265,6 +269,7 @@ impl Comparison {
                     path: found.path,
                     record: same.record,
                     place: same.place,
+                    first_name: same.first_name.map(Box::new),
                     sha256: same.sha256,
                     moved_to: None,
                 }),
@@ -274,44 +279,6 @@ impl Comparison {
         }
         difference.kept = Some(kept).filter(|kept| !kept.entries.is_empty());
         difference
-    }
-
-    /// The names of one regular file are fetched together or not at all: an archive tells that they are
-    /// one file only if it holds them all.
-    fn break_groups(&mut self) {
-        let mut groups: HashMap<(u64, u64), Vec<usize>> = HashMap::new();
-        for (index, found) in self.found.iter().enumerate() {
-            if let Some(facts) = &found.facts
-                && facts.mark.links > 1
-                && facts.kind == FoundKind::File
-            {
-                let ScanMark { device, inode, .. } = facts.mark;
-                groups.entry((device, inode)).or_default().push(index);
-            }
-        }
-        for names in groups.values() {
-            if !self.is_whole_group(names) {
-                for &index in names {
-                    self.same[index] = None;
-                }
-            }
-        }
-    }
-
-    fn is_whole_group(&self, names: &[usize]) -> bool {
-        let mut first = None;
-        let mut links = Vec::new();
-        for &index in names {
-            let Some(same) = &self.same[index] else {
-                return false;
-            };
-            match &same.first_name {
-                None if first.is_some() => return false,
-                None => first = Some(&self.found[index].path),
-                Some(target) => links.push(target),
-            }
-        }
-        links.into_iter().all(|target| Some(target) == first)
     }
 }
 
@@ -375,6 +342,7 @@ impl Kept {
                 size_bytes: *size_bytes,
                 record,
                 place: Some(place),
+                first_name: None,
                 sha256: Some(*sha256),
                 moved_to: None,
                 path: entry.path,
@@ -405,7 +373,7 @@ impl Kept {
         })
     }
 
-    /// Drops what lies beneath `gone`, and names it.
+    /// Drops what lies beneath `gone` and further names of it, and names all of that.
     pub(super) fn drop_beneath(&mut self, gone: &[RemotePath]) -> Vec<RemotePath> {
         if gone.is_empty() {
             return Vec::new();
@@ -422,6 +390,17 @@ impl Kept {
                 above = path.parent();
             }
             true
+        });
+        let firsts: BTreeSet<RemotePath> = dropped.iter().cloned().collect();
+        self.entries.retain(|entry| {
+            let is_kept = entry
+                .first_name
+                .as_ref()
+                .is_none_or(|first| !firsts.contains(&**first));
+            if !is_kept {
+                dropped.push(entry.path.clone());
+            }
+            is_kept
         });
         dropped
     }

@@ -20,6 +20,7 @@ use link_targets::link_targets;
 
 use super::compare::Difference;
 use super::files::newest;
+use super::link_groups::name_groups;
 use super::listing::{NAMED_MAX, listing};
 use super::part::Content;
 use super::receive::Received;
@@ -266,6 +267,7 @@ pub(super) fn compose(
     drop(arrived);
     fresh.extend(sockets.into_iter().filter_map(socket));
     fresh.sort_by(|a, b| a.path.cmp(&b.path));
+    name_groups(&mut fresh, &received.first_names);
     // Of a tree without its directories the next run would know less than of the one before.
     let is_torn = is_cut && kept.is_some() && !missing.directories.is_empty();
     // What lies in a directory that is not there any more is not there either.
@@ -466,6 +468,7 @@ fn entry(found: Found, member: Member, kind: EntryKind, piece: Piece, seen: Seen
         extended: seen.extended,
         scan: mark,
         content: vec![piece],
+        first_name: None,
         unstable: seen.changed || (mark.is_some() && !same),
     }
 }
@@ -486,6 +489,7 @@ fn socket(found: Found) -> Option<Entry> {
         extended: None,
         scan: Some(facts.mark),
         content: Vec::new(),
+        first_name: None,
         unstable: false,
     })
 }

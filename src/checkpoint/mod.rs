@@ -17,9 +17,11 @@ mod fetch;
 mod files;
 mod history;
 pub mod import;
+mod link_groups;
 mod listing;
 mod live;
 mod machine;
+mod one_tree;
 mod part;
 mod plan;
 mod preview;
@@ -249,7 +251,10 @@ impl Capture<'_> {
         let work = async { tokio::try_join!(scanning, fetching) };
         let (((), probe), facts) = facts::beside(work, self.session, &sources, self.stop).await?;
         outcomes.sort_by_key(|(place, _)| *place);
-        let outcomes: Vec<Outcome> = outcomes.into_iter().map(|(_, outcome)| outcome).collect();
+        let mut outcomes: Vec<Outcome> = outcomes.into_iter().map(|(_, outcome)| outcome).collect();
+        for (part, message) in one_tree::settle(&mut outcomes) {
+            self.warn(Some(&part), &[message]);
+        }
         if let Some(error) = lost
             && !outcomes.iter().any(|outcome| outcome.content.has_news())
         {

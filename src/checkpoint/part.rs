@@ -124,13 +124,18 @@ impl Outcome {
 
     /// Says what was captured.
     pub(super) fn fill(&mut self, content: Content, warnings: Vec<String>) {
-        self.part.entries = content.entries();
-        self.part.totals = content.totals();
         self.part.warnings.extend(warnings);
         if !self.part.warnings.is_empty() && self.part.state == PartState::Complete {
             self.part.state = PartState::Warned;
         }
         self.content = content;
+        self.recount();
+    }
+
+    /// Counts what the content has now.
+    pub(super) fn recount(&mut self) {
+        self.part.entries = self.content.entries();
+        self.part.totals = self.content.totals();
     }
 }
 

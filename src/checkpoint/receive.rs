@@ -42,6 +42,8 @@ pub(super) struct Received {
     pub(super) content_bytes: u64,
     /// The sizes of files as the host sent them, where only lines of them were kept.
     pub(super) sent_bytes: HashMap<RemotePath, u64>,
+    /// The first name of each further name of a link, pipe or device, where the stream told it.
+    pub(super) first_names: HashMap<RemotePath, RemotePath>,
     /// Why the stream ended early, if it did.
     pub(super) cut: Option<tarstream::Error>,
 }
@@ -217,7 +219,12 @@ impl Intake {
                 }
                 Ok(Event::End(member)) => {
                     if reading.take().is_some() {
-                        let mut member = names.member(member);
+                        let (mut member, first_name) = names.member(member);
+                        if let Some(first_name) = first_name {
+                            received
+                                .first_names
+                                .insert(member.head.path.clone(), first_name);
+                        }
                         received.content_bytes -= padding(&member);
                         if let (Some((extract, found)), Some(lines)) = (extract.take(), &*lines) {
                             let extracted = extract.end(&member, lines)?;
@@ -333,14 +340,15 @@ fn order(head: &Head, found: &Found, header_bytes: usize) -> Order {
     }
 }
 
-/// Further names of what is no regular file. tar tells them as hard links; here each becomes what it is,
-/// for a link that leads to no file can't be taken out of an archive by itself.
+/// Further names of what is no regular file. GNU tar sends those of symbolic links as hard links; here
+/// each becomes what it is, so that every member can be taken out of a pack by itself. Which names
+/// belong together is told in [`Received::first_names`].
 #[derive(Default)]
 struct OtherNames {
     /// What has several names and is no regular file.
     kinds: HashMap<RemotePath, Kind>,
-    /// What the member that is being read is kept as.
-    resolved: Option<Head>,
+    /// What the member that is being read is kept as, and its first name.
+    resolved: Option<(Head, RemotePath)>,
 }
 
 impl OtherNames {
@@ -355,7 +363,7 @@ impl OtherNames {
                     ..head.clone()
                 };
                 let blocks = resolved.to_blocks()?;
-                self.resolved = Some(resolved);
+                self.resolved = Some((resolved, target.clone()));
                 Some(blocks)
             }
             Kind::Symlink { .. }
@@ -371,14 +379,17 @@ impl OtherNames {
         }
     }
 
-    fn member(&mut self, member: Member) -> Member {
+    fn member(&mut self, member: Member) -> (Member, Option<RemotePath>) {
         match self.resolved.take() {
-            Some(head) => Member {
-                head,
-                sha256: None,
-                extended: Extended::default(),
-            },
-            None => member,
+            Some((head, first_name)) => {
+                let member = Member {
+                    head,
+                    sha256: None,
+                    extended: Extended::default(),
+                };
+                (member, Some(first_name))
+            }
+            None => (member, None),
         }
     }
 }

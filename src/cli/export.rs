@@ -148,8 +148,9 @@ pub(super) fn run(args: &Args, setup: &Setup) -> Status {
         work.await.expect("exporting does not panic")
     })?;
     let exported = exported.ok_or(Error::Stopped)??;
-    tell(setup, &resolved, &shown, &exported)?;
-    Ok(None)
+    let class = exported.has_contradictions().then_some(ExitClass::Partial);
+    tell(setup, &resolved, &shown, &exported, class)?;
+    Ok(class)
 }
 
 fn target(args: &Args, setup: &Setup) -> Result<Target, Stop> {
@@ -214,6 +215,7 @@ fn tell(
     resolved: &Resolved,
     wanted: &Wanted,
     exported: &Exported,
+    class: Option<ExitClass>,
 ) -> Result<(), Stop> {
     let (path, format) = match &wanted.target {
         Target::Stream(format) => ("-".to_owned(), name(*format)),
@@ -223,6 +225,7 @@ fn tell(
     let id = &resolved.id;
     if setup.console.is_json() {
         setup.console.event(&json::Export {
+            exit: class.map_or(0, ExitClass::code),
             checkpoint: id.to_string(),
             path,
             format: format.to_owned(),

@@ -14,6 +14,9 @@ pub struct Entry {
     pub path: RemotePath,
     /// What it is.
     pub kind: EntryKind,
+    /// The first name in the same part, if this is a further name of a symbolic link, named pipe or
+    /// device. Further names of a regular file are of [`EntryKind::HardLink`] instead.
+    pub first_name: Option<RemotePath>,
     /// Permission bits, set-id and sticky bits included (`0o7777`).
     pub mode: u32,
     /// Who owns it.
@@ -34,6 +37,21 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// The first name of the object, whatever its kind, if this is a further name (a hard link).
+    #[must_use]
+    pub fn link_target(&self) -> Option<&RemotePath> {
+        match &self.kind {
+            EntryKind::HardLink { target, .. } => Some(target),
+            EntryKind::File { .. }
+            | EntryKind::Directory
+            | EntryKind::Symlink { .. }
+            | EntryKind::Fifo
+            | EntryKind::Socket
+            | EntryKind::CharDevice { .. }
+            | EntryKind::BlockDevice { .. } => self.first_name.as_ref(),
+        }
+    }
+
     /// The size of a regular file's content in bytes, for every name of it; none for other kinds.
     #[must_use]
     pub fn file_bytes(&self) -> Option<u64> {

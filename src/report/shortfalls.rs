@@ -10,6 +10,12 @@ pub fn shortfall(shortfall: &Shortfall) -> String {
     let is = if number == 1 { "is" } else { "are" };
     let of = entries(number);
     let what = match shortfall.kind {
+        ShortfallKind::Contradiction => format!(
+            "{of} {is} left out, because another source holds a link or a file above {}, or something \
+             of another type in {} place",
+            if number == 1 { "it" } else { "them" },
+            if number == 1 { "its" } else { "their" },
+        ),
         ShortfallKind::Socket => format!("{} {is} left out", count(number, "socket")),
         ShortfallKind::Device => format!(
             "{} {is} left out (only root can make them, with `--devices`)",
@@ -65,6 +71,8 @@ mod tests {
     #[test]
     fn each_kind_has_its_sentence() {
         let all = [
+            text(ShortfallKind::Contradiction, 1),
+            text(ShortfallKind::Contradiction, 2),
             text(ShortfallKind::Socket, 1),
             text(ShortfallKind::Socket, 12),
             text(ShortfallKind::Device, 1),
@@ -78,6 +86,8 @@ mod tests {
             text(ShortfallKind::Selinux, 2),
         ];
         insta::assert_snapshot!(all.join("\n"), @r"
+        1 entry is left out, because another source holds a link or a file above it, or something of another type in its place: /run/x0
+        2 entries are left out, because another source holds a link or a file above them, or something of another type in their place: /run/x0, /run/x1
         1 socket is left out: /run/x0
         12 sockets are left out: /run/x0, /run/x1, /run/x2, /run/x3, /run/x4, /run/x5, /run/x6, /run/x7, /run/x8, /run/x9 and 2 more
         1 device node is left out (only root can make them, with `--devices`): /run/x0

@@ -86,6 +86,72 @@ impl<'a> From<&'a EntryKind> for Shape<'a> {
     }
 }
 
+/// Finds, for paths that come in byte order from any number of sources, the path above each that was
+/// given as something other than a directory.
+///
+/// Byte order puts `a-b` between `a` and `a/c`, so what is kept is every such path that is a beginning
+/// of the last one, byte by byte: memory stays small.
+#[derive(Debug, Default)]
+pub struct Blockers<T> {
+    stack: Vec<(RemotePath, T)>,
+}
+
+impl<T> Blockers<T> {
+    /// Nothing is known yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { stack: Vec::new() }
+    }
+
+    /// The topmost path above `path` that is no directory. `path` may not come before those of earlier
+    /// calls.
+    pub fn above(&mut self, path: &RemotePath) -> Option<&(RemotePath, T)> {
+        while let Some((top, _)) = self.stack.last()
+            && !path.as_bytes().starts_with(top.as_bytes())
+        {
+            self.stack.pop();
+        }
+        let is_above = |(top, _): &&(RemotePath, T)| top != path && path.is_within(top);
+        self.stack.iter().find(is_above)
+    }
+
+    /// Takes the path of the last [`Blockers::above`] as something that is no directory.
+    pub fn add(&mut self, path: RemotePath, facts: T) {
+        self.stack.push((path, facts));
+    }
+
+    /// Forgets `path`: it is left out itself.
+    pub fn remove(&mut self, path: &RemotePath) {
+        self.stack.retain(|(known, _)| known != path);
+    }
+}
+
+/// Checks that no entry of several sources together lies beneath one that is no directory. `entries` may
+/// come in any order.
+///
+/// # Errors
+///
+/// [`Error::Beneath`] for the first such entry by path.
+pub fn check_together<'a>(
+    entries: impl Iterator<Item = (&'a RemotePath, Shape<'a>)>,
+) -> Result<(), Error> {
+    let mut sorted: Vec<_> = entries.collect();
+    sorted.sort_by_key(|(path, _)| *path);
+    let mut blockers = Blockers::new();
+    for (path, shape) in sorted {
+        if let Some((above, ())) = blockers.above(path) {
+            return Err(Error::Beneath {
+                path: path.clone(),
+                above: above.clone(),
+            });
+        }
+        if shape != Shape::Directory {
+            blockers.add(path.clone(), ());
+        }
+    }
+    Ok(())
+}
+
 /// Checks that every entry is one of `roots` or lies in a directory among the entries (or directly in
 /// a root that is itself no entry), and that hard links lead to files among the entries.
 ///
@@ -281,6 +347,38 @@ mod tests {
             ),
         ] {
             assert_eq!(said(&entries), should);
+        }
+    }
+
+    #[test]
+    fn entries_of_several_sources_are_judged_together() {
+        let check = |entries: &[(&str, EntryKind)]| {
+            let entries: Vec<_> = entries
+                .iter()
+                .map(|(name, kind)| (path(name), kind.clone()))
+                .collect();
+            let shapes = entries.iter().map(|(name, kind)| (name, kind.into()));
+            check_together(shapes).map_err(|error| error.to_string())
+        };
+        let fine = [
+            ("/app/l-old/f", file()),
+            ("/app/l/f", file()),
+            ("/app", EntryKind::Directory),
+            ("/app/l-", symlink()),
+        ];
+        assert_eq!(check(&fine), Ok(()));
+        for blocker in [symlink(), file(), EntryKind::Fifo] {
+            let beneath = [
+                ("/app/l/d/f", file()),
+                // By bytes it comes between the two.
+                ("/app/l-old/f", file()),
+                ("/app/l", blocker),
+                ("/app/l-old", EntryKind::Directory),
+            ];
+            assert_eq!(
+                check(&beneath),
+                Err("`/app/l/d/f` lies beneath `/app/l`, which is not a directory".to_owned())
+            );
         }
     }
 

@@ -520,6 +520,8 @@ fn every_form_of_archive_that_tar_writes_comes_out_as_it_went_in() {
     let bed = bed();
     tree::make_hostile(&bed.path("t/opt/t"));
     fs::remove_file(bed.path("t/opt/t/socket")).expect("removed");
+    // tar does not tell that two pipes are one.
+    fs::remove_file(bed.path("t/opt/t/links/fifo")).expect("removed");
     sh(
         &bed,
         "cd t/opt/t; truncate -s 4M holes; printf middle | dd of=holes bs=1 seek=1500000 \

@@ -13,7 +13,8 @@ use std::time::Duration;
 
 use fleet::digest::Sha256;
 use fleet::manifest::{
-    Checkpoint, Entry, EntryKind, HostFacts, Pack, Part, PartState, Piece, Totals, Trigger,
+    Checkpoint, Entry, EntryKind, FileTime, HostFacts, Pack, Part, PartState, Piece, ScanMark,
+    Totals, Trigger,
 };
 use fleet::name::{CheckpointId, HostName, RemotePath, SourceName};
 use fleet::store::pack::{Order, PackOptions, PackWriter};
@@ -21,7 +22,7 @@ use fleet::store::{
     Facts, Incoming, Level, Note, PartFacts, Scope, SealedCheckpoint, Store, VerifyReport,
     WrittenEntries,
 };
-use fleet::tarstream::{Event, Head, MemberStream};
+use fleet::tarstream::{Event, Head, Kind, MemberStream};
 use jiff::Timestamp;
 
 pub(super) const NOW: &str = "2026-11-21T10:15:00Z";
@@ -112,6 +113,18 @@ pub(super) fn capture(
     members: &[&str],
     earlier: Option<&SealedCheckpoint>,
 ) -> (PartFacts, Vec<Pack>) {
+    capture_as(incoming, tree, part, members, earlier, &|_| {})
+}
+
+/// The same, with entries that `edit` has changed after they were packed.
+pub(super) fn capture_as(
+    incoming: &Incoming,
+    tree: &Path,
+    part: &str,
+    members: &[&str],
+    earlier: Option<&SealedCheckpoint>,
+    edit: &dyn Fn(&mut Entry),
+) -> (PartFacts, Vec<Pack>) {
     let part = source(part);
     let mut entries: BTreeMap<RemotePath, Entry> = BTreeMap::new();
     if let Some(earlier) = earlier {
@@ -124,6 +137,7 @@ pub(super) fn capture(
     if !members.is_empty() {
         packs.push(pack(incoming, tree, &part, members, &mut entries));
     }
+    entries.values_mut().for_each(edit);
     let written = write_entries(incoming, &part, entries.values());
     let facts = PartFacts {
         part: plain_part(&part, PartState::Complete),
@@ -183,9 +197,26 @@ fn pack(
     let mut stream = MemberStream::new(tar.stdout.take().expect("a pipe"));
     let mut number = 0;
     let mut numbers = Vec::new();
+    // As fleet does, every member but further names of a regular file is kept as what it is.
+    let mut others: BTreeMap<RemotePath, Kind> = BTreeMap::new();
+    let mut firsts: BTreeMap<(u64, u64), RemotePath> = BTreeMap::new();
     loop {
         match stream.next().expect("a tar stream") {
             Event::Begin { head, raw } => {
+                let resolved = match &head.kind {
+                    Kind::HardLink { target } => others.get(target),
+                    kind @ (Kind::Symlink { .. } | Kind::Fifo) => {
+                        others.insert(head.path.clone(), kind.clone());
+                        None
+                    }
+                    _ => None,
+                };
+                let resolved = resolved.map(|kind| Head {
+                    kind: kind.clone(),
+                    ..head.clone()
+                });
+                let blocks = resolved.and_then(|head| head.to_blocks());
+                let raw = blocks.as_deref().unwrap_or(raw);
                 let length = raw.len() as u64 + head.stored_bytes;
                 number = writer
                     .begin_member(length, order(tree, head, raw))
@@ -193,8 +224,22 @@ fn pack(
                 writer.write(raw).expect("written");
             }
             Event::Data(bytes) => writer.write(bytes).expect("written"),
-            Event::End(member) => {
+            Event::End(mut member) => {
                 writer.end_member().expect("a whole member");
+                let path = tree.join(OsStr::from_bytes(member.head.path.member()));
+                let facts = fs::symlink_metadata(path).expect("it was read just now");
+                if let Kind::HardLink { target } = &member.head.kind
+                    && let Some(kind) = others.get(target)
+                {
+                    member.head.kind = kind.clone();
+                }
+                let first = firsts
+                    .entry((facts.dev(), facts.ino()))
+                    .or_insert_with(|| member.head.path.clone());
+                let is_other = matches!(member.head.kind, Kind::Symlink { .. } | Kind::Fifo);
+                let first_name =
+                    Some(first.clone()).filter(|first| is_other && *first != member.head.path);
+                let has_names = facts.nlink() > 1 && !facts.is_dir();
                 let kind = member
                     .entry_kind(|target| match &entries.get(target)?.kind {
                         EntryKind::File { size_bytes, sha256 } => Some((*size_bytes, *sha256)),
@@ -206,13 +251,14 @@ fn pack(
                     mode: member.head.mode,
                     owner: member.head.owner,
                     mtime: member.head.mtime,
-                    scan: None,
+                    scan: has_names.then(|| mark(&facts)),
                     content: vec![Piece {
                         pack: name.clone(),
                         member: member.head.path.member().to_vec(),
                         offset_bytes: 0,
                     }],
                     extended: Some(member.extended),
+                    first_name,
                     unstable: false,
                     path: member.head.path,
                 };
@@ -232,6 +278,22 @@ fn pack(
         name,
         sha256: summary.sha256,
         stored_bytes: summary.stored_bytes,
+    }
+}
+
+/// What a scan tells of it.
+fn mark(facts: &fs::Metadata) -> ScanMark {
+    let time = |seconds, nanoseconds: i64| FileTime {
+        seconds,
+        nanoseconds: u32::try_from(nanoseconds).expect("below a second"),
+    };
+    ScanMark {
+        inode: facts.ino(),
+        device: facts.dev(),
+        links: facts.nlink(),
+        size_bytes: facts.len(),
+        mtime: time(facts.mtime(), facts.mtime_nsec()),
+        ctime: time(facts.ctime(), facts.ctime_nsec()),
     }
 }
 
@@ -346,6 +408,19 @@ pub(super) fn observed() -> fleet::manifest::Facts {
     }
 }
 
+/// All names in the tree of [`grow_tree`] of what has several: they are captured together, as fleet does.
+pub(super) const GROUPS: [&str; 9] = [
+    "app/main.js",
+    "app/odd-link",
+    "app/odd-link-\n",
+    "app/pipe",
+    "app/public/main-too.js",
+    "app/public/pipe-too",
+    "app/public/third",
+    "app/z-first-name",
+    "app/zz-second-name",
+];
+
 /// A tree with every kind of object and hostile names, `app` at its top.
 pub(super) fn grow_tree(root: &Path) {
     let app = root.join("app");
@@ -387,6 +462,9 @@ pub(super) fn grow_tree(root: &Path) {
         0,
     )
     .expect("a pipe");
+    fs::hard_link(app.join("pipe"), app.join("public/pipe-too")).expect("a link");
+    fs::hard_link(app.join("main.js"), app.join("public/main-too.js")).expect("a link");
+    fs::hard_link(app.join("odd-link"), app.join("odd-link-\n")).expect("a link");
     let mode = |name: &str, mode| {
         fs::set_permissions(app.join(name), fs::Permissions::from_mode(mode)).expect("a mode");
     };
@@ -479,14 +557,17 @@ pub(super) fn describe(root: &Path) -> Vec<String> {
             let facts = fs::symlink_metadata(&path).expect("metadata");
             let name = path.strip_prefix(root).expect("beneath").to_owned();
             let kind = facts.file_type();
+            let first = groups.entry(facts.ino()).or_insert_with(|| name.clone());
+            let names = format!("{} {first:?}", facts.nlink());
             let content = if kind.is_symlink() {
-                format!("{:?}", fs::read_link(&path).expect("a link"))
+                format!("{:?} {names}", fs::read_link(&path).expect("a link"))
             } else if kind.is_file() {
-                let first = groups.entry(facts.ino()).or_insert_with(|| name.clone());
                 let digest = Sha256::of(&fs::read(&path).expect("a file"));
-                format!("{digest} {} {first:?}", facts.nlink())
-            } else {
+                format!("{digest} {names}")
+            } else if kind.is_dir() {
                 String::new()
+            } else {
+                names
             };
             format!(
                 "{name:?} {:o} {}:{} {}.{:09} {content}",

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use fleet::store::{ArchiveFormat, Destination, Error, Exported, SealedCheckpoint, Store};
 
-use super::bed::{Bed, NOW, capture, describe, facts, give_away, grow_tree, id, walk};
+use super::bed::{Bed, GROUPS, NOW, capture, describe, facts, give_away, grow_tree, id, walk};
 use crate::support::disk::SmallDisk;
 
 fn go_on(_: &Exported) -> ControlFlow<()> {
@@ -25,8 +25,7 @@ fn bed() -> (Bed, SealedCheckpoint) {
     fs::create_dir_all(bed.tree().join("app/public/new/empty")).expect("folders");
     bed.seal(NOW, &["app/public"], Some(&first));
     let second = bed.open("dev-vm@20261121T101501Z");
-    let group = ["app/public/third", "app/z-first-name", "app/zz-second-name"];
-    bed.seal(NOW, &group, Some(&second));
+    bed.seal(NOW, &GROUPS, Some(&second));
     let third = bed.open("dev-vm@20261121T101502Z");
     assert_eq!(third.checkpoint().packs.len(), 3);
     bed.assert_clean();
@@ -93,8 +92,10 @@ fn an_archive_names_every_path_once_in_the_order_of_a_walk() {
             "app/public",
             "app/public/empty",
             "app/public/index.html",
+            "app/public/main-too.js",
             "app/public/new",
             "app/public/new/empty",
+            "app/public/pipe-too",
             "app/public/third",
             "app/public-old",
             "app/public-old/index.html",

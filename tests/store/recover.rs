@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 
 use crate::support::recover;
 
-use super::bed::{Bed, NOW, capture, describe, facts, give_away, grow_tree, noise};
+use super::bed::{Bed, GROUPS, NOW, capture, describe, facts, give_away, grow_tree, noise};
 
 fn tools(bed: &Bed, json: &str) -> Option<PathBuf> {
     recover::tools(bed.dir.path(), json)
@@ -67,8 +67,7 @@ fn grown_by(change: impl Fn(&Path)) -> Bed {
     change(&bed.tree());
     bed.seal(NOW, &["app/public", "app/new\nline"], Some(&first));
     let second = bed.open("dev-vm@20261121T101501Z");
-    let group = ["app/public/third", "app/z-first-name", "app/zz-second-name"];
-    bed.seal(NOW, &group, Some(&second));
+    bed.seal(NOW, &GROUPS, Some(&second));
     bed
 }
 

@@ -18,6 +18,12 @@ const TOOLS: &[&str] = &[
     "grep",
     "base64",
     "awk",
+    "find",
+    "ln",
+    "cat",
+    "cp",
+    "mv",
+    "tr",
 ];
 
 /// The first `sh` block of the text, saved in `scratch`.

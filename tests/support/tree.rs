@@ -34,12 +34,13 @@ pub(crate) fn describe(root: &Path) -> BTreeMap<PathBuf, String> {
             continue;
         }
         let name = path.strip_prefix(root).expect("beneath the root");
+        let first = first_names
+            .entry((facts.dev(), facts.ino()))
+            .or_insert_with(|| name.to_owned());
         let what = if kind.is_symlink() {
-            format!("link to {:?}", fs::read_link(&path).expect("a link"))
+            let target = fs::read_link(&path).expect("a link");
+            format!("link to {target:?} {first:?}")
         } else if kind.is_file() {
-            let first = first_names
-                .entry((facts.dev(), facts.ino()))
-                .or_insert_with(|| name.to_owned());
             format!(
                 "file {} {:?}",
                 Sha256::of(&fs::read(&path).expect("a file")),
@@ -48,7 +49,7 @@ pub(crate) fn describe(root: &Path) -> BTreeMap<PathBuf, String> {
         } else if kind.is_dir() {
             "directory".to_owned()
         } else {
-            format!("{kind:?} {}", facts.rdev())
+            format!("{kind:?} {} {first:?}", facts.rdev())
         };
         described.insert(
             name.to_owned(),

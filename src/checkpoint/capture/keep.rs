@@ -191,6 +191,7 @@ impl Keeping {
                     offset_bytes,
                 }],
                 extended: Some(Extended::default()),
+                first_name: None,
                 unstable: false,
             });
         }

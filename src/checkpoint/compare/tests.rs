@@ -55,6 +55,7 @@ fn known() -> Entry {
         scan: Some(mark()),
         content: Vec::new(),
         extended: None,
+        first_name: None,
         unstable: false,
     }
 }

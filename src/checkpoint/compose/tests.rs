@@ -82,6 +82,7 @@ fn received(members: Vec<Member>) -> Received {
         pack: None,
         content_bytes: 0,
         sent_bytes: HashMap::new(),
+        first_names: HashMap::new(),
         cut: None,
     }
 }
@@ -288,6 +289,58 @@ fn a_hard_link_needs_its_target_before_it() {
             path: path("/a/x"),
             target: path("/a/y")
         })
+    );
+}
+
+#[test]
+fn further_names_of_links_and_pipes_tell_the_first_one() {
+    let link = |target: &[u8]| Kind::Symlink {
+        target: target.to_vec(),
+    };
+    let entries = |kinds: [(Kind, FoundKind, u64); 4], told: &[(&str, &str)]| {
+        let names = ["/a/1", "/a/2", "/a/3", "/a/4"];
+        let mut asked = asked(&[]);
+        let mut members = Vec::new();
+        for (name, (kind, found_kind, inode)) in names.into_iter().zip(kinds) {
+            let mut found = found(found_kind, name);
+            let facts = found.facts.as_mut().expect("facts");
+            (facts.mark.inode, facts.mark.links) = (inode, 2);
+            if inode == 0 {
+                found.facts = None;
+            }
+            asked.difference.fetch.push(found);
+            members.push(member(kind, name));
+        }
+        let mut received = received(members);
+        let told = told.iter().map(|(name, first)| (path(name), path(first)));
+        received.first_names = told.collect();
+        let composed = compose_with(asked, received, Vec::new(), 0);
+        assert_eq!(composed.failure, None);
+        let fresh = composed.content.fresh.into_iter();
+        let firsts = fresh.map(|entry| entry.first_name.map(|name| name.to_string()));
+        firsts.skip(1).collect::<Vec<_>>()
+    };
+    let one = |name: &str| Some(name.to_owned());
+    // By the inode that the scan saw.
+    let pipes = [
+        (Kind::Fifo, FoundKind::Fifo, 7),
+        (link(b"x"), FoundKind::Symlink, 8),
+        (Kind::Fifo, FoundKind::Fifo, 7),
+        (link(b"x"), FoundKind::Symlink, 8),
+    ];
+    assert_eq!(
+        entries(pipes.clone(), &[]),
+        [None, None, one("/a/1"), one("/a/2")]
+    );
+    // What is another link by now is no further name.
+    let mut moved = pipes.clone();
+    moved[3].0 = link(b"y");
+    assert_eq!(entries(moved, &[]), [None, None, one("/a/1"), None]);
+    // By what the stream said, where the scan tells no inodes.
+    let untold = pipes.map(|(kind, found, _)| (kind, found, 0));
+    assert_eq!(
+        entries(untold, &[("/a/4", "/a/2")]),
+        [None, None, None, one("/a/2")]
     );
 }
 

@@ -240,6 +240,11 @@ impl Parts<'_> {
                 source,
             })?;
         }
+        let shapes = parts.iter().flat_map(Planned::shapes);
+        tree::check_together(shapes).map_err(|source| Error::Tree {
+            path: backup.path.clone(),
+            source,
+        })?;
         let landed = self
             .landed
             .into_iter()
@@ -287,19 +292,7 @@ impl Planned {
             tops.into_iter().collect()
         };
         self.holders = holders.into_iter().collect();
-        let shapes = self.members.iter().map(|member| {
-            let shape = match &member.head.kind {
-                Kind::Directory => Shape::Directory,
-                Kind::File { .. } => Shape::File,
-                Kind::HardLink { target } => Shape::Link(target),
-                Kind::Symlink { .. }
-                | Kind::Fifo
-                | Kind::CharDevice { .. }
-                | Kind::BlockDevice { .. } => Shape::Other,
-            };
-            (&member.head.path, shape)
-        });
-        tree::check(&self.holders, shapes)?;
+        tree::check(&self.holders, self.shapes())?;
         let mut totals = Totals::default();
         for (_, kind) in self.kinds() {
             if let Some(
@@ -312,6 +305,22 @@ impl Planned {
         }
         self.totals = totals;
         Ok(())
+    }
+
+    /// Each member, as far as the places of others depend on it.
+    fn shapes(&self) -> impl Iterator<Item = (&RemotePath, Shape<'_>)> {
+        self.members.iter().map(|member| {
+            let shape = match &member.head.kind {
+                Kind::Directory => Shape::Directory,
+                Kind::File { .. } => Shape::File,
+                Kind::HardLink { target } => Shape::Link(target),
+                Kind::Symlink { .. }
+                | Kind::Fifo
+                | Kind::CharDevice { .. }
+                | Kind::BlockDevice { .. } => Shape::Other,
+            };
+            (&member.head.path, shape)
+        })
     }
 
     /// Each member, and what its entry will be.

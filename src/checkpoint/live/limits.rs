@@ -87,6 +87,7 @@ mod tests {
             scan: None,
             content: Vec::new(),
             extended: None,
+            first_name: None,
             unstable: false,
         }
     }

@@ -217,6 +217,7 @@ fn with_facts(
         extended,
         scan: Some(facts.mark),
         content: Vec::new(),
+        first_name: None,
         unstable: false,
     };
     match known {
@@ -239,6 +240,7 @@ fn without_facts(old: Option<Entry>, path: RemotePath, digest: Option<Sha256>) -
             scan: None,
             content: Vec::new(),
             extended: None,
+            first_name: None,
             unstable: false,
         };
         return Change::unread(None, nothing, Known::Path);

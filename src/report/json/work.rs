@@ -68,7 +68,8 @@ pub struct Export {
     pub entries: u64,
     /// Content of regular files, every name counted.
     pub bytes: u64,
-    /// Entries that were left out: sockets, and devices in a folder.
+    /// Entries that were left out: sockets, devices in a folder, and what does not fit into one tree with
+    /// other entries (exit status 3).
     pub skipped: u64,
     /// What was left out or could not be set, by kind.
     pub left_out: Vec<LeftOut>,
@@ -80,7 +81,8 @@ pub struct Export {
 /// What an export left out, of one kind.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct LeftOut {
-    /// `socket`; `device` (a node that only root makes, with `--devices`); `owner`; `set-id` (bits of
+    /// `contradiction` (an entry beneath what another part holds as a link or file, or of another type in
+    /// another part); `socket`; `device` (a node that only root makes, with `--devices`); `owner`; `set-id` (bits of
     /// what does not belong to its recorded owner and group); `acl`, `capabilities`, `xattrs` or `selinux`
     /// of what is there without them.
     pub what: String,

@@ -1,22 +1,22 @@
 //! Archives: the raw members of the packs, each path once, in the order of a walk.
 //!
 //! Members are copied as the host's tar wrote them, so that attributes, ACLs, holes and nanoseconds
-//! survive; where a layout moves them, only their names are written anew. The first name of a hard-link
-//! group comes before its other names.
+//! survive; where a layout moves them, only their names are written anew. Of a hard-link group the name
+//! that comes first has the content, whichever name it was sent under.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use super::order::{Placed, walk_key};
+use super::groups::Role;
+use super::order::Placed;
 use super::{ArchiveFormat, Export, Exported, ShortfallKind, Watch};
 use crate::manifest::{Entry, EntryKind};
-use crate::name::{RemotePath, SourceName};
+use crate::name::RemotePath;
 use crate::store::content::{Packs, content_error, only_piece};
 use crate::store::{Error, disk};
-use crate::tarstream::{BLOCK_BYTES, Kind, Member, Rename, padding};
+use crate::tarstream::{BLOCK_BYTES, Head, Kind, Member, Rename, padding};
 
 const GZIP_LEVEL: u32 = 6;
 const ZSTD_LEVEL: i32 = 3;
@@ -128,28 +128,23 @@ impl Export<'_> {
 
     /// Copies all members, compared with their entries, and ends the archive.
     fn members(&self, output: &mut dyn Write, watch: Watch<'_>) -> Result<Exported, Error> {
-        let mut early = self.early_targets()?;
-        let mut copied_early = BTreeSet::new();
         let mut packs = Packs::default();
         let mut output = Counting {
             inner: output,
             length: 0,
         };
-        let mut exported = Exported::default();
+        let mut exported = self.contradictions.clone();
         for placed in self.walk()? {
             let placed = placed?;
-            if let EntryKind::HardLink { target, .. } = &placed.entry.kind {
-                let key = (placed.part.clone(), target.clone());
-                if let Some(first) = early.remove(&key) {
-                    self.member(&first, &mut packs, &mut output)?;
-                    copied_early.insert(first.place);
-                }
-            }
             if placed.entry.content.is_empty() {
                 exported.skip(ShortfallKind::Socket, &placed.entry.path);
             } else {
-                if !copied_early.remove(&placed.place) {
-                    self.member(&placed, &mut packs, &mut output)?;
+                match self.groups.role(self, &placed)? {
+                    Role::Alone => self.content(&placed, &placed.place, &mut packs, &mut output)?,
+                    Role::Leader(carrier) => {
+                        self.content(carrier, &placed.place, &mut packs, &mut output)?;
+                    }
+                    Role::Link(leader) => self.link(&placed, leader, &mut packs, &mut output)?,
                 }
                 exported.entries += 1;
                 exported.bytes += placed.entry.file_bytes().unwrap_or_default();
@@ -175,60 +170,74 @@ impl Export<'_> {
         Ok(exported)
     }
 
-    /// First names of hard-link groups that would come after one of their other names.
-    fn early_targets(&self) -> Result<BTreeMap<(SourceName, RemotePath), Placed>, Error> {
-        let mut wanted = BTreeSet::new();
-        let mut found = BTreeMap::new();
-        // Every part by itself: what another part has too is needed all the same.
-        for placed in self.places.streams(self.checkpoint)?.into_iter().flatten() {
-            let placed = placed?;
-            if let EntryKind::HardLink { target, .. } = placed.entry.kind {
-                let target_place = self.places.of_entry(&placed.part, &target);
-                if walk_key(target_place.as_bytes()) > walk_key(placed.place.as_bytes()) {
-                    wanted.insert((placed.part, target));
-                }
-            }
+    /// Copies the member of an entry that has content of its own to `place`.
+    fn content(
+        &self,
+        placed: &Placed,
+        place: &RemotePath,
+        packs: &mut Packs,
+        output: &mut impl Write,
+    ) -> Result<(), Error> {
+        let rename = (*place != placed.entry.path).then_some(Rename {
+            path: place,
+            link: None,
+        });
+        self.member(&placed.entry, rename, packs, output)
+    }
+
+    /// Writes a further name of what the archive holds at `leader`.
+    fn link(
+        &self,
+        placed: &Placed,
+        leader: &RemotePath,
+        packs: &mut Packs,
+        output: &mut impl Write,
+    ) -> Result<(), Error> {
+        let entry = &placed.entry;
+        if let EntryKind::HardLink { target, .. } = &entry.kind {
+            let is_as_sent = placed.place == entry.path && leader == target;
+            let rename = (!is_as_sent).then_some(Rename {
+                path: &placed.place,
+                link: Some(leader),
+            });
+            return self.member(entry, rename, packs, output);
         }
-        if wanted.is_empty() {
-            return Ok(found);
-        }
-        for placed in self.places.streams(self.checkpoint)?.into_iter().flatten() {
-            let placed = placed?;
-            let key = (placed.part.clone(), placed.entry.path.clone());
-            if wanted.remove(&key) {
-                found.insert(key, placed);
-            }
-        }
-        Ok(found)
+        // It was sent with content of its own, which the leader has already.
+        let head = Head {
+            path: placed.place.clone(),
+            kind: Kind::HardLink {
+                target: leader.clone(),
+            },
+            mode: entry.mode,
+            owner: entry.owner.clone(),
+            mtime: entry.mtime,
+            stored_bytes: 0,
+        };
+        let blocks = head.to_blocks().ok_or_else(|| {
+            content_error(
+                self.checkpoint.id(),
+                &entry.path,
+                "its names can't be written",
+            )
+        })?;
+        output
+            .write_all(&blocks)
+            .map_err(|source| Error::Output { source })
     }
 
     fn member(
         &self,
-        placed: &Placed,
+        entry: &Entry,
+        rename: Option<Rename<'_>>,
         packs: &mut Packs,
         output: &mut impl Write,
     ) -> Result<(), Error> {
-        let (checkpoint, entry) = (self.checkpoint, &placed.entry);
+        let checkpoint = self.checkpoint;
         let piece = only_piece(checkpoint.id(), entry)?;
-        let link = match &entry.kind {
-            EntryKind::HardLink { target, .. } => Some(self.places.of_entry(&placed.part, target)),
-            EntryKind::File { .. }
-            | EntryKind::Directory
-            | EntryKind::Symlink { .. }
-            | EntryKind::Fifo
-            | EntryKind::Socket
-            | EntryKind::CharDevice { .. }
-            | EntryKind::BlockDevice { .. } => None,
-        };
         let pack = packs.open(checkpoint, &piece.pack)?;
-        let copied = if placed.place == entry.path {
-            pack.raw_member(piece.offset_bytes, &entry.path, output)
-        } else {
-            let rename = Rename {
-                path: &placed.place,
-                link: link.as_ref(),
-            };
-            pack.renamed_member(piece.offset_bytes, &entry.path, rename, output)
+        let copied = match rename {
+            None => pack.raw_member(piece.offset_bytes, &entry.path, output),
+            Some(rename) => pack.renamed_member(piece.offset_bytes, &entry.path, rename, output),
         };
         let member = copied.map_err(|e| Error::pack(&checkpoint.id().host, &piece.pack, e))?;
         if is_same(entry, &member) {

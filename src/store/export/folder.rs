@@ -2,9 +2,11 @@
 //! whole, and directories get their modes and times last.
 //!
 //! Nothing is ever written through a symbolic link: links are made after everything else, so while
-//! files are written there is none in the tree. Folders are private from the moment they exist, and
-//! those that no entry records stay so.
+//! files are written there is none in the tree; no entry lies beneath what is no directory; and every
+//! folder on the way is looked at before something is put into it. Folders are private from the moment they
+//! exist, and those that no entry records stay so.
 
+use std::collections::HashSet;
 use std::fs::{self, DirBuilder};
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -13,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, FileType, Mode};
 
+use super::groups::Role;
 use super::metadata::{MetadataSetter, remove_default_acl, set_times};
 use super::order::Placed;
 use super::{Export, Exported, FolderOptions, ShortfallKind, Watch};
@@ -88,19 +91,30 @@ impl Export<'_> {
             makes_devices: options.devices,
             metadata: MetadataSetter::new(options.numeric_owner),
             packs: Packs::default(),
-            exported: Exported::default(),
+            exported: self.contradictions.clone(),
+            unmade: HashSet::new(),
+            verified: PathBuf::new(),
         };
         let mut directories = tree.make_files(watch)?;
         tree.write_listing()?;
         tree.make_links()?;
+        // Children first: a directory that may not be searched is closed last. Those at the top must be
+        // open to be moved, and are closed where they belong.
+        let mut tops = Vec::new();
+        while let Some((directory, attributes)) = directories.pop() {
+            if depth(&directory.place) > 1 {
+                let place = tree.place(&directory.place);
+                tree.finish(&directory.entry, &attributes, &place)?;
+            } else {
+                tops.push((directory, attributes));
+            }
+        }
         for item in fs::read_dir(making.path()).map_err(Error::io("list", making.path()))? {
             let item = item.map_err(Error::io("list", making.path()))?;
             disk::rename(&item.path(), &target.join(item.file_name()))?;
         }
         tree.root = target.to_owned();
-        // Children first: a directory that may not be searched is closed last.
-        while let Some(directory) = directories.pop() {
-            let (directory, attributes) = directory;
+        for (directory, attributes) in tops {
             let place = tree.place(&directory.place);
             tree.finish(&directory.entry, &attributes, &place)?;
         }
@@ -116,6 +130,10 @@ struct Tree<'a> {
     metadata: MetadataSetter,
     packs: Packs,
     exported: Exported,
+    /// Where devices were left out, whose further names are left out as well.
+    unmade: HashSet<RemotePath>,
+    /// The directory that was made last: it and those above it are directories, and stay so.
+    verified: PathBuf,
 }
 
 impl Tree<'_> {
@@ -132,26 +150,19 @@ impl Tree<'_> {
                     let attributes = self.attributes(&placed.entry)?;
                     directories.push((placed, attributes));
                 }
-                EntryKind::File { size_bytes, sha256 } => {
-                    let place = self.make_parents(&placed)?;
-                    let attributes = self.write_file(&placed.entry, &place, size_bytes, sha256)?;
-                    self.finish(&placed.entry, &attributes, &place)?;
-                }
-                EntryKind::Fifo => {
-                    let place = self.make_parents(&placed)?;
-                    make_node(&place, FileType::Fifo, 0)
-                        .map_err(|e| self.refused(&placed.entry.path, &place, e))?;
-                    let attributes = self.attributes(&placed.entry)?;
-                    self.finish(&placed.entry, &attributes, &place)?;
-                }
-                EntryKind::CharDevice { major, minor } => {
-                    self.make_device(&placed, FileType::CharacterDevice, major, minor)?;
-                }
-                EntryKind::BlockDevice { major, minor } => {
-                    self.make_device(&placed, FileType::BlockDevice, major, minor)?;
-                }
                 EntryKind::Socket => self.leave_out(ShortfallKind::Socket, &placed.entry.path),
-                EntryKind::HardLink { .. } | EntryKind::Symlink { .. } => {}
+                EntryKind::Symlink { .. } => {}
+                EntryKind::File { .. }
+                | EntryKind::HardLink { .. }
+                | EntryKind::Fifo
+                | EntryKind::CharDevice { .. }
+                | EntryKind::BlockDevice { .. } => {
+                    match self.export.groups.role(self.export, &placed)? {
+                        Role::Alone => self.make(&placed, &placed.entry)?,
+                        Role::Leader(carrier) => self.make(&placed, &carrier.entry)?,
+                        Role::Link(_) => {}
+                    }
+                }
             }
             if watch(&self.exported).is_break() {
                 return Err(Error::Stopped);
@@ -167,7 +178,7 @@ impl Tree<'_> {
         };
         let place = self.place(&list.place);
         if let Some(folder) = place.parent() {
-            create_dirs(folder).map_err(Error::io("create the folder", folder))?;
+            create_dirs(&self.root, folder).map_err(Error::io("create the folder", folder))?;
         }
         let file = disk::create_file(&place)?;
         let mut output = BufWriter::new(&file);
@@ -184,29 +195,72 @@ impl Tree<'_> {
         set_times(&place, head.mtime).map_err(set)
     }
 
-    /// Hard links need their targets, and symbolic links must not be there before everything else:
-    /// hence two passes.
+    /// Makes what is no directory, no link and no further name, as `origin` has it.
+    fn make(&mut self, placed: &Placed, origin: &Entry) -> Result<(), Error> {
+        match origin.kind {
+            EntryKind::File { size_bytes, sha256 } => {
+                let place = self.make_parents(placed)?;
+                let attributes = self.write_file(origin, &place, size_bytes, sha256)?;
+                self.finish(&placed.entry, &attributes, &place)
+            }
+            EntryKind::Fifo => {
+                let place = self.make_parents(placed)?;
+                make_node(&place, FileType::Fifo, 0)
+                    .map_err(|e| self.refused(&placed.entry.path, &place, e))?;
+                let attributes = self.attributes(origin)?;
+                self.finish(&placed.entry, &attributes, &place)
+            }
+            EntryKind::CharDevice { major, minor } => {
+                self.make_device(placed, FileType::CharacterDevice, major, minor)
+            }
+            EntryKind::BlockDevice { major, minor } => {
+                self.make_device(placed, FileType::BlockDevice, major, minor)
+            }
+            EntryKind::Directory
+            | EntryKind::HardLink { .. }
+            | EntryKind::Symlink { .. }
+            | EntryKind::Socket => Ok(()),
+        }
+    }
+
+    /// Makes further names of what is there, then symbolic links and their further names: while anything
+    /// else is made, there is no symbolic link in the tree.
     fn make_links(&mut self) -> Result<(), Error> {
         for placed in self.export.walk()? {
             let placed = placed?;
-            if let EntryKind::HardLink { target, .. } = &placed.entry.kind {
-                let place = self.make_parents(&placed)?;
-                let target = self.export.places.of_entry(&placed.part, target);
-                fs::hard_link(self.place(&target), &place)
-                    .map_err(|e| self.refused(&placed.entry.path, &place, e))?;
+            if !matches!(placed.entry.kind, EntryKind::Symlink { .. })
+                && let Role::Link(leader) = self.export.groups.role(self.export, &placed)?
+            {
+                self.make_hard_link(&placed, leader)?;
             }
         }
         for placed in self.export.walk()? {
             let placed = placed?;
-            if let EntryKind::Symlink { target } = &placed.entry.kind {
-                let place = self.make_parents(&placed)?;
-                std::os::unix::fs::symlink(std::ffi::OsStr::from_bytes(target), &place)
-                    .map_err(|e| self.refused(&placed.entry.path, &place, e))?;
-                let attributes = self.attributes(&placed.entry)?;
-                self.finish(&placed.entry, &attributes, &place)?;
+            let EntryKind::Symlink { target } = &placed.entry.kind else {
+                continue;
+            };
+            if let Role::Link(leader) = self.export.groups.role(self.export, &placed)? {
+                self.make_hard_link(&placed, leader)?;
+                continue;
             }
+            let place = self.make_parents(&placed)?;
+            std::os::unix::fs::symlink(std::ffi::OsStr::from_bytes(target), &place)
+                .map_err(|e| self.refused(&placed.entry.path, &place, e))?;
+            let attributes = self.attributes(&placed.entry)?;
+            self.finish(&placed.entry, &attributes, &place)?;
         }
         Ok(())
+    }
+
+    fn make_hard_link(&mut self, placed: &Placed, leader: &RemotePath) -> Result<(), Error> {
+        if self.unmade.contains(leader) {
+            self.leave_out(ShortfallKind::Device, &placed.entry.path);
+            return Ok(());
+        }
+        let place = self.make_parents(placed)?;
+        // Of a symbolic link it makes another name of the link.
+        fs::hard_link(self.place(leader), &place)
+            .map_err(|e| self.refused(&placed.entry.path, &place, e))
     }
 
     fn place(&self, path: &RemotePath) -> PathBuf {
@@ -214,7 +268,7 @@ impl Tree<'_> {
     }
 
     /// Makes the directories that an entry lies in. Gives where it goes.
-    fn make_parents(&self, placed: &Placed) -> Result<PathBuf, Error> {
+    fn make_parents(&mut self, placed: &Placed) -> Result<PathBuf, Error> {
         if let Some(parent) = placed.place.parent() {
             let shown = placed.entry.path.parent();
             self.make_dirs(&parent, shown.as_ref().unwrap_or(&parent))?;
@@ -222,9 +276,16 @@ impl Tree<'_> {
         Ok(self.place(&placed.place))
     }
 
-    fn make_dirs(&self, place: &RemotePath, shown: &RemotePath) -> Result<(), Error> {
+    /// Makes a directory and those above it, where they are not there. What is in their place must be a
+    /// directory: a symbolic link is not followed.
+    fn make_dirs(&mut self, place: &RemotePath, shown: &RemotePath) -> Result<(), Error> {
         let place = self.place(place);
-        create_dirs(&place).map_err(|e| self.refused(shown, &place, e))
+        if place == self.verified {
+            return Ok(());
+        }
+        create_dirs(&self.root, &place).map_err(|e| self.refused(shown, &place, e))?;
+        self.verified = place;
+        Ok(())
     }
 
     /// Makes a device node, if that is wanted and this account can.
@@ -237,14 +298,14 @@ impl Tree<'_> {
     ) -> Result<(), Error> {
         let path = &placed.entry.path;
         if !(self.makes_devices && self.metadata.is_root()) {
-            self.leave_out(ShortfallKind::Device, path);
+            self.leave_out_device(placed);
             return Ok(());
         }
         let place = self.make_parents(placed)?;
         match make_node(&place, kind, rustix::fs::makedev(major, minor)) {
             // Root of a container, or a file system that has no devices.
             Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
-                self.leave_out(ShortfallKind::Device, path);
+                self.leave_out_device(placed);
                 Ok(())
             }
             made => {
@@ -253,6 +314,11 @@ impl Tree<'_> {
                 self.finish(&placed.entry, &attributes, &place)
             }
         }
+    }
+
+    fn leave_out_device(&mut self, placed: &Placed) {
+        self.leave_out(ShortfallKind::Device, &placed.entry.path);
+        self.unmade.insert(placed.place.clone());
     }
 
     /// Counts an entry, which was counted as exported, as left out.
@@ -354,10 +420,28 @@ impl Tree<'_> {
     }
 }
 
-/// Makes a private folder and those above it; it is fine if it is already there.
-fn create_dirs(place: &Path) -> io::Result<()> {
-    let mut builder = DirBuilder::new();
-    builder.recursive(true).mode(PRIVATE_DIR).create(place)
+/// How many names a path has.
+fn depth(place: &RemotePath) -> usize {
+    let names = place.member().split(|&byte| byte == b'/');
+    names.filter(|name| !name.is_empty()).count()
+}
+
+/// Makes the private folder `place` and those between it and `root`, unless they are there. Never goes
+/// through a symbolic link beneath `root`.
+fn create_dirs(root: &Path, place: &Path) -> io::Result<()> {
+    let mut folder = root.to_owned();
+    for name in place.strip_prefix(root).unwrap_or(place) {
+        folder.push(name);
+        match DirBuilder::new().mode(PRIVATE_DIR).create(&folder) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                if !fs::symlink_metadata(&folder)?.is_dir() {
+                    return Err(io::ErrorKind::NotADirectory.into());
+                }
+            }
+            made => made?,
+        }
+    }
+    Ok(())
 }
 
 /// Makes a private named pipe or device node.

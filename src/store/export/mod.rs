@@ -6,6 +6,7 @@
 mod accounts;
 mod archive;
 mod folder;
+mod groups;
 mod listing;
 mod metadata;
 mod order;
@@ -18,13 +19,14 @@ use std::path::{Path, PathBuf};
 
 pub use shortfall::{Shortfall, ShortfallKind};
 
+use groups::{Collector, Groups};
 use listing::Listing;
-use order::{Merged, Placed, Walk, collision};
+use order::{Fitting, Merged, Placed, Walk, collision};
 use places::Places;
 
 use super::{Error, SealedCheckpoint};
 use crate::manifest::{EntryKind, FileTime};
-use crate::name::SourceName;
+use crate::name::{RemotePath, SourceName};
 
 /// Is told of each entry, and may end an export.
 type Watch<'a> = &'a mut dyn FnMut(&Exported) -> ControlFlow<()>;
@@ -62,6 +64,11 @@ pub struct Export<'c> {
     checkpoint: &'c SealedCheckpoint,
     places: Places,
     listing: Option<Listing>,
+    /// Whether entries that contradict each other are left out; else they are an error.
+    leaves_out: bool,
+    groups: Groups,
+    /// What is left out because entries contradict each other.
+    contradictions: Exported,
 }
 
 impl SealedCheckpoint {
@@ -82,7 +89,12 @@ impl SealedCheckpoint {
             checkpoint: self,
             places: Places::of(self, layout, parts.cloned().collect())?,
             listing: None,
+            // A layout moves trees: what contradicts itself there was put there by the layout.
+            leaves_out: layout == Layout::Paths,
+            groups: Groups::default(),
+            contradictions: Exported::default(),
         };
+        export.survey()?;
         if let Some(mut listing) = Listing::of(self.id(), layout) {
             listing.bytes = export.check(&listing)?;
             export.listing = Some(listing);
@@ -132,10 +144,45 @@ impl SealedCheckpoint {
 }
 
 impl Export<'_> {
-    /// All entries, each place once, in the order of a walk.
+    /// All entries that fit into one tree, each place once, in the order of a walk.
     fn walk(&self) -> Result<Walk, Error> {
+        Ok(Walk::over(self.fitting()?))
+    }
+
+    /// The same by the bytes of their places.
+    fn fitting(&self) -> Result<Fitting, Error> {
         let streams = self.places.streams(self.checkpoint)?;
-        Ok(Walk::over(Merged::new(streams)))
+        Ok(Fitting::new(Merged::new(streams), self.leaves_out))
+    }
+
+    /// Where the first name of an entry goes; its own place if it has no other.
+    fn first_place(&self, placed: &Placed) -> RemotePath {
+        match placed.entry.link_target() {
+            Some(target) => self.places.of_entry(&placed.part, target),
+            None => placed.place.clone(),
+        }
+    }
+
+    /// Finds out what is left out, and which entries are names of one object.
+    ///
+    /// Checkpoints of older versions may hold a file beneath what another part holds as a symbolic link.
+    fn survey(&mut self) -> Result<(), Error> {
+        let mut fitting = self.fitting()?;
+        let mut collector = Collector::default();
+        while let Some(placed) = fitting.next() {
+            let placed = placed?;
+            collector.take(&placed.entry, self.first_place(&placed));
+            for path in fitting.left_out() {
+                self.contradictions
+                    .skip(ShortfallKind::Contradiction, &path);
+            }
+        }
+        for path in fitting.left_out() {
+            self.contradictions
+                .skip(ShortfallKind::Contradiction, &path);
+        }
+        self.groups = collector.finish(self)?;
+        Ok(())
     }
 
     /// Fails if two entries claim one place, or one lies beneath another that is no directory. Gives

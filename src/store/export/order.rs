@@ -8,9 +8,10 @@
 use std::collections::BTreeMap;
 use std::iter::Peekable;
 
-use crate::manifest::Entry;
+use crate::manifest::{Entry, EntryKind};
 use crate::name::{RemotePath, SourceName};
 use crate::store::Error;
+use crate::tarstream::tree::Blockers;
 
 /// An entry, the part it belongs to, and the path that the export gives it.
 #[derive(Debug, Clone)]
@@ -24,7 +25,7 @@ pub(super) struct Placed {
 pub(super) type Stream = Box<dyn Iterator<Item = Result<Placed, Error>>>;
 
 /// Entries in the order of a walk.
-pub(super) struct Walk<I: Iterator = Merged> {
+pub(super) struct Walk<I: Iterator = Fitting> {
     merged: Peekable<I>,
     held: BTreeMap<Vec<u8>, Placed>,
 }
@@ -83,22 +84,72 @@ impl<I: Iterator<Item = Result<Placed, Error>>> Iterator for Walk<I> {
 }
 
 /// Bytes that are ordered as a walk is: the slash below every other byte of a name.
-pub(super) fn walk_key(path: &[u8]) -> Vec<u8> {
+fn walk_key(path: &[u8]) -> Vec<u8> {
     path.iter()
         .map(|&byte| if byte == b'/' { 0 } else { byte })
         .collect()
+}
+
+/// Entries that together are a tree: what lies beneath something that is no directory is left out.
+pub(super) struct Fitting {
+    merged: Merged,
+    blockers: Blockers<()>,
+    leaves_out: bool,
+    left_out: Vec<RemotePath>,
+}
+
+impl Fitting {
+    /// Over entries that are ordered by the bytes of their places. Without `leaves_out` all of them.
+    pub(super) fn new(merged: Merged, leaves_out: bool) -> Self {
+        Self {
+            merged,
+            blockers: Blockers::new(),
+            leaves_out,
+            left_out: Vec::new(),
+        }
+    }
+
+    /// What was left out since the last call.
+    pub(super) fn left_out(&mut self) -> Vec<RemotePath> {
+        self.left_out.append(&mut self.merged.left_out);
+        std::mem::take(&mut self.left_out)
+    }
+}
+
+impl Iterator for Fitting {
+    type Item = Result<Placed, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let placed = match self.merged.next()? {
+                Ok(placed) if self.leaves_out => placed,
+                other => return Some(other),
+            };
+            if self.blockers.above(&placed.place).is_some() {
+                self.left_out.push(placed.entry.path);
+                continue;
+            }
+            if placed.entry.kind != EntryKind::Directory {
+                self.blockers.add(placed.place.clone(), ());
+            }
+            return Some(Ok(placed));
+        }
+    }
 }
 
 /// Several streams as one. What lies on the host once and in two of them comes once, from the first;
 /// other entries of one place are an error.
 pub(super) struct Merged {
     streams: Vec<Peekable<Stream>>,
+    /// What has the path of an entry that came, and is of another type.
+    left_out: Vec<RemotePath>,
 }
 
 impl Merged {
     pub(super) fn new(streams: Vec<Stream>) -> Self {
         Self {
             streams: streams.into_iter().map(Iterator::peekable).collect(),
+            left_out: Vec::new(),
         }
     }
 
@@ -124,7 +175,11 @@ impl Merged {
             {
                 match &taken {
                     None => taken = Some(next),
-                    Some(taken) if taken.entry.path == next.entry.path => {}
+                    Some(taken) if taken.entry.path == next.entry.path => {
+                        if !is_same_type(&taken.entry.kind, &next.entry.kind) {
+                            self.left_out.push(next.entry.path);
+                        }
+                    }
                     Some(taken) => return Err(collision(taken, &next)),
                 }
             }
@@ -146,6 +201,13 @@ impl Iterator for Merged {
         }
         taken
     }
+}
+
+/// Whether both are of one type; all names of a regular file are.
+fn is_same_type(one: &EntryKind, other: &EntryKind) -> bool {
+    let is_file =
+        |kind: &EntryKind| matches!(kind, EntryKind::File { .. } | EntryKind::HardLink { .. });
+    std::mem::discriminant(one) == std::mem::discriminant(other) || (is_file(one) && is_file(other))
 }
 
 /// Two entries of which only one can lie at the first one's place.
@@ -177,6 +239,7 @@ mod tests {
             scan: None,
             content: Vec::new(),
             extended: None,
+            first_name: None,
             unstable: false,
         };
         Ok(Placed {

@@ -8,6 +8,9 @@ const NAMED_MAX: usize = 10;
 /// The kinds of what an export leaves out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ShortfallKind {
+    /// An entry beneath what another part holds as a link or file, or that is something else in another
+    /// part: together they are no tree.
+    Contradiction,
     /// A socket, which no archive holds and whose program would have to make it.
     Socket,
     /// A device node: only `--devices` makes it, and only root can.
@@ -31,6 +34,7 @@ impl ShortfallKind {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Contradiction => "contradiction",
             Self::Socket => "socket",
             Self::Device => "device",
             Self::Owner => "owner",
@@ -77,6 +81,13 @@ impl super::Exported {
         if shortfall.paths.len() < NAMED_MAX {
             shortfall.paths.push(path.clone());
         }
+    }
+
+    /// Whether entries were left out that do not fit into one tree with others.
+    #[must_use]
+    pub fn has_contradictions(&self) -> bool {
+        let mut kinds = self.shortfalls.iter().map(|shortfall| shortfall.kind);
+        kinds.any(|kind| kind == ShortfallKind::Contradiction)
     }
 
     /// Counts an entry that is left out as a whole.

@@ -38,6 +38,8 @@ fn what_is_no_harmless_archive_is_refused_in_its_own_words() {
          (cd d; tar -Pcf ../up.tar ../d/f); \
          tar -cf twice.tar d/f d/f; \
          tar -cf beneath.tar --no-recursion --transform 's,d/f,d/out/f,' d d/out d/f; \
+         mkdir -p op/app; echo x > op/app/f; ln -s elsewhere home; \
+         tar -cf across.tar home; tar -rf across.tar --no-recursion --transform 's,^,home/,' op/app/f; \
          tar -czf whole.tgz d; head -c 100000 whole.tgz > cut.tgz; \
          (head -c 100000 whole.tgz; printf x; tail -c +100002 whole.tgz) > flipped.tgz; \
          tar -cf whole.tar d; head -c 10240 whole.tar > cut.tar; \
@@ -67,6 +69,13 @@ fn what_is_no_harmless_archive_is_refused_in_its_own_words() {
             "beneath.tar",
             1,
             "beneath.tar can't be put back safely: `/d/out/f` lies beneath `/d/out`, which is not a \
+             directory",
+        ),
+        (
+            // The link is in one part, the file in the part of the source `app`.
+            "across.tar",
+            1,
+            "across.tar can't be put back safely: `/home/op/app/f` lies beneath `/home`, which is not a \
              directory",
         ),
         ("empty.tar", 2, "empty.tar is empty"),
