@@ -65,13 +65,14 @@ pub(super) async fn beside<T, E>(
     work: impl Future<Output = Result<T, E>>,
     session: &ReadSession,
     sources: &[&Source],
+    before: Option<&Facts>,
     stop: &watch::Receiver<bool>,
 ) -> Result<(T, Facts), E> {
     let roots = roots(sources);
     let mut answer = Vec::new();
     let mut is_told = false;
     let done = {
-        let mut asking = pin!(ask(session, &roots, &mut answer));
+        let mut asking = pin!(ask(session, &roots, before, &mut answer));
         let mut work = pin!(work);
         let done = loop {
             tokio::select! {
@@ -90,7 +91,7 @@ pub(super) async fn beside<T, E>(
         }
         done
     };
-    Ok((done, parse(&answer, &roots)))
+    Ok((done, parse(&answer, &roots, before)))
 }
 
 /// The directories that are captured, each once.
@@ -113,8 +114,13 @@ fn roots(sources: &[&Source]) -> Vec<RemotePath> {
 }
 
 /// Collects what the host answers; what has arrived stays there whenever this is dropped.
-async fn ask(session: &ReadSession, roots: &[RemotePath], answer: &mut Vec<u8>) {
-    if let Err(error) = try_ask(session, roots, answer).await {
+async fn ask(
+    session: &ReadSession,
+    roots: &[RemotePath],
+    before: Option<&Facts>,
+    answer: &mut Vec<u8>,
+) {
+    if let Err(error) = try_ask(session, roots, before, answer).await {
         tracing::debug!(host = session.host(), %error, "it did not tell what it is like");
     }
 }
@@ -122,11 +128,12 @@ async fn ask(session: &ReadSession, roots: &[RemotePath], answer: &mut Vec<u8>) 
 async fn try_ask(
     session: &ReadSession,
     roots: &[RemotePath],
+    before: Option<&Facts>,
     answer: &mut Vec<u8>,
 ) -> Result<(), ssh::Error> {
     let command = ReadCommand::Facts {
         roots: roots.to_vec(),
-        versions: None,
+        versions: before.map(|facts| facts.programs.clone()),
     };
     let mut running = session.run(&command, false, Input::none()).await?;
     while let Some(bytes) = running.next().await {

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::manifest::{Pack, PackName, Part, PartState, Trigger};
+use crate::manifest::{Facts, Pack, PackName, Part, PartState, Trigger};
 use crate::name::SourceName;
 use crate::store::{self, HostLock, PackHealth, SealedCheckpoint, Store};
 
@@ -20,6 +20,8 @@ pub struct History {
     pub(super) warnings: Vec<String>,
     /// How fast the link to the host was.
     pub(super) link_bytes_per_second: Option<u64>,
+    /// What the host was like, if that says which programs were asked for their versions.
+    pub(super) observed: Option<Facts>,
 }
 
 /// What is known of one source.
@@ -93,6 +95,10 @@ impl History {
                 // No scan vouches for what another system captured, and it may be any part of a source.
                 Ok(sealed) if sealed.checkpoint().trigger == Trigger::Import => {}
                 Ok(sealed) => {
+                    let observed = &sealed.checkpoint().facts;
+                    if history.observed.is_none() && !observed.programs.is_empty() {
+                        history.observed = Some(observed.clone());
+                    }
                     let sealed = Arc::new(sealed);
                     for (name, known) in parts.iter_mut().filter(|(_, known)| !known.is_settled) {
                         known.learn(name, &sealed, may_reuse);

@@ -249,7 +249,14 @@ impl Capture<'_> {
             Ok::<Probe, Error>(probe)
         };
         let work = async { tokio::try_join!(scanning, fetching) };
-        let (((), probe), facts) = facts::beside(work, self.session, &sources, self.stop).await?;
+        let (((), probe), facts) = facts::beside(
+            work,
+            self.session,
+            &sources,
+            self.history.observed.as_ref(),
+            self.stop,
+        )
+        .await?;
         outcomes.sort_by_key(|(place, _)| *place);
         let mut outcomes: Vec<Outcome> = outcomes.into_iter().map(|(_, outcome)| outcome).collect();
         for (part, message) in one_tree::settle(&mut outcomes) {

@@ -20,6 +20,9 @@ pub struct Facts {
     pub disks: Vec<Disk>,
     /// The programs that are known by name, each with what it says of its version.
     pub versions: Vec<Version>,
+    /// What identified those programs when they were asked (paths, inodes, sizes and times, as the host
+    /// writes them), so that they need not be asked again; empty if unknown.
+    pub programs: String,
     /// The git work trees that captured directories are, lie in, or have right beneath them.
     pub repositories: Vec<Repository>,
     /// What ran from captured directories, or under the name of one.

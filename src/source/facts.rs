@@ -29,14 +29,20 @@ const PROGRAMS: [&str; 8] = [
     "node", "npm", "python3", "asterisk", "postgres", "psql", "nginx", "docker",
 ];
 
+/// What identifies programs is no longer.
+const PROGRAMS_MAX_BYTES: usize = 8 << 10;
+
 /// Where the host does not tell when the connection was made: a process of this age is not of it.
 const LOGIN_AGE_SECONDS: u64 = 60;
 
 /// Reads the answer to [`crate::guard::ReadCommand::Facts`], as much of it as arrived. `roots` are the
-/// directories that it was asked with.
+/// directories that it was asked with, and `before` are the facts whose programs it named.
 #[must_use]
-pub fn parse(answer: &[u8], roots: &[RemotePath]) -> Facts {
-    let mut reading = Reading::default();
+pub fn parse(answer: &[u8], roots: &[RemotePath], before: Option<&Facts>) -> Facts {
+    let mut reading = Reading {
+        before: before.cloned().unwrap_or_default(),
+        ..Reading::default()
+    };
     // What comes after the last line end was cut.
     let whole = answer.iter().rposition(|&b| b == b'\n').unwrap_or(0);
     for line in answer[..whole].split(|&b| b == b'\n') {
@@ -48,6 +54,7 @@ pub fn parse(answer: &[u8], roots: &[RemotePath]) -> Facts {
 #[derive(Default)]
 struct Reading {
     facts: Facts,
+    before: Facts,
     uptime_seconds: Option<u64>,
     ticks_per_second: Option<u64>,
     /// When fleet's connection began, in ticks since the system came up.
@@ -86,6 +93,14 @@ impl Reading {
             b"hz" => self.ticks_per_second = text(value).parse().ok().filter(|hz| *hz > 0),
             b"disk" => self.disk(&text(value)),
             b"version" => self.version(&text(value)),
+            b"versions" if value == b"same" => {
+                self.facts.versions = std::mem::take(&mut self.before.versions);
+                self.facts.programs = std::mem::take(&mut self.before.programs);
+            }
+            b"versions" if value.len() <= PROGRAMS_MAX_BYTES => {
+                // It goes back as it came.
+                self.facts.programs = String::from_utf8_lossy(value).into_owned();
+            }
             b"login" => self.login = stat(value).map(|stat| stat.started),
             b"stat" => self.processes.extend(stat(value)),
             b"uid" | b"cwd" | b"argv" => self.process(key, value),

@@ -405,6 +405,7 @@ pub(super) fn observed() -> fleet::manifest::Facts {
             workers: 2,
         }],
         more_processes: 1,
+        programs: String::new(),
     }
 }
 

@@ -42,7 +42,7 @@ fn an_answer_is_read_line_by_line() {
             "node server.js --token=abc"
         )
     );
-    let facts = parse(answer.as_bytes(), &roots());
+    let facts = parse(answer.as_bytes(), &roots(), None);
     assert_eq!(
         facts,
         Facts {
@@ -90,6 +90,7 @@ fn an_answer_is_read_line_by_line() {
                 workers: 0,
             }],
             more_processes: 0,
+            programs: String::new(),
         }
     );
     assert_eq!(facts.disks[0].used_percent(), 63);
@@ -97,7 +98,7 @@ fn an_answer_is_read_line_by_line() {
 
 /// The changes of the only repository.
 fn changes(rest: &str) -> Option<Changes> {
-    let mut facts = parse(format!("{REPOSITORY}{rest}").as_bytes(), &roots());
+    let mut facts = parse(format!("{REPOSITORY}{rest}").as_bytes(), &roots(), None);
     assert_eq!(facts.repositories.len(), 1, "{rest}");
     facts.repositories.remove(0).changes
 }
@@ -122,7 +123,7 @@ fn only_a_status_that_was_told_to_its_end_is_known() {
     let many = changes(&format!("{many}status=0\n1000001\n")).expect("it is known");
     assert_eq!((many.count, many.first.len()), (1_000_000, CHANGES_MAX));
     let next = format!("change= M a\nstatus=0\n{REPOSITORY}status=0\n1\n");
-    let facts = parse(format!("{REPOSITORY}{next}").as_bytes(), &roots());
+    let facts = parse(format!("{REPOSITORY}{next}").as_bytes(), &roots(), None);
     let known: Vec<bool> = facts
         .repositories
         .iter()
@@ -136,6 +137,7 @@ fn a_work_tree_without_branch_or_commit_is_told_as_it_is() {
     let facts = parse(
         b"git=/home/app\ndetached=HEAD detached at v1\ngit=/srv/b\nbranch=main\ngit=relative\nbranch=x\n",
         &roots(),
+        None,
     );
     let told: Vec<(&Head, bool)> = facts
         .repositories
@@ -156,6 +158,7 @@ fn told(answer: &str) -> Vec<(u32, u64)> {
     let facts = parse(
         format!("uptime=36000.00\nhz=100\n{answer}").as_bytes(),
         &roots(),
+        None,
     );
     facts
         .processes
@@ -176,7 +179,7 @@ fn what_began_after_the_connection_is_not_told() {
     // The host does not show the process of the connection.
     let young = process(3, "tar", 0, 3_595_000, "/", "tar -C /home/app");
     assert_eq!(told(&format!("{answer}{young}")), [(1, 0), (2, 0)]);
-    assert_eq!(parse(answer.as_bytes(), &roots()).processes, []);
+    assert_eq!(parse(answer.as_bytes(), &roots(), None).processes, []);
 }
 
 #[test]
@@ -197,7 +200,7 @@ fn only_what_belongs_to_a_directory_is_told_and_workers_are_counted() {
     let many: String = (100..150)
         .map(|pid| process(pid, "x", 1, 1, "/home/app/deep", "x"))
         .collect();
-    let facts = parse(format!("uptime=36000\n{many}").as_bytes(), &roots());
+    let facts = parse(format!("uptime=36000\n{many}").as_bytes(), &roots(), None);
     assert_eq!(
         (facts.processes.len(), facts.more_processes),
         (PROCESSES_MAX, 18)
@@ -207,7 +210,7 @@ fn only_what_belongs_to_a_directory_is_told_and_workers_are_counted() {
         stat(5, "asterisk", 2, 1)
     );
     assert_eq!(
-        parse(kernel.as_bytes(), &roots()).processes[0].command,
+        parse(kernel.as_bytes(), &roots(), None).processes[0].command,
         "[asterisk]"
     );
 }
@@ -221,7 +224,7 @@ fn nothing_grows_without_a_bound() {
         answer += &format!("git=/{number}\nbranch={long}\nchange={long}\nstatus=0\n2\n");
         answer += &process(number + 1, &long, 0, 1, "/home/app", &long);
     }
-    let facts = parse(answer.as_bytes(), &roots());
+    let facts = parse(answer.as_bytes(), &roots(), None);
     assert_eq!(
         [
             facts.versions.len(),
@@ -246,7 +249,7 @@ fn noise_tells_nothing() {
         &[0xff; 100],
         b"=\n==\n\xff=\xff\n",
     ] {
-        let facts = parse(noise, &roots());
+        let facts = parse(noise, &roots(), None);
         assert_eq!(
             facts,
             Facts::default(),
@@ -255,6 +258,28 @@ fn noise_tells_nothing() {
         );
     }
     let commit = b"git=/a\ncommit=abc 5 x\ngit=/b\ncommit=0123456789012345678901234567890123456789 99999999999999999 x\n";
-    let facts = parse(commit, &roots());
+    let facts = parse(commit, &roots(), None);
     assert!(facts.repositories.iter().all(|one| one.commit.is_none()));
+}
+
+#[test]
+fn versions_of_the_same_programs_are_taken_from_before() {
+    let programs = "node=/usr/bin/node /usr/bin/node:7:8:9";
+    let answer = format!("versions={programs}\nversion=node v18.19.0\n");
+    let first = parse(answer.as_bytes(), &roots(), None);
+    assert_eq!(first.programs, programs);
+    let same = parse(b"versions=same\n", &roots(), Some(&first));
+    assert_eq!(
+        (&same.versions, &same.programs),
+        (&first.versions, &first.programs)
+    );
+    let other = parse(
+        b"versions=node=/usr/bin/node x\nversion=node v20\n",
+        &roots(),
+        Some(&first),
+    );
+    assert_eq!(other.programs, "node=/usr/bin/node x");
+    assert_eq!(other.versions.len(), 1);
+    let untold = parse(b"uptime=1\n", &roots(), Some(&first));
+    assert_eq!((untold.versions.len(), untold.programs.as_str()), (0, ""));
 }

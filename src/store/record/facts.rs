@@ -16,6 +16,8 @@ pub(super) struct FactsRecord {
     boot_id: String,
     disks: Vec<DiskRecord>,
     versions: Vec<VersionRecord>,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    programs: String,
     git: Vec<RepositoryRecord>,
     processes: Vec<ProcessRecord>,
     more_processes: u64,
@@ -88,6 +90,7 @@ impl From<&Facts> for FactsRecord {
                     text: version.text.clone(),
                 })
                 .collect(),
+            programs: facts.programs.clone(),
             git: facts
                 .repositories
                 .iter()
@@ -167,6 +170,7 @@ impl TryFrom<FactsRecord> for Facts {
             boot_id: record.boot_id,
             disks: disks.collect(),
             versions: versions.collect(),
+            programs: record.programs,
             repositories: repositories.collect::<Result<_, _>>()?,
             processes: processes.collect::<Result<_, _>>()?,
             more_processes: record.more_processes,

@@ -204,3 +204,34 @@ fn what_os_release_holds_is_read_and_never_run() {
     let script = include_str!("../../scripts/probe.sh");
     assert!(!script.contains(". /"), "nothing is sourced");
 }
+
+#[test]
+fn programs_that_did_not_change_are_not_asked_for_their_versions_again() {
+    let asked = |versions: Option<&str>| {
+        let command = ReadCommand::Facts {
+            roots: Vec::new(),
+            versions: versions.map(str::to_owned),
+        };
+        let answer = answer("sh", &command, b"");
+        assert_eq!(answer.status, Some(0));
+        String::from_utf8(answer.body).expect("text")
+    };
+    let lines = |text: &str, key: &str| -> Vec<String> {
+        let found = text.lines().filter_map(|line| line.strip_prefix(key));
+        found.map(str::to_owned).collect()
+    };
+    let first = asked(None);
+    let [programs] = &lines(&first, "versions=")[..] else {
+        unreachable!("python3 is on every machine that runs the tests: {first}")
+    };
+    assert!(!lines(&first, "version=").is_empty(), "{first}");
+    let again = asked(Some(programs));
+    assert_eq!(lines(&again, "versions="), ["same"]);
+    assert_eq!(lines(&again, "version="), Vec::<String>::new());
+    let other = asked(Some("python3=/usr/bin/python3 /usr/bin/python3:1:2:3"));
+    assert_eq!(lines(&other, "versions="), [programs.clone()]);
+    assert_eq!(
+        lines(&other, "version=").len(),
+        lines(&first, "version=").len()
+    );
+}

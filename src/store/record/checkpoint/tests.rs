@@ -78,6 +78,7 @@ fn observed() -> Facts {
             workers: 2,
         }],
         more_processes: 4,
+        programs: "node=/usr/bin/node /usr/bin/node:1:2:3".to_owned(),
     }
 }
 
