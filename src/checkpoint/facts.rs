@@ -6,7 +6,7 @@
 use std::pin::pin;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use super::asked_to_stop;
 use crate::guard::{self, ReadCommand};
@@ -22,6 +22,9 @@ const PROBE_MAX_BYTES: usize = 64 << 10;
 
 /// How much longer than everything else it may take.
 const LONGER_MAX: Duration = Duration::from_secs(5);
+
+/// The line between the answer of the probe and the facts.
+const PROBE_ENDS: &[u8] = b"\nfacts=\n";
 
 /// Asks a host about itself.
 ///
@@ -59,21 +62,36 @@ pub(super) fn identity(
     }
 }
 
-/// Does `work`, and meanwhile asks the host what it is like. What it has not told soon after the work is
+/// Asks a host which machine it is and what it is like, by one command, while `work` is done. `work` gets
+/// the first answer as soon as it is there. What the host has not told of itself soon after the work is
 /// done is left out, and so is all of it if the operator wants to stop or the work failed.
-pub(super) async fn beside<T, E>(
-    work: impl Future<Output = Result<T, E>>,
+///
+/// `before` are facts of an earlier checkpoint: what the programs in them are is not asked again while
+/// they are the same.
+pub(super) async fn beside<T, E, W>(
+    work: impl FnOnce(ProbeAnswer) -> W,
     session: &ReadSession,
     sources: &[&Source],
     before: Option<&Facts>,
     stop: &watch::Receiver<bool>,
-) -> Result<(T, Facts), E> {
+) -> Result<(T, Facts), E>
+where
+    W: Future<Output = Result<T, E>>,
+{
     let roots = roots(sources);
-    let mut answer = Vec::new();
+    let (probed, probe) = oneshot::channel();
+    let mut answer = Answer {
+        bytes: Vec::new(),
+        facts_from: None,
+        probed: Some(probed),
+    };
     let mut is_told = false;
     let done = {
         let mut asking = pin!(ask(session, &roots, before, &mut answer));
-        let mut work = pin!(work);
+        let mut work = pin!(work(ProbeAnswer {
+            probe,
+            host: session.host().to_owned(),
+        }));
         let done = loop {
             tokio::select! {
                 done = &mut work => break done?,
@@ -91,7 +109,64 @@ pub(super) async fn beside<T, E>(
         }
         done
     };
-    Ok((done, parse(&answer, &roots, before)))
+    let facts = answer
+        .facts_from
+        .map_or(&[][..], |from| &answer.bytes[from..]);
+    Ok((done, parse(facts, &roots, before)))
+}
+
+/// The answer of the probe, which comes before the facts.
+pub(super) struct ProbeAnswer {
+    probe: oneshot::Receiver<Result<Probe, ssh::Error>>,
+    host: String,
+}
+
+impl ProbeAnswer {
+    /// Waits for it.
+    ///
+    /// # Errors
+    ///
+    /// [`ssh::Error`] if the host does not answer.
+    pub(super) async fn get(self) -> Result<Probe, ssh::Error> {
+        let host = self.host;
+        self.probe
+            .await
+            .unwrap_or(Err(ssh::Error::Stopped { host }))
+    }
+}
+
+/// What a host has answered so far.
+struct Answer {
+    bytes: Vec<u8>,
+    /// Where the facts begin, once the probe's answer is whole.
+    facts_from: Option<usize>,
+    /// Who waits for the probe's answer.
+    probed: Option<oneshot::Sender<Result<Probe, ssh::Error>>>,
+}
+
+impl Answer {
+    /// Takes more of it; whether there is room for still more.
+    fn take(&mut self, bytes: &[u8]) -> bool {
+        let room = ANSWER_MAX_BYTES - self.bytes.len();
+        self.bytes
+            .extend_from_slice(&bytes[..bytes.len().min(room)]);
+        if self.facts_from.is_none() {
+            let mut windows = self.bytes.windows(PROBE_ENDS.len());
+            if let Some(at) = windows.position(|window| window == PROBE_ENDS) {
+                self.facts_from = Some(at + PROBE_ENDS.len());
+                let probe = Probe::parse(&self.bytes[..=at]);
+                self.tell(Ok(probe));
+            }
+        }
+        bytes.len() < room
+    }
+
+    fn tell(&mut self, probe: Result<Probe, ssh::Error>) {
+        if let Some(probed) = self.probed.take() {
+            // Whoever waited may have failed meanwhile.
+            probed.send(probe).ok();
+        }
+    }
 }
 
 /// The directories that are captured, each once.
@@ -118,10 +193,19 @@ async fn ask(
     session: &ReadSession,
     roots: &[RemotePath],
     before: Option<&Facts>,
-    answer: &mut Vec<u8>,
+    answer: &mut Answer,
 ) {
-    if let Err(error) = try_ask(session, roots, before, answer).await {
-        tracing::debug!(host = session.host(), %error, "it did not tell what it is like");
+    let asked = try_ask(session, roots, before, answer).await;
+    match asked {
+        Err(error) => {
+            tracing::debug!(host = session.host(), %error, "it did not tell what it is like");
+            answer.tell(Err(error));
+        }
+        // A host that ends without the line between has told all that it can.
+        Ok(()) => {
+            let probe = Probe::parse(&answer.bytes);
+            answer.tell(Ok(probe));
+        }
     }
 }
 
@@ -129,7 +213,7 @@ async fn try_ask(
     session: &ReadSession,
     roots: &[RemotePath],
     before: Option<&Facts>,
-    answer: &mut Vec<u8>,
+    answer: &mut Answer,
 ) -> Result<(), ssh::Error> {
     let command = ReadCommand::Facts {
         roots: roots.to_vec(),
@@ -137,10 +221,7 @@ async fn try_ask(
     };
     let mut running = session.run(&command, false, Input::none()).await?;
     while let Some(bytes) = running.next().await {
-        let bytes = bytes?;
-        let room = ANSWER_MAX_BYTES - answer.len();
-        answer.extend_from_slice(&bytes[..bytes.len().min(room)]);
-        if bytes.len() >= room {
+        if !answer.take(&bytes?) {
             running.stop().await;
             return Ok(());
         }

@@ -52,6 +52,7 @@ pub use receive::Error as ReceiveError;
 
 use capture::{Taken, Taking};
 use directory::Scanned;
+use facts::ProbeAnswer;
 use fetch::Fetch;
 use part::{Outcome, failure};
 use pull::Pull;
@@ -226,9 +227,9 @@ impl Capture<'_> {
         };
         let mut outcomes: Vec<(usize, Outcome)> = Vec::with_capacity(sources.len());
         let mut lost: Option<ssh::Error> = None;
-        let fetching = async {
+        let mut fetching = async |answer: ProbeAnswer| {
             // Asked at the same time as the scans: each question costs a round trip.
-            let probe = probe(self.session, false).await?;
+            let probe = answer.get().await?;
             while let Some((place, read)) = waiting.recv().await {
                 let source = sources[place];
                 (self.sink)(Event::PartStarted {
@@ -248,7 +249,7 @@ impl Capture<'_> {
             }
             Ok::<Probe, Error>(probe)
         };
-        let work = async { tokio::try_join!(scanning, fetching) };
+        let work = async |answer| tokio::try_join!(scanning, fetching(answer));
         let (((), probe), facts) = facts::beside(
             work,
             self.session,

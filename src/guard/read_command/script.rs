@@ -46,12 +46,12 @@ impl Verb {
     /// Each is encoded once: it never depends on what is asked.
     pub(super) fn script(self) -> &'static [u8] {
         macro_rules! script {
-            ($file:literal) => {{
+            ($($file:literal),+) => {{
                 static LINE: OnceLock<Vec<u8>> = OnceLock::new();
                 LINE.get_or_init(|| {
                     one_line(&[
                         include_str!("../scripts/serve.sh"),
-                        include_str!(concat!("../scripts/", $file)),
+                        $(include_str!(concat!("../scripts/", $file)),)+
                         include_str!("../scripts/start.sh"),
                     ])
                 })
@@ -61,7 +61,7 @@ impl Verb {
             Self::Probe => script!("probe.sh"),
             Self::Scan | Self::Files => script!("scan.sh"),
             Self::Digest => script!("digest.sh"),
-            Self::Facts => script!("facts.sh"),
+            Self::Facts => script!("probe.sh", "facts.sh"),
             Self::Fetch => script!("fetch.sh"),
             Self::Whole => script!("whole.sh"),
             Self::Run => script!("run.sh"),

@@ -234,8 +234,8 @@ fn a_probe_answers_key_value_lines() {
         keys,
         [
             "uname",
-            "kernel",
             "hostname",
+            "kernel",
             "account",
             "uid",
             "machine_id",

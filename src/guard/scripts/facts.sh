@@ -1,5 +1,5 @@
 # shellcheck shell=sh disable=SC2010,SC2016,SC2030,SC2031,SC2046,SC2062,SC2116
-# What is the host like: how long is it up, how full are its disks, which versions does it have, what
+# The answer of the probe, a line `facts=`, and what the host is like: how long is it up, how full are its disks, which versions does it have, what
 # is checked out in these directories, and what runs from them? Answers `key=value` lines.
 #
 # Nothing here waits for long: every tool that could hang runs under a limit where the host has
@@ -12,40 +12,44 @@ i=$1; shift
 ${t:+$t $i} "$@"
 }
 
-# Notes the program $2 as $1. It is asked for its version only if it is what its name says: a script in
-# its place (a wrapper, a shim of a version manager, a snap) may write where it likes.
-program() {
-p=$2
-case $p in /*) [ -x "$p" ] ;; *) p=$(command -v "$p") ;; esac || return 0
-f=$p
-[ ! -L "$p" ] || f=$(readlink -f "$p") || return 0
-case $p$f in *[!A-Za-z0-9._/+-]*) return 0 ;; esac
-case ${f##*/} in "$1"*) progs="$progs $1=$p" progfiles="$progfiles $f" ;; esac
-}
-
-# The versions of programs, unless the programs are those of the request's `versions`. npm writes a log
-# whenever it is run, so its version is read from its own files.
+# The versions of programs, unless the programs are those of the request's `versions`.
+#
+# A program is asked for its version only if it is what its name says: a script in its place (a wrapper,
+# a shim of a version manager, a snap) may write where it likes. npm writes a log whenever it is run, so
+# its version is read from its own files.
 versions() {
-progs= progfiles=
-program node node; program python3 python3; program asterisk asterisk
+set -- node=node python3=python3 asterisk=asterisk nginx=nginx docker=docker npm=npm
 for d in /usr/lib/postgresql/*/bin /usr/pgsql-*/bin /usr/local/pgsql/bin; do
-  program postgres "$d/postgres"; program psql "$d/psql"
+  set -- "$@" "postgres=$d/postgres" "psql=$d/psql"
 done
-program nginx nginx; program docker docker
-npm=$(command -v npm) && npm=$(readlink -f "$npm")
-case $npm in */bin/npm-cli.js) npm=${npm%/bin/npm-cli.js}/package.json ;; *) npm= ;; esac
-case $npm in *[!A-Za-z0-9._/@+-]*) npm= ;; esac
-[ -n "$progs$npm" ] || return 0
-now=$(stat -Lc %n:%i:%s:%Y $progfiles $npm) && now=$progs" "$(echo $now)
+progs= files=
+for a; do
+  p=${a#*=}
+  case $p in /*) [ -x "$p" ] ;; *) p=$(command -v "$p") ;; esac || continue
+  case $p in *[!A-Za-z0-9._/+-]*) continue ;; esac
+  progs="$progs ${a%%=*}=$p" files="$files $p"
+done
+[ -n "$progs" ] || return 0
+now=$(stat -Lc %n:%i:%s:%Y $files) && now=$(echo $now)
 case $now in
 '') ;;
 "$before") echo versions=same; return 0 ;;
 *) printf 'versions=%s\n' "$now" ;;
 esac
-[ -z "$npm" ] || lim 2 sed -n '/^ *"version": *"/{s/^[^:]*: *"\([^"]*\)".*/version=npm \1/p;q;}' "$npm"
-[ -n "$progs" ] || return 0
-x=$(lim 2 head -qc 2 $progfiles) y=
-set -- $progs
+set --
+files=
+for a in $progs; do
+  p=${a#*=} n=${a%%=*}
+  [ ! -L "$p" ] || p=$(readlink -f "$p") || continue
+  case $p in
+  *[!A-Za-z0-9._/@+-]*) ;;
+  */bin/npm-cli.js)
+    lim 2 sed -n '/^ *"version": *"/{s/^[^:]*: *"\([^"]*\)".*/version=npm \1/p;q;}' "${p%/bin/npm-cli.js}/package.json" ;;
+  */"$n" | */"$n"[-.0-9]*) set -- "$@" "$a"; files="$files $p" ;;
+  esac
+done
+[ $# != 0 ] || return 0
+x=$(lim 2 head -qc 2 $files) y=
 [ ${#x} = $(($# * 2)) ] || return 0
 for a; do
   case $x in [#]!*) ;; *) y="$y $a" ;; esac
@@ -71,12 +75,11 @@ disks() {
 lim 2 df -Pk "$@" | { read -r x; while read -r x; do printf 'disk=%s\n' "$x"; done; }
 }
 
-# Versions and disks at the same time. A file system that hangs must not cost the others.
+# Versions and disks at the same time: a file system that hangs must not cost the others.
 both() {
-versions & v=$!
-disks / & d=$! e=
-[ $# = 0 ] || { disks "$@" & e=$!; }
-wait $v $d $e
+versions & v=$! d=
+[ $# = 0 ] || { disks "$@" & d=$!; }
+wait $v $d
 }
 
 # What ran from the directories, by command line, working directory or name ($2). What is younger than
@@ -120,50 +123,54 @@ g=$(printf '%s\n' "$@")
 }
 }
 
-# git on the work tree $tree. Named outright (`GIT_DIR`) it is looked at whoever owns it, which in many
-# versions no option on the command line could allow. In return nothing that its configuration names is
-# run: no file system monitor, no hook, no filter, no `gpg`, nothing that fetches what a partial clone
-# lacks. The index is not refreshed: a git that does not know `--no-optional-locks` refuses it. The
-# account's own configuration is not read, for it may ask for traces to be written.
-git_on() {
-env -i PATH="$PATH" LC_ALL=C HOME=/dev/null XDG_CONFIG_HOME=/dev/null GIT_CONFIG_NOSYSTEM=1 \
-  GIT_CONFIG_GLOBAL=/dev/null GIT_ATTR_NOSYSTEM=1 GIT_NO_LAZY_FETCH=1 GIT_ALLOW_PROTOCOL=none \
-  GIT_TERMINAL_PROMPT=0 GIT_DIR="$tree/.git" GIT_WORK_TREE="$tree" git --no-optional-locks --no-pager \
-  -c core.fsmonitor= -c core.hooksPath=/dev/null -c log.showSignature=false -c core.quotePath=false \
-  -c status.renames=false -c diff.renames=false "$@" </dev/null
-}
-
-# One work tree. A split index is not read, for git touches its shared half at every reading. Filters
-# (`git lfs` stores what it filters) are configured away by name.
+# One work tree.
+#
+# Named outright (`GIT_DIR`) it is looked at whoever owns it, which in many versions no option on the
+# command line could allow. In return nothing that its configuration names is run: no file system
+# monitor, no hook, no filter (`git lfs` stores what it filters), no `gpg`, nothing that fetches what a
+# partial clone lacks. The index is not refreshed: a git that does not know `--no-optional-locks`
+# refuses it. A split index is not read, for git touches its shared half at every reading.
 repo() {
 case $1 in *"$l"*) return ;; esac
 case $seen in *"$l$1$l"*) return ;; esac
 seen=$seen$1$l
 [ "$c" -lt 8 ] || return
 c=$((c + 1)) tree=$1
-w=$(git_on rev-parse --absolute-git-dir) || return
+export GIT_DIR="$tree/.git" GIT_WORK_TREE="$tree"
+w=$GIT_DIR
+[ -d "$w" ] || w=$(git rev-parse --absolute-git-dir) || return
+set -- git --no-optional-locks --no-pager -c core.fsmonitor= -c core.hooksPath=/dev/null \
+  -c log.showSignature=false -c core.quotePath=false -c status.renames=false -c diff.renames=false
+x=$("$@" log -1 --format='commit=%H %ct %s') || [ -n "$("$@" rev-parse --git-dir)" ] || return
 printf 'git=%s\n' "$tree"
-if x=$(git_on symbolic-ref -q --short HEAD); then printf 'branch=%s\n' "$x"
-else printf 'detached=%s\n' "$(git_on branch --no-color --no-column | sed -n 's/^[*] (\(.*\))$/\1/p')"; fi
-git_on log -1 --format='commit=%H %ct %s' | head -n 1 | cut -b 1-400
+head=$w/HEAD
+read -r y <"$head"
+case $y in
+'ref: refs/heads/.invalid') printf 'branch=%s\n' "$("$@" symbolic-ref -q --short HEAD)" ;;
+'ref: refs/heads/'*) printf 'branch=%s\n' "${y#ref: refs/heads/}" ;;
+*) printf 'detached=%s\n' "$("$@" branch --no-color --no-column | sed -n 's/^[*] (\(.*\))$/\1/p')" ;;
+esac
+[ -z "$x" ] || printf '%.400s\n' "${x%%"$l"*}"
 for x in "$w"/sharedindex.*; do [ ! -e "$x" ] || return; done
-f=$(git_on config --name-only --get-regexp '^filter[.]')
+f=$("$@" config --name-only --get-regexp '^filter[.]')
 case $? in 0 | 1) ;; *) return ;; esac
 case $f in *[!A-Za-z0-9._"$l"-]*) return ;; esac
-set --
 for x in $f; do
   case $x in
   *.clean | *.smudge | *.process) set -- "$@" -c "$x=" ;;
   *.required) set -- "$@" -c "$x=false" ;;
   esac
 done
-{ git_on "$@" status --porcelain --untracked-files=normal --ignore-submodules=all; echo "=$?"; } |
+{ "$@" status --porcelain --untracked-files=normal --ignore-submodules=all; echo "=$?"; } |
   sed -n -e '$!{' -e '1,50s/^/change=/p' -e '}' -e '$s/^=/status=/p' -e '$=' | cut -b 1-400
 }
 
-# The work trees that the directories are, are in, or have right beneath them.
+# The work trees that the directories are, are in, or have right beneath them. The account's own
+# configuration is not read, for it may ask for traces to be written.
 repositories() {
 command -v git >/dev/null || exit 0
+export HOME=/dev/null XDG_CONFIG_HOME=/dev/null GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null \
+  GIT_ATTR_NOSYSTEM=1 GIT_NO_LAZY_FETCH=1 GIT_ALLOW_PROTOCOL=none GIT_TERMINAL_PROMPT=0
 l=$(printf '\nx'); l=${l%x}
 seen=$l c=0
 for a; do
@@ -175,6 +182,8 @@ done
 }
 
 facts() {
+probe
+printf 'facts=\ndisk=%s\n' "$disk"
 before= names=
 set --
 for k in $q; do

@@ -1,28 +1,48 @@
 # shellcheck shell=sh
-# Which machine is it, and what can it do? Answers `key=value` lines. Nothing that it reads is evaluated.
+# Which machine is it, and what can it do? Answers `key=value` lines. Nothing that it reads is evaluated,
+# and the shell does what it can by itself.
+
+# The first line of what "$@" prints, into $x.
+first() {
+x=$("$@" 2>&1)
+x=${x%%"
+"*}
+}
+
 probe() {
-p() { printf '%s=%s\n' "$1" "$2"; }
-first() { "$@" 2>&1 | { IFS= read -r x; cat >/dev/null; printf %s "$x"; }; }
-p uname "$(uname -sr)"
-p kernel "$(uname -r)"
-p hostname "$(uname -n)"
-p account "$(id -un)"
-p uid "$(id -u)"
-p machine_id "$(cat /etc/machine-id 2>/dev/null)"
-while IFS= read -r x; do case $x in PRETTY_NAME=*) p os "${x#*=}"; break ;; esac; done 2>/dev/null </etc/os-release
-p clock "$(date +%s.%N)"
-p find "$(first find --version)"
-p tar "$(first tar --version)"
-for t in find tar sh sudo setsid zstd gzip sha256sum nice ionice; do
-  command -v $t >/dev/null 2>&1 && p tool $t
+set -- $(uname -snr)
+printf 'uname=%s %s\nhostname=%s\nkernel=%s\n' "$1" "$3" "$2" "$3"
+first id
+x=${x#uid=} y=${x%%[!0-9]*}
+case $x in
+"$y("*) x=${x#*"("}; x=${x%%")"*} ;;
+*) x=$y ;;
+esac
+printf 'account=%s\nuid=%s\n' "$x" "$y"
+printf 'machine_id=%s\n' "$(cat /etc/machine-id 2>/dev/null)"
+while IFS= read -r x; do
+  case $x in PRETTY_NAME=*) printf 'os=%s\n' "${x#*=}"; break ;; esac
+done 2>/dev/null </etc/os-release
+printf 'clock=%s\n' "$(date +%s.%N)"
+first find --version
+printf 'find=%s\n' "$x"
+first tar --version
+printf 'tar=%s\n' "$x"
+for t in find tar sh sudo setsid zstd gzip sha256sum nice; do
+  command -v $t >/dev/null 2>&1 && printf 'tool=%s\n' $t
 done
-p free_kib "$(df -Pk / 2>/dev/null | { read -r x; read -r x x x y x; printf %s "$y"; })"
+disk=$(df -Pk / 2>/dev/null)
+disk=${disk##*"
+"}
+set -- $disk
+printf 'free_kib=%s\n' "$4"
 case " $q " in *' sudo=1 '*)
-  if [ "$(id -u)" = 0 ]; then p sudo root
-  elif ! command -v sudo >/dev/null 2>&1; then p sudo missing
-  elif sudo -n -- sh -c : >/dev/null 2>&1; then p sudo yes
-  elif sudo -n -- find --version >/dev/null 2>&1 && sudo -n -- tar --version >/dev/null 2>&1; then p sudo tools
-  else p sudo no; fi ;;
+  if [ "$y" = 0 ]; then x=root
+  elif ! command -v sudo >/dev/null 2>&1; then x=missing
+  elif sudo -n -- sh -c : >/dev/null 2>&1; then x=yes
+  elif sudo -n -- find --version >/dev/null 2>&1 && sudo -n -- tar --version >/dev/null 2>&1; then x=tools
+  else x=no; fi
+  printf 'sudo=%s\n' "$x" ;;
 esac
 return 0
 }
