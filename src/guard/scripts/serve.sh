@@ -26,7 +26,7 @@ esac
 
 # Waits for the end of the input, and ends the process group. What ignores TERM is killed.
 watch() {
-cat <&3 >/dev/null
+while read -r x <&3; do :; done
 trap '' TERM
 case $group in
 '') kill -KILL $$ ;;

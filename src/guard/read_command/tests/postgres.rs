@@ -133,3 +133,34 @@ fn a_password_goes_into_the_environment_and_nowhere_else() {
         ("|C|/\n".to_owned(), Some(3))
     );
 }
+
+#[test]
+fn a_password_that_sudo_did_not_ask_for_reaches_nothing() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("pg_dump");
+    fs::write(&file, "#!/bin/sh\nenv; cat; printf '%s|' \"$@\"\n").expect("a script");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).expect("mode");
+    // A sudo that wants no password for this account.
+    let sudo = folder.path().join("sudo");
+    fs::write(&sudo, "#!/bin/sh\nshift 4; exec \"$@\"\n").expect("a script");
+    fs::set_permissions(&sudo, fs::Permissions::from_mode(0o755)).expect("mode");
+    let dump = PostgresDump {
+        password_follows: true,
+        ..of_database("app")
+    };
+    let mut rendered = ReadCommand::Dump(dump).render(NONCE, Sudo::Password, Pace::Full, 0);
+    rendered.preamble.splice(0..0, *b"sudo's own\n");
+    let mut path = folder.path().as_os_str().to_owned();
+    path.push(":/usr/bin:/bin");
+    let mut login = Command::new("sh");
+    let answer = answer_of(
+        login.env("PATH", path).arg("-c"),
+        &rendered,
+        b"the database's\n",
+    );
+    let text = String::from_utf8_lossy(&answer.body).into_owned();
+    assert_eq!(answer.status, Some(0), "{text}");
+    assert!(text.contains("PGPASSWORD=the database's\n"), "{text}");
+    assert!(!text.contains("sudo's own"), "{text}");
+}
