@@ -2,6 +2,7 @@
 //!
 //! Messages name keys, hosts and sources, and never quote a value that may be a secret.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -119,7 +120,7 @@ pub enum Rule {
         /// What is wrong with it.
         why: String,
         /// How to mend it.
-        hint: &'static str,
+        hint: Cow<'static, str>,
     },
     /// Prod, and writable.
     #[error("host `{host}` can't be `access: writable`, for {because}")]
@@ -278,7 +279,7 @@ impl Rule {
             }
             Self::NotYet { .. } => "Remove it; a later fleet will read it.",
             Self::Name(_) => return None,
-            Self::Value { hint, .. } => hint,
+            Self::Value { hint, .. } => return Some(hint.to_string()),
             Self::ProdWritable { .. } => "Remove `access: writable`: a prod host is never written.",
             Self::NoEnvWritable { .. } => {
                 "Say what it is, as in `env: dev`, or remove `access: writable`."

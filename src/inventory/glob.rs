@@ -3,13 +3,7 @@
 //!
 //! What is matched is a name on a host; no file here is read.
 
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
-
-use globset::{GlobBuilder, GlobMatcher};
-
-use super::pattern::class_bytes;
+use super::wildcard::{self, Wildcard, WildcardError, class_bytes};
 use crate::name::RemotePath;
 
 /// More patterns than this are not made of the braces of one.
@@ -17,8 +11,8 @@ const WAYS_MAX: usize = 1024;
 
 /// A pattern of absolute file names.
 ///
-/// `*`, `?` (one byte) and `[abc]` match within one component of a path, and never the dot that it
-/// begins with. `**` as a whole component stands for any number of components that begin with no dot.
+/// `*`, `?` (one byte), `[abc]` and `[[:digit:]]` match within one component of a path, and never the dot
+/// that it begins with. `**` as a whole component stands for any number of components that begin with no dot.
 /// `{one,two}` makes two patterns of one.
 #[derive(Debug, Clone)]
 pub struct FileGlob {
@@ -38,7 +32,7 @@ enum Component {
     /// Names that match.
     Pattern {
         text: String,
-        matcher: GlobMatcher,
+        matcher: Wildcard,
         sees_hidden: bool,
     },
     /// `**`
@@ -66,8 +60,11 @@ pub enum GlobError {
     #[error("it is not absolute, or has empty, `.` or `..` components")]
     Path,
     /// It is no pattern.
-    #[error("{0}")]
-    Pattern(globset::ErrorKind),
+    #[error(transparent)]
+    Pattern(WildcardError),
+    /// `{` without `}`, or `}` without `{`.
+    #[error("{}", if *.0 == '{' { "`{` has no closing `}`" } else { "`}` closes nothing" })]
+    Brace(char),
     /// Its braces make too many patterns.
     #[error("its braces make more than {WAYS_MAX} patterns")]
     TooMany,
@@ -81,8 +78,9 @@ impl FileGlob {
     /// [`GlobError`] if it is none.
     pub fn new(text: &str) -> Result<Self, GlobError> {
         check_path(text)?;
+        check_braces(text)?;
         // As a whole first: it tells best what is wrong.
-        matcher(text)?;
+        wildcard::check(text).map_err(GlobError::Pattern)?;
         let mut texts = Vec::new();
         expand(text, &mut texts)?;
         let ways = texts.iter().map(|text| Way::new(text));
@@ -112,7 +110,7 @@ impl FileGlob {
 fn check_path(text: &str) -> Result<(), GlobError> {
     let is_path = text.strip_prefix('/').is_some_and(|rest| {
         rest.split('/')
-            .all(|part| !matches!(part, "" | "." | "..") && !part.contains('\0'))
+            .all(|part| !matches!(part, "" | "." | "..") && !part.contains(['\0', '\n']))
     });
     if is_path {
         Ok(())
@@ -121,13 +119,38 @@ fn check_path(text: &str) -> Result<(), GlobError> {
     }
 }
 
-fn matcher(text: &str) -> Result<GlobMatcher, GlobError> {
-    let glob = GlobBuilder::new(text)
-        .literal_separator(true)
-        .backslash_escape(true)
-        .build()
-        .map_err(|error| GlobError::Pattern(error.kind().clone()))?;
-    Ok(glob.compile_matcher())
+/// Whether each brace that is none of the letters has its partner.
+fn check_braces(text: &str) -> Result<(), GlobError> {
+    let mut depth = 0_usize;
+    for (c, _) in pieces(text) {
+        match c {
+            '{' => depth += 1,
+            '}' => depth = depth.checked_sub(1).ok_or(GlobError::Brace('}'))?,
+            _ => {}
+        }
+    }
+    if depth == 0 {
+        Ok(())
+    } else {
+        Err(GlobError::Brace('{'))
+    }
+}
+
+/// The characters of a pattern with their places; brackets and what a backslash escapes are one piece,
+/// and come as `[` and `\\`.
+fn pieces(text: &str) -> impl Iterator<Item = (char, usize)> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let rest = &text[at..];
+        let c = rest.chars().next()?;
+        let place = at;
+        at += match c {
+            '\\' => rest.chars().take(2).map(char::len_utf8).sum(),
+            '[' => class_bytes(rest).unwrap_or(1),
+            other => other.len_utf8(),
+        };
+        Some((c, place))
+    })
 }
 
 /// Writes the first pair of braces out, and those of what comes of it.
@@ -149,13 +172,8 @@ fn expand(text: &str, texts: &mut Vec<String>) -> Result<(), GlobError> {
 fn braces(text: &str) -> Option<(&str, Vec<&str>, &str)> {
     let (mut depth, mut open, mut choice) = (0_usize, 0, 0);
     let mut choices = Vec::new();
-    let mut at = 0;
-    while let Some(c) = text[at..].chars().next() {
-        let rest = &text[at..];
-        let mut taken = c.len_utf8();
+    for (c, at) in pieces(text) {
         match c {
-            '\\' => taken += rest[taken..].chars().next().map_or(0, char::len_utf8),
-            '[' => taken = class_bytes(rest).unwrap_or(taken),
             '{' => {
                 if depth == 0 {
                     (open, choice) = (at, at + 1);
@@ -173,23 +191,8 @@ fn braces(text: &str) -> Option<(&str, Vec<&str>, &str)> {
             '}' => depth = depth.saturating_sub(1),
             _ => {}
         }
-        at += taken;
     }
     None
-}
-
-/// What a component without wildcards means.
-fn literal(text: &str) -> Option<Vec<u8>> {
-    let mut literal = String::new();
-    let mut chars = text.chars();
-    while let Some(c) = chars.next() {
-        match c {
-            '*' | '?' | '[' => return None,
-            '\\' => literal.push(chars.next()?),
-            c => literal.push(c),
-        }
-    }
-    Some(literal.into_bytes())
 }
 
 impl Component {
@@ -197,13 +200,13 @@ impl Component {
         if text == "**" {
             return Ok(Self::Deep);
         }
-        match literal(text) {
-            Some(name) if matches!(&*name, b"" | b"." | b"..") || name.contains(&b'/') => {
-                Err(GlobError::Path)
-            }
-            Some(name) => Ok(Self::Literal(name)),
+        let matcher = Wildcard::new(text).map_err(GlobError::Pattern)?;
+        match matcher.exact() {
+            Some(b"" | b"." | b"..") => Err(GlobError::Path),
+            Some(name) if name.contains(&b'/') => Err(GlobError::Path),
+            Some(name) => Ok(Self::Literal(name.to_vec())),
             None => Ok(Self::Pattern {
-                matcher: matcher(text)?,
+                matcher,
                 sees_hidden: text.starts_with('.') || text.starts_with("\\."),
                 text: text.to_owned(),
             }),
@@ -217,10 +220,7 @@ impl Component {
                 matcher,
                 sees_hidden,
                 ..
-            } => {
-                (*sees_hidden || !is_hidden(name))
-                    && matcher.is_match(Path::new(OsStr::from_bytes(name)))
-            }
+            } => (*sees_hidden || !is_hidden(name)) && matcher.is_match(name),
             Self::Deep => !is_hidden(name),
         }
     }
@@ -391,6 +391,10 @@ mod tests {
             ("/a/\\*", "/a/*", true),
             ("/a/\\*", "/a/b", false),
             ("/a/[a-c]", "/a/b", true),
+            ("/a/[[:digit:]]{b,c}", "/a/7c", true),
+            ("/a/[[:digit:]]{b,c}", "/a/xc", false),
+            ("/a/[[:digit:]{]", "/a/{", true),
+            ("/a/[a\\]{]", "/a/]", true),
         ] {
             assert_eq!(
                 glob(pattern).matches(&path(name)),
@@ -468,19 +472,19 @@ mod tests {
 
     #[test]
     fn other_texts_are_refused() {
-        use globset::ErrorKind;
         for (pattern, why) in [
             ("a", GlobError::Path),
             ("/", GlobError::Path),
             ("/a//b", GlobError::Path),
             ("/a/../b", GlobError::Path),
+            ("/a\n/b", GlobError::Path),
             ("/a/{..,b}/c", GlobError::Path),
             ("/a/{,b}/c", GlobError::Path),
             ("/a/\\.\\.", GlobError::Path),
-            ("/a/[b", GlobError::Pattern(ErrorKind::UnclosedClass)),
-            ("/a/[b/c]", GlobError::Pattern(ErrorKind::UnclosedClass)),
-            ("/a/{b", GlobError::Pattern(ErrorKind::UnclosedAlternates)),
-            ("/a/b}", GlobError::Pattern(ErrorKind::UnopenedAlternates)),
+            ("/a/[b", GlobError::Pattern(WildcardError::Unclosed)),
+            ("/a/[b/c]", GlobError::Pattern(WildcardError::Unclosed)),
+            ("/a/{b", GlobError::Brace('{')),
+            ("/a/b}", GlobError::Brace('}')),
             (
                 "/{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}",
                 GlobError::TooMany,

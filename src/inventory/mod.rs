@@ -15,6 +15,7 @@ mod source;
 mod starter;
 mod url;
 mod value;
+mod wildcard;
 mod yaml;
 
 use std::path::Path;
@@ -31,6 +32,7 @@ pub use source::{
 };
 pub use starter::{ReadyMade, STARTER};
 pub use url::{HttpUrl, ParseUrlError};
+pub use wildcard::WildcardError;
 
 /// The version of the format that this fleet reads.
 pub const VERSION: u64 = 1;

@@ -2,46 +2,145 @@
 //! captures by them.
 //!
 //! What is matched is a name or a line on a host; no file here is read.
+//!
+//! Source: gitignore(5), "PATTERN FORMAT", and what git itself does where that leaves something open.
 
-use ignore::gitignore::{Gitignore, GitignoreBuilder};
+use super::wildcard::{Wildcard, WildcardError};
 
 /// A pattern is not one of gitignore's.
 #[derive(Debug, thiserror::Error)]
 #[error("`{pattern}` is not a pattern")]
 pub struct PatternError {
     pattern: String,
-    source: ignore::Error,
+    source: WildcardError,
 }
 
-impl PatternError {
-    /// What is wrong with it, without the pattern.
-    pub(super) fn why(&self) -> String {
-        match &self.source {
-            ignore::Error::Glob { err, .. } => err.clone(),
-            other => other.to_string(),
+/// A pattern taken apart, without reading its wildcards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Parts<'a> {
+    /// It takes something back in: `!`.
+    pub(super) is_negated: bool,
+    /// It is anchored by a leading `/`.
+    pub(super) has_leading_slash: bool,
+    /// It means directories only: a `/` at its end.
+    pub(super) is_directory: bool,
+    /// What is between those.
+    pub(super) text: &'a str,
+}
+
+impl<'a> Parts<'a> {
+    /// None for blank lines and comments.
+    pub(super) fn of(pattern: &'a str) -> Option<Self> {
+        if pattern.starts_with('#') {
+            return None;
         }
+        let text = without_trailing_spaces(pattern);
+        if text.is_empty() {
+            return None;
+        }
+        let (is_negated, text) = strip(text, text.strip_prefix('!'));
+        let (is_directory, text) = strip(text, text.strip_suffix('/'));
+        let (has_leading_slash, text) = strip(text, text.strip_prefix('/'));
+        Some(Self {
+            is_negated,
+            has_leading_slash,
+            is_directory,
+            text,
+        })
+    }
+
+    /// Whether it means a path from the root on, not a name anywhere beneath it.
+    pub(super) fn is_anchored(&self) -> bool {
+        self.has_leading_slash || self.text.contains('/')
     }
 }
 
-/// The rules that `patterns` make, for paths relative to a root; a later one beats an earlier one.
+fn strip<'a>(text: &'a str, stripped: Option<&'a str>) -> (bool, &'a str) {
+    (stripped.is_some(), stripped.unwrap_or(text))
+}
+
+/// Spaces at the end mean nothing unless a backslash is before the first of them.
+fn without_trailing_spaces(text: &str) -> &str {
+    let mut end = 0;
+    let mut chars = text.char_indices();
+    while let Some((at, c)) = chars.next() {
+        match c {
+            ' ' => {}
+            '\\' => end = chars.next().map_or(text.len(), |(at, c)| at + c.len_utf8()),
+            other => end = at + other.len_utf8(),
+        }
+    }
+    &text[..end]
+}
+
+/// The rules that a list of patterns makes, for paths relative to a root.
+#[derive(Debug)]
+pub struct Rules(Vec<Rule>);
+
+#[derive(Debug)]
+struct Rule {
+    is_negated: bool,
+    is_directory: bool,
+    is_anchored: bool,
+    wildcard: Wildcard,
+    /// Which of the patterns it is.
+    index: usize,
+}
+
+/// What the rules decide about an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    /// It is left out.
+    Excluded {
+        /// The number of the pattern that decides, counted from 0.
+        by: usize,
+    },
+    /// It is taken back in.
+    Included,
+}
+
+/// The rules that `patterns` make; a later one beats an earlier one.
 ///
 /// # Errors
 ///
 /// [`PatternError`] for the first that is no pattern.
-pub fn rules(patterns: &[String]) -> Result<Gitignore, PatternError> {
-    let refuse = |pattern: &str, source| PatternError {
-        pattern: pattern.to_owned(),
-        source,
-    };
-    let mut builder = GitignoreBuilder::new("/");
-    for pattern in patterns {
-        builder
-            .add_line(None, &without_alternatives(pattern))
-            .map_err(|error| refuse(pattern, error))?;
+pub fn rules(patterns: &[String]) -> Result<Rules, PatternError> {
+    let mut rules = Vec::with_capacity(patterns.len());
+    for (index, pattern) in patterns.iter().enumerate() {
+        let Some(parts) = Parts::of(pattern) else {
+            continue;
+        };
+        let wildcard = Wildcard::new(parts.text).map_err(|source| PatternError {
+            pattern: crate::name::escape(pattern.as_bytes()),
+            source,
+        })?;
+        rules.push(Rule {
+            is_negated: parts.is_negated,
+            is_directory: parts.is_directory,
+            is_anchored: parts.is_anchored(),
+            wildcard,
+            index,
+        });
     }
-    builder
-        .build()
-        .map_err(|error| refuse(&patterns.join(", "), error))
+    Ok(Rules(rules))
+}
+
+impl Rules {
+    /// What the last matching pattern says of the entry `path`, relative to the root. None if no
+    /// pattern matches. What lies in an excluded directory is excluded too, which is not looked at here.
+    #[must_use]
+    pub fn decide(&self, path: &[u8], is_directory: bool) -> Option<Decision> {
+        let name = path.rsplit(|&byte| byte == b'/').next().unwrap_or(path);
+        let rule = self.0.iter().rev().find(|rule| {
+            let text = if rule.is_anchored { path } else { name };
+            (is_directory || !rule.is_directory) && rule.wildcard.is_match(text)
+        })?;
+        Some(if rule.is_negated {
+            Decision::Included
+        } else {
+            Decision::Excluded { by: rule.index }
+        })
+    }
 }
 
 /// The longest program that an expression may become.
@@ -58,66 +157,35 @@ pub fn line(expression: &str) -> Result<regex::bytes::Regex, regex::Error> {
         .build()
 }
 
-/// To git a brace is a letter like any other; to the matcher it begins a list of alternatives.
-fn without_alternatives(pattern: &str) -> String {
-    let mut text = String::with_capacity(pattern.len());
-    let mut rest = pattern;
-    while let Some(c) = rest.chars().next() {
-        let taken = match c {
-            '\\' => rest.chars().take(2).map(char::len_utf8).sum(),
-            // Within brackets a brace begins nothing, and a backslash would be one more letter.
-            '[' => class_bytes(rest).unwrap_or(1),
-            '{' | '}' => {
-                text.push('\\');
-                1
-            }
-            other => other.len_utf8(),
-        };
-        let (now, later) = rest.split_at(taken);
-        text.push_str(now);
-        rest = later;
-    }
-    text
-}
-
-/// How long the class of letters is that `text` begins with, brackets included; none if it is not
-/// closed, and its bracket but a letter.
-pub(super) fn class_bytes(text: &str) -> Option<usize> {
-    let inside = text.strip_prefix('[')?;
-    let inside = inside.strip_prefix(['!', '^']).unwrap_or(inside);
-    // A bracket that comes first is one of the letters.
-    let inside = inside.strip_prefix(']').unwrap_or(inside);
-    let end = inside.find(']')?;
-    Some(text.len() - inside.len() + end + 1)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn braces_are_letters() {
+    fn spaces_at_the_end_mean_nothing_unless_escaped() {
         let cases = [
-            ("{", "\\{"),
-            ("{a,b}", "\\{a,b\\}"),
-            ("x\\{y}", "x\\{y\\}"),
-            ("\\\\{", "\\\\\\{"),
-            ("[{]{", "[{]\\{"),
-            ("[]{]{", "[]{]\\{"),
-            ("[!]{]é{", "[!]{]é\\{"),
-            ("[{", "[\\{"),
-            ("\\[{]", "\\[\\{]"),
-            ("é\\", "é\\"),
+            ("a ", "a"),
+            ("a  ", "a"),
+            (" a", " a"),
+            ("a\\ ", "a\\ "),
+            ("a\\  ", "a\\ "),
+            ("a\\\\ ", "a\\\\"),
+            ("a\t", "a\t"),
+            ("a\u{a0}", "a\u{a0}"),
+            ("a\\", "a\\"),
+            ("  ", ""),
         ];
         for (pattern, expected) in cases {
-            assert_eq!(without_alternatives(pattern), expected, "{pattern}");
+            assert_eq!(without_trailing_spaces(pattern), expected, "{pattern:?}");
         }
     }
 
     #[test]
     fn a_pattern_that_is_none_is_told_with_the_reason() {
+        use std::error::Error as _;
         let error = rules(&["ok".to_owned(), "[z-a]".to_owned()]).expect_err("no pattern");
         assert_eq!(error.to_string(), "`[z-a]` is not a pattern");
-        assert_eq!(error.why(), "invalid range; 'z' > 'a'");
+        let why = error.source().map(ToString::to_string);
+        assert_eq!(why.as_deref(), Some("the range `z-a` is backwards"));
     }
 }

@@ -3,6 +3,7 @@
 //! Each function takes what stands in the file and gives the value, or why it can't be one. What may
 //! hold a secret is not quoted.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
@@ -15,14 +16,14 @@ use crate::name::{AccountName, escape};
 /// Why a value can't be taken, and how to mend it; the caller adds the key.
 pub(super) struct Refusal {
     why: String,
-    hint: &'static str,
+    hint: Cow<'static, str>,
 }
 
 impl Refusal {
-    fn new(why: impl Into<String>, hint: &'static str) -> Self {
+    pub(super) fn new(why: impl Into<String>, hint: impl Into<Cow<'static, str>>) -> Self {
         Self {
             why: why.into(),
-            hint,
+            hint: hint.into(),
         }
     }
 
@@ -35,7 +36,7 @@ impl Refusal {
     }
 }
 
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     format!("`{}`", escape(text.as_bytes()))
 }
 
@@ -339,36 +340,26 @@ pub(super) fn header_name(text: &str) -> Result<String, Refusal> {
     Ok(text.to_owned())
 }
 
-/// One pattern of gitignore's rules that excludes or includes something.
-pub(super) fn exclude(text: &str) -> Result<String, Refusal> {
-    if text.trim().is_empty() || text.starts_with('#') {
-        return Err(Refusal::new(
-            format!("{} excludes nothing", quoted(text)),
-            "gitignore's rules skip blank lines and comments; write `\\#` for a leading `#`.",
-        ));
-    }
-    let pattern = text.to_owned();
-    match super::pattern::rules(std::slice::from_ref(&pattern)) {
-        Ok(_) => Ok(pattern),
-        Err(error) => Err(Refusal::new(
-            format!("{} is not a pattern: {}", quoted(text), error.why()),
-            "Patterns follow gitignore's rules, as in `node_modules/`, `*.log` or `/build`.",
-        )),
-    }
-}
-
 /// An absolute pattern of file names.
 pub(super) fn file_glob(text: &str) -> Result<String, Refusal> {
     FileGlob::new(text)
         .map(|_| text.to_owned())
         .map_err(|error| match error {
+            GlobError::Path if text.contains(['\n', '\r']) => Refusal::new(
+                format!("{} holds a line break", quoted(text)),
+                "Write a list with one pattern an entry, as in `[/var/log/a.log, /etc/b.conf]`.",
+            ),
             GlobError::Path => Refusal::new(
                 format!("{} is not an absolute path or pattern", quoted(text)),
                 "Write it as in `/var/log/gw-smoke-*.log`, without `.` and `..`.",
             ),
             GlobError::Pattern(why) => Refusal::new(
                 format!("{} is not a pattern: {why}", quoted(text)),
-                "`*`, `?`, `[abc]`, `**` and `{one,two}` are understood.",
+                why.hint(),
+            ),
+            GlobError::Brace(brace) => Refusal::new(
+                format!("{} is not a pattern: {error}", quoted(text)),
+                format!("Write alternatives as in `{{one,two}}`, or `\\{brace}` for the character itself."),
             ),
             GlobError::TooMany => Refusal::new(
                 format!("{} can't be taken: {error}", quoted(text)),

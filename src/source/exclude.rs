@@ -1,19 +1,13 @@
 //! Which entries of a directory source are left out: gitignore's rules, relative to a root.
 
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
-
-use ignore::gitignore::Gitignore;
-
 use crate::guard::Prune;
-use crate::inventory::pattern::{self, PatternError};
+use crate::inventory::pattern::{self, Decision, PatternError, Rules};
 use crate::name::RemotePath;
 
 /// The patterns of one source, ready to be asked.
 #[derive(Debug)]
 pub struct Exclude {
-    rules: Gitignore,
+    rules: Rules,
     prune: Vec<Prune>,
 }
 
@@ -42,10 +36,10 @@ impl Exclude {
     pub fn leaves_out(&self, root: &RemotePath, path: &RemotePath, is_directory: bool) -> bool {
         match path.relative_to(root) {
             None | Some(b"") => false,
-            Some(relative) => self
-                .rules
-                .matched(Path::new(OsStr::from_bytes(relative)), is_directory)
-                .is_ignore(),
+            Some(relative) => {
+                let decision = self.rules.decide(relative, is_directory);
+                matches!(decision, Some(Decision::Excluded { .. }))
+            }
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod access;
 mod examples;
+mod excludes;
 mod hostile;
 mod meaning;
 mod patterns;

@@ -190,7 +190,7 @@ fn access(said: Option<&At<String>>, findings: &mut Findings) -> Option<(Access,
                 Rule::Value {
                     key: "access",
                     why: "it is neither `read-only` nor `writable`".to_owned(),
-                    hint: "Write one of the two; without `access` the host is read-only.",
+                    hint: "Write one of the two; without `access` the host is read-only.".into(),
                 },
             );
             None
@@ -231,7 +231,7 @@ fn keep(said: Option<&At<raw::Keep>>, findings: &mut Findings) -> Option<Keep> {
             Rule::Value {
                 key: "keep",
                 why: "it keeps nothing".to_owned(),
-                hint: "Keep at least one kind, as in `keep: { last: 10 }`; without `keep` nothing is pruned.",
+                hint: "Keep at least one kind, as in `keep: { last: 10 }`; without `keep` nothing is pruned.".into(),
             },
         );
     }

@@ -1,6 +1,7 @@
 //! From what is written to what it means: values parsed, defaults and profiles applied, and every
 //! rule judged. All problems are collected, so that one run tells them all.
 
+mod exclude;
 mod host;
 mod rules;
 mod source;
@@ -57,7 +58,7 @@ impl Findings {
                 Rule::Value {
                     key,
                     why: format!("it is longer than {VALUE_MAX_BYTES} bytes"),
-                    hint: "Shorten it.",
+                    hint: "Shorten it.".into(),
                 },
             );
             return None;
@@ -103,7 +104,7 @@ impl Findings {
                 Rule::Value {
                     key: "port",
                     why: "0 is not a port".to_owned(),
-                    hint: "Ports go from 1 to 65535.",
+                    hint: "Ports go from 1 to 65535.".into(),
                 },
             );
             return None;

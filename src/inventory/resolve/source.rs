@@ -12,6 +12,7 @@ use super::super::{
     PostgresSource, Secret, Source, SourceKind, Unreadable,
 };
 use super::Findings;
+use super::exclude::exclude;
 use crate::name::{RemotePath, SourceName};
 
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(30);
@@ -137,7 +138,7 @@ fn nothing(key: &'static str) -> Rule {
     Rule::Value {
         key,
         why: "it names nothing".to_owned(),
-        hint: "Name at least one, or remove the source.",
+        hint: "Name at least one, or remove the source.".into(),
     }
 }
 
@@ -171,7 +172,7 @@ fn choice<T: Copy>(
                 Rule::Value {
                     key,
                     why: format!("it is neither `{}` nor `{}`", choices[0].0, choices[1].0),
-                    hint: "Write one of the two.",
+                    hint: "Write one of the two.".into(),
                 },
             );
             choices[0].1
@@ -195,18 +196,15 @@ fn directory(
                 Rule::Value {
                     key: "directory",
                     why: error.to_string(),
-                    hint: "Write the whole path, as in `/etc/asterisk`; `~` is not expanded.",
+                    hint: "Write the whole path, as in `/etc/asterisk`; `~` is not expanded."
+                        .into(),
                 },
             ),
         }
     }
     Some(SourceKind::Directory(DirectorySource {
+        exclude: exclude(raw.exclude.as_ref(), &roots, findings),
         roots,
-        exclude: findings.take_all(
-            "exclude",
-            raw.exclude.as_ref().map(|said| &said.value),
-            value::exclude,
-        ),
         one_file_system: raw.one_file_system.as_ref().is_none_or(|said| said.value),
         unreadable: choice(
             "unreadable",
@@ -258,7 +256,7 @@ fn postgres(said: &At<OneOrMany>, raw: &raw::Source, findings: &mut Findings) ->
                     Rule::Value {
                         key: "password",
                         why: "a password can't stand in the inventory".to_owned(),
-                        hint: "Say where it lies: `{env: NAME}` or `{file: PATH}`.",
+                        hint: "Say where it lies: `{env: NAME}` or `{file: PATH}`.".into(),
                     },
                 );
             }
@@ -302,7 +300,7 @@ fn http(said: &At<String>, raw: &raw::Source, findings: &mut Findings) -> Option
                 Rule::Value {
                     key: "status",
                     why: format!("{} is not an HTTP status", said.value),
-                    hint: "Write a number from 100 to 599.",
+                    hint: "Write a number from 100 to 599.".into(),
                 },
             );
         }
@@ -316,7 +314,7 @@ fn http(said: &At<String>, raw: &raw::Source, findings: &mut Findings) -> Option
             Rule::Value {
                 key: "json",
                 why: "it is not `normalise`".to_owned(),
-                hint: "Write `json: normalise`, or remove it to keep the answer as it came.",
+                hint: "Write `json: normalise`, or remove it to keep the answer as it came.".into(),
             },
         );
     }
@@ -343,7 +341,7 @@ fn secret<S: std::borrow::Borrow<SecretText>>(
     let refuse = |why: &str| Rule::Value {
         key,
         why: why.to_owned(),
-        hint: "Write text, `{env: NAME}` or `{file: PATH}`.",
+        hint: "Write text, `{env: NAME}` or `{file: PATH}`.".into(),
     };
     match said.value.borrow() {
         SecretText::Text(text) if text.contains(['\r', '\n', '\0']) => {
