@@ -89,13 +89,25 @@ pub enum Rule {
         /// The key.
         key: &'static str,
     },
-    /// Another kind of value than the key takes.
-    #[error("expected {expected}{}", found.map(|found| format!(", found {found}")).unwrap_or_default())]
+    /// `*` that is no alias, `!` that is no tag, and the like.
+    #[error("{what}")]
+    Unquoted {
+        /// What YAML takes it for.
+        what: &'static str,
+        /// How to mend it.
+        hint: &'static str,
+    },
+    /// Another type of value than the key takes.
+    #[error("{subject} wants {wants}{}", found.as_ref().map(|found| format!(", found {found}")).unwrap_or_default())]
     WrongType {
-        /// What the key takes.
-        expected: String,
-        /// What stands there.
-        found: Option<&'static str>,
+        /// The key.
+        subject: String,
+        /// What it takes.
+        wants: &'static str,
+        /// What is there.
+        found: Option<String>,
+        /// How to write it.
+        hint: String,
     },
     /// Another version of the format.
     #[error("the inventory has version {found}, and this fleet reads version {VERSION}")]
@@ -243,7 +255,7 @@ impl Rule {
             Self::TooLarge { .. } => "Give fleet an inventory file; this is something else.",
             Self::Empty => "`fleet init` writes an inventory to begin with.",
             Self::Syntax { .. } => {
-                "Mend the file at that place; an editor that knows YAML shows more."
+                "Correct the file at that line. Text that begins with one of `* & ! | > % @ [ { #` or a backquote, and text that holds `: ` or ` #`, goes in quotes."
             }
             Self::Tab => "Indent with spaces.",
             Self::ManyDocuments => "Keep one document in the file, without `---` between parts.",
@@ -270,9 +282,8 @@ impl Rule {
                 return Some(format!("Begin the file with `version: {VERSION}`."));
             }
             Self::MissingKey { key } => return Some(format!("Add `{key}`.")),
-            Self::WrongType { .. } => {
-                "`inventory/fleet.schema.json` in an editor shows what each key takes."
-            }
+            Self::Unquoted { hint, .. } => hint,
+            Self::WrongType { hint, .. } => return Some(hint.clone()),
             Self::OtherVersion { found } if *found > VERSION => "Install a newer fleet.",
             Self::OtherVersion { .. } => {
                 return Some(format!("Write `version: {VERSION}`."));

@@ -41,6 +41,12 @@ pub const VERSION: u64 = 1;
 pub const FILE_MAX_BYTES: u64 = 2 << 20;
 
 impl Inventory {
+    /// The error for a file of `bytes` bytes, which is more than [`FILE_MAX_BYTES`].
+    #[must_use]
+    pub fn too_large(file: &Path, bytes: u64) -> Error {
+        Error::new(file, vec![Problem::of_file(Rule::TooLarge { bytes })])
+    }
+
     /// Reads `text`, which came from `file`; `file` is only named in messages.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 use super::WireCompression;
-use super::error::Rule;
+use super::error::{Rule, nearest};
 use super::glob::{FileGlob, GlobError};
 use super::url::{HttpUrl, ParseUrlError};
 use crate::name::{AccountName, escape};
@@ -40,12 +40,43 @@ pub(super) fn quoted(text: &str) -> String {
     format!("`{}`", escape(text.as_bytes()))
 }
 
+/// One of a few words.
+///
+/// # Errors
+///
+/// The refusal names all of them, and the one that was probably meant.
+pub(super) fn one_of<T: Copy>(text: &str, choices: &[(&'static str, T)]) -> Result<T, Refusal> {
+    if let Some((_, choice)) = choices.iter().find(|(name, _)| *name == text) {
+        return Ok(*choice);
+    }
+    let names: Vec<String> = choices
+        .iter()
+        .map(|(name, _)| format!("`{name}`"))
+        .collect();
+    let expected = match names.as_slice() {
+        [before @ .., last] if !before.is_empty() => format!("{} or {last}", before.join(", ")),
+        names => names.concat(),
+    };
+    let names = choices.iter().map(|(name, _)| *name);
+    let nearest = nearest(&text.trim().to_ascii_lowercase(), names);
+    let (found, hint) = match nearest {
+        // What is almost one of the words is no secret.
+        Some(nearest) => (
+            format!(", found {}", quoted(text)),
+            Cow::from(format!("Did you mean `{nearest}`?")),
+        ),
+        None if choices.len() == 1 => (String::new(), "Write that, or remove the key.".into()),
+        None => (
+            String::new(),
+            "Write one of them, or remove the key.".into(),
+        ),
+    };
+    Err(Refusal::new(format!("expected {expected}{found}"), hint))
+}
+
 /// How file contents come over the wire.
 pub(super) fn compression(text: &str) -> Result<WireCompression, Refusal> {
-    text.parse().map_err(|_| {
-        let why = format!("{} is no compression", quoted(text));
-        Refusal::new(why, "Write `auto`, `none`, `gzip` or `zstd`.")
-    })
+    one_of(text, &WireCompression::ALL.map(|c| (c.as_str(), c)))
 }
 
 /// A number with its unit, several times, the largest unit first: `1h30m`.
@@ -62,7 +93,16 @@ pub(super) fn duration(text: &str) -> Result<Duration, Refusal> {
     ];
     const MAX_SECONDS: u64 = 100 * 365 * 86_400;
 
-    let refuse = |why: &str| Refusal::new(format!("{} {why}", quoted(text)), HINT);
+    let refuse = |why: &str| {
+        let hint = match with_unit(text) {
+            Some(meant) => format!("Did you mean `{meant}`? {HINT}").into(),
+            None => Cow::from(HINT),
+        };
+        Refusal::new(format!("{} {why}", quoted(text)), hint)
+    };
+    if !text.trim().is_empty() && text.trim().chars().all(|c| c.is_ascii_digit()) {
+        return Err(refuse("has no unit"));
+    }
     let mut seconds: u64 = 0;
     let mut rest = text.trim();
     let mut units = UNITS.iter();
@@ -92,6 +132,25 @@ pub(super) fn duration(text: &str) -> Result<Duration, Refusal> {
     Ok(Duration::from_secs(seconds))
 }
 
+/// A duration in the words of other tools: `10`, `10 sec`, `5 minutes`.
+fn with_unit(text: &str) -> Option<String> {
+    const WORDS: [(char, &[&str]); 5] = [
+        ('s', &["", "s", "sec", "secs", "second", "seconds"]),
+        ('m', &["m", "min", "mins", "minute", "minutes"]),
+        ('h', &["h", "hr", "hrs", "hour", "hours"]),
+        ('d', &["d", "day", "days"]),
+        ('w', &["w", "wk", "week", "weeks"]),
+    ];
+    const DIGITS_MAX: usize = 9;
+    let text = text.trim().to_ascii_lowercase();
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (number, unit) = text.split_at(digits);
+    let unit = unit.trim();
+    let (letter, _) = WORDS.iter().find(|(_, words)| words.contains(&unit))?;
+    let is_some = number.bytes().any(|digit| digit != b'0') && number.len() <= DIGITS_MAX;
+    is_some.then(|| format!("{number}{letter}"))
+}
+
 /// A number of bytes, with or without a unit: `16MiB`.
 pub(super) fn size_bytes(text: &str) -> Result<u64, Refusal> {
     const HINT: &str = "Write a number with a unit, as in `512KiB`, `16MiB` or `1GiB`; kB, MB and GB count by 1000.";
@@ -117,7 +176,19 @@ pub(super) fn size_bytes(text: &str) -> Result<u64, Refusal> {
         .find(|(name, _)| *name == unit)
         .and_then(|(_, size)| number.parse::<u64>().ok()?.checked_mul(*size))
         .filter(|bytes| *bytes > 0)
-        .ok_or_else(|| Refusal::new(format!("{} is not a size", quoted(text)), HINT))
+        .ok_or_else(|| {
+            // `16M` is 16 MiB to most tools.
+            let is_number = !number.is_empty() && number.bytes().any(|digit| digit != b'0');
+            let hint = match unit.as_str() {
+                "k" | "m" | "g" | "t" if is_number => format!(
+                    "Did you mean `{number}{}iB`? {HINT}",
+                    unit.to_ascii_uppercase()
+                )
+                .into(),
+                _ => Cow::from(HINT),
+            };
+            Refusal::new(format!("{} is not a size", quoted(text)), hint)
+        })
 }
 
 /// An env or a tag. ASCII only, so that no word merely looks like `prod`.

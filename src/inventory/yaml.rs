@@ -2,7 +2,10 @@
 //! YAML library is used.
 //!
 //! What a file can cost is bounded here: its size, its depth, and what its aliases unfold to. No
-//! message quotes the file beyond a key's name, for it may hold secrets.
+//! message quotes the file beyond a key's name and a number, for it may hold secrets.
+
+mod locate;
+mod wanted;
 
 use serde::Deserialize;
 use serde_saphyr::Error;
@@ -10,7 +13,7 @@ use serde_saphyr::options::{DuplicateKeyPolicy, MergeKeyPolicy, Options};
 
 use super::error::{Problem, Rule};
 use super::raw::{self, At, place_of};
-use super::{FILE_MAX_BYTES, VERSION};
+use super::{FILE_MAX_BYTES, Place, VERSION};
 use crate::name::escape;
 
 /// Far above what hosts and sources need.
@@ -28,7 +31,8 @@ pub(super) fn read(text: &str) -> Result<raw::File, Problem> {
             bytes: text.len() as u64,
         }));
     }
-    match serde_saphyr::from_str_with_options::<raw::File>(text, options()) {
+    match serde_saphyr::from_str_with_options::<raw::File>(text, options(DuplicateKeyPolicy::Error))
+    {
         Ok(file) if file.version.value == VERSION => Ok(file),
         Ok(file) => Err(Problem::new(
             file.version.place,
@@ -38,7 +42,7 @@ pub(super) fn read(text: &str) -> Result<raw::File, Problem> {
         )),
         // A file of another version may have any keys: its version explains them all.
         Err(error) => {
-            let problem = problem(&error);
+            let problem = problem(&error, text);
             // Not read a second time when once was already too much.
             let other = if problem.rule == Rule::TooComplex {
                 None
@@ -50,7 +54,7 @@ pub(super) fn read(text: &str) -> Result<raw::File, Problem> {
     }
 }
 
-fn options() -> Options {
+fn options(duplicate_keys: DuplicateKeyPolicy) -> Options {
     serde_saphyr::options! {
         budget: serde_saphyr::budget! {
             max_events: 2 * NODES_MAX,
@@ -67,7 +71,7 @@ fn options() -> Options {
             max_total_replayed_events: ALIAS_EVENTS_MAX,
             max_replay_stack_depth: DEPTH_MAX,
         },
-        duplicate_keys: DuplicateKeyPolicy::Error,
+        duplicate_keys: duplicate_keys,
         merge_keys: MergeKeyPolicy::Error,
         strict_booleans: true,
         reject_unsupported_tags: true,
@@ -81,7 +85,8 @@ fn other_version(text: &str) -> Option<Problem> {
         version: At<u64>,
     }
 
-    let only: VersionOnly = serde_saphyr::from_str_with_options(text, options()).ok()?;
+    let only: VersionOnly =
+        serde_saphyr::from_str_with_options(text, options(DuplicateKeyPolicy::Error)).ok()?;
     (only.version.value != VERSION).then(|| {
         Problem::new(
             only.version.place,
@@ -92,13 +97,13 @@ fn other_version(text: &str) -> Option<Problem> {
     })
 }
 
-fn problem(error: &Error) -> Problem {
-    // Within an alias: where the alias stands, not what it stands for.
+fn problem(error: &Error, text: &str) -> Problem {
+    // Within an alias: where the alias is, not what it stands for.
     let place = error
         .locations()
         .map(|locations| place_of(locations.reference_location))
         .filter(|place| place.line > 0);
-    match (rule(innermost(error)), place) {
+    match (rule(innermost(error), place, text), place) {
         // A document that is nothing but `---` or `~` has no place to miss a key at.
         (Rule::Empty, _) | (Rule::MissingKey { .. }, None) => Problem::of_file(Rule::Empty),
         (rule, Some(place)) => Problem::new(place, rule),
@@ -117,7 +122,7 @@ fn innermost(error: &Error) -> &Error {
     clippy::wildcard_enum_match_arm,
     reason = "the library's error grows; what is not told apart here is a syntax error"
 )]
-fn rule(error: &Error) -> Rule {
+fn rule(error: &Error, place: Option<Place>, text: &str) -> Rule {
     match error {
         Error::Eof { .. } => Rule::Empty,
         Error::MultipleDocuments { .. } => Rule::ManyDocuments,
@@ -135,16 +140,23 @@ fn rule(error: &Error) -> Rule {
             key: shown(key.as_deref().unwrap_or("?")),
         },
         Error::SerdeMissingField { field, .. } => Rule::MissingKey { key: field },
-        Error::InvalidScalar { ty, .. } => wrong_type(number_of(ty), None),
-        Error::InvalidBooleanStrict { .. } => wrong_type("`true` or `false`", None),
-        Error::NullIntoString { .. } => wrong_type("text", Some("nothing")),
-        Error::Unexpected { expected, .. } => wrong_type(shape_of(expected), None),
-        Error::SerdeInvalidType {
-            unexpected,
-            expected,
-            ..
-        } => wrong_type(expected, Some(kind_of(unexpected))),
-        Error::SerdeInvalidValue { expected, .. } => wrong_type(expected, None),
+        Error::InvalidScalar { .. }
+        | Error::InvalidBooleanStrict { .. }
+        | Error::NullIntoString { .. }
+        | Error::Unexpected { .. }
+        | Error::SerdeInvalidType { .. }
+        | Error::SerdeInvalidValue { .. }
+        | Error::SerdeInvalidLength { .. }
+        | Error::SerdeUnknownVariant { .. }
+        | Error::NonFiniteFloat { .. } => wrong_type(place, text),
+        Error::UnknownAnchor { .. } => Rule::Unquoted {
+            what: "text that begins with `*` is an alias to YAML, and there is no anchor of that name",
+            hint: "Put patterns, and any text that begins with `*`, in quotes, as in `exclude: [\"*.log\"]`.",
+        },
+        Error::UnsupportedTag { .. } => Rule::Unquoted {
+            what: "text that begins with `!` is a tag to YAML",
+            hint: "Put patterns, and any text that begins with `!`, in quotes, as in `exclude: [\"*.log\", \"!keep.log\"]`.",
+        },
         other => syntax(&other.to_string()),
     }
 }
@@ -164,10 +176,60 @@ fn unknown_key(field: &str, expected: &[&'static str]) -> Rule {
     }
 }
 
-fn wrong_type(expected: &str, found: Option<&'static str>) -> Rule {
+/// Says which key takes what. The file is read once more for it, as values of any type.
+fn wrong_type(place: Option<Place>, text: &str) -> Rule {
+    let options = options(DuplicateKeyPolicy::LastWins);
+    let root = serde_saphyr::from_str_with_options::<At<locate::Shape>>(text, options).ok();
+    let candidates = root
+        .as_ref()
+        .zip(place)
+        .map(|(root, place)| locate::candidates(root, place));
+    // A mapping begins where its first key does: if it is one that should be one, the key is meant.
+    let found = candidates
+        .into_iter()
+        .flatten()
+        .map(|found| (wanted::wanted(&found.keys), found))
+        .find(|(wanted, found)| {
+            !matches!(found.shape, locate::Shape::Mapping(_))
+                || !wanted.takes.starts_with("a mapping")
+        });
+    let Some((wanted, found)) = found else {
+        return Rule::WrongType {
+            subject: "the key before this value".to_owned(),
+            wants: "another type of value",
+            found: None,
+            hint: "`inventory/fleet.schema.json` in an editor shows what each key takes."
+                .to_owned(),
+        };
+    };
+    let word = found.shape.word(wanted.takes.contains("number"));
     Rule::WrongType {
-        expected: expected.to_owned(),
-        found,
+        hint: meant(&found.keys, found.shape).unwrap_or(wanted.hint),
+        subject: wanted.subject,
+        wants: wanted.takes,
+        found: Some(if found.is_entry {
+            format!("{word} in the list")
+        } else {
+            word
+        }),
+    }
+}
+
+/// What was surely meant, where the value tells.
+fn meant(keys: &[&str], shape: &locate::Shape) -> Option<String> {
+    let locate::Shape::Text(text) = shape else {
+        return None;
+    };
+    let last = *keys.last()?;
+    if keys.len() >= 2 && keys[keys.len() - 2] == "sources" && text.starts_with('/') {
+        let (name, path) = (shown(last), escape(text.as_bytes()));
+        return Some(format!("Write `{name}: {{ directory: {path} }}`."));
+    }
+    let is_switch = wanted::is_switch(last);
+    match text.to_ascii_lowercase().as_str() {
+        "yes" | "on" | "y" | "true" if is_switch => Some("Did you mean `true`?".to_owned()),
+        "no" | "off" | "n" | "false" if is_switch => Some("Did you mean `false`?".to_owned()),
+        _ => None,
     }
 }
 
@@ -179,39 +241,6 @@ fn syntax(text: &str) -> Rule {
         Rule::Syntax {
             why: escape(why.as_bytes()),
         }
-    }
-}
-
-fn number_of(ty: &str) -> &'static str {
-    match ty {
-        "u16" => "a whole number up to 65535",
-        "u32" | "u64" => "a whole number",
-        "bool" => "`true` or `false`",
-        _ => "another kind of value",
-    }
-}
-
-fn shape_of(expected: &str) -> &'static str {
-    if expected.contains("mapping") {
-        "keys with values"
-    } else if expected.contains("sequence") {
-        "a list"
-    } else if expected.contains("scalar") {
-        "a single value"
-    } else {
-        "another kind of value"
-    }
-}
-
-/// The first word of what serde found; the rest would be the value itself.
-fn kind_of(unexpected: &str) -> &'static str {
-    match unexpected.split(' ').next().unwrap_or_default() {
-        "string" | "character" => "text",
-        "integer" | "floating" => "a number",
-        "boolean" => "true or false",
-        "map" => "keys with values",
-        "sequence" => "a list",
-        _ => "nothing",
     }
 }
 

@@ -84,12 +84,21 @@ fn a_host_without_env_counts_as_prod() {
 
 #[test]
 fn access_is_one_of_two_words() {
-    for word in ["Writable", "rw", "true", "\"\""] {
+    const CHOOSE: &str = "Write one of them, or remove the key.";
+    for (word, found, hint) in [
+        ("Writable", ", found `Writable`", "Did you mean `writable`?"),
+        ("rw", "", CHOOSE),
+        ("true", "", CHOOSE),
+        ("", "", CHOOSE),
+    ] {
         assert_eq!(
-            refusal_of(&format!("hosts:\n  a: {{ env: dev, access: {word} }}\n")),
-            "fleet.yaml:3:26: `access`: it is neither `read-only` nor `writable`\n\
-             hint: Write one of the two; without `access` the host is read-only.",
-            "{word}"
+            refusal_of(&format!(
+                "hosts:\n  a: {{ env: dev, access: \"{word}\" }}\n"
+            )),
+            format!(
+                "fleet.yaml:3:26: `access`: expected `read-only` or `writable`{found}\n\
+                 hint: {hint}"
+            ),
         );
     }
 }

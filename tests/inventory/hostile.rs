@@ -60,7 +60,7 @@ fn aliases_that_explode_are_refused() {
     // The first nested list is already not a tag; the unfolding must not have been paid for.
     assert_eq!(
         refusal(&text).lines().next(),
-        Some("fleet.yaml:5:20: expected a single value")
+        Some("fleet.yaml:5:20: the key before this value wants another type of value")
     );
     let mut text = String::from(
         "version: 1\nhosts:\n  a:\n    services:\n      l0: &t0 [x, x, x, x, x, x, x, x, x, x]\n",

@@ -4,6 +4,7 @@ mod access;
 mod examples;
 mod excludes;
 mod hostile;
+mod keys;
 mod meaning;
 mod patterns;
 mod shape;

@@ -73,7 +73,7 @@ fn roots_are_absolute() {
     assert_eq!(
         refusal_of_source("directories: [/a, b]").lines().next(),
         Some(
-            "fleet.yaml:3:26: `directory`: `b` is not an absolute path without empty, `.` or `..` \
+            "fleet.yaml:3:26: `directories`: `b` is not an absolute path without empty, `.` or `..` \
              components"
         )
     );
@@ -284,11 +284,11 @@ fn values_of_the_later_kinds_are_checked() {
         ),
         (
             "postgres: x, dump: data",
-            "3:27: `dump`: it is neither `schema` nor `full`",
+            "3:27: `dump`: expected `schema` or `full`",
         ),
         (
             "postgres: x, format: tar",
-            "3:29: `format`: it is neither `plain` nor `custom`",
+            "3:29: `format`: expected `plain` or `custom`",
         ),
         (
             "postgres: x, run_as: -u",
@@ -297,7 +297,7 @@ fn values_of_the_later_kinds_are_checked() {
         ("postgres: x, port: 0", "3:27: `port`: 0 is not a port"),
         (
             "directory: /a, unreadable: no",
-            "3:35: `unreadable`: it is neither `fail` nor `skip`",
+            "3:35: `unreadable`: expected `fail` or `skip`",
         ),
         ("command: []", "3:17: `command`: it names nothing"),
         ("command: [\"\"]", "3:17: `command`: it names nothing"),
@@ -363,7 +363,7 @@ fn values_of_the_later_kinds_are_checked() {
         ),
         (
             "http: \"http://h/\", json: yes",
-            "3:33: `json`: it is not `normalise`",
+            "3:33: `json`: expected `normalise`",
         ),
         (
             "http: \"http://h/\", headers: { \"a b\": x }",

@@ -181,21 +181,12 @@ fn word(
 
 fn access(said: Option<&At<String>>, findings: &mut Findings) -> Option<(Access, Place)> {
     let said = said?;
-    match said.value.as_str() {
-        "read-only" => Some((Access::ReadOnly, said.place)),
-        "writable" => Some((Access::Writable, said.place)),
-        _ => {
-            findings.add(
-                said.place,
-                Rule::Value {
-                    key: "access",
-                    why: "it is neither `read-only` nor `writable`".to_owned(),
-                    hint: "Write one of the two; without `access` the host is read-only.".into(),
-                },
-            );
-            None
-        }
-    }
+    let choices = [
+        ("read-only", Access::ReadOnly),
+        ("writable", Access::Writable),
+    ];
+    let access = findings.take("access", said, |text| value::one_of(text, &choices))?;
+    Some((access, said.place))
 }
 
 fn identity(said: Option<&OneOrMany>, findings: &mut Findings) -> Vec<PathBuf> {

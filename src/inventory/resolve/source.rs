@@ -93,13 +93,16 @@ fn kind(
 
 fn details(kind: &str, raw: &raw::Source, findings: &mut Findings) -> Option<SourceKind> {
     Some(match kind {
-        "directory" => directory(std::slice::from_ref(raw.directory.as_ref()?), raw, findings)?,
+        "directory" => {
+            let said = std::slice::from_ref(raw.directory.as_ref()?);
+            directory("directory", said, raw, findings)?
+        }
         "directories" => {
             let said = raw.directories.as_ref()?;
             if said.value.is_empty() {
                 findings.add(said.place, nothing("directories"));
             }
-            directory(&said.value, raw, findings)?
+            directory("directories", &said.value, raw, findings)?
         }
         "files" => SourceKind::Files(FilesSource {
             globs: several("files", raw.files.as_ref()?, value::file_glob, findings),
@@ -161,26 +164,12 @@ fn choice<T: Copy>(
     choices: [(&'static str, T); 2],
     findings: &mut Findings,
 ) -> T {
-    let Some(said) = said else {
-        return choices[0].1;
-    };
-    match choices.iter().find(|(name, _)| *name == said.value) {
-        Some((_, choice)) => *choice,
-        None => {
-            findings.add(
-                said.place,
-                Rule::Value {
-                    key,
-                    why: format!("it is neither `{}` nor `{}`", choices[0].0, choices[1].0),
-                    hint: "Write one of the two.".into(),
-                },
-            );
-            choices[0].1
-        }
-    }
+    let chosen = findings.take_if_said(key, said, |text| value::one_of(text, &choices));
+    chosen.unwrap_or(choices[0].1)
 }
 
 fn directory(
+    key: &'static str,
     said: &[At<String>],
     raw: &raw::Source,
     findings: &mut Findings,
@@ -194,7 +183,7 @@ fn directory(
             Err(error) => findings.add(
                 said.place,
                 Rule::Value {
-                    key: "directory",
+                    key,
                     why: error.to_string(),
                     hint: "Write the whole path, as in `/etc/asterisk`; `~` is not expanded."
                         .into(),
@@ -306,23 +295,14 @@ fn http(said: &At<String>, raw: &raw::Source, findings: &mut Findings) -> Option
         }
         said.value
     });
-    if let Some(said) = &raw.json
-        && said.value != "normalise"
-    {
-        findings.add(
-            said.place,
-            Rule::Value {
-                key: "json",
-                why: "it is not `normalise`".to_owned(),
-                hint: "Write `json: normalise`, or remove it to keep the answer as it came.".into(),
-            },
-        );
-    }
+    let normalise = findings.take_if_said("json", raw.json.as_ref(), |text| {
+        value::one_of(text, &[("normalise", ())])
+    });
     Some(HttpSource {
         url: url?,
         headers,
         status,
-        normalise_json: raw.json.is_some(),
+        normalise_json: normalise.is_some(),
         timeout: findings
             .take_if_said("timeout", raw.timeout.as_ref(), value::duration)
             .unwrap_or(HTTP_TIMEOUT),
@@ -350,9 +330,9 @@ fn secret<S: std::borrow::Borrow<SecretText>>(
         }
         SecretText::Text(text) => Some(Secret::Text(text.clone())),
         SecretText::Place(place) => match (&place.env, &place.file) {
-            (Some(name), None) => findings.take(key, name, value::argument).map(Secret::Env),
+            (Some(name), None) => findings.take("env", name, value::argument).map(Secret::Env),
             (None, Some(path)) => findings
-                .take(key, path, value::some_text)
+                .take("file", path, value::some_text)
                 .map(|path| Secret::File(PathBuf::from(path))),
             _ => {
                 findings.add(
