@@ -11,7 +11,7 @@
 //! | 3 | [`ssh`], [`source`], [`store`] | the outside world |
 //! | 2 | [`guard`], [`tarstream`], [`event`], [`change`] | rules, formats and what can happen: pure, synchronous |
 //! | 1 | [`inventory`], [`manifest`] | facts: plain data |
-//! | 0 | [`name`], [`digest`], [`fault`], [`units`] | words |
+//! | 0 | [`name`], [`digest`], [`fault`], [`units`], `redact` | words |
 
 pub mod change;
 pub mod checkpoint;
@@ -25,6 +25,7 @@ pub mod health;
 pub mod inventory;
 pub mod manifest;
 pub mod name;
+mod redact;
 pub mod report;
 pub mod source;
 pub mod ssh;

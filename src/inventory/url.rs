@@ -1,13 +1,14 @@
 //! An HTTP address, taken apart once: where to go, and what to ask for there.
 //!
-//! It never holds a user or a password, and what is shown of it never holds its query: tokens are
-//! passed there.
+//! It never holds a user or a password, and what is shown of it never holds its query or a webhook's token
+//! in its path.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
 use super::value::is_host_name;
+use crate::redact;
 
 /// `http://HOST[:PORT]/PATH?QUERY`, as seen from the host that is asked through.
 #[derive(Clone, PartialEq, Eq)]
@@ -72,7 +73,7 @@ fn usual_port(tls: bool) -> u16 {
     if tls { 443 } else { 80 }
 }
 
-/// Without the query.
+/// Without the query, and without tokens in the path.
 impl fmt::Display for HttpUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = if self.tls { "https" } else { "http" };
@@ -80,6 +81,7 @@ impl fmt::Display for HttpUrl {
             Some((path, _)) => (path, "?…"),
             None => (self.target.as_str(), ""),
         };
+        let path = redact::url_path(&self.host, path);
         write!(f, "{scheme}://{}{path}{query}", self.authority())
     }
 }
@@ -245,6 +247,11 @@ mod tests {
         assert_eq!(url.to_string(), "http://h:81/a?…");
         assert_eq!(format!("{url:?}"), "HttpUrl(http://h:81/a?…)");
         assert_eq!(url.place(), "h:81");
+        let url: HttpUrl = "https://api.telegram.org/bot12:abc/getMe"
+            .parse()
+            .expect("a URL");
+        assert_eq!(url.to_string(), "https://api.telegram.org/bot***/getMe");
+        assert_eq!(url.target(), "/bot12:abc/getMe");
     }
 
     #[test]

@@ -150,8 +150,8 @@ impl fmt::Debug for RemotePath {
     }
 }
 
-/// Remote bytes made safe for a terminal: control characters, invalid UTF-8 and characters that
-/// change the direction of text become `\n`, `\x1b`, `\u{202e}` and the like.
+/// Remote bytes made safe for a terminal: control characters, invalid UTF-8, and characters that are
+/// invisible or change the direction of text become `\n`, `\x1b`, `\u{202e}` and the like.
 #[must_use]
 pub fn escape(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
@@ -159,7 +159,7 @@ pub fn escape(bytes: &[u8]) -> String {
         for c in chunk.valid().chars() {
             match c {
                 '\\' => text.push_str("\\\\"),
-                c if c.is_control() || is_direction_mark(c) => text.extend(c.escape_default()),
+                c if c.is_control() || is_invisible(c) => text.extend(c.escape_default()),
                 c => text.push(c),
             }
         }
@@ -170,8 +170,32 @@ pub fn escape(bytes: &[u8]) -> String {
     text
 }
 
-fn is_direction_mark(c: char) -> bool {
-    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+/// Whether nothing is drawn for a character, or the text around it is drawn in another order: two names
+/// that differ in such characters only would look the same.
+///
+/// Source: Unicode 16.0, `DerivedCoreProperties.txt` (`Default_Ignorable_Code_Point`) and `PropList.txt`
+/// (`Bidi_Control`, which is a part of it); the interlinear annotations (U+FFF9 to U+FFFB) and the line and
+/// paragraph separators besides.
+fn is_invisible(c: char) -> bool {
+    matches!(c,
+        '\u{ad}'                        // soft hyphen
+        | '\u{34f}'                     // combining grapheme joiner
+        | '\u{61c}'                     // Arabic letter mark
+        | '\u{115f}'..='\u{1160}'       // Hangul fillers
+        | '\u{17b4}'..='\u{17b5}'       // Khmer inherent vowels
+        | '\u{180b}'..='\u{180f}'       // Mongolian variation selectors and vowel separator
+        | '\u{200b}'..='\u{200f}'       // zero width, joiners, direction marks
+        | '\u{2028}'..='\u{202e}'       // separators, embeddings and overrides
+        | '\u{2060}'..='\u{206f}'       // word joiner, invisible operators, isolates
+        | '\u{3164}'                    // Hangul filler
+        | '\u{fe00}'..='\u{fe0f}'       // variation selectors
+        | '\u{feff}'                    // byte order mark
+        | '\u{ffa0}'                    // halfwidth Hangul filler
+        | '\u{fff0}'..='\u{fffb}'       // unassigned, interlinear annotations
+        | '\u{1bca0}'..='\u{1bca3}'     // shorthand format controls
+        | '\u{1d173}'..='\u{1d17a}'     // musical format controls
+        | '\u{e0000}'..='\u{e0fff}'     // tags, variation selectors supplement
+    )
 }
 
 #[cfg(test)]
@@ -250,5 +274,44 @@ mod tests {
             r"a\u{1b}[2Jb\n\t\\\xff\u{202e}"
         );
         assert_eq!(escape("größe".as_bytes()), "größe");
+    }
+
+    #[test]
+    fn what_nobody_sees_is_escaped() {
+        // Both ends of every range that Unicode names, and what is next to them.
+        for (first, last) in [
+            (0xad, 0xad),
+            (0x34f, 0x34f),
+            (0x61c, 0x61c),
+            (0x115f, 0x1160),
+            (0x17b4, 0x17b5),
+            (0x180b, 0x180f),
+            (0x200b, 0x200f),
+            (0x2028, 0x202e),
+            (0x2060, 0x206f),
+            (0x3164, 0x3164),
+            (0xfe00, 0xfe0f),
+            (0xfeff, 0xfeff),
+            (0xffa0, 0xffa0),
+            (0xfff0, 0xfffb),
+            (0x1bca0, 0x1bca3),
+            (0x1d173, 0x1d17a),
+            (0xe0000, 0xe0fff),
+        ] {
+            let shown = |code: u32| {
+                let c = char::from_u32(code).expect("a character");
+                escape(c.to_string().as_bytes())
+            };
+            for code in [first, last] {
+                assert_eq!(shown(code), format!("\\u{{{code:x}}}"));
+            }
+            for code in [first - 1, last + 1] {
+                assert!(!shown(code).starts_with('\\'), "{code:x}");
+            }
+        }
+        assert_eq!(
+            escape("a\u{200d}b\u{fe0f}c\u{e0041}".as_bytes()),
+            r"a\u{200d}b\u{fe0f}c\u{e0041}"
+        );
     }
 }

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::redact;
 use crate::manifest::{Commit, Disk, Facts, Head, Process, Repository, Version};
 use crate::name::RemotePath;
+use crate::redact;
 
 /// More than this of an answer is not read.
 pub const ANSWER_MAX_BYTES: usize = 512 << 10;

@@ -11,6 +11,5 @@ pub mod lines;
 pub mod notes;
 pub mod postgres;
 pub mod probe;
-mod redact;
 pub mod scan;
 pub mod secret;

@@ -6,6 +6,7 @@ use crate::fault::Fault;
 use crate::guard::ReadCommand;
 use crate::inventory::{CommandLine, CommandSource};
 use crate::name::{AccountName, escape};
+use crate::redact;
 use crate::ssh::{self, Input, Missing};
 
 use super::{Captured, Spool, SpoolError, SpooledFile, Taken, Taking, failure};
@@ -113,7 +114,7 @@ async fn run(taking: &Taking<'_>, command: &CommandSource) -> Result<SpooledFile
         return Err(Error::Exit {
             program: program(&command.line),
             status: exit.status,
-            said: exit.stderr.last_line(),
+            said: exit.stderr.last_line().map(|line| redact::text(&line)),
         });
     }
     Ok(spool.finish())
