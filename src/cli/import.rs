@@ -96,7 +96,7 @@ pub(super) fn run(args: &Args, setup: &Setup) -> Status {
     let inventory = setup.inventory()?;
     let host = host(&inventory, &args.host)?.clone();
     let dir = setup.store_dir(&inventory)?;
-    let store = match Store::open(&dir) {
+    let store = match setup.open_store(&dir) {
         Err(store::Error::NoStore { .. }) if args.dry_run => None,
         opened if args.dry_run => Some(opened?),
         _ => Some(Store::open_or_create(&dir)?),

@@ -12,6 +12,7 @@ mod diff;
 mod doctor;
 mod error;
 mod export;
+mod exposed;
 mod guard;
 mod hosts;
 mod import;

@@ -14,11 +14,12 @@ use tracing_subscriber::EnvFilter;
 use super::args::Global;
 use super::ask;
 use super::error::{Error, Stop};
+use super::exposed::Exposed;
 use crate::engine::{House, Network};
 use crate::inventory::{FILE_MAX_BYTES, Inventory};
 use crate::report::{Console, Reporter};
 use crate::ssh::{self, Connector, SshConfig};
-use crate::store::Store;
+use crate::store::{self, Store};
 
 /// Looked for in the current folder, in this order.
 const INVENTORY_FILES: [&str; 2] = ["inventory/fleet.yaml", "fleet.yaml"];
@@ -28,6 +29,7 @@ const INVENTORY_FILES: [&str; 2] = ["inventory/fleet.yaml", "fleet.yaml"];
 pub(super) struct Setup {
     pub(super) console: Arc<Console>,
     pub(super) global: Global,
+    exposed: Arc<Exposed>,
 }
 
 impl Setup {
@@ -36,17 +38,27 @@ impl Setup {
         let named = |path: &PathBuf| !path.as_os_str().is_empty();
         global.inventory = global.inventory.filter(named);
         global.store = global.store.filter(named);
-        Self { console, global }
+        Self {
+            console,
+            global,
+            exposed: Arc::default(),
+        }
     }
 
     /// Reads the inventory that is meant.
     pub(super) fn inventory(&self) -> Result<Inventory, Stop> {
         let file = self.inventory_file()?;
         tracing::debug!(inventory = ?file);
+        self.look("inventory", &file);
         let bytes = read(&file).map_err(|source| Error::Inventory {
             file: file.clone(),
             source,
         })?;
+        if bytes.len() as u64 > FILE_MAX_BYTES {
+            // Not more of it was read; a pipe has no size.
+            let size = fs::metadata(&file).map_or(0, |facts| facts.len());
+            return Err(Inventory::too_large(&file, size.max(bytes.len() as u64)).into());
+        }
         let text = String::from_utf8(bytes).map_err(|_| Error::NotText { file: file.clone() })?;
         Ok(Inventory::parse(&text, &file)?)
     }
@@ -81,6 +93,13 @@ impl Setup {
         Ok(base.data_dir().join("fleet"))
     }
 
+    /// Opens the store in `dir` for reading, and warns if other accounts can write it.
+    pub(super) fn open_store(&self, dir: &Path) -> Result<Store, store::Error> {
+        let store = Store::open(dir)?;
+        self.look("store", dir);
+        Ok(store)
+    }
+
     /// Opens the store for reading. With `--store`, no inventory is needed.
     pub(super) fn store(&self) -> Result<Store, Stop> {
         let dir = match &self.global.store {
@@ -88,7 +107,7 @@ impl Setup {
             None => self.store_dir(&self.inventory()?)?,
         };
         tracing::debug!(store = ?dir);
-        Ok(Store::open(&dir)?)
+        Ok(self.open_store(&dir)?)
     }
 
     /// Makes connections, and asks the operator where a terminal is there.
@@ -98,9 +117,29 @@ impl Setup {
         };
         let options = ssh::Options {
             prompter: ask::Terminal::of(&self.console, reporter),
+            uses: Some(self.watch(reporter)),
             ..ssh::Options::default()
         };
         Connector::new(config, options)
+    }
+
+    /// Warns if other accounts can write `path`, which is the `what`.
+    pub(super) fn look(&self, what: &str, path: &Path) {
+        for warning in self.exposed.warnings(what, path) {
+            self.console.warning(&warning);
+        }
+    }
+
+    /// The same for the key and known_hosts files of connections.
+    fn watch(&self, reporter: &Arc<Reporter>) -> ssh::Uses {
+        let (console, exposed) = (Arc::clone(&self.console), Arc::clone(&self.exposed));
+        let reporter = Arc::clone(reporter);
+        Arc::new(move |what: &str, path: &Path| {
+            let warnings = exposed.warnings(what, path);
+            if !warnings.is_empty() {
+                reporter.aside(|| warnings.iter().for_each(|warning| console.warning(warning)));
+            }
+        })
     }
 
     /// The hosts of `inventory`, and the way to each of them.
@@ -121,6 +160,7 @@ impl Setup {
         let dir = self.store_dir(&inventory)?;
         tracing::debug!(store = ?dir);
         let store = Store::open_or_create(&dir)?;
+        self.look("store", &dir);
         Ok(Arc::new(House {
             network: self.network(inventory, reporter),
             store,
@@ -130,7 +170,7 @@ impl Setup {
     }
 }
 
-/// Reads a little more than an inventory may have, so that a too large one is told by its parser.
+/// Reads a little more than an inventory may have, so that a too large one is seen.
 fn read(file: &Path) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     fs::File::open(file)?

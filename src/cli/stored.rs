@@ -72,10 +72,10 @@ fn skipped_note(reference: &CheckpointRef, resolved: &Resolved, now: Timestamp) 
 /// The store, if there is one. Where the inventory says the store is, it need not be yet.
 pub(super) fn open(setup: &Setup) -> Result<Option<(Store, Option<Inventory>)>, Stop> {
     if let Some(dir) = &setup.global.store {
-        return Ok(Some((Store::open(dir)?, None)));
+        return Ok(Some((setup.open_store(dir)?, None)));
     }
     let inventory = setup.inventory()?;
-    match Store::open(&setup.store_dir(&inventory)?) {
+    match setup.open_store(&setup.store_dir(&inventory)?) {
         Ok(store) => Ok(Some((store, Some(inventory)))),
         Err(store::Error::NoStore { .. }) => Ok(None),
         Err(error) => Err(error.into()),

@@ -146,6 +146,9 @@ impl Run<'_> {
         for warning in &endpoint.warnings {
             self.setup.console.warning(warning);
         }
+        for file in endpoint.known_hosts() {
+            self.setup.look("known_hosts file", &file);
+        }
         let check = HostKeyCheck::of(&endpoint).await?;
         for place in check.known().odd() {
             self.setup.console.warning(&format!(

@@ -149,6 +149,14 @@ impl Connector {
         for warning in &endpoint.warnings {
             tracing::warn!("{warning}");
         }
+        if let Some(uses) = &self.options.uses {
+            for file in &endpoint.identities {
+                uses("key", file);
+            }
+            for file in endpoint.known_hosts() {
+                uses("known_hosts file", &file);
+            }
+        }
         let begun = Instant::now();
         let mut attempt = 1;
         let mut pause = self.options.retry_pause;

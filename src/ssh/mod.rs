@@ -49,7 +49,7 @@ pub use forward::Reached;
 pub use host_key_check::{CheckFailure, HostKeyCheck};
 pub use key_discovery::NotLearned;
 pub use known_hosts_command::KnownHostsCommand;
-pub use options::{Options, Prompter, Question, Secret};
+pub use options::{Options, Prompter, Question, Secret, Uses};
 pub use refusal::{Attempt, AuthenticationFailure, HostKeyProblem, HostKeyRefusal};
 pub use resolve::{Endpoint, Hop, SshConfig};
 pub use running::{Body, Completion, Exit, Missing, Running};

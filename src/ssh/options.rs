@@ -1,7 +1,7 @@
 //! What all connections of a run share: limits, and how to ask the operator something.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +10,8 @@ use std::time::Duration;
 pub struct Options {
     /// Asks the operator; none: nothing is asked, and what would need an answer is skipped.
     pub prompter: Option<Arc<dyn Prompter>>,
+    /// Is told each key and known_hosts file that a connection uses; none: nobody wants to know.
+    pub uses: Option<Uses>,
     /// Handshakes at the same time, in all.
     pub handshakes_max: usize,
     /// Handshakes at the same time through one bastion.
@@ -26,6 +28,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             prompter: None,
+            uses: None,
             handshakes_max: 24,
             handshakes_per_bastion_max: 8,
             sessions_max: 8,
@@ -50,6 +53,9 @@ impl fmt::Debug for Options {
             .finish()
     }
 }
+
+/// Takes what a file is, and where it is; it need not exist.
+pub type Uses = Arc<dyn Fn(&str, &Path) + Send + Sync>;
 
 /// Asks the operator for a secret. Called from a thread that may block, one question at a time.
 pub trait Prompter: Send + Sync {

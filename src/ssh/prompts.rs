@@ -1,6 +1,7 @@
 //! Questions to the operator, each asked once a run, one at a time; and keys that were read once.
 
 use std::collections::HashMap;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -70,6 +71,9 @@ impl Prompts {
     }
 
     async fn read(&self, file: &Path) -> Result<PrivateKey, String> {
+        if let Ok(facts) = tokio::fs::metadata(file).await {
+            check_mode(&facts, file)?;
+        }
         let text = tokio::fs::read_to_string(file)
             .await
             .map_err(|error| match error.kind() {
@@ -100,6 +104,19 @@ impl Prompts {
         }
         Err("the passphrase is wrong, or it is encrypted in a way that isn't read here (`ssh-keygen -p` writes it anew)".to_owned())
     }
+}
+
+/// Refuses a key that others can read, as ssh does: only where it is the operator's own.
+fn check_mode(facts: &std::fs::Metadata, file: &Path) -> Result<(), String> {
+    let mode = facts.mode() & 0o7777;
+    let is_own = facts.uid() == rustix::process::getuid().as_raw();
+    if is_own && facts.is_file() && mode & 0o077 != 0 {
+        let file = file.display();
+        return Err(format!(
+            "other accounts can read it (mode {mode:04o}), and ssh does not use such keys; `chmod 600 {file}` prevents it"
+        ));
+    }
+    Ok(())
 }
 
 /// Deriving the key takes a tenth of a second, so it isn't done on the loop's threads.

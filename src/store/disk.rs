@@ -25,6 +25,15 @@ pub(super) fn create_dir(path: &Path) -> Result<(), Error> {
     }
 }
 
+/// Makes those of a folder and the folders above it that are missing, all of them private.
+pub(super) fn create_dirs(path: &Path) -> Result<(), Error> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(DIR_MODE)
+        .create(path)
+        .map_err(Error::io("create the folder", path))
+}
+
 /// Makes a private file that was not there before.
 pub(super) fn create_file(path: &Path) -> Result<File, Error> {
     OpenOptions::new()
@@ -213,6 +222,11 @@ mod tests {
         let folder = dir.path().join("folder");
         create_dir(&folder)?;
         create_dir(&folder)?;
+        let deep = folder.join("a/b");
+        create_dirs(&deep)?;
+        create_dirs(&deep)?;
+        assert_eq!((mode(&folder.join("a")), mode(&deep)), (0o700, 0o700));
+        remove_tree(&folder.join("a"))?;
         write_files(&folder, &[("new", b"1"), ("other", b"3")])?;
         replace_file(&folder, "new", b"2")?;
         assert_eq!(mode(&folder), 0o700);

@@ -161,7 +161,7 @@ fn create(dir: &Path) -> Result<(), Error> {
         disk::make_private(dir, true)?;
     } else {
         if let Some(parent) = dir.parent() {
-            fs::create_dir_all(parent).map_err(Error::io("create the folder", parent))?;
+            disk::create_dirs(parent)?;
         }
         disk::create_dir(dir)?;
     }
@@ -207,4 +207,20 @@ fn holds_checkpoints(dir: &Path) -> Result<bool, Error> {
         }
     }
     Ok(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    #[test]
+    fn the_folders_above_a_new_store_are_private() {
+        let dir = tempfile::tempdir().expect("a folder");
+        Store::open_or_create(&dir.path().join("a/b/store")).expect("a store");
+        for folder in ["a", "a/b", "a/b/store"] {
+            let facts = fs::metadata(dir.path().join(folder)).expect("it is there");
+            assert_eq!(facts.permissions().mode() & 0o7777, 0o700, "{folder}");
+        }
+    }
 }

@@ -23,6 +23,11 @@ fn tried(error: Error) -> Vec<Attempt> {
     }
 }
 
+fn set_mode(file: &Path, mode: u32) {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::set_permissions(file, std::fs::Permissions::from_mode(mode)).expect("a mode");
+}
+
 fn attempt(what: &str, file: &Path, why: &str) -> Attempt {
     Attempt {
         what: format!("{what} {}", file.display()),
@@ -40,12 +45,17 @@ async fn a_refusal_lists_what_was_tried_and_why_each_failed() -> Result<(), Erro
     let missing = sshd.folder().join("missing");
     let broken = sshd.folder().join("broken");
     std::fs::write(&broken, "no key").expect("a file");
+    set_mode(&broken, 0o600);
+    let shared = sshd.folder().join("shared");
+    keygen(&shared, "ed25519", "");
+    set_mode(&shared, 0o640);
     let mut host = sshd.host("web");
     host.identity = vec![
         sshd.operator_key(),
         encrypted.clone(),
         missing.clone(),
         broken.clone(),
+        shared.clone(),
     ];
     let error = connector(&sshd)
         .connect(&inventory(vec![host.clone()]), &host)
@@ -69,6 +79,15 @@ async fn a_refusal_lists_what_was_tried_and_why_each_failed() -> Result<(), Erro
             ),
             attempt("key", &missing, "there is no such file"),
             attempt("key", &broken, "it is not a private key that is read here"),
+            attempt(
+                "key",
+                &shared,
+                &format!(
+                    "other accounts can read it (mode 0640), and ssh does not use such keys; \
+                     `chmod 600 {}` prevents it",
+                    shared.display()
+                )
+            ),
         ]
     );
     Ok(())
