@@ -128,6 +128,22 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// Puts `what` and the host in front of a message that does not name the host.
+    #[must_use]
+    pub fn naming_host(mut self, what: &str) -> Self {
+        let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        let names_host = self
+            .message
+            .split(|c| !is_part(c))
+            .any(|word| word.trim_end_matches('.') == self.host.as_str());
+        if !names_host {
+            let message = format!("{what} {}", self.host);
+            let cause = std::mem::replace(&mut self.message, message);
+            self.causes.insert(0, cause);
+        }
+        self
+    }
+
     /// The failure of a whole host.
     #[must_use]
     pub fn of_host(host: &HostName, fault: &dyn Fault) -> Self {

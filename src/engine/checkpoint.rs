@@ -281,7 +281,7 @@ async fn one(
         host: host.name.clone(),
     });
     let fail = |fault: &dyn Fault| {
-        let failure = Failure::of_host(&host.name, fault);
+        let failure = Failure::of_host(&host.name, fault).naming_host("can't checkpoint");
         sink(Event::HostFailed {
             failure: failure.clone(),
         });

@@ -361,7 +361,7 @@ impl Fault for Error {
             ),
             Self::Io { source, path, .. } => match source.kind() {
                 io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Some(format!(
-                    "Free space where {} lies; nothing half-made is kept.",
+                    "Make room on the disk that holds {}. Nothing half-made is kept.",
                     path.display()
                 )),
                 io::ErrorKind::PermissionDenied => {

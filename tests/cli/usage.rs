@@ -1,5 +1,9 @@
 //! Wrong arguments and missing things: exit 2, a message that helps, JSON where it was asked for.
 
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
 use insta::assert_snapshot;
 
 use super::bed::Bed;
@@ -40,6 +44,92 @@ fn wrong_arguments_are_told_and_exit_2() {
         ));
     }
     assert_snapshot!(text);
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("a mode");
+}
+
+#[test]
+fn what_other_accounts_can_write_is_warned_of_once() {
+    let bed = Bed::with_store();
+    let (file, store) = (bed.path("fleet.yaml"), bed.path("checkpoints"));
+    assert_eq!(bed.fleet(&["ls"]).stderr, "");
+    set_mode(&file, 0o666);
+    set_mode(&store, 0o777);
+    assert_eq!(
+        bed.fleet(&["ls"]).stderr,
+        "warning: other accounts can write the inventory fleet.yaml (mode 0666); `chmod go-w fleet.yaml` \
+         prevents it\n\
+         warning: other accounts can write the store checkpoints (mode 0777); `chmod go-w checkpoints` \
+         prevents it\n"
+    );
+    set_mode(&file, 0o600);
+    set_mode(&store, 0o700);
+}
+
+#[test]
+fn an_inventory_that_is_too_large_is_told_with_its_size() {
+    let bed = Bed::new();
+    bed.write("fleet.yaml", &"# many words\n".repeat(1 << 18));
+    let ran = bed.fleet(&["hosts"]);
+    assert_eq!(ran.code, Some(2));
+    assert_eq!(
+        ran.stderr,
+        "error: fleet.yaml: the file has 3407872 bytes, and fleet reads at most 2097152\n  hint: Give fleet \
+         an inventory file; this is something else.\n"
+    );
+}
+
+/// Every text between backquotes that begins with `fleet`, in what fleet may print.
+fn commands_named_in(file: &Path) -> Vec<String> {
+    let text = fs::read_to_string(file).expect("a source file is text");
+    let printed = text
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"));
+    let mut words = Vec::new();
+    for line in printed {
+        for rest in line.split("`fleet ").skip(1) {
+            let word: String = rest.chars().take_while(char::is_ascii_lowercase).collect();
+            if !word.is_empty() {
+                words.push(word);
+            }
+        }
+    }
+    words
+}
+
+#[test]
+fn every_command_that_a_message_names_exists() {
+    let help = Bed::new().fleet(&["--help"]).stdout;
+    let known: BTreeSet<&str> = help
+        .lines()
+        .filter_map(|line| line.strip_prefix("  "))
+        .filter_map(|line| line.split(' ').next())
+        .collect();
+    assert!(known.contains("checkpoint"), "{help}");
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    let mut named = BTreeSet::new();
+    while let Some(folder) = folders.pop() {
+        for item in fs::read_dir(folder).expect("a folder of this repository") {
+            let path = item.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path
+                .extension()
+                .is_some_and(|ending| ending == "rs" || ending == "md")
+            {
+                named.extend(commands_named_in(&path));
+            }
+        }
+    }
+    assert!(named.contains("verify"), "{named:?}");
+    let unknown: Vec<&String> = named
+        .iter()
+        .filter(|word| !known.contains(word.as_str()))
+        .collect();
+    assert_eq!(unknown, Vec::<&String>::new());
 }
 
 #[test]

@@ -166,11 +166,15 @@ fn a_full_disk_here_fails_clearly_and_shows_nothing() {
     let failed = ran.failed();
     assert_eq!(failed.len(), 1, "{failed:?}");
     assert!(
-        failed[0].starts_with("web -: can't capture source `app`: ")
+        failed[0].starts_with("web -: can't checkpoint web: can't capture source `app`: ")
             && failed[0].contains("No space left on device"),
         "{failed:?}"
     );
-    assert!(!ran.hints()[0].is_empty());
+    assert_eq!(
+        ran.hints()[0],
+        "Make room on the disk that holds the store, or name a store on a larger one with `--store DIR`. \
+         Nothing half-made is kept."
+    );
     assert_eq!(scene.fleet.listed().len(), 1);
     scene.fleet.assert_verified();
     scene.sshd.wait_until_idle();

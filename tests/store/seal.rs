@@ -513,7 +513,7 @@ fn a_full_disk_is_an_error_and_shows_nothing() {
         assert!(
             error
                 .hint()
-                .is_some_and(|hint| hint.starts_with("Free space where ")),
+                .is_some_and(|hint| hint.starts_with("Make room on the disk that holds ")),
             "{free_pages}: {error:?}"
         );
         assert_eq!(store.hosts().expect("hosts"), [], "{free_pages}");

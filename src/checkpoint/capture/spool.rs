@@ -42,8 +42,11 @@ pub(in crate::checkpoint) struct SpoolError {
 
 impl Fault for SpoolError {
     fn hint(&self) -> Option<String> {
-        (self.source.kind() == io::ErrorKind::StorageFull)
-            .then(|| "Make room on the disk of the store.".to_owned())
+        let is_full = matches!(
+            self.source.kind(),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+        );
+        is_full.then(|| "Make room on the disk of the store.".to_owned())
     }
 }
 

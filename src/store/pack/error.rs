@@ -167,7 +167,7 @@ impl Fault for Error {
         match self {
             Self::Create { source, .. } | Self::Write { source, .. } => match source.kind() {
                 io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Some(
-                    "Make room on the disk that holds the store, or thin it out with `fleet prune`."
+                    "Make room on the disk that holds the store, or name a store on a larger one with `--store DIR`. Nothing half-made is kept."
                         .to_owned(),
                 ),
                 io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
