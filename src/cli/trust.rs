@@ -178,6 +178,7 @@ impl Run<'_> {
                 verdict @ (Verdict::Changed { .. }
                 | Verdict::ChangedAlgorithm { .. }
                 | Verdict::Revoked(_)
+                | Verdict::Short { .. }
                 | Verdict::BadCertificate { .. }) => {
                     return Err(Stop(refusal(&self.host.name, &endpoint, &shown, &verdict)));
                 }
@@ -402,6 +403,13 @@ fn refusal(host: &HostName, endpoint: &Endpoint, shown: &Shown, verdict: &Verdic
         ),
         Verdict::BadCertificate { place, why } => (
             format!("the host certificate of {host} is not good: {why} ({place})"),
+            None,
+        ),
+        Verdict::Short { bits, min } => (
+            format!(
+                "the host key {} of {host} has {bits} bits, `RequiredRSASize` of ssh_config wants {min}",
+                shown.fingerprint
+            ),
             None,
         ),
         Verdict::Trusted(_) | Verdict::Unknown | Verdict::Unchecked(_) => {

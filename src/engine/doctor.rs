@@ -119,14 +119,16 @@ async fn one(host: &Host, network: &Network, sink: &Sink) -> Report {
 }
 
 async fn look(host: &Host, network: &Network, sink: &Sink) -> Result<Report, ssh::Error> {
-    let (session, address) = network.reach(host).await?;
+    let endpoint = network.connector.endpoint(&network.inventory, host).await?;
+    let (session, address) = network.reach_at(&endpoint, host).await?;
     sink(Event::Connected {
         host: host.name.clone(),
         user: session.user().to_owned(),
         address: address.clone(),
     });
     let probe = checkpoint::probe(&session, host.sources.iter().any(|source| source.sudo)).await?;
-    let findings = doctor::examine(&probe, Timestamp::now());
+    let mut findings = doctor::ssh_config(&endpoint.warnings, &endpoint.notes);
+    findings.extend(doctor::examine(&probe, Timestamp::now()));
     let sources = checkpoint::preview(host, &session, sink).await;
     let report = Report {
         host: host.name.clone(),

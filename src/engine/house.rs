@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::inventory::{Host, Inventory};
 use crate::name::HostName;
-use crate::ssh::{self, Connector, ReadSession};
+use crate::ssh::{self, Connector, Endpoint, ReadSession};
 use crate::store::{self, HostLock, Store};
 
 /// The hosts, and the way to each of them.
@@ -26,7 +26,23 @@ impl Network {
     /// [`ssh::Error`], up to and including authentication.
     pub(super) async fn reach(&self, host: &Host) -> Result<(ReadSession, String), ssh::Error> {
         let endpoint = self.connector.endpoint(&self.inventory, host).await?;
-        let session = self.connector.connect_to(&endpoint, host).await?;
+        self.reach_at(&endpoint, host).await
+    }
+
+    /// Connects to `host` where `endpoint` says, and tells the `address:port` at which it was reached.
+    ///
+    /// # Errors
+    ///
+    /// As [`Network::reach`].
+    pub(super) async fn reach_at(
+        &self,
+        endpoint: &Endpoint,
+        host: &Host,
+    ) -> Result<(ReadSession, String), ssh::Error> {
+        let session = self.connector.connect_to(endpoint, host).await?;
+        if let Some(said) = session.banner() {
+            tracing::info!(host = session.host(), "{} said: {said}", session.host());
+        }
         Ok((session, format!("{}:{}", endpoint.address, endpoint.port)))
     }
 }

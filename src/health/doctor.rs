@@ -69,6 +69,27 @@ pub fn examine(probe: &Probe, now: Timestamp) -> Vec<Finding> {
     findings
 }
 
+/// What ssh_config says about a host and fleet does not do: `passed_over` could not be understood,
+/// `unfollowed` is not supported.
+#[must_use]
+pub fn ssh_config(passed_over: &[String], unfollowed: &[String]) -> Vec<Finding> {
+    let finding = |says| Finding {
+        subject: "ssh_config",
+        grade: Grade::Warning,
+        says,
+        hint: None,
+    };
+    let unfollowed = unfollowed
+        .iter()
+        .map(|note| finding(format!("not followed: {note}")));
+    passed_over
+        .iter()
+        .cloned()
+        .map(finding)
+        .chain(unfollowed)
+        .collect()
+}
+
 fn fine(subject: &'static str, says: String) -> Finding {
     Finding {
         subject,
@@ -193,6 +214,19 @@ mod tests {
             .into_iter()
             .map(|finding| (finding.subject, finding.grade))
             .collect()
+    }
+
+    #[test]
+    fn what_ssh_config_says_in_vain_is_a_warning() {
+        let findings = ssh_config(&["a".to_owned()], &["b".to_owned()]);
+        let texts: Vec<(Grade, &str)> = findings
+            .iter()
+            .map(|finding| (finding.grade, finding.says.as_str()))
+            .collect();
+        assert_eq!(
+            texts,
+            [(Grade::Warning, "a"), (Grade::Warning, "not followed: b")]
+        );
     }
 
     #[test]

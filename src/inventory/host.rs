@@ -60,7 +60,7 @@ pub enum Access {
 /// How long fleet waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// For the connection, and for each step of authentication.
+    /// For one attempt to connect and log in, not counting the time in which somebody types.
     pub connect_timeout: Duration,
     /// For the next byte on a connection.
     pub stall_timeout: Duration,

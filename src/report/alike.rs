@@ -73,9 +73,35 @@ pub fn names(hosts: &[&HostName]) -> String {
     text
 }
 
-/// The words of a text, each with the blank behind it.
+/// The words of a text, each with the blank behind it. How long something took, as `10 s)` at the end of
+/// a bracket, is one word.
 fn words(text: &str) -> impl Iterator<Item = &str> {
-    text.split_inclusive(char::is_whitespace)
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let end = |text: &str| {
+            text.find(char::is_whitespace).map_or(text.len(), |at| {
+                at + text[at..].chars().next().map_or(0, char::len_utf8)
+            })
+        };
+        let first = end(rest);
+        let second = first + end(&rest[first..]);
+        let length = if is_time(&rest[..second]) {
+            second
+        } else {
+            first
+        };
+        let (word, behind) = rest.split_at(length);
+        rest = behind;
+        (!word.is_empty()).then_some(word)
+    })
+}
+
+/// `10 s)`.
+fn is_time(words: &str) -> bool {
+    words
+        .trim_end()
+        .strip_suffix(" s)")
+        .is_some_and(|number| !number.is_empty() && number.chars().all(|c| c.is_ascii_digit()))
 }
 
 /// The word without what only `host` has.
@@ -83,7 +109,9 @@ fn without(word: &str, host: &HostName) -> String {
     let core = word
         .trim_start_matches(['`', '"', '\'', '('])
         .trim_end_matches(|c: char| c.is_whitespace() || "`\"'),;:.".contains(c));
-    if is_address(core) {
+    if is_time(word) {
+        word.replacen(word.trim_end(), "TIME)", 1)
+    } else if is_address(core) {
         word.replacen(core, "ADDRESS", 1)
     } else if core.starts_with("SHA256:") {
         word.replacen(core, "FINGERPRINT", 1)
@@ -162,6 +190,22 @@ mod tests {
                     texts: vec!["can't connect to web-4 at web-4.example:22: timed out".to_owned()],
                 },
             ]
+        );
+    }
+
+    #[test]
+    fn how_long_each_took_tells_no_two_apart() {
+        let all = alike(&said(&[
+            ("a", "can't connect to a (3 attempts, 1 s)"),
+            ("b", "can't connect to b (3 attempts, 12 s)\nbut see 3 s"),
+            ("c", "can't connect to c (3 attempts, 2 s)"),
+            ("d", "can't connect to d (1 attempt, 2 s)"),
+        ]));
+        let members: Vec<&[usize]> = all.iter().map(|kind| &kind.members[..]).collect();
+        assert_eq!(members, [&[0, 2][..], &[1], &[3]]);
+        assert_eq!(
+            all[0].texts,
+            ["can't connect to HOST (3 attempts, TIME)".to_owned()]
         );
     }
 

@@ -1,36 +1,45 @@
 //! Logging in: agent, identity files, certificates, then what the operator types.
 //!
-//! Every step has a limit. What was tried, and why it failed, is told; secrets are not.
+//! All steps together have one limit, which does not count the time in which somebody types. What was
+//! tried, and why it failed, is in the error; secrets are not.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
-use russh::client::{AuthResult, KeyboardInteractiveAuthResponse};
+use russh::client::AuthResult;
 use russh::keys::agent::AgentIdentity;
 use russh::keys::agent::client::AgentClient;
 use russh::keys::{Algorithm, Certificate, HashAlg, PrivateKey, PrivateKeyWithHashAlg, PublicKey};
 use russh::{MethodKind, MethodSet};
 use tokio::net::UnixStream;
 
+use super::algorithms::rsa_bits;
+use super::callbacks::Handle;
+use super::clock::{Clock, TooSlow};
 use super::error::Error;
 use super::known_hosts::fingerprint;
-use super::link::{Handle, Link};
-use super::options::{Question, Secret};
-use super::prompts::{Prompts, TRIES_MAX};
+use super::link::Link;
+use super::prompts::Prompts;
 use super::refusal::{Attempt, AuthenticationFailure};
 use super::resolve::Endpoint;
-use super::signer::FileSigner;
+use super::rules::Rules;
+use super::signer::{AgentSigner, FileSigner};
+
+/// A server may accept a method and want another one this often.
+const PARTIAL_MAX: usize = 4;
 
 /// One login on one connection.
 pub(super) struct Login<'a> {
-    handle: &'a mut Handle,
-    link: &'a Link,
-    endpoint: &'a Endpoint,
-    prompts: &'a Prompts,
-    step: Duration,
-    methods: MethodSet,
+    pub(super) handle: &'a mut Handle,
+    pub(super) link: &'a Link,
+    pub(super) endpoint: &'a Endpoint,
+    pub(super) prompts: &'a Prompts,
+    pub(super) clock: Clock,
+    /// What the server takes now.
+    pub(super) methods: MethodSet,
+    /// How often it has accepted a method and wanted another one.
+    partial: usize,
     rsa_hash: Option<Option<HashAlg>>,
     offered: HashSet<String>,
     tried: Vec<Attempt>,
@@ -38,7 +47,7 @@ pub(super) struct Login<'a> {
 }
 
 /// Whether to go on.
-enum Step {
+pub(super) enum Step {
     In,
     Next,
     Over,
@@ -54,15 +63,16 @@ pub(super) async fn log_in(
     link: &Link,
     endpoint: &Endpoint,
     prompts: &Prompts,
-    step: Duration,
+    clock: Clock,
 ) -> Result<(), Error> {
     let mut login = Login {
         handle,
         link,
         endpoint,
         prompts,
-        step,
+        clock,
         methods: MethodSet::empty(),
+        partial: 0,
         rsa_hash: None,
         offered: HashSet::new(),
         tried: Vec::new(),
@@ -76,15 +86,16 @@ pub(super) async fn log_in(
         user: endpoint.user.clone(),
         tried: login.tried,
         ended: login.ended,
+        words: link.words().await,
     })))
 }
 
 impl Login<'_> {
     async fn run(&mut self) -> bool {
         let user = self.endpoint.user.clone();
-        let none = tokio::time::timeout(self.step, self.handle.authenticate_none(user)).await;
+        let none = self.clock.limit(self.handle.authenticate_none(user)).await;
         let mut step = match none {
-            Err(_) => self.too_slow(),
+            Err(TooSlow) => self.too_slow(),
             Ok(Err(error)) => self.broken(&error.to_string()),
             Ok(Ok(AuthResult::Success)) => Step::In,
             Ok(Ok(AuthResult::Failure {
@@ -99,44 +110,66 @@ impl Login<'_> {
                 }
             }
         };
-        // A server that wants two methods accepts the first with "partial success".
-        for _ in 0..3 {
-            let before = self.methods.clone();
-            if matches!(step, Step::Next) && self.methods.contains(&MethodKind::PublicKey) {
-                step = self.keys().await;
+        // Each method is tried once; all are open again when the server has accepted one of several.
+        let mut exhausted: Vec<MethodKind> = Vec::new();
+        let mut partial = 0;
+        while matches!(step, Step::Next) && self.partial <= PARTIAL_MAX {
+            if self.partial > partial {
+                partial = self.partial;
+                exhausted.clear();
             }
-            if matches!(step, Step::Next) && self.methods.contains(&MethodKind::KeyboardInteractive)
-            {
-                step = self.keyboard_interactive().await;
-            }
-            if matches!(step, Step::Next) && self.methods.contains(&MethodKind::Password) {
-                step = self.password().await;
-            }
-            if !matches!(step, Step::Next) || before == self.methods {
+            let allowed = &self.endpoint.rules.methods;
+            let Some(method) = allowed
+                .iter()
+                .copied()
+                .find(|method| self.methods.contains(method) && !exhausted.contains(method))
+            else {
+                self.turned_off();
                 break;
-            }
+            };
+            exhausted.push(method);
+            step = match method {
+                MethodKind::PublicKey => self.keys().await,
+                MethodKind::KeyboardInteractive => self.keyboard_interactive().await,
+                MethodKind::Password => self.password().await,
+                MethodKind::None | MethodKind::HostBased | MethodKind::GssapiWithMic => Step::Next,
+            };
         }
         matches!(step, Step::In)
     }
 
-    fn failed(&mut self, what: &str, why: &str) {
+    /// Names methods that the server takes and ssh_config forbids.
+    fn turned_off(&mut self) {
+        let forbidden: Vec<&str> = self
+            .methods
+            .iter()
+            .filter(|method| Rules::default().methods.contains(method))
+            .filter(|method| !self.endpoint.rules.methods.contains(method))
+            .map(<&str>::from)
+            .collect();
+        for method in forbidden {
+            self.failed(method, "turned off in ssh_config");
+        }
+    }
+
+    pub(super) fn failed(&mut self, what: &str, why: &str) {
         self.tried.push(Attempt {
             what: what.to_owned(),
             why: why.to_owned(),
         });
     }
 
-    fn too_slow(&mut self) -> Step {
-        self.ended = Some(format!("no answer within {} s", self.step.as_secs_f64()));
+    pub(super) fn too_slow(&mut self) -> Step {
+        self.ended = Some(self.clock.why());
         Step::Over
     }
 
-    fn broken(&mut self, why: &str) -> Step {
+    pub(super) fn broken(&mut self, why: &str) -> Step {
         self.ended = Some(why.to_owned());
         Step::Over
     }
 
-    fn hung_up(&mut self) -> Step {
+    pub(super) fn hung_up(&mut self) -> Step {
         let why = match self.link.ended() {
             Error::Lost { source, .. } => source.to_string(),
             other => other.to_string(),
@@ -146,7 +179,7 @@ impl Login<'_> {
     }
 
     /// Takes the server's answer to one attempt.
-    fn answered(&mut self, what: &str, result: AuthResult) -> Step {
+    pub(super) fn answered(&mut self, what: &str, result: AuthResult) -> Step {
         match result {
             AuthResult::Success => Step::In,
             AuthResult::Failure {
@@ -156,6 +189,7 @@ impl Login<'_> {
                 let over = self.handle.is_closed() || remaining_methods.is_empty();
                 self.methods = remaining_methods;
                 if partial_success {
+                    self.partial += 1;
                     self.failed(what, "accepted, but the server wants another method too");
                 } else {
                     self.failed(what, "the server refused it");
@@ -172,14 +206,47 @@ impl Login<'_> {
         if let Some(hash) = self.rsa_hash {
             return hash;
         }
-        let asked = tokio::time::timeout(self.step, self.handle.best_supported_rsa_hash()).await;
-        let hash = match asked {
+        let asked = self
+            .clock
+            .limit(self.handle.best_supported_rsa_hash())
+            .await;
+        let best = match asked {
             Ok(Ok(Some(hash))) => hash,
             // A server that says nothing is old; SHA-2 is the better guess all the same.
-            Ok(Ok(None) | Err(_)) | Err(_) => Some(HashAlg::Sha256),
+            Ok(Ok(None) | Err(_)) | Err(TooSlow) => Some(HashAlg::Sha256),
         };
+        let algorithms = &self.endpoint.rules.algorithms;
+        let hash = [best, Some(HashAlg::Sha512), Some(HashAlg::Sha256)]
+            .into_iter()
+            .find(|hash| algorithms.may_log_in(&Algorithm::Rsa { hash: *hash }, false))
+            .unwrap_or(best);
         self.rsa_hash = Some(hash);
         hash
+    }
+
+    /// Why ssh_config does not let `key` be used; none if it does.
+    fn forbidden(
+        &self,
+        key: &PublicKey,
+        hash: Option<HashAlg>,
+        certificate: bool,
+    ) -> Option<String> {
+        let min = self.endpoint.rules.rsa_bits_min;
+        if let Some(bits) = rsa_bits(key).filter(|bits| *bits < min) {
+            return Some(format!(
+                "it has {bits} bits, `RequiredRSASize` of ssh_config wants {min}"
+            ));
+        }
+        let algorithm = match key.algorithm() {
+            Algorithm::Rsa { .. } => Algorithm::Rsa { hash },
+            other => other,
+        };
+        (!self
+            .endpoint
+            .rules
+            .algorithms
+            .may_log_in(&algorithm, certificate))
+        .then(|| "`PubkeyAcceptedAlgorithms` of ssh_config leaves its kind out".to_owned())
     }
 
     async fn keys(&mut self) -> Step {
@@ -198,12 +265,14 @@ impl Login<'_> {
 
     async fn agent(&mut self, socket: &Path) -> Step {
         let what = format!("agent {}", socket.display());
-        let listed = tokio::time::timeout(self.step, async {
-            let mut agent = AgentClient::<UnixStream>::connect_uds(socket).await?;
-            let identities = agent.request_identities().await?;
-            Ok::<_, russh::keys::Error>((agent, identities))
-        })
-        .await;
+        let listed = self
+            .clock
+            .limit(async {
+                let mut agent = AgentClient::<UnixStream>::connect_uds(socket).await?;
+                let identities = agent.request_identities().await?;
+                Ok::<_, russh::keys::Error>((agent, identities))
+            })
+            .await;
         let (mut agent, mut identities) = match listed {
             Ok(Ok(listed)) => listed,
             Ok(Err(error)) => {
@@ -230,22 +299,31 @@ impl Login<'_> {
             let key = identity.public_key().into_owned();
             let what = format!("agent key {}", fingerprint(&key));
             let hash = self.rsa_hash(&key.algorithm()).await;
+            let is_certificate = matches!(identity, AgentIdentity::Certificate { .. });
+            if let Some(why) = self.forbidden(&key, hash, is_certificate) {
+                self.failed(&what, &why);
+                continue;
+            }
             let user = self.endpoint.user.clone();
+            let mut signer = AgentSigner {
+                agent: &mut agent,
+                clock: self.clock.clone(),
+            };
             let attempt = async {
                 match identity {
                     AgentIdentity::PublicKey { key, .. } => {
                         self.handle
-                            .authenticate_publickey_with(user, key, hash, &mut agent)
+                            .authenticate_publickey_with(user, key, hash, &mut signer)
                             .await
                     }
                     AgentIdentity::Certificate { certificate, .. } => {
                         self.handle
-                            .authenticate_certificate_with(user, certificate, hash, &mut agent)
+                            .authenticate_certificate_with(user, certificate, hash, &mut signer)
                             .await
                     }
                 }
             };
-            let step = match tokio::time::timeout(self.step, attempt).await {
+            let step = match self.clock.limit(attempt).await {
                 Err(_) => return self.too_slow(),
                 Ok(Ok(result)) => {
                     self.offered.insert(fingerprint(&key));
@@ -268,7 +346,10 @@ impl Login<'_> {
 
     async fn file(&mut self, file: &Path) -> Step {
         let what = format!("key {}", file.display());
-        let key = match self.prompts.key(file).await {
+        let pause = self.clock.pause();
+        let read = self.prompts.key(file).await;
+        drop(pause);
+        let key = match read {
             Ok(key) => key,
             Err(why) => {
                 self.failed(&what, &why);
@@ -284,6 +365,10 @@ impl Login<'_> {
                 "certificate `{}` with {what}",
                 crate::name::escape(certificate.key_id().as_bytes())
             );
+            if let Some(why) = self.forbidden(key.public_key(), hash, true) {
+                self.failed(&what, &why);
+                continue;
+            }
             let user = self.endpoint.user.clone();
             let mut signer = FileSigner {
                 key: Arc::clone(&key),
@@ -292,7 +377,7 @@ impl Login<'_> {
             let attempt =
                 self.handle
                     .authenticate_certificate_with(user, certificate, hash, &mut signer);
-            let step = match tokio::time::timeout(self.step, attempt).await {
+            let step = match self.clock.limit(attempt).await {
                 Err(_) => return self.too_slow(),
                 Ok(Ok(result)) => self.answered(&what, result),
                 Ok(Err(error)) => {
@@ -304,6 +389,10 @@ impl Login<'_> {
                 return step;
             }
         }
+        if let Some(why) = self.forbidden(key.public_key(), hash, false) {
+            self.failed(&what, &why);
+            return Step::Next;
+        }
         if !self.offered.insert(fingerprint(key.public_key())) {
             self.failed(&what, "the agent has offered it already");
             return Step::Next;
@@ -312,7 +401,7 @@ impl Login<'_> {
         let attempt = self
             .handle
             .authenticate_publickey(user, PrivateKeyWithHashAlg::new(key, hash));
-        match tokio::time::timeout(self.step, attempt).await {
+        match self.clock.limit(attempt).await {
             Err(_) => self.too_slow(),
             Ok(Ok(result)) => self.answered(&what, result),
             Ok(Err(_)) => self.hung_up(),
@@ -339,111 +428,6 @@ impl Login<'_> {
             }
         }
         found
-    }
-
-    async fn keyboard_interactive(&mut self) -> Step {
-        let what = "keyboard-interactive";
-        if !self.prompts.can_ask() {
-            self.failed(what, "nobody is there to ask");
-            return Step::Next;
-        }
-        for _ in 0..TRIES_MAX {
-            let user = self.endpoint.user.clone();
-            let started = tokio::time::timeout(
-                self.step,
-                self.handle
-                    .authenticate_keyboard_interactive_start(user, None),
-            )
-            .await;
-            let mut reply = match started {
-                Err(_) => return self.too_slow(),
-                Ok(Err(_)) => return self.hung_up(),
-                Ok(Ok(reply)) => reply,
-            };
-            let mut asked = false;
-            let step = loop {
-                match reply {
-                    KeyboardInteractiveAuthResponse::Success => return Step::In,
-                    KeyboardInteractiveAuthResponse::Failure {
-                        remaining_methods,
-                        partial_success,
-                    } => {
-                        break self.answered(
-                            what,
-                            AuthResult::Failure {
-                                remaining_methods,
-                                partial_success,
-                            },
-                        );
-                    }
-                    KeyboardInteractiveAuthResponse::InfoRequest { prompts, .. } => {
-                        let mut answers = Vec::new();
-                        for prompt in prompts {
-                            asked = true;
-                            let question = Question::FromServer {
-                                host: self.endpoint.name.clone(),
-                                prompt: crate::name::escape(prompt.prompt.trim().as_bytes()),
-                                echo: prompt.echo,
-                            };
-                            let Some(answer) = self.prompts.ask(question).await else {
-                                self.failed(what, "no answer was given");
-                                return Step::Over;
-                            };
-                            answers.push(answer.reveal().to_owned());
-                        }
-                        let answered = tokio::time::timeout(
-                            self.step,
-                            self.handle
-                                .authenticate_keyboard_interactive_respond(answers),
-                        )
-                        .await;
-                        reply = match answered {
-                            Err(_) => return self.too_slow(),
-                            Ok(Err(_)) => return self.hung_up(),
-                            Ok(Ok(reply)) => reply,
-                        };
-                    }
-                }
-            };
-            if !asked
-                || !matches!(step, Step::Next)
-                || !self.methods.contains(&MethodKind::KeyboardInteractive)
-            {
-                return step;
-            }
-        }
-        Step::Next
-    }
-
-    async fn password(&mut self) -> Step {
-        let what = "password";
-        if !self.prompts.can_ask() {
-            self.failed(what, "nobody is there to ask");
-            return Step::Next;
-        }
-        for _ in 0..TRIES_MAX {
-            let question = Question::Password {
-                user: self.endpoint.user.clone(),
-                host: self.endpoint.name.clone(),
-            };
-            let Some(password) = self.prompts.ask(question).await else {
-                self.failed(what, "none was given");
-                return Step::Next;
-            };
-            let user = self.endpoint.user.clone();
-            let attempt = self
-                .handle
-                .authenticate_password(user, Secret::reveal(&password));
-            let step = match tokio::time::timeout(self.step, attempt).await {
-                Err(_) => return self.too_slow(),
-                Ok(Err(_)) => return self.hung_up(),
-                Ok(Ok(result)) => self.answered(what, result),
-            };
-            if !matches!(step, Step::Next) || !self.methods.contains(&MethodKind::Password) {
-                return step;
-            }
-        }
-        Step::Next
     }
 }
 

@@ -12,11 +12,13 @@ use tokio::sync::{Mutex, Semaphore};
 use tokio::time::Instant;
 
 use super::auth::log_in;
-use super::error::Error;
+use super::callbacks::{Handle, Trust};
+use super::clock::Clock;
+use super::error::{Attempts, Error};
 use super::forward;
-use super::handshake::{Failed, Quick, preferred, slow};
+use super::handshake::{Failed, Quick, slow};
 use super::host_key_check::HostKeyCheck;
-use super::link::{Handle, Link, Trust};
+use super::link::Link;
 use super::options::Options;
 use super::prompts::Prompts;
 use super::resolve::{Endpoint, Hop, SshConfig};
@@ -32,6 +34,8 @@ pub struct Connector {
     config: SshConfig,
     pub(super) options: Options,
     prompts: Arc<Prompts>,
+    /// For hosts with `BatchMode yes`: asks nothing.
+    mute: Arc<Prompts>,
     handshakes: Semaphore,
     /// The bastions in use, behind an asynchronous lock each: fifty hosts wait for one connection.
     bastions: Mutex<HashMap<String, Arc<Mutex<Slot>>>>,
@@ -96,6 +100,7 @@ impl Connector {
         Self {
             config,
             prompts: Arc::new(Prompts::new(options.prompter.clone())),
+            mute: Arc::new(Prompts::new(None)),
             handshakes: Semaphore::new(options.handshakes_max.max(1)),
             bastions: Mutex::new(HashMap::new()),
             options,
@@ -113,8 +118,9 @@ impl Connector {
 
     /// Connects to `host`, logs in, and gives a session that can only read.
     ///
-    /// Quick refusals are tried again within twice the host's `connect_timeout`; a host that hangs
-    /// is given up after one `connect_timeout` for the connection and one for each login step.
+    /// One attempt takes at most the host's `connect_timeout`: name, address, key exchange and login, but
+    /// not the time in which the operator is asked. Quick refusals are tried again as long as that limit
+    /// has not passed since the first attempt began.
     ///
     /// # Errors
     ///
@@ -138,16 +144,28 @@ impl Connector {
         Ok(ReadSession::new(
             connection,
             Shared {
-                prompts: Arc::clone(&self.prompts),
+                prompts: Arc::clone(self.prompts(endpoint)),
                 pace: Pace::on(host),
                 ways: Ways::default(),
             },
         ))
     }
 
+    /// Whom to ask when `endpoint` wants an answer.
+    fn prompts(&self, endpoint: &Endpoint) -> &Arc<Prompts> {
+        if endpoint.rules.may_ask {
+            &self.prompts
+        } else {
+            &self.mute
+        }
+    }
+
     async fn open(&self, endpoint: &Endpoint, limits: Limits) -> Result<Arc<Connection>, Error> {
         for warning in &endpoint.warnings {
             tracing::warn!("{warning}");
+        }
+        for note in &endpoint.notes {
+            tracing::info!(host = endpoint.name, "ssh_config is not followed: {note}");
         }
         if let Some(uses) = &self.options.uses {
             for file in &endpoint.identities {
@@ -165,14 +183,19 @@ impl Connector {
                 Ok(connection) => return Ok(Arc::new(connection)),
                 Err((error, Quick(true)))
                     if attempt < ATTEMPTS_MAX
-                        && begun.elapsed() + pause < limits.connect_timeout * 2 =>
+                        && begun.elapsed() + pause < limits.connect_timeout =>
                 {
                     tracing::debug!(host = endpoint.name, attempt, "{error}");
                     tokio::time::sleep(pause).await;
                     attempt += 1;
                     pause *= 4;
                 }
-                Err((error, _)) => return Err(error),
+                Err((error, _)) => {
+                    return Err(error.after(Attempts {
+                        count: attempt,
+                        took: begun.elapsed(),
+                    }));
+                }
             }
         }
     }
@@ -183,7 +206,7 @@ impl Connector {
         limits: Limits,
     ) -> Result<Connection, (Error, Quick)> {
         let check = HostKeyCheck::of(endpoint).await.map_err(slow)?;
-        self.open_checked(endpoint, check, &self.prompts, limits)
+        self.open_checked(endpoint, check, self.prompts(endpoint), limits)
             .await
     }
 
@@ -209,7 +232,7 @@ impl Connector {
                         })?;
                 (Some(connection), Some(places))
             }
-            Some(Hop::Command(_)) | None => (None, None),
+            Some(Hop::Command(_) | Hop::Descriptor(_)) | None => (None, None),
         };
         let _place = self.handshakes.acquire().await;
         let _bastion_place = match &bastion_places {
@@ -218,9 +241,14 @@ impl Connector {
         };
         let known = check.before().await.map_err(slow)?;
         let of = known.of(check.lookup());
-        let preferred = preferred(of.algorithms(), of.certificate_algorithms());
+        let algorithms = &endpoint.rules.algorithms;
+        let preferred = algorithms.preferred(
+            algorithms.host_keys(of.algorithms()),
+            algorithms.host_certificates(of.certificate_algorithms()),
+        );
         let trust = Trust::Check(Box::new(check));
         let link = Link::new(&endpoint.name);
+        let clock = Clock::start(limits.connect_timeout);
         let shaken = self
             .shake_hands(
                 endpoint,
@@ -228,7 +256,7 @@ impl Connector {
                 &link,
                 trust,
                 preferred,
-                limits,
+                &clock,
             )
             .await;
         let mut handle = match shaken {
@@ -236,19 +264,11 @@ impl Connector {
             Err(Failed::Known(error, quick)) => return Err((error, quick)),
             Err(Failed::Ssh(error)) => {
                 return Err(self
-                    .refusal(endpoint, through.as_deref(), &known, &link, error, limits)
+                    .refusal(endpoint, through.as_deref(), &known, &link, error, &clock)
                     .await);
             }
         };
-        if let Err(error) = log_in(
-            &mut handle,
-            &link,
-            endpoint,
-            prompts,
-            limits.connect_timeout,
-        )
-        .await
-        {
+        if let Err(error) = log_in(&mut handle, &link, endpoint, prompts, clock).await {
             link.end(error.clone());
             return Err(slow(error));
         }

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use super::cause::{Attempts, Cause, NoConnection};
 use super::host_key_check::CheckFailure;
 use super::refusal::{AuthenticationFailure, HostKeyRefusal};
+use super::words::Words;
 use crate::fault::{ExitClass, Fault};
 
 /// A failure that one host's connection, or one command on it, ended with. Cheap to clone, because
@@ -28,14 +30,16 @@ pub enum Error {
         source: Cause,
     },
     /// No connection.
-    #[error("can't connect to {host} at {address}")]
+    #[error("can't connect to {host} at {address}{attempts}")]
     Connect {
         /// The host.
         host: String,
         /// Where it was looked for.
         address: String,
-        /// Why.
-        source: Cause,
+        /// How often it was tried.
+        attempts: Attempts,
+        /// Why the last attempt failed.
+        source: Box<NoConnection>,
     },
     /// The host key isn't trusted.
     #[error("{0}")]
@@ -49,7 +53,7 @@ pub enum Error {
         source: Box<CheckFailure>,
     },
     /// Nobody let us in.
-    #[error("{0}")]
+    #[error(transparent)]
     Authentication(Box<AuthenticationFailure>),
     /// A host on the way could not be passed.
     #[error("can't reach {host} through {via}")]
@@ -197,48 +201,21 @@ pub enum Error {
     },
 }
 
-/// Why, in words of a layer beneath: what a library or the operating system said.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Cause(pub String);
-
-impl From<std::io::Error> for Cause {
-    fn from(error: std::io::Error) -> Self {
-        Self(error.to_string())
+impl Error {
+    /// The same with what the other side has said.
+    pub(super) fn with_words(mut self, said: Option<Box<Words>>) -> Self {
+        if let Self::Connect { source, .. } = &mut self {
+            source.words = said;
+        }
+        self
     }
-}
 
-impl From<&russh::Error> for Cause {
-    fn from(error: &russh::Error) -> Self {
-        Self(match error {
-            russh::Error::HUP | russh::Error::Disconnect => {
-                "the other side closed the connection".to_owned()
-            }
-            russh::Error::KeepaliveTimeout => {
-                "the other side no longer answers keepalives".to_owned()
-            }
-            russh::Error::IO(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
-                "the other side closed the connection".to_owned()
-            }
-            russh::Error::IO(error) => error.to_string(),
-            russh::Error::Version => "the other side doesn't speak SSH 2".to_owned(),
-            russh::Error::NoCommonAlgo { kind, theirs, .. } => format!(
-                "no common {} algorithm; the host has {}",
-                format!("{kind:?}").to_lowercase(),
-                theirs.join(", ")
-            ),
-            russh::Error::PacketAuth | russh::Error::DecryptionError => {
-                "a packet was damaged on the way".to_owned()
-            }
-            other => {
-                let text = other.to_string();
-                let mut letters = text.chars();
-                letters
-                    .next()
-                    .map(|first| first.to_lowercase().chain(letters).collect())
-                    .unwrap_or_default()
-            }
-        })
+    /// The same with the number of attempts.
+    pub(super) fn after(mut self, made: Attempts) -> Self {
+        if let Self::Connect { attempts, .. } = &mut self {
+            *attempts = made;
+        }
+        self
     }
 }
 
@@ -463,26 +440,6 @@ mod tests {
             assert_eq!(chain(&error), texts);
             assert_eq!(error.hint().as_deref(), hint);
             assert_eq!(error.exit_class(), class);
-        }
-    }
-
-    #[test]
-    fn causes_are_told_in_words_of_ours() {
-        let cases = [
-            (russh::Error::HUP, "the other side closed the connection"),
-            (russh::Error::Version, "the other side doesn't speak SSH 2"),
-            (
-                russh::Error::NoCommonAlgo {
-                    kind: russh::AlgorithmKind::Kex,
-                    ours: Vec::new(),
-                    theirs: vec!["old-one".to_owned(), "older".to_owned()],
-                },
-                "no common kex algorithm; the host has old-one, older",
-            ),
-            (russh::Error::WrongServerSig, "wrong server signature"),
-        ];
-        for (error, text) in cases {
-            assert_eq!(Cause::from(&error).to_string(), text);
         }
     }
 }

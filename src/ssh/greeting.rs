@@ -4,7 +4,8 @@
 //! So our line is said here, ahead of russh, and the host's line and the beginning of its key exchange
 //! are waited for: the host begins that when it has heard us, so this takes one round trip, whatever
 //! lies in between, and it is one that the handshake would wait for anyway. russh then finds its line
-//! said and the answer there. Nothing that is heard is judged here.
+//! said and the answer there. Lines that a host sends before its own are passed to the caller, and russh
+//! does not see them.
 
 use std::borrow::Cow;
 use std::io;
@@ -61,7 +62,8 @@ pub(super) struct Greeted<S> {
 }
 
 /// Exchanges greetings. The time is one round trip and what the host takes to start a session; it is
-/// too long rather than too short.
+/// too long rather than too short. What the host sends before its line, or instead of it, goes to `hear`
+/// as soon as a line of it is whole.
 ///
 /// # Errors
 ///
@@ -70,7 +72,11 @@ pub(super) struct Greeted<S> {
 /// # Cancel
 ///
 /// The stream is dropped.
-pub(super) async fn greet<S>(mut stream: S, id: &SshId) -> io::Result<(Greeted<S>, Duration)>
+pub(super) async fn greet<S>(
+    mut stream: S,
+    id: &SshId,
+    mut hear: impl FnMut(&[u8]),
+) -> io::Result<(Greeted<S>, Duration)>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -79,10 +85,17 @@ where
         SshId::Raw(line) => Cow::as_ref(line).as_bytes().to_vec(),
     };
     let begun = Instant::now();
-    stream.write_all(&said).await?;
-    stream.flush().await?;
     let mut heard = Vec::with_capacity(2 << 10);
+    if let Err(error) = say(&mut stream, &said).await {
+        // A host that has hung up may have said why.
+        while heard.len() < HEARD_MAX_BYTES && matches!(stream.read_buf(&mut heard).await, Ok(1..))
+        {
+        }
+        hear(&heard);
+        return Err(error);
+    }
     let mut deadline = None;
+    let mut passed = 0;
     while heard.len() < HEARD_MAX_BYTES {
         let more = stream.read_buf(&mut heard);
         let length = match deadline {
@@ -92,13 +105,23 @@ where
                 Err(_) => break,
             },
         };
-        match after_line(&heard) {
+        passed += before_line(&heard[passed..], &mut hear);
+        match after_line(&heard[passed..]) {
             _ if length == 0 => break,
             Some(0) => {
                 deadline.get_or_insert_with(|| Instant::now() + begun.elapsed() * 2 + GRACE);
             }
             Some(_) => break,
             None => {}
+        }
+    }
+    match after_line(&heard[passed..]) {
+        None => hear(&heard[passed..]),
+        Some(behind) => {
+            heard.drain(..passed);
+            if !is_ssh_2(&heard) {
+                hear(&heard[..heard.len() - behind]);
+            }
         }
     }
     let round_trip = begun.elapsed();
@@ -112,17 +135,40 @@ where
     ))
 }
 
-/// How many bytes follow the host's line, if that is there. Other lines may come before it.
-fn after_line(heard: &[u8]) -> Option<usize> {
+async fn say(stream: &mut (impl AsyncWrite + Unpin), line: &[u8]) -> io::Result<()> {
+    stream.write_all(line).await?;
+    stream.flush().await
+}
+
+/// SSH 2, or a server that speaks it beside an older version.
+fn is_ssh_2(line: &[u8]) -> bool {
+    line.starts_with(b"SSH-2.0-") || line.starts_with(b"SSH-1.99-")
+}
+
+impl<S> Greeted<S> {
+    /// The host identified itself as one that speaks an older version alone.
+    pub(super) fn is_too_old(&self) -> bool {
+        after_line(&self.heard).is_some() && !is_ssh_2(&self.heard)
+    }
+}
+
+/// Passes whole lines that are not the host's identification to `hear`; how many bytes they are.
+fn before_line(heard: &[u8], hear: &mut impl FnMut(&[u8])) -> usize {
     let mut rest = heard;
-    while let Some(end) = rest.iter().position(|&byte| byte == b'\n') {
+    while !rest.starts_with(b"SSH-")
+        && let Some(end) = rest.iter().position(|&byte| byte == b'\n')
+    {
         let line;
         (line, rest) = rest.split_at(end + 1);
-        if line.starts_with(b"SSH-") {
-            return Some(rest.len());
-        }
+        hear(line);
     }
-    None
+    heard.len() - rest.len()
+}
+
+/// How many bytes follow the host's line, if that is there and whole.
+fn after_line(heard: &[u8]) -> Option<usize> {
+    let end = heard.iter().position(|&byte| byte == b'\n')?;
+    heard.starts_with(b"SSH-").then(|| heard.len() - (end + 1))
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Greeted<S> {
@@ -214,19 +260,23 @@ mod tests {
             far.read_to_end(&mut rest).await.expect("the rest");
             (line.to_vec(), rest)
         });
-        let (mut greeted, round_trip) = greet(near, &ID).await.expect("greetings");
-        assert_eq!(greeted.heard, b"a law\r\nSSH-2.0-xy\r\nKEXINIT");
+        let mut lines = Vec::new();
+        let (mut greeted, round_trip) = greet(near, &ID, |line| lines.push(line.to_vec()))
+            .await
+            .expect("greetings");
+        assert_eq!(greeted.heard, b"SSH-2.0-xy\r\nKEXINIT");
+        assert_eq!(lines, [b"a law\r\n"]);
         assert!(round_trip > Duration::ZERO);
         for part in [b"SSH-2".as_slice(), b".0-test\r\n", b"kex!"] {
             greeted.write_all(part).await.expect("it is taken");
         }
         let mut read = [0; 3];
         greeted.read_exact(&mut read).await.expect("what was heard");
-        assert_eq!(&read, b"a l");
+        assert_eq!(&read, b"SSH");
         greeted.shutdown().await.expect("the end");
         let mut read = Vec::new();
         greeted.read_to_end(&mut read).await.expect("the end");
-        assert_eq!(read, b"aw\r\nSSH-2.0-xy\r\nKEXINIT");
+        assert_eq!(read, b"-2.0-xy\r\nKEXINIT");
         let (line, rest) = host.await.expect("no panic");
         assert_eq!(line, b"SSH-2.0-test\r\n");
         assert_eq!(rest, b"kex!");
@@ -236,20 +286,46 @@ mod tests {
     async fn a_host_that_waits_for_us_to_begin_is_not_kept_waiting() {
         let (near, mut far) = tokio::io::duplex(64);
         far.write_all(b"SSH-2.0-x\r\n").await.expect("room");
-        let (greeted, _) = greet(near, &ID).await.expect("greetings");
+        let (greeted, _) = greet(near, &ID, |_| {}).await.expect("greetings");
         assert_eq!(greeted.heard, b"SSH-2.0-x\r\n");
+    }
+
+    #[tokio::test]
+    async fn a_host_that_hangs_up_before_we_speak_is_heard() {
+        let (near, far) = tokio::io::duplex(64);
+        let (read, mut write) = tokio::io::split(near);
+        let (mut far_read, mut far_write) = tokio::io::split(far);
+        far_write.write_all(b"full\n").await.expect("room");
+        far_write.shutdown().await.expect("the end");
+        write.shutdown().await.expect("the end");
+        far_read
+            .read_to_end(&mut Vec::new())
+            .await
+            .expect("the end");
+        let mut lines = Vec::new();
+        let broken = read.unsplit(write);
+        let greeted = greet(broken, &ID, |line| lines.push(line.to_vec())).await;
+        assert_eq!(
+            greeted.err().map(|error| error.kind()),
+            Some(io::ErrorKind::BrokenPipe)
+        );
+        assert_eq!(lines, [b"full\n"]);
     }
 
     #[tokio::test]
     async fn an_end_is_left_for_russh_to_see() {
         let (near, far) = tokio::io::duplex(64);
         let (read, mut write) = tokio::io::split(far);
-        write.write_all(b"go away\n").await.expect("room");
+        write.write_all(b"busy\ngo away").await.expect("room");
         write.shutdown().await.expect("the end");
-        let (mut greeted, _) = greet(near, &ID).await.expect("greetings");
+        let mut lines = Vec::new();
+        let (mut greeted, _) = greet(near, &ID, |line| lines.push(line.to_vec()))
+            .await
+            .expect("greetings");
+        assert_eq!(lines, [&b"busy\n"[..], b"go away"]);
         let mut text = String::new();
         greeted.read_to_string(&mut text).await.expect("the end");
-        assert_eq!(text, "go away\n");
+        assert_eq!(text, "busy\ngo away");
         drop(read);
     }
 }

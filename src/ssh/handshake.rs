@@ -1,27 +1,28 @@
 //! Handshakes: the bytes underneath, the algorithms that are asked for, and what a refusal means.
 
 use std::io::ErrorKind;
-use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
 use russh::client::Config;
-use russh::keys::{Algorithm, PublicKey};
-use russh::{ChannelOpenFailure, Preferred, cipher};
-use tokio::net::TcpStream;
+use russh::keys::PublicKey;
+use russh::{ChannelOpenFailure, Preferred};
 
+use super::callbacks::{Callbacks, Handle, Trust};
+use super::clock::Clock;
 use super::connector::{Connection, Connector};
-use super::error::{Cause, Error, ForwardRefusal};
+use super::dial::{dial, may_pass};
+use super::error::{Attempts, Cause, Error, ForwardRefusal};
 use super::greeting::{greet, window_bytes};
 use super::known_hosts::{KnownHosts, Verdict, fingerprint};
-use super::link::{Callbacks, Handle, Link, Trust};
+use super::link::Link;
+use super::proxy_command;
 use super::refusal::{HostKeyProblem, HostKeyRefusal};
 use super::resolve::{Endpoint, Hop};
-use super::transport::{ChannelStream, CommandStream, Cuttable, Stream};
-use crate::inventory::Limits;
+use super::transport::{ChannelStream, Cuttable, Stream};
 
 impl Connector {
-    /// TCP, or what stands for it, then banner and key exchange, all within one limit.
+    /// TCP, or what stands for it, then identification and key exchange, all within one limit.
     pub(super) async fn shake_hands(
         &self,
         endpoint: &Endpoint,
@@ -29,20 +30,22 @@ impl Connector {
         link: &Arc<Link>,
         trust: Trust,
         preferred: Preferred,
-        limits: Limits,
+        clock: &Clock,
     ) -> Result<Handle, Failed> {
-        let limit = limits.connect_timeout;
         let work = async {
-            let stream = stream(endpoint, through).await?;
+            let stream = stream(endpoint, through, link).await?;
             let stream = Cuttable::new(stream, link.switch(), link.left());
             let callbacks = Callbacks {
                 link: Arc::clone(link),
                 trust,
             };
             let mut config = self.client_config(preferred);
-            let (stream, round_trip) = greet(stream, &config.client_id)
+            let (stream, round_trip) = greet(stream, &config.client_id, |line| link.hear(line))
                 .await
                 .map_err(|error| Failed::Ssh(error.into()))?;
+            if stream.is_too_old() {
+                return Err(Failed::Ssh(russh::Error::Version));
+            }
             config.window_size = window_bytes(round_trip, through.is_some());
             tracing::debug!(
                 host = endpoint.name,
@@ -53,15 +56,15 @@ impl Connector {
                 .await
                 .map_err(Failed::Ssh)
         };
-        match tokio::time::timeout(limit, work).await {
+        match clock.limit(work).await {
+            Ok(Err(Failed::Known(error, quick))) => {
+                Err(Failed::Known(error.with_words(link.words().await), quick))
+            }
             Ok(done) => done,
             Err(_) => {
-                let error = Error::Connect {
-                    host: endpoint.name.clone(),
-                    address: endpoint.place(),
-                    source: Cause(format!("no answer within {} s", limit.as_secs_f64())),
-                };
+                let error = no_connection(endpoint, Cause(clock.why()));
                 link.end(error.clone());
+                let error = error.with_words(link.words().await);
                 Err(Failed::Known(error, Quick(false)))
             }
         }
@@ -75,7 +78,7 @@ impl Connector {
         known: &KnownHosts,
         link: &Link,
         error: russh::Error,
-        limits: Limits,
+        clock: &Clock,
     ) -> (Error, Quick) {
         if let Some(Verdict::Unchecked(source)) = link.verdict() {
             return slow(Error::HostKeyCheck {
@@ -98,8 +101,10 @@ impl Connector {
         } = &error
             && let Some((place, algorithm, known)) = of.first()
         {
-            let all = preferred(super::known_hosts::all_algorithms(), Vec::new());
-            if let Ok(Some(shown)) = self.look(endpoint, through, all, limits).await {
+            let all = super::known_hosts::all_algorithms();
+            let algorithms = &endpoint.rules.algorithms;
+            let all = algorithms.preferred(algorithms.host_keys(all), Vec::new());
+            if let Ok(Some(shown)) = self.look(endpoint, through, all, clock).await {
                 return slow(refused(
                     endpoint,
                     lookup,
@@ -114,16 +119,17 @@ impl Connector {
         }
         let quick = Quick(
             matches!(&error, russh::Error::HUP | russh::Error::Disconnect)
-                || matches!(&error, russh::Error::IO(error) if is_quick(error.kind()) || error.kind() == ErrorKind::UnexpectedEof),
+                || matches!(&error, russh::Error::IO(error) if may_pass(error.kind()) || error.kind() == ErrorKind::UnexpectedEof),
         );
-        (
-            Error::Connect {
-                host: endpoint.name.clone(),
-                address: endpoint.place(),
-                source: Cause::from(&error),
-            },
-            quick,
-        )
+        // A host that says why it ends the connection does so ahead of the end.
+        let why = match (&error, link.reason()) {
+            (russh::Error::Disconnect | russh::Error::HUP, Some(Error::Lost { source, .. })) => {
+                source
+            }
+            _ => Cause::from(&error),
+        };
+        let error = no_connection(endpoint, why).with_words(link.words().await);
+        (error, quick)
     }
 
     /// The key that a host shows when it is asked for one of `preferred`; none if it has none.
@@ -132,21 +138,20 @@ impl Connector {
         endpoint: &Endpoint,
         through: Option<&Connection>,
         preferred: Preferred,
-        limits: Limits,
+        clock: &Clock,
     ) -> Result<Option<PublicKey>, Error> {
         let link = Link::new(&endpoint.name);
         let shaken = self
-            .shake_hands(endpoint, through, &link, Trust::Look, preferred, limits)
+            .shake_hands(endpoint, through, &link, Trust::Look, preferred, clock)
             .await;
         match shaken {
             Err(Failed::Ssh(russh::Error::NoCommonAlgo { .. })) => Ok(None),
             Err(Failed::Ssh(error)) => match link.shown() {
                 Some(shown) => Ok(Some(shown)),
-                None => Err(Error::Connect {
-                    host: endpoint.name.clone(),
-                    address: endpoint.place(),
-                    source: Cause::from(&error),
-                }),
+                None => {
+                    let words = link.words().await;
+                    Err(no_connection(endpoint, Cause::from(&error)).with_words(words))
+                }
             },
             Err(Failed::Known(error, _)) => Err(error),
             // A key that nobody trusts never makes a connection.
@@ -188,33 +193,12 @@ pub(super) fn slow(error: Error) -> (Error, Quick) {
     (error, Quick(false))
 }
 
-fn is_quick(kind: ErrorKind) -> bool {
-    matches!(
-        kind,
-        ErrorKind::ConnectionRefused
-            | ErrorKind::ConnectionReset
-            | ErrorKind::ConnectionAborted
-            | ErrorKind::HostUnreachable
-            | ErrorKind::NetworkUnreachable
-            | ErrorKind::BrokenPipe
-    )
-}
-
-pub(super) fn preferred(keys: Vec<Algorithm>, certificates: Vec<Algorithm>) -> Preferred {
-    Preferred {
-        key: keys.into(),
-        host_key_certificates: certificates.into(),
-        cipher: [
-            cipher::AES_256_GCM,
-            cipher::AES_128_GCM,
-            cipher::CHACHA20_POLY1305,
-            cipher::AES_256_CTR,
-            cipher::AES_192_CTR,
-            cipher::AES_128_CTR,
-        ]
-        .to_vec()
-        .into(),
-        ..Preferred::DEFAULT
+fn no_connection(endpoint: &Endpoint, why: Cause) -> Error {
+    Error::Connect {
+        host: endpoint.name.clone(),
+        address: endpoint.place(),
+        attempts: Attempts::default(),
+        source: why.into(),
     }
 }
 
@@ -233,6 +217,7 @@ fn problem(verdict: Verdict) -> Option<HostKeyProblem> {
             known,
         }),
         Verdict::Revoked(place) => Some(HostKeyProblem::Revoked { place }),
+        Verdict::Short { bits, min } => Some(HostKeyProblem::Short { bits, min }),
         Verdict::BadCertificate { place, why } => Some(HostKeyProblem::Certificate { place, why }),
         // No problem of the key; see [`Connector::refusal`].
         Verdict::Unchecked(_) => None,
@@ -258,34 +243,21 @@ fn refused(
 async fn stream(
     endpoint: &Endpoint,
     through: Option<&Connection>,
+    link: &Arc<Link>,
 ) -> Result<Box<dyn Stream>, Failed> {
     let failed = |error: std::io::Error| {
-        let quick = Quick(is_quick(error.kind()));
-        Failed::Known(
-            Error::Connect {
-                host: endpoint.name.clone(),
-                address: endpoint.place(),
-                source: error.into(),
-            },
-            quick,
-        )
+        let quick = Quick(may_pass(error.kind()));
+        Failed::Known(no_connection(endpoint, error.into()), quick)
     };
     match (&endpoint.hop, through) {
-        (Some(Hop::Command(command)), _) => {
-            let mut child = tokio::process::Command::new("sh")
-                .arg("-c")
-                .arg(format!("exec {command}"))
-                .stdin(Stdio::piped())
-                .stdout(Stdio::piped())
-                .stderr(Stdio::null())
-                .kill_on_drop(true)
-                .spawn()
-                .map_err(failed)?;
-            let (Some(stdout), Some(stdin)) = (child.stdout.take(), child.stdin.take()) else {
-                return Err(failed(ErrorKind::BrokenPipe.into()));
-            };
-            Ok(Box::new(CommandStream::new(stdout, stdin, child)))
-        }
+        (Some(Hop::Command(command)), _) => Ok(Box::new(
+            proxy_command::start(command, link).map_err(failed)?,
+        )),
+        (Some(Hop::Descriptor(command)), _) => Ok(Box::new(
+            proxy_command::receive(command, link)
+                .await
+                .map_err(failed)?,
+        )),
         (Some(Hop::Jump(jump)), Some(bastion)) => {
             let opened = bastion
                 .handle
@@ -332,9 +304,14 @@ async fn stream(
             }
         }
         (Some(Hop::Jump(_)), None) | (None, _) => {
-            let stream = TcpStream::connect((endpoint.address.as_str(), endpoint.port))
+            let stream = dial(&endpoint.address, endpoint.port, &endpoint.rules)
                 .await
-                .map_err(failed)?;
+                .map_err(|error| {
+                    Failed::Known(
+                        no_connection(endpoint, Cause(error.why)),
+                        Quick(error.may_pass),
+                    )
+                })?;
             stream.set_nodelay(true).map_err(failed)?;
             Ok(Box::new(stream))
         }

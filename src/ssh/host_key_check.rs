@@ -6,13 +6,15 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use russh::keys::{PublicKey, PublicKeyOrCertificate};
+use russh::keys::{Algorithm, PublicKey, PublicKeyOrCertificate};
 
+use super::algorithms::rsa_bits;
 use super::error::{Cause, Error};
 use super::known_hosts::{KnownHosts, Place, Verdict};
 use super::known_hosts_command::{KnownHostsCommand, Reason};
 use super::resolve::Endpoint;
 use super::revocation::revoked_in;
+use super::rules::Rules;
 
 /// What decides about the keys of one host.
 #[derive(Debug, Clone)]
@@ -23,6 +25,7 @@ pub struct HostKeyCheck {
     known: Arc<KnownHosts>,
     command: Option<KnownHostsCommand>,
     revoked: Vec<PathBuf>,
+    rules: Rules,
 }
 
 /// Why host keys can't be checked. No key is accepted then.
@@ -128,6 +131,7 @@ impl HostKeyCheck {
             known: Arc::new(known),
             command: endpoint.known_hosts_command.clone(),
             revoked: endpoint.revoked_host_keys.clone(),
+            rules: endpoint.rules.clone(),
         }
     }
 
@@ -187,14 +191,42 @@ impl HostKeyCheck {
 
     fn by(&self, known: &KnownHosts, shown: &PublicKeyOrCertificate) -> Verdict {
         let of = known.of(&self.lookup);
-        match shown {
+        let verdict = match shown {
             PublicKeyOrCertificate::PublicKey { key, .. } => of.judge(key),
             PublicKeyOrCertificate::Certificate(certificate) => {
                 let now = std::time::SystemTime::now()
                     .duration_since(std::time::UNIX_EPOCH)
                     .map_or(0, |since| since.as_secs());
-                of.judge_certificate(certificate, &self.principal, now)
+                let verdict = of.judge_certificate(certificate, &self.principal, now);
+                let bare = of.judge(&shown.public_key());
+                self.by_authority(verdict, &bare, &certificate.signature().algorithm())
             }
+        };
+        let min = self.rules.rsa_bits_min;
+        match (&verdict, rsa_bits(&shown.public_key())) {
+            (Verdict::Trusted(_) | Verdict::Unknown, Some(bits)) if bits < min => {
+                Verdict::Short { bits, min }
+            }
+            _ => verdict,
+        }
+    }
+
+    /// The verdict on a certificate that is signed by `algorithm`, by `CASignatureAlgorithms`. Where the
+    /// `bare` key is trusted, no authority is needed.
+    fn by_authority(&self, verdict: Verdict, bare: &Verdict, algorithm: &Algorithm) -> Verdict {
+        match verdict {
+            Verdict::Trusted(place)
+                if !matches!(bare, Verdict::Trusted(_))
+                    && !self.rules.algorithms.may_certify(algorithm) =>
+            {
+                Verdict::BadCertificate {
+                    place,
+                    why: format!(
+                        "it is signed with {algorithm}, which `CASignatureAlgorithms` of ssh_config leaves out"
+                    ),
+                }
+            }
+            verdict => verdict,
         }
     }
 

@@ -11,9 +11,10 @@ use std::sync::Arc;
 use russh::keys::ssh_key::public::KeyData;
 use russh::keys::{Algorithm, PublicKey};
 
+use super::algorithms::rsa_bits;
+use super::clock::Clock;
 use super::connector::{Connection, Connector};
-use super::error::{Cause, Error};
-use super::handshake::preferred;
+use super::error::{Attempts, Cause, Error};
 use super::host_key_check::HostKeyCheck;
 use super::known_hosts::{Verdict, all_algorithms};
 use super::link::Announced;
@@ -65,7 +66,7 @@ impl Connector {
                         })?;
                 (Some(connection), Some(places))
             }
-            Some(Hop::Command(_)) | None => (None, None),
+            Some(Hop::Command(_) | Hop::Descriptor(_)) | None => (None, None),
         };
         let mut keys: Vec<PublicKey> = Vec::new();
         let mut asked_rsa = false;
@@ -83,11 +84,14 @@ impl Connector {
                     .collect(),
                 other => vec![other],
             };
-            let preferred = preferred(wanted, Vec::new());
+            let preferred = endpoint.rules.algorithms.preferred(wanted, Vec::new());
+            let clock = Clock::start(limits.connect_timeout);
             if let Some(key) = self
-                .look(endpoint, through.as_deref(), preferred, limits)
+                .look(endpoint, through.as_deref(), preferred, &clock)
                 .await?
                 && !keys.contains(&key)
+                // A key that is never used need not be trusted.
+                && rsa_bits(&key).is_none_or(|bits| bits >= endpoint.rules.rsa_bits_min)
             {
                 keys.push(key);
             }
@@ -153,7 +157,8 @@ impl Connection {
             Ok(Err(error)) => Err(Error::Connect {
                 host: self.name.clone(),
                 address: self.name.clone(),
-                source: Cause::from(&error),
+                attempts: Attempts::default(),
+                source: Cause::from(&error).into(),
             }),
             Err(_) => Err(Error::Stalled {
                 host: self.name.clone(),
@@ -191,6 +196,7 @@ impl Connection {
                 Verdict::Trusted(_)
                 | Verdict::Changed { .. }
                 | Verdict::Revoked(_)
+                | Verdict::Short { .. }
                 | Verdict::BadCertificate { .. } => continue,
                 Verdict::Unchecked(failure) => {
                     return Err(NotLearned::NotProven(check.failed(failure)));

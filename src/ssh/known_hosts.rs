@@ -115,6 +115,13 @@ pub enum Verdict {
         /// What is wrong with it.
         why: String,
     },
+    /// It is an RSA key with fewer bits than `RequiredRSASize` of ssh_config wants.
+    Short {
+        /// Its length in bits.
+        bits: u32,
+        /// The least that is taken.
+        min: u32,
+    },
     /// It can't be told whether the key is trusted.
     Unchecked(CheckFailure),
 }

@@ -3,19 +3,23 @@
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use russh::client::{DisconnectReason, Handler, Session};
-use russh::keys::{PublicKey, PublicKeyOrCertificate};
-use russh::{ChannelId, ChannelOpenFailure, client};
+use russh::ChannelId;
+use russh::keys::PublicKey;
 use tokio::sync::{Notify, OwnedSemaphorePermit, watch};
 use tokio::time::Instant;
 
 use super::error::{Cause, Error};
-use super::host_key_check::HostKeyCheck;
 use super::known_hosts::Verdict;
-use std::sync::Arc;
+use super::words::{Speaker, Transcript, Words, one_line};
+
+/// A server that opens more channels than this is cut off: nothing here ever asked it to open one.
+const OPENED_MAX: usize = 16;
+
+/// How long the last words of a command that ended may take to arrive.
+const LAST_WORDS_MAX: Duration = Duration::from_millis(500);
 
 /// The state of one connection, shared by its loop, its commands and its session. The lock is held
 /// for moments only, by parties that must not wait for one another.
@@ -39,7 +43,12 @@ struct Inner {
     shown: Option<PublicKey>,
     verdict: Option<Verdict>,
     announced: Announced,
-    banner: Option<String>,
+    said: Transcript,
+    command_said: Transcript,
+    /// Reads the standard error of a `ProxyCommand`.
+    ears: Option<tokio::task::JoinHandle<()>>,
+    /// Channels that the server tried to open.
+    opened: usize,
     places: HashMap<ChannelId, OwnedSemaphorePermit>,
 }
 
@@ -66,7 +75,10 @@ impl Link {
                 shown: None,
                 verdict: None,
                 announced: Announced::Nothing,
-                banner: None,
+                said: Transcript::default(),
+                command_said: Transcript::default(),
+                ears: None,
+                opened: 0,
                 places: HashMap::new(),
             }),
         })
@@ -104,8 +116,13 @@ impl Link {
         })
     }
 
-    fn keep(&self, why: Error) {
-        self.inner().ended.get_or_insert(why);
+    /// The connection has ended by itself; nothing is left to cut but what still waits for it.
+    pub(super) fn over(&self, source: Cause) {
+        self.inner().ended.get_or_insert_with(|| Error::Lost {
+            host: self.host.clone(),
+            source,
+        });
+        self.cut.send_replace(true);
     }
 
     pub(super) fn moved(&self) {
@@ -183,6 +200,18 @@ impl Link {
         self.refusal.subscribe()
     }
 
+    /// The host said why it doesn't open a way.
+    pub(super) fn refused(&self, said: String) {
+        self.refusal.send_replace(Some(said));
+    }
+
+    /// The host has shown a key.
+    pub(super) fn show(&self, key: PublicKey, verdict: Option<Verdict>) {
+        let mut inner = self.inner();
+        inner.shown = Some(key);
+        inner.verdict = verdict;
+    }
+
     /// The key that the host has shown.
     pub(super) fn shown(&self) -> Option<PublicKey> {
         self.inner().shown.clone()
@@ -193,132 +222,77 @@ impl Link {
         self.inner().verdict.clone()
     }
 
-    /// The keys that the host announced after authentication; not proven yet.
-    pub(super) fn announced(&self) -> Announced {
-        self.inner().announced.clone()
-    }
-
-    /// What the host said before authentication.
-    pub(super) fn banner(&self) -> Option<String> {
-        self.inner().banner.clone()
-    }
-}
-
-/// How a connection decides about host keys.
-pub(super) enum Trust {
-    /// By what OpenSSH's configuration names.
-    Check(Box<HostKeyCheck>),
-    /// Never: the key is only looked at.
-    Look,
-}
-
-/// What russh calls back.
-pub(super) struct Callbacks {
-    pub(super) link: Arc<Link>,
-    pub(super) trust: Trust,
-}
-
-impl Handler for Callbacks {
-    type Error = russh::Error;
-
-    async fn check_server_key(
-        &mut self,
-        shown: &PublicKeyOrCertificate,
-    ) -> Result<bool, Self::Error> {
-        let verdict = match &self.trust {
-            Trust::Look => None,
-            Trust::Check(check) => Some(check.judge(shown).await),
-        };
-        let trusted = matches!(verdict, Some(Verdict::Trusted(_)));
-        let mut inner = self.link.inner();
-        inner.shown = Some(shown.public_key());
-        inner.verdict = verdict;
-        Ok(trusted)
-    }
-
-    async fn auth_banner(&mut self, banner: &str, _: &mut Session) -> Result<(), Self::Error> {
-        self.link.inner().banner = Some(banner.chars().take(1000).collect());
-        Ok(())
-    }
-
-    async fn channel_close(
-        &mut self,
-        channel: ChannelId,
-        _: &mut Session,
-    ) -> Result<(), Self::Error> {
-        self.link.vacate(channel);
-        Ok(())
-    }
-
-    async fn channel_open_failure(
-        &mut self,
-        _: ChannelId,
-        _: ChannelOpenFailure,
-        description: &str,
-        _: &str,
-        _: &mut Session,
-    ) -> Result<(), Self::Error> {
-        // OpenSSH says so where it has nothing to say.
-        if !description.is_empty() && description != "open failed" {
-            let said = crate::name::escape(description.as_bytes());
-            let said = said.chars().take(200).collect();
-            self.link.refusal.send_replace(Some(said));
-        }
-        Ok(())
-    }
-
-    async fn data(&mut self, _: ChannelId, _: &[u8], _: &mut Session) -> Result<(), Self::Error> {
-        self.link.moved();
-        Ok(())
-    }
-
-    async fn extended_data(
-        &mut self,
-        _: ChannelId,
-        _: u32,
-        _: &[u8],
-        _: &mut Session,
-    ) -> Result<(), Self::Error> {
-        self.link.moved();
-        Ok(())
-    }
-
-    async fn openssh_ext_host_keys_announced(
-        &mut self,
-        keys: Vec<PublicKey>,
-        _: &mut Session,
-    ) -> Result<(), Self::Error> {
-        let mut inner = self.link.inner();
+    /// The host announces its keys.
+    pub(super) fn announce(&self, keys: Vec<PublicKey>) {
+        let mut inner = self.inner();
         inner.announced = match inner.announced {
             Announced::Nothing => Announced::Keys(keys),
             // OpenSSH ends the connection: a host announces its keys once.
             Announced::Keys(_) | Announced::Twice => Announced::Twice,
         };
-        Ok(())
     }
 
-    async fn disconnected(
-        &mut self,
-        reason: DisconnectReason<Self::Error>,
-    ) -> Result<(), Self::Error> {
-        let source = match &reason {
-            DisconnectReason::ReceivedDisconnect(said) => Cause(format!(
-                "the host ended it: {}",
-                crate::name::escape(said.message.as_bytes())
-            )),
-            DisconnectReason::Error(error) => Cause::from(error),
-        };
-        self.link.keep(Error::Lost {
-            host: self.link.host.clone(),
-            source,
-        });
-        self.link.cut.send_replace(true);
-        match reason {
-            DisconnectReason::ReceivedDisconnect(_) => Ok(()),
-            DisconnectReason::Error(error) => Err(error),
+    /// The keys that the host announced after authentication; not proven yet.
+    pub(super) fn announced(&self) -> Announced {
+        self.inner().announced.clone()
+    }
+
+    /// Why the connection ended, if it has said so already.
+    pub(super) fn reason(&self) -> Option<Error> {
+        self.inner().ended.clone()
+    }
+
+    /// Keeps text of the host.
+    pub(super) fn hear(&self, text: &[u8]) {
+        self.inner().said.add(text);
+    }
+
+    /// Keeps text of a `ProxyCommand`.
+    pub(super) fn hear_command(&self, text: &[u8]) {
+        tracing::info!(
+            host = self.host,
+            "its ProxyCommand said: {}",
+            one_line(&String::from_utf8_lossy(text))
+        );
+        self.inner().command_said.add(text);
+    }
+
+    /// Keeps the task that reads what a `ProxyCommand` says.
+    pub(super) fn listen(&self, ears: tokio::task::JoinHandle<()>) {
+        self.inner().ears = Some(ears);
+    }
+
+    /// What the host said before it was logged in to, escaped and bounded.
+    pub(super) fn banner(&self) -> Option<String> {
+        self.inner().said.text()
+    }
+
+    /// What the host said, and a `ProxyCommand`; the last words of a command that has ended are waited
+    /// for.
+    pub(super) async fn words(&self) -> Option<Box<Words>> {
+        let ears = self.inner().ears.take();
+        if let Some(mut ears) = ears {
+            // A command that runs on has said what it has said.
+            drop(tokio::time::timeout(LAST_WORDS_MAX, &mut ears).await);
         }
+        let inner = self.inner();
+        Words::of([
+            (Speaker::Host(self.host.clone()), &inner.said),
+            (Speaker::ProxyCommand, &inner.command_said),
+        ])
+    }
+
+    /// Counts a channel that the server wants to open, and ends the connection at too many.
+    pub(super) fn count_opened(&self) {
+        let mut inner = self.inner();
+        inner.opened += 1;
+        if inner.opened <= OPENED_MAX {
+            return;
+        }
+        drop(inner);
+        self.end(Error::Lost {
+            host: self.host.clone(),
+            source: Cause("the host opens channels that nobody asked for".to_owned()),
+        });
     }
 }
-
-/// A connection's handle.
-pub(super) type Handle = client::Handle<Callbacks>;

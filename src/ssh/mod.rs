@@ -10,9 +10,14 @@
 //! that always reads it, writing is a task of its own that ends with the reader, and every channel is
 //! drained into a queue of its own.
 
+mod algorithms;
 mod arguments;
 mod auth;
+mod callbacks;
+mod cause;
+mod clock;
 mod connector;
+mod dial;
 mod drive;
 mod error;
 mod file_lists;
@@ -29,22 +34,27 @@ mod known_hosts_line;
 mod link;
 mod options;
 mod prompts;
+mod proxy_command;
 mod queue;
 mod refusal;
 pub mod resolve;
 mod revocation;
+mod rules;
 mod running;
 mod said;
 mod session;
 mod signer;
+mod ssh_g;
 mod stderr;
 mod tokens;
 mod transport;
 pub mod trust;
+mod typed;
+mod words;
 mod write;
 
 pub use connector::Connector;
-pub use error::{Cause, Error, ForwardRefusal, ReachRefusal};
+pub use error::{Attempts, Cause, Error, ForwardRefusal, NoConnection, ReachRefusal};
 pub use forward::Reached;
 pub use host_key_check::{CheckFailure, HostKeyCheck};
 pub use key_discovery::NotLearned;
@@ -57,4 +67,5 @@ pub use running::{Body, Completion, Exit, Missing, Running};
 pub use russh::keys::PublicKey;
 pub use session::{Input, Output, ReadSession};
 pub use stderr::Stderr;
+pub use words::Words;
 pub use write::{OpenError, WriteSession};

@@ -70,6 +70,8 @@ pub enum Question {
     Passphrase {
         /// The file.
         file: PathBuf,
+        /// The last answer was wrong.
+        again: bool,
     },
     /// The password of an account.
     Password {
@@ -77,6 +79,8 @@ pub enum Question {
         user: String,
         /// The host, as the operator names it.
         host: String,
+        /// The last answer was wrong.
+        again: bool,
     },
     /// What the server itself asks, as in two-factor logins.
     FromServer {
@@ -86,6 +90,8 @@ pub enum Question {
         prompt: String,
         /// The answer may be shown while it is typed.
         echo: bool,
+        /// The last answers were wrong.
+        again: bool,
     },
     /// The password for sudo.
     Sudo {
@@ -93,16 +99,25 @@ pub enum Question {
         user: String,
         /// The host, as the operator names it.
         host: String,
+        /// The last answer was wrong.
+        again: bool,
     },
 }
 
 impl fmt::Display for Question {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Passphrase { again, .. }
+        | Self::Password { again, .. }
+        | Self::FromServer { again, .. }
+        | Self::Sudo { again, .. }) = self;
+        if *again {
+            f.write_str("that was wrong, try again: ")?;
+        }
         match self {
-            Self::Passphrase { file } => write!(f, "passphrase for {}", file.display()),
-            Self::Password { user, host } => write!(f, "password of {user} on {host}"),
+            Self::Passphrase { file, .. } => write!(f, "passphrase for {}", file.display()),
+            Self::Password { user, host, .. } => write!(f, "password of {user} on {host}"),
             Self::FromServer { host, prompt, .. } => write!(f, "{host} asks: {prompt}"),
-            Self::Sudo { user, host } => write!(f, "sudo password of {user} on {host}"),
+            Self::Sudo { user, host, .. } => write!(f, "sudo password of {user} on {host}"),
         }
     }
 }
@@ -147,19 +162,23 @@ mod tests {
         let texts = [
             Question::Passphrase {
                 file: "/home/a/.ssh/id".into(),
+                again: false,
             },
             Question::Password {
                 user: "a".to_owned(),
                 host: "dev-vm".to_owned(),
+                again: true,
             },
             Question::FromServer {
                 host: "dev-vm".to_owned(),
                 prompt: "code:".to_owned(),
                 echo: true,
+                again: false,
             },
             Question::Sudo {
                 user: "a".to_owned(),
                 host: "dev-vm".to_owned(),
+                again: false,
             },
         ]
         .map(|question| question.to_string());
@@ -167,7 +186,7 @@ mod tests {
             texts,
             [
                 "passphrase for /home/a/.ssh/id",
-                "password of a on dev-vm",
+                "that was wrong, try again: password of a on dev-vm",
                 "dev-vm asks: code:",
                 "sudo password of a on dev-vm"
             ]

@@ -11,7 +11,7 @@ use tokio::sync::Mutex;
 use super::options::{Prompter, Question, Secret};
 
 /// Wrong answers before a question is given up.
-pub(super) const TRIES_MAX: usize = 3;
+pub(super) const TRIES_MAX: u32 = 3;
 
 /// What was answered and read in this run. Shared by all connections, behind asynchronous locks:
 /// the fifty connections that need one passphrase wait for one answer.
@@ -91,9 +91,10 @@ impl Prompts {
                 "it is encrypted, and nobody is there to ask for the passphrase".to_owned(),
             );
         }
-        for _ in 0..TRIES_MAX {
+        for again in 0..TRIES_MAX {
             let question = Question::Passphrase {
                 file: file.to_owned(),
+                again: again > 0,
             };
             let Some(passphrase) = self.ask(question).await else {
                 return Err("it is encrypted, and no passphrase was given".to_owned());

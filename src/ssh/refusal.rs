@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::known_hosts::Place;
+use super::words::Words;
 
 /// The host key of a host isn't trusted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +46,13 @@ pub enum HostKeyProblem {
         /// Where it says so.
         place: Place,
     },
+    /// It is an RSA key with fewer bits than `RequiredRSASize` of ssh_config wants.
+    Short {
+        /// Its length in bits.
+        bits: u32,
+        /// The least that is taken.
+        min: u32,
+    },
     /// The certificate isn't good.
     Certificate {
         /// Where its authority stands.
@@ -84,6 +92,10 @@ impl fmt::Display for HostKeyRefusal {
                 f,
                 "the host key of {host} was revoked: it shows {algorithm} {shown}, revoked at {place}"
             ),
+            HostKeyProblem::Short { bits, min } => write!(
+                f,
+                "the host key of {host} is too short: {algorithm} {shown} has {bits} bits, `RequiredRSASize` of ssh_config wants {min}"
+            ),
             HostKeyProblem::Certificate { place, why } => write!(
                 f,
                 "the host certificate of {host} is refused: {why} (key {algorithm} {shown}, authority at {place})"
@@ -103,6 +115,16 @@ pub struct AuthenticationFailure {
     pub tried: Vec<Attempt>,
     /// The server gave up on us, or was too slow.
     pub ended: Option<String>,
+    /// Words of the host.
+    pub words: Option<Box<Words>>,
+}
+
+impl std::error::Error for AuthenticationFailure {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.words
+            .as_deref()
+            .map(|words| words as &(dyn std::error::Error + 'static))
+    }
 }
 
 /// One way to log in that failed.
@@ -148,6 +170,9 @@ impl HostKeyRefusal {
             HostKeyProblem::Revoked { .. } => {
                 "Do not connect. Give the host a new key, and learn from whoever revoked this one why."
                     .to_owned()
+            }
+            HostKeyProblem::Short { .. } => {
+                "Give the host a longer RSA key, or an ed25519 key.".to_owned()
             }
             HostKeyProblem::Certificate { .. } => {
                 "Have the authority sign a new host certificate.".to_owned()

@@ -5,20 +5,16 @@
 //! about `StrictHostKeyChecking`, host keys are strict here.
 
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::time::Duration;
 
 use super::error::Error;
-use super::file_lists::{Trace, split_plainly};
 use super::known_hosts::lookup_name;
 use super::known_hosts_command::KnownHostsCommand;
-use super::said::{DEFAULTS, Jump, Said};
-use super::tokens::Tokens;
+use super::rules::{Rules, notes};
+use super::said::{Jump, Said};
+use super::ssh_g::defaults;
+use super::tokens::{Local, Tokens};
 use crate::inventory::{Host, Inventory};
 use crate::name::HostName;
-
-/// `ssh -G` answers from local files; a `Match exec` that hangs must not hang us.
-const SSH_G_LIMIT: Duration = Duration::from_secs(10);
 
 /// More hosts on the way than this is a mistake.
 const HOPS_MAX: usize = 8;
@@ -65,6 +61,10 @@ pub struct Endpoint {
     pub hop: Option<Hop>,
     /// What was passed over while finding this out.
     pub warnings: Vec<String>,
+    /// Options of ssh_config that are set and that fleet does not follow.
+    pub notes: Vec<String>,
+    /// How to connect and log in.
+    pub(super) rules: Rules,
 }
 
 /// What a connection goes through.
@@ -74,6 +74,8 @@ pub enum Hop {
     Jump(Box<Endpoint>),
     /// A command's standard input and output.
     Command(String),
+    /// A command that passes the connection as a descriptor (`ProxyUseFdpass`).
+    Descriptor(String),
 }
 
 impl Endpoint {
@@ -115,12 +117,12 @@ impl Endpoint {
 
 /// What is already settled before ssh is asked.
 #[derive(Debug, Clone, Default)]
-struct Wish {
-    address: Option<String>,
-    port: Option<u16>,
-    user: Option<String>,
-    identities: Vec<PathBuf>,
-    jump: Option<String>,
+pub(super) struct Wish {
+    pub(super) address: Option<String>,
+    pub(super) port: Option<u16>,
+    pub(super) user: Option<String>,
+    pub(super) identities: Vec<PathBuf>,
+    pub(super) jump: Option<String>,
 }
 
 impl SshConfig {
@@ -173,8 +175,18 @@ impl SshConfig {
         }
         visited.push(name.to_owned());
 
-        let (text, mut warnings) = self.ask(name, &wish).await?;
+        let (asked, defaults) = tokio::join!(self.ask(name, &wish, &[]), defaults());
+        let (text, mut warnings) = asked?;
         let said = Said::parse(&text);
+        let rules = Rules::read(&said, defaults).map_err(broken)?;
+        let notes = notes(&said);
+        let named = wish.identities.iter().map(|path| path.to_string_lossy());
+        let local = if Local::is_needed(&text) || named.clone().any(|word| Local::is_needed(&word))
+        {
+            self.local(name, &wish).await?
+        } else {
+            None
+        };
         let home = home();
         let local_user = local_user();
         let address = wish
@@ -199,6 +211,7 @@ impl SshConfig {
             user: &user,
             alias: alias.as_deref(),
             jump: said.proxy_jump.as_deref(),
+            local: local.as_ref(),
         };
         let mut paths = |words: &[String]| -> Vec<PathBuf> {
             words
@@ -229,7 +242,11 @@ impl SshConfig {
             None | Some("SSH_AUTH_SOCK") => std::env::var_os("SSH_AUTH_SOCK").map(PathBuf::from),
             Some(word) => match word.strip_prefix('$').filter(|word| !word.starts_with('{')) {
                 Some(variable) => std::env::var_os(variable).map(PathBuf::from),
-                None => paths(&[word.to_owned()]).pop(),
+                // Newer versions of ssh have replaced the tokens already; a `%` that is left is a letter.
+                None => match tokens.path(word).or_else(|_| tokens.beneath_home(word)) {
+                    Ok(path) => Some(path),
+                    Err(_) => paths(&[word.to_owned()]).pop(),
+                },
             },
         };
         // ssh has replaced tokens in these names; a file that is passed over might revoke a key.
@@ -266,16 +283,18 @@ impl SshConfig {
         };
         let jump = wish
             .jump
-            .clone()
-            .or(said.proxy_jump)
-            .filter(|jump| jump != "none");
+            .as_ref()
+            .or(said.proxy_jump.as_ref())
+            .filter(|jump| *jump != "none");
         let hop = match (jump, command) {
             (Some(jump), _) => {
+                let jump = tokens.command(jump).map_err(broken)?;
                 let chain: Vec<&str> = jump.split(',').map(str::trim).collect();
                 Some(Hop::Jump(Box::new(
                     Box::pin(self.chain(inventory, name, &chain, visited)).await?,
                 )))
             }
+            (None, Some(command)) if said.passes_descriptor => Some(Hop::Descriptor(command)),
             (None, Some(command)) => Some(Hop::Command(command)),
             (None, None) => None,
         };
@@ -297,6 +316,8 @@ impl SshConfig {
             host_key_alias: alias,
             hop,
             warnings,
+            notes,
+            rules,
         })
     }
 
@@ -349,101 +370,6 @@ impl SshConfig {
         }
         Ok(endpoint)
     }
-
-    /// The files of a list that `ssh -G` printed as `value`.
-    async fn files(
-        &self,
-        name: &str,
-        wish: &Wish,
-        option: &str,
-        value: &str,
-    ) -> Result<Vec<String>, Error> {
-        if let Some(files) = split_plainly(value) {
-            return Ok(files);
-        }
-        let mut command = self.command(name, wish, &["-vvv"]);
-        let trace = match tokio::time::timeout(SSH_G_LIMIT, command.output()).await {
-            Ok(Ok(output)) => Trace::parse(&output.stderr),
-            Ok(Err(_)) | Err(_) => Trace::default(),
-        };
-        trace.split(option, value).map_err(|why| Error::Resolve {
-            host: name.to_owned(),
-            why,
-        })
-    }
-
-    /// `ssh -G` for a host, with more options.
-    fn command(&self, name: &str, wish: &Wish, options: &[&str]) -> tokio::process::Command {
-        let mut command = tokio::process::Command::new("ssh");
-        command.args(options);
-        if let Some(file) = &self.file {
-            command.arg("-F").arg(file);
-        }
-        command.arg("-G");
-        if let Some(address) = &wish.address {
-            command.arg(format!("-oHostName={}", address.replace('%', "%%")));
-        }
-        if let Some(port) = wish.port {
-            command.arg(format!("-oPort={port}"));
-        }
-        if let Some(user) = &wish.user {
-            command.arg(format!("-oUser={user}"));
-        }
-        command
-            .arg("--")
-            .arg(name)
-            .stdin(Stdio::null())
-            .kill_on_drop(true);
-        command
-    }
-
-    /// What ssh makes of `name`; its built-in defaults where there is no ssh.
-    async fn ask(&self, name: &str, wish: &Wish) -> Result<(String, Vec<String>), Error> {
-        let broken = |why: String| Error::Resolve {
-            host: name.to_owned(),
-            why,
-        };
-        let mut command = self.command(name, wish, &[]);
-        let output = match tokio::time::timeout(SSH_G_LIMIT, command.output()).await {
-            Err(_) => {
-                return Err(broken(format!(
-                    "`ssh -G {name}` did not answer within {} s",
-                    SSH_G_LIMIT.as_secs()
-                )));
-            }
-            Ok(Err(error)) if error.kind() == std::io::ErrorKind::NotFound => {
-                let warning = format!(
-                    "there is no `ssh` here, so OpenSSH's configuration is not read for {name}"
-                );
-                return Ok((DEFAULTS.to_owned(), vec![warning]));
-            }
-            Ok(Err(error)) if is_out_of_files(&error) => {
-                return Err(Error::OpenFiles {
-                    host: name.to_owned(),
-                    source: error.into(),
-                });
-            }
-            Ok(Err(error)) => return Err(broken(format!("`ssh -G {name}`: {error}"))),
-            Ok(Ok(output)) => output,
-        };
-        if output.status.success() {
-            Ok((
-                String::from_utf8_lossy(&output.stdout).into_owned(),
-                Vec::new(),
-            ))
-        } else {
-            let said = crate::name::escape(output.stderr.trim_ascii());
-            Err(broken(format!("`ssh -G {name}` says: {said}")))
-        }
-    }
-}
-
-/// Whether it is this program, or the whole system, that has too many files open.
-fn is_out_of_files(error: &std::io::Error) -> bool {
-    let code = error.raw_os_error();
-    [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE]
-        .iter()
-        .any(|errno| code == Some(errno.raw_os_error()))
 }
 
 /// The user's home, as ssh finds it: where the account says, or else the environment.

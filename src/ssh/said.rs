@@ -1,5 +1,7 @@
 //! The words of OpenSSH's configuration: what `ssh -G` prints, and what `ssh -J` takes.
 
+use std::collections::BTreeMap;
+
 /// What ssh has built in, in the words of `ssh -G`.
 pub(super) const DEFAULTS: &str = "identityfile ~/.ssh/id_rsa
 identityfile ~/.ssh/id_ecdsa
@@ -30,6 +32,9 @@ pub(super) struct Said {
     pub(super) host_key_alias: Option<String>,
     pub(super) proxy_jump: Option<String>,
     pub(super) proxy_command: Option<String>,
+    pub(super) passes_descriptor: bool,
+    /// All other options by their names in lower case; of several lines the first.
+    others: BTreeMap<String, String>,
 }
 
 impl Said {
@@ -55,11 +60,26 @@ impl Said {
                 "hostkeyalias" => said.host_key_alias = Some(value.to_owned()),
                 "proxyjump" => said.proxy_jump = Some(value.to_owned()),
                 "proxycommand" => said.proxy_command = Some(value.to_owned()),
+                "proxyusefdpass" => said.passes_descriptor = value == "yes",
                 // ssh says a hundred things more, and newer ones say new things.
-                _ => {}
+                _ => {
+                    said.others
+                        .entry(key.to_ascii_lowercase())
+                        .or_insert_with(|| value.to_owned());
+                }
             }
         }
         said
+    }
+
+    /// The value of another option.
+    pub(super) fn other(&self, key: &str) -> Option<&str> {
+        self.others.get(key).map(String::as_str)
+    }
+
+    /// The value of another option that is `none` by default.
+    pub(super) fn set(&self, key: &str) -> Option<&str> {
+        self.other(key).filter(|value| *value != "none")
     }
 }
 
@@ -177,6 +197,9 @@ mod tests {
                 revoked_host_keys: Some("/r s".to_owned()),
                 hash_known_hosts: true,
                 host_key_alias: Some("web".to_owned()),
+                others: [("host", "x"), ("future", "option")]
+                    .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                    .into(),
                 proxy_jump: Some("u@a:22,b".to_owned()),
                 ..Said::default()
             }

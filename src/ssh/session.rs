@@ -162,7 +162,7 @@ impl ReadSession {
         fingerprint(&self.connection.host_key)
     }
 
-    /// What the host said before authentication.
+    /// What the host said before it was logged in to: lines of text, escaped, at most 4 KiB.
     #[must_use]
     pub fn banner(&self) -> Option<String> {
         self.connection.link.banner()
@@ -281,10 +281,11 @@ impl ReadSession {
                 .start(command, Sudo::Password, Some(&password), input)
                 .await;
         }
-        for _ in 0..TRIES_MAX {
+        for again in 0..TRIES_MAX {
             let question = Question::Sudo {
                 user: self.connection.user.clone(),
                 host: self.connection.name.clone(),
+                again: again > 0,
             };
             let Some(password) = self.shared.prompts.ask(question).await else {
                 return Err(Error::SudoRefused {

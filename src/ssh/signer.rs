@@ -1,10 +1,19 @@
-//! Signatures with keys from files, by the hash that the server takes.
+//! Signatures for a login: with keys from files, by the hash that the server takes; and with an agent's
+//! keys, which may wait for a person to touch or confirm something.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use russh::keys::agent::AgentIdentity;
+use russh::keys::agent::client::AgentClient;
 use russh::keys::ssh_key::private::KeypairData;
 use russh::keys::{HashAlg, PrivateKey};
+use tokio::net::UnixStream;
+
+use super::clock::Clock;
+
+/// An agent that has not signed after this does not get touched.
+const SIGNATURE_MAX: Duration = Duration::from_secs(60);
 
 /// Signs with a key from a file; for certificates, where russh itself would sign RSA with SHA-1.
 pub(super) struct FileSigner {
@@ -46,5 +55,39 @@ impl russh::Signer for FileSigner {
         signature.encode(&mut blob)?;
         blob.as_slice().encode(&mut to_sign)?;
         Ok(to_sign)
+    }
+}
+
+/// Signs with a key of an agent. The login's clock stands still meanwhile.
+pub(super) struct AgentSigner<'a> {
+    pub(super) agent: &'a mut AgentClient<UnixStream>,
+    pub(super) clock: Clock,
+}
+
+/// The agent did not sign.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum AgentError {
+    #[error("the connection is gone")]
+    Send(#[from] russh::SendError),
+    #[error("{0}")]
+    Agent(#[from] russh::AgentAuthError),
+    #[error("no answer within {} s", SIGNATURE_MAX.as_secs())]
+    Slow,
+}
+
+impl russh::Signer for AgentSigner<'_> {
+    type Error = AgentError;
+
+    async fn auth_sign(
+        &mut self,
+        identity: &AgentIdentity,
+        hash: Option<HashAlg>,
+        to_sign: Vec<u8>,
+    ) -> Result<Vec<u8>, Self::Error> {
+        let pause = self.clock.pause();
+        let signing = self.agent.auth_sign(identity, hash, to_sign);
+        let signed = tokio::time::timeout(SIGNATURE_MAX, signing).await;
+        drop(pause);
+        Ok(signed.map_err(|_| AgentError::Slow)??)
     }
 }

@@ -15,6 +15,43 @@ pub(super) struct Tokens<'a> {
     pub(super) user: &'a str,
     pub(super) alias: Option<&'a str>,
     pub(super) jump: Option<&'a str>,
+    /// None: ssh was not asked, because nothing needs it.
+    pub(super) local: Option<&'a Local>,
+}
+
+/// Tokens that ssh itself must expand, because they depend on this machine or on ssh's version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Local {
+    hash: String,
+    short_name: String,
+    name: String,
+    uid: String,
+}
+
+impl Local {
+    /// A `ControlPath` in which ssh expands these tokens; `ssh -G` prints the result.
+    pub(super) const CONTROL_PATH: &str = "/%C/%L/%l/%i";
+
+    /// The tokens in what `ssh -G` printed for [`Self::CONTROL_PATH`].
+    pub(super) fn parse(control_path: &str) -> Option<Self> {
+        let mut words = control_path
+            .strip_prefix('/')?
+            .split('/')
+            .map(str::to_owned);
+        Some(Self {
+            hash: words.next()?,
+            short_name: words.next()?,
+            name: words.next()?,
+            uid: words.next()?,
+        })
+    }
+
+    /// `text` may hold one of these tokens.
+    pub(super) fn is_needed(text: &str) -> bool {
+        ["%C", "%L", "%l", "%i"]
+            .iter()
+            .any(|token| text.contains(token))
+    }
 }
 
 impl Tokens<'_> {
@@ -37,11 +74,33 @@ impl Tokens<'_> {
 
     /// A text that no shell sees: tokens and variables replaced.
     pub(super) fn text(&self, word: &str) -> Result<String, String> {
-        variables(&self.command(word)?)
+        variables(&self.expand(word)?)
     }
 
-    /// A command: tokens replaced, the rest left to its shell.
+    /// A command for a shell, or a list of jumps: tokens replaced, the rest left as it is. What a token
+    /// stands for must not mean anything to a shell.
     pub(super) fn command(&self, text: &str) -> Result<String, String> {
+        for (token, value) in [
+            ("%h", self.address),
+            ("%n", self.name),
+            ("%r", self.user),
+            ("%k", self.alias.unwrap_or_default()),
+        ] {
+            let is_plain = !value.starts_with('-')
+                && !value.contains(|c: char| {
+                    c.is_control() || c.is_whitespace() || "'`\"$;&<>|(){}".contains(c)
+                });
+            if text.contains(token) && !is_plain {
+                return Err(format!(
+                    "`{token}` stands for `{}`, which a shell would not take as one word",
+                    crate::name::escape(value.as_bytes())
+                ));
+            }
+        }
+        self.expand(text)
+    }
+
+    fn expand(&self, text: &str) -> Result<String, String> {
         let mut expanded = String::with_capacity(text.len());
         let mut letters = text.chars();
         while let Some(letter) = letters.next() {
@@ -61,6 +120,15 @@ impl Tokens<'_> {
                 Some('d') => {
                     let home = self.home.ok_or("there is no home directory")?;
                     expanded.push_str(&home.to_string_lossy());
+                }
+                Some(letter @ ('C' | 'L' | 'l' | 'i')) => {
+                    let local = self.local.ok_or("ssh does not tell what it stands for")?;
+                    expanded.push_str(match letter {
+                        'C' => &local.hash,
+                        'L' => &local.short_name,
+                        'l' => &local.name,
+                        _ => &local.uid,
+                    });
                 }
                 Some(other) => return Err(format!("the token `%{other}` is not known here")),
                 None => return Err("it ends with a lone `%`".to_owned()),
@@ -98,6 +166,37 @@ mod tests {
             user: "ops",
             alias: None,
             jump: Some("bastion"),
+            local: None,
+        }
+    }
+
+    #[test]
+    fn what_depends_on_this_machine_is_what_ssh_says() {
+        let local = Local::parse("/abc/vm/vm.example.org/1000").expect("four words");
+        let tokens = Tokens {
+            local: Some(&local),
+            ..tokens()
+        };
+        assert_eq!(
+            tokens.path("/k/%C-%L-%l-%i"),
+            Ok("/k/abc-vm-vm.example.org-1000".into())
+        );
+        assert!(Local::is_needed("identityfile ~/.ssh/%l"));
+        assert!(!Local::is_needed("identityfile ~/.ssh/%h-%r"));
+        assert_eq!(Local::parse("none"), None);
+    }
+
+    #[test]
+    fn a_command_takes_no_name_that_means_something_to_a_shell() {
+        for user in ["$(id)", "-oProxyCommand=x", "a b", "a;b"] {
+            let tokens = Tokens { user, ..tokens() };
+            assert_eq!(
+                tokens.command("nc %r"),
+                Err(format!(
+                    "`%r` stands for `{user}`, which a shell would not take as one word"
+                ))
+            );
+            assert_eq!(tokens.command("nc %h"), Ok("nc 10.0.0.1".to_owned()));
         }
     }
 
@@ -126,7 +225,11 @@ mod tests {
     fn what_cannot_be_replaced_is_told() {
         assert_eq!(
             tokens().path("%C"),
-            Err("the token `%C` is not known here".to_owned())
+            Err("ssh does not tell what it stands for".to_owned())
+        );
+        assert_eq!(
+            tokens().path("%x"),
+            Err("the token `%x` is not known here".to_owned())
         );
         assert_eq!(
             tokens().path("x%"),

@@ -255,7 +255,7 @@ impl AsyncWrite for ChannelStream {
 }
 
 /// How long a ProxyCommand may take to end by itself once its pipes are closed.
-const COMMAND_GRACE: Duration = Duration::from_secs(2);
+pub(super) const COMMAND_GRACE: Duration = Duration::from_secs(2);
 
 /// The pipes of a ProxyCommand. When they close, it is given a moment to end, and is then killed.
 pub(super) struct CommandStream {

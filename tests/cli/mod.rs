@@ -2,6 +2,7 @@
 
 mod bed;
 mod checkpoint;
+mod connect;
 mod export;
 mod guard;
 mod import;

@@ -168,10 +168,13 @@ fn every_signal_ends_the_question_whether_to_trust_a_host() {
 
 #[test]
 fn every_signal_ends_a_question_of_the_server() {
-    use crate::ssh::typed::{Wants, serve};
+    use crate::ssh::typed::{Wants, server as serve};
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     for (wants, question) in [
-        (Wants::Questions, "web asks: one-time code: "),
+        (
+            Wants::Questions,
+            "web asks: Look at your token. one-time code: ",
+        ),
         (Wants::Password, "password of me on web: "),
     ] {
         let Some(server) = runtime.block_on(serve(wants)) else {

@@ -201,6 +201,7 @@ fn a_key_is_judged_by_what_the_lines_say_of_the_host() {
                 place, algorithm, ..
             } => format!("other kind {place} {algorithm}"),
             Verdict::Revoked(place) => format!("revoked {place}"),
+            Verdict::Short { bits, .. } => format!("{bits} bits"),
             Verdict::BadCertificate { why, .. } => why,
             Verdict::Unchecked(failure) => failure.to_string(),
         }

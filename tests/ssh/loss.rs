@@ -35,7 +35,7 @@ fn big(sshd: &Sshd) -> std::path::PathBuf {
 }
 
 fn chain(error: &Error) -> String {
-    fleet::fault::chain(error).join(": ")
+    crate::support::untimed(&fleet::fault::chain(error).join(": "))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -49,7 +49,7 @@ async fn a_host_that_is_down_is_tried_three_times() -> Result<(), Error> {
     let error = through(&sshd, &host).await.expect_err("nobody listens");
     assert_eq!(
         chain(&error),
-        format!("can't connect to web at 127.0.0.1:{port}: Connection refused (os error 111)")
+        format!("can't connect to web at 127.0.0.1:{port} (3 attempts): connection refused")
     );
     assert_eq!(error.exit_class(), ExitClass::Unreachable);
     // A server that hangs up at once is tried three times, too.
@@ -65,7 +65,7 @@ async fn a_host_that_is_down_is_tried_three_times() -> Result<(), Error> {
     assert_eq!(
         chain(&error),
         format!(
-            "can't connect to web at 127.0.0.1:{}: the other side closed the connection",
+            "can't connect to web at 127.0.0.1:{} (3 attempts): the other side closed the connection",
             proxy.port
         )
     );
@@ -130,17 +130,13 @@ async fn an_output_that_breaks_off_is_never_whole() -> Result<(), Error> {
         .expect("no panic");
         assert_eq!(copied, Err("lost the connection to web".to_owned()));
         let error = completion.finish().await.expect_err("it broke off");
-        let reset = "lost the connection to web: Connection reset by peer (os error 104)";
+        let reset = "lost the connection to web: connection reset by peer";
         let closed = "lost the connection to web: the other side closed the connection";
         let damaged = "lost the connection to web: a packet was damaged on the way";
         let possible: &[&str] = match cut {
             Cut::Reset => &[reset],
             // What we still write to a socket that was closed is answered with a reset.
-            Cut::Close => &[
-                closed,
-                reset,
-                "lost the connection to web: Broken pipe (os error 32)",
-            ],
+            Cut::Close => &[closed, reset],
             Cut::Corrupt | Cut::Never | Cut::Silence => &[damaged],
         };
         assert!(

@@ -9,6 +9,7 @@ use crate::support::sshd::{Sshd, inventory};
 mod answers;
 mod channels;
 mod commands;
+mod config;
 mod endings;
 mod forward;
 mod hops;
@@ -17,8 +18,11 @@ mod known_hosts;
 mod login;
 mod loss;
 mod revocation;
+mod rogue;
+pub(crate) mod server;
 mod sudo;
 pub(crate) mod typed;
+mod words;
 
 /// A connector that reads nothing but the server's own configuration.
 fn connector(sshd: &Sshd) -> Connector {

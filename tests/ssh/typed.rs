@@ -4,32 +4,38 @@
 //! in who knows the word; everything else about it is real.
 
 use std::borrow::Cow;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
-use fleet::inventory::Host;
-use fleet::ssh::{Connector, Error, Options, Prompter, Question, Secret, SshConfig};
-use russh::keys::PrivateKey;
+use russh::MethodKind;
 use russh::server::{Auth, Handler, Response, VerifiedPublicKey};
-use russh::{MethodKind, MethodSet};
 
-use crate::support::sshd::{host, installed, inventory, keygen, public};
+use super::server::{Server, reject, serve};
 
 /// What a server asks for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wants {
     Password,
     Questions,
+    PasswordOrQuestions,
     KeyThenPassword,
 }
 
 struct Typed(Wants);
 
-fn reject(methods: &[MethodKind], partial_success: bool) -> Auth {
-    Auth::Reject {
-        proceed_with_methods: Some(MethodSet::from(methods)),
-        partial_success,
+const EITHER: [MethodKind; 2] = [MethodKind::Password, MethodKind::KeyboardInteractive];
+
+impl Wants {
+    /// What may be tried next after `one` was refused.
+    fn or(self, one: &[MethodKind]) -> &[MethodKind] {
+        if self == Self::PasswordOrQuestions {
+            &EITHER
+        } else {
+            one
+        }
     }
+}
+
+pub(crate) async fn server(wants: Wants) -> Option<Server> {
+    serve(move || Typed(wants)).await
 }
 
 impl Handler for Typed {
@@ -39,6 +45,7 @@ impl Handler for Typed {
         Ok(match self.0 {
             Wants::Password => reject(&[MethodKind::Password], false),
             Wants::Questions => reject(&[MethodKind::KeyboardInteractive], false),
+            Wants::PasswordOrQuestions => reject(&EITHER, false),
             Wants::KeyThenPassword => reject(&[MethodKind::PublicKey], false),
         })
     }
@@ -55,7 +62,7 @@ impl Handler for Typed {
         Ok(if (user, word) == ("me", "tiger") {
             Auth::Accept
         } else {
-            reject(&[MethodKind::Password], false)
+            reject(self.0.or(&[MethodKind::Password]), false)
         })
     }
 
@@ -68,7 +75,7 @@ impl Handler for Typed {
         let Some(mut answers) = response else {
             return Ok(Auth::Partial {
                 name: Cow::Borrowed(""),
-                instructions: Cow::Borrowed(""),
+                instructions: Cow::Borrowed("Look at your token.\r\n"),
                 prompts: vec![(Cow::Borrowed("one-time code: "), true)].into(),
             });
         };
@@ -76,172 +83,166 @@ impl Handler for Typed {
             if answers.next().is_some_and(|word| &word[..] == b"tiger") {
                 Auth::Accept
             } else {
-                reject(&[MethodKind::KeyboardInteractive], false)
+                reject(self.0.or(&[MethodKind::KeyboardInteractive]), false)
             },
-        )
-    }
-}
-
-/// Answers with one word after the other.
-struct Words {
-    words: Mutex<Vec<&'static str>>,
-    asked: Mutex<Vec<String>>,
-}
-
-impl Prompter for Words {
-    fn ask(&self, question: &Question) -> Option<Secret> {
-        let lock = |list| Mutex::lock(list).unwrap_or_else(PoisonError::into_inner);
-        lock(&self.asked).push(question.to_string());
-        let mut words = self.words.lock().unwrap_or_else(PoisonError::into_inner);
-        words.pop().map(|word| Secret::new(word.to_owned()))
-    }
-}
-
-pub(crate) struct Server {
-    pub(crate) folder: tempfile::TempDir,
-    pub(crate) host: Host,
-}
-
-pub(crate) async fn serve(wants: Wants) -> Option<Server> {
-    installed("ssh-keygen")?;
-    let folder = tempfile::tempdir().expect("a folder");
-    let key = folder.path().join("host");
-    keygen(&key, "ed25519", "");
-    keygen(&folder.path().join("me"), "ed25519", "");
-    let text = std::fs::read_to_string(&key).expect("a key");
-    let config = Arc::new(russh::server::Config {
-        keys: vec![PrivateKey::from_openssh(&text).expect("readable")],
-        auth_rejection_time: Duration::ZERO,
-        auth_rejection_time_initial: Some(Duration::ZERO),
-        ..russh::server::Config::default()
-    });
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
-        .await
-        .expect("a port");
-    let port = listener.local_addr().expect("an address").port();
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let config = Arc::clone(&config);
-            tokio::spawn(async move {
-                if let Ok(session) = russh::server::run_stream(config, stream, Typed(wants)).await {
-                    drop(session.await);
-                }
-            });
-        }
-    });
-    let known = folder.path().join("known_hosts");
-    let line = public(&key.with_extension("pub"));
-    std::fs::write(&known, format!("[127.0.0.1]:{port} {line}\n")).expect("known_hosts");
-    std::fs::write(
-        folder.path().join("ssh_config"),
-        format!(
-            "Host *\n  UserKnownHostsFile {}\n  GlobalKnownHostsFile none\n  IdentityAgent none\n",
-            known.display()
-        ),
-    )
-    .expect("ssh_config");
-    let host = Host {
-        address: Some("127.0.0.1".to_owned()),
-        port: Some(port),
-        user: Some("me".to_owned()),
-        identity: vec![folder.path().join("me")],
-        ..host("web")
-    };
-    Some(Server { folder, host })
-}
-
-impl Server {
-    async fn log_in(
-        &self,
-        words: Option<&[&'static str]>,
-    ) -> (Result<String, String>, Vec<String>) {
-        let prompter = words.map(|words| {
-            Arc::new(Words {
-                words: Mutex::new(words.iter().rev().copied().collect()),
-                asked: Mutex::default(),
-            })
-        });
-        let connector = Connector::new(
-            SshConfig {
-                file: Some(self.folder.path().join("ssh_config")),
-            },
-            Options {
-                prompter: prompter
-                    .clone()
-                    .map(|prompter| prompter as Arc<dyn Prompter>),
-                ..Options::default()
-            },
-        );
-        let done = connector
-            .connect(&inventory(vec![self.host.clone()]), &self.host)
-            .await;
-        let asked = prompter.map_or_else(Vec::new, |prompter| {
-            prompter
-                .asked
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .clone()
-        });
-        (
-            done.map(|session| session.user().to_owned())
-                .map_err(|error: Error| error.to_string()),
-            asked,
         )
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_password_is_asked_for_where_somebody_can_be_asked() {
-    let Some(server) = serve(Wants::Password).await else {
+    let Some(server) = server(Wants::Password).await else {
         return;
     };
     let question = "password of me on web".to_owned();
     assert_eq!(
-        server.log_in(None).await,
+        server.log_in("", None).await,
         (
             Err("web does not let me in: password (nobody is there to ask)".to_owned()),
             Vec::new()
         )
     );
     assert_eq!(
-        server.log_in(Some(&["lion", "tiger"])).await,
-        (Ok("me".to_owned()), vec![question.clone(); 2])
+        server.log_in("", Some(&["lion", "tiger"])).await,
+        (
+            Ok("me".to_owned()),
+            vec![
+                question.clone(),
+                format!("that was wrong, try again: {question}")
+            ]
+        )
     );
     assert_eq!(
-        server.log_in(Some(&["lion"])).await,
+        server.log_in("", Some(&["lion"])).await,
         (
             Err("web does not let me in: password (the server refused it), password (none was given)".to_owned()),
-            vec![question; 2]
+            vec![question.clone(), format!("that was wrong, try again: {question}")]
         )
     );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_may_ask_its_own_questions() {
-    let Some(server) = serve(Wants::Questions).await else {
+    let Some(server) = server(Wants::Questions).await else {
         return;
     };
-    let question = "web asks: one-time code:".to_owned();
+    let question = "web asks: Look at your token. one-time code:".to_owned();
     assert_eq!(
-        server.log_in(Some(&["lion", "tiger"])).await,
-        (Ok("me".to_owned()), vec![question; 2])
+        server.log_in("", Some(&["lion", "tiger"])).await,
+        (
+            Ok("me".to_owned()),
+            vec![
+                question.clone(),
+                format!("that was wrong, try again: {question}")
+            ]
+        )
     );
     assert_eq!(
-        server.log_in(None).await.0,
+        server.log_in("", None).await.0,
         Err("web does not let me in: keyboard-interactive (nobody is there to ask)".to_owned())
     );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_may_want_a_key_and_a_password() {
-    let Some(server) = serve(Wants::KeyThenPassword).await else {
+    let Some(server) = server(Wants::KeyThenPassword).await else {
         return;
     };
     assert_eq!(
-        server.log_in(Some(&["tiger"])).await,
+        server.log_in("", Some(&["tiger"])).await,
         (
             Ok("me".to_owned()),
             vec!["password of me on web".to_owned()]
         )
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ssh_config_decides_what_is_asked_and_in_which_order() {
+    let Some(server) = server(Wants::PasswordOrQuestions).await else {
+        return;
+    };
+    let password = "password of me on web";
+    let code = "web asks: Look at your token. one-time code:";
+    let again = |question: &str| format!("that was wrong, try again: {question}");
+    // The order of ssh: questions before passwords.
+    let cases: [(&str, Vec<String>); 6] = [
+        (
+            "",
+            vec![
+                code.to_owned(),
+                again(code),
+                again(code),
+                password.to_owned(),
+            ],
+        ),
+        (
+            "PreferredAuthentications password,keyboard-interactive",
+            vec![
+                password.to_owned(),
+                again(password),
+                again(password),
+                code.to_owned(),
+            ],
+        ),
+        (
+            "NumberOfPasswordPrompts 1",
+            vec![code.to_owned(), password.to_owned()],
+        ),
+        (
+            "KbdInteractiveAuthentication no",
+            vec![password.to_owned(), again(password), again(password)],
+        ),
+        (
+            "PasswordAuthentication no\n  NumberOfPasswordPrompts 2",
+            vec![code.to_owned(), again(code)],
+        ),
+        ("BatchMode yes", Vec::new()),
+    ];
+    for (options, questions) in cases {
+        let words = vec!["lion"; 4];
+        let (done, asked) = server.log_in(options, Some(&words)).await;
+        let error = done.expect_err("lion is not the word");
+        let count = questions.len().min(4);
+        assert_eq!(asked[..count], questions[..count], "{options}: {error}");
+        if options == "BatchMode yes" {
+            assert_eq!(
+                error,
+                "web does not let me in: keyboard-interactive (`BatchMode` of ssh_config forbids to ask), \
+                 password (`BatchMode` of ssh_config forbids to ask)"
+            );
+            assert_eq!(asked, Vec::<String>::new());
+        }
+        if options == "KbdInteractiveAuthentication no" {
+            assert!(
+                error.ends_with(", keyboard-interactive (turned off in ssh_config)"),
+                "{error}"
+            );
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_is_not_offered_where_ssh_config_forbids_it() {
+    let Some(server) = server(Wants::KeyThenPassword).await else {
+        return;
+    };
+    for (options, why) in [
+        (
+            "PubkeyAuthentication no",
+            "publickey (turned off in ssh_config)".to_owned(),
+        ),
+        (
+            "PubkeyAcceptedAlgorithms rsa-sha2-256",
+            format!(
+                "key {} (`PubkeyAcceptedAlgorithms` of ssh_config leaves its kind out)",
+                server.key().display()
+            ),
+        ),
+    ] {
+        assert_eq!(
+            server.log_in(options, Some(&["tiger"])).await,
+            (Err(format!("web does not let me in: {why}")), Vec::new())
+        );
+    }
 }

@@ -154,7 +154,11 @@ impl Builder {
         config += &format!("SetEnv HOME={}\n", home.display());
         config += "StrictModes no\nUsePAM no\nPasswordAuthentication no\n\
                    KbdInteractiveAuthentication no\nPermitRootLogin yes\nUseDNS no\n\
-                   MaxStartups 200\nPrintMotd no\nListenAddress 127.0.0.1\nLogLevel VERBOSE\n";
+                   PrintMotd no\nListenAddress 127.0.0.1\nLogLevel VERBOSE\n";
+        // Of this one the last line wins.
+        if !config.contains("MaxStartups") {
+            config += "MaxStartups 200\n";
+        }
         let log = root.join("log");
         // As root, sshd wants this folder, which systemd makes; for others it is not needed.
         drop(fs::create_dir("/run/sshd"));

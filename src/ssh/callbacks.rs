@@ -1,0 +1,213 @@
+//! What russh calls back on a connection: the host's key is judged, texts are kept, and channels that
+//! the server opens are rejected.
+
+use std::sync::Arc;
+
+use russh::client::{ChannelOpenHandle, DisconnectReason, Handler, Msg, Session};
+use russh::keys::{PublicKey, PublicKeyOrCertificate};
+use russh::{Channel, ChannelId, ChannelOpenFailure, client};
+
+use super::error::Cause;
+use super::host_key_check::HostKeyCheck;
+use super::known_hosts::Verdict;
+use super::link::Link;
+use super::words::one_line;
+
+/// How a connection decides about host keys.
+pub(super) enum Trust {
+    /// By what OpenSSH's configuration names.
+    Check(Box<HostKeyCheck>),
+    /// Never: the key is only looked at.
+    Look,
+}
+
+/// What russh calls back.
+pub(super) struct Callbacks {
+    pub(super) link: Arc<Link>,
+    pub(super) trust: Trust,
+}
+
+impl Callbacks {
+    /// Rejects a channel that the server wants to open.
+    async fn reject(&self, reply: ChannelOpenHandle) -> Result<(), russh::Error> {
+        self.link.count_opened();
+        reply
+            .reject(ChannelOpenFailure::AdministrativelyProhibited)
+            .await;
+        Ok(())
+    }
+}
+
+impl Handler for Callbacks {
+    type Error = russh::Error;
+
+    async fn check_server_key(
+        &mut self,
+        shown: &PublicKeyOrCertificate,
+    ) -> Result<bool, Self::Error> {
+        let verdict = match &self.trust {
+            Trust::Look => None,
+            Trust::Check(check) => Some(check.judge(shown).await),
+        };
+        let trusted = matches!(verdict, Some(Verdict::Trusted(_)));
+        self.link.show(shown.public_key(), verdict);
+        Ok(trusted)
+    }
+
+    async fn auth_banner(&mut self, banner: &str, _: &mut Session) -> Result<(), Self::Error> {
+        self.link.hear(banner.as_bytes());
+        Ok(())
+    }
+
+    // russh confirms channels that nobody here asked for unless each kind is rejected.
+
+    async fn server_channel_open_session(
+        &mut self,
+        _: Channel<Msg>,
+        reply: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), Self::Error> {
+        self.reject(reply).await
+    }
+
+    async fn server_channel_open_direct_tcpip(
+        &mut self,
+        _: Channel<Msg>,
+        _: &str,
+        _: u32,
+        _: &str,
+        _: u32,
+        reply: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), Self::Error> {
+        self.reject(reply).await
+    }
+
+    async fn server_channel_open_direct_streamlocal(
+        &mut self,
+        _: Channel<Msg>,
+        _: &str,
+        reply: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), Self::Error> {
+        self.reject(reply).await
+    }
+
+    async fn server_channel_open_x11(
+        &mut self,
+        _: Channel<Msg>,
+        _: &str,
+        _: u32,
+        reply: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), Self::Error> {
+        self.reject(reply).await
+    }
+
+    async fn server_channel_open_forwarded_tcpip(
+        &mut self,
+        _: Channel<Msg>,
+        _: &str,
+        _: u32,
+        _: &str,
+        _: u32,
+        reply: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), Self::Error> {
+        self.reject(reply).await
+    }
+
+    async fn server_channel_open_forwarded_streamlocal(
+        &mut self,
+        _: Channel<Msg>,
+        _: &str,
+        reply: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), Self::Error> {
+        self.reject(reply).await
+    }
+
+    async fn server_channel_open_agent_forward(
+        &mut self,
+        _: Channel<Msg>,
+        reply: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), Self::Error> {
+        self.reject(reply).await
+    }
+
+    async fn should_accept_unknown_server_channel(&mut self, _: ChannelId, _: &str) -> bool {
+        self.link.count_opened();
+        false
+    }
+
+    async fn channel_close(
+        &mut self,
+        channel: ChannelId,
+        _: &mut Session,
+    ) -> Result<(), Self::Error> {
+        self.link.vacate(channel);
+        Ok(())
+    }
+
+    async fn channel_open_failure(
+        &mut self,
+        _: ChannelId,
+        _: ChannelOpenFailure,
+        description: &str,
+        _: &str,
+        _: &mut Session,
+    ) -> Result<(), Self::Error> {
+        // OpenSSH says so where it has nothing to say.
+        if !description.is_empty() && description != "open failed" {
+            let said = crate::name::escape(description.as_bytes());
+            self.link.refused(said.chars().take(200).collect());
+        }
+        Ok(())
+    }
+
+    async fn data(&mut self, _: ChannelId, _: &[u8], _: &mut Session) -> Result<(), Self::Error> {
+        self.link.moved();
+        Ok(())
+    }
+
+    async fn extended_data(
+        &mut self,
+        _: ChannelId,
+        _: u32,
+        _: &[u8],
+        _: &mut Session,
+    ) -> Result<(), Self::Error> {
+        self.link.moved();
+        Ok(())
+    }
+
+    async fn openssh_ext_host_keys_announced(
+        &mut self,
+        keys: Vec<PublicKey>,
+        _: &mut Session,
+    ) -> Result<(), Self::Error> {
+        self.link.announce(keys);
+        Ok(())
+    }
+
+    async fn disconnected(
+        &mut self,
+        reason: DisconnectReason<Self::Error>,
+    ) -> Result<(), Self::Error> {
+        let source = match &reason {
+            DisconnectReason::ReceivedDisconnect(said) => {
+                Cause(format!("the host ended it: {}", one_line(&said.message)))
+            }
+            DisconnectReason::Error(error) => Cause::from(error),
+        };
+        self.link.over(source);
+        match reason {
+            DisconnectReason::ReceivedDisconnect(_) => Ok(()),
+            DisconnectReason::Error(error) => Err(error),
+        }
+    }
+}
+
+/// A connection's handle.
+pub(super) type Handle = client::Handle<Callbacks>;

@@ -1,0 +1,306 @@
+//! What a server says in plain words is in the error, and connections that cannot be made are told in
+//! plain words, too.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::time::Duration;
+
+use fleet::fault::chain;
+use fleet::ssh::Error;
+use russh::MethodKind;
+use russh::server::{Auth, Handler, VerifiedPublicKey};
+
+use super::connector;
+use super::server::{reject, serve};
+use crate::support::sshd::{Sshd, inventory, user};
+use crate::support::untimed;
+
+fn texts(error: &Error) -> Vec<String> {
+    chain(error).iter().map(|text| untimed(text)).collect()
+}
+
+async fn refused(sshd: &Sshd) -> Vec<String> {
+    let host = sshd.host("web");
+    let done = connector(sshd)
+        .connect(&inventory(vec![host.clone()]), &host)
+        .await;
+    texts(&done.expect_err("it is refused"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_banner_is_in_the_error_of_a_login_that_failed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let banner = folder.path().join("banner");
+    std::fs::write(
+        &banner,
+        "\n*** Closed\tfor repair. ***\n\x1b[2Jback at ten\n\n",
+    )
+    .expect("a banner");
+    let Some(sshd) = Sshd::builder()
+        .nobody_allowed()
+        .option(format!("Banner {}", banner.display()))
+        .start()
+    else {
+        return;
+    };
+    assert_eq!(
+        refused(&sshd).await,
+        [
+            format!(
+                "web does not let {} in: key {} (the server refused it)",
+                user(),
+                sshd.operator_key().display()
+            ),
+            "web said:\n*** Closed for repair. ***\n\\u{1b}[2Jback at ten".to_owned(),
+        ]
+    );
+    // A long one is cut.
+    std::fs::write(&banner, "no entry\n".repeat(7000)).expect("a banner");
+    let said = refused(&sshd).await.pop().expect("a cause");
+    assert!(said.len() < 4200 && said.ends_with('…'), "{}", said.len());
+}
+
+/// russh ends the connection at such a banner.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_banner_that_is_not_utf_8_is_named_as_the_reason() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let banner = folder.path().join("banner");
+    std::fs::write(&banner, b"Geh\xf6rt ACME\n").expect("a banner");
+    let Some(sshd) = Sshd::builder()
+        .option(format!("Banner {}", banner.display()))
+        .start()
+    else {
+        return;
+    };
+    assert_eq!(
+        refused(&sshd).await,
+        [format!(
+            "web does not let {} in: there was nothing to try; the host sent a message that can't be read; \
+             a banner that is not UTF-8 is one",
+            user()
+        )]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_banner_is_kept_where_the_login_succeeds() -> Result<(), Error> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let banner = folder.path().join("banner");
+    std::fs::write(&banner, "Property of ACME\n").expect("a banner");
+    let Some(sshd) = Sshd::builder()
+        .option(format!("Banner {}", banner.display()))
+        .start()
+    else {
+        return Ok(());
+    };
+    let session = super::session(&sshd).await?;
+    assert_eq!(session.banner().as_deref(), Some("Property of ACME"));
+    Ok(())
+}
+
+/// What sshd does when PAM lets nobody in: the message as a banner, and then the end.
+#[derive(Clone)]
+struct Booting;
+
+impl Handler for Booting {
+    type Error = russh::Error;
+
+    async fn authentication_banner(&mut self) -> Result<Option<String>, Self::Error> {
+        Ok(Some(
+            "\"System is booting up. Unprivileged users are not permitted to log in yet.\"\r\n"
+                .to_owned(),
+        ))
+    }
+
+    async fn auth_none(&mut self, _: &str) -> Result<Auth, Self::Error> {
+        Ok(reject(&[MethodKind::PublicKey], false))
+    }
+
+    async fn auth_publickey(
+        &mut self,
+        _: &str,
+        _: VerifiedPublicKey<'_>,
+    ) -> Result<Auth, Self::Error> {
+        Err(russh::Error::Disconnect)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_pam_says_before_it_ends_the_login_is_in_the_error() {
+    let Some(server) = serve(|| Booting).await else {
+        return;
+    };
+    let (done, _) = server.connect("", None).await;
+    assert_eq!(
+        texts(&done.expect_err("it boots")).pop().as_deref(),
+        Some(
+            "web said: \"System is booting up. Unprivileged users are not permitted to log in yet.\""
+        )
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_full_says_so_before_its_identification() {
+    let Some(sshd) = Sshd::builder().option("MaxStartups 1").start() else {
+        return;
+    };
+    // Whoever does not log in takes the only place.
+    let mut first = std::net::TcpStream::connect(("127.0.0.1", sshd.port)).expect("a connection");
+    let mut line = [0; 8];
+    first.read_exact(&mut line).expect("an identification");
+    assert_eq!(&line, b"SSH-2.0-");
+    let texts = refused(&sshd).await;
+    assert_eq!(
+        texts[0],
+        format!(
+            "can't connect to web at 127.0.0.1:{} (3 attempts)",
+            sshd.port
+        )
+    );
+    // What we say to a socket that was closed already is answered with a reset.
+    assert!(
+        [
+            "the other side closed the connection",
+            "connection reset by peer"
+        ]
+        .contains(&texts[1].as_str()),
+        "{}",
+        texts[1]
+    );
+    assert_eq!(texts[2], "web said: Exceeded MaxStartups");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_no_ssh_server_is_told_by_what_it_says() {
+    let Some(sshd) = Sshd::builder().start() else {
+        return;
+    };
+    for (said, why, words) in [
+        (
+            "HTTP/1.1 400 Bad Request\r\nServer: x\r\n\r\n",
+            "the other side closed the connection",
+            "web said:\nHTTP/1.1 400 Bad Request\nServer: x",
+        ),
+        (
+            "SSH-1.5-old\r\n",
+            "the other side doesn't speak SSH 2",
+            "web said: SSH-1.5-old",
+        ),
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten().take(3) {
+                let mut stream = stream;
+                drop(stream.write_all(said.as_bytes()));
+                drop(stream.shutdown(std::net::Shutdown::Write));
+                drop(std::io::copy(&mut stream, &mut std::io::sink()));
+            }
+        });
+        let mut host = sshd.host("web");
+        host.port = Some(port);
+        let done = connector(&sshd)
+            .connect(&inventory(vec![host.clone()]), &host)
+            .await;
+        let texts = texts(&done.expect_err("it is no SSH server"));
+        assert_eq!(texts[1..], [why, words], "{said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_proxy_command_says_why_it_failed() {
+    let Some(sshd) = Sshd::builder().start() else {
+        return;
+    };
+    let text = std::fs::read_to_string(sshd.folder().join("ssh_config")).expect("ssh_config");
+    for (command, words) in [
+        (
+            "sh -c 'echo no tunnel to %h >&2; exit 1'",
+            "its ProxyCommand said: no tunnel to 127.0.0.1",
+        ),
+        (
+            "sh -c 'printf \"one\\ntwo\" >&2; exit 1'",
+            "its ProxyCommand said:\none\ntwo",
+        ),
+    ] {
+        sshd.write_ssh_config(&format!("{text}  ProxyCommand {command}\n"));
+        let texts = refused(&sshd).await;
+        assert_eq!(
+            texts[..2],
+            [
+                format!(
+                    "can't connect to web at 127.0.0.1:{} (3 attempts)",
+                    sshd.port
+                ),
+                "the other side closed the connection".to_owned(),
+            ]
+        );
+        assert_eq!(texts[2], words);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_name_that_is_not_there_is_told_in_plain_words() {
+    let Some(sshd) = Sshd::builder().start() else {
+        return;
+    };
+    let mut host = sshd.host("web");
+    host.address = Some("no-such-host.invalid".to_owned());
+    let done = connector(&sshd)
+        .connect(&inventory(vec![host.clone()]), &host)
+        .await;
+    let texts = texts(&done.expect_err("there is no such name"));
+    assert_eq!(
+        texts[0],
+        format!(
+            "can't connect to web at no-such-host.invalid:{} (1 attempt)",
+            sshd.port
+        )
+    );
+    assert!(
+        [
+            "no such host name: `no-such-host.invalid`",
+            // Where there is no network at all.
+            "the name server gives no answer for `no-such-host.invalid`",
+        ]
+        .contains(&texts[1].as_str()),
+        "{}",
+        texts[1]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_limit_holds_for_all_of_an_attempt() {
+    let Some(sshd) = Sshd::builder().start() else {
+        return;
+    };
+    // A line every 200 ms: something always happens, but the server never identifies itself.
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    std::thread::spawn(move || {
+        if let Ok((mut stream, _)) = listener.accept() {
+            while stream.write_all(b"wait\n").is_ok() {
+                std::thread::sleep(Duration::from_millis(200));
+            }
+        }
+    });
+    let mut host = sshd.host("web");
+    host.port = Some(port);
+    host.limits.connect_timeout = Duration::from_millis(900);
+    let done = connector(&sshd)
+        .connect(&inventory(vec![host.clone()]), &host)
+        .await;
+    let texts = texts(&done.expect_err("it never begins"));
+    assert_eq!(
+        texts[..2],
+        [
+            format!("can't connect to web at 127.0.0.1:{port} (1 attempt)"),
+            "no answer within 0.9 s".to_owned(),
+        ]
+    );
+    assert!(
+        texts[2].starts_with("web said:\nwait\nwait"),
+        "{}",
+        texts[2]
+    );
+}
