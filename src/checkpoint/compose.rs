@@ -4,19 +4,22 @@
 //! vanished, unreadable or a failure; it is never left out in silence.
 
 mod link_targets;
+mod tar_notes;
 
 use std::collections::{HashMap, HashSet};
 
 use crate::fault::Fault;
 use crate::inventory::Unreadable;
 use crate::manifest::{Entry, EntryKind, Extended, Owner, PackName, Piece};
-use crate::name::{RemotePath, escape};
+use crate::name::RemotePath;
 use crate::source::notes::Note;
 use crate::source::scan::{Found, FoundKind};
 use crate::tarstream::{self, Member};
+use crate::units::size;
 
 use super::altered::Altered;
 use link_targets::link_targets;
+use tar_notes::Said;
 
 use super::compare::Difference;
 use super::files::newest;
@@ -134,59 +137,6 @@ impl Fault for Error {
     }
 }
 
-/// What tar said, sorted by entry.
-#[derive(Default)]
-struct Said {
-    gone: HashSet<RemotePath>,
-    changed: HashSet<RemotePath>,
-    shrank: HashSet<RemotePath>,
-    bare: HashSet<RemotePath>,
-    /// It was built without extended attributes, so that it sends none.
-    lacks_attributes: bool,
-    unread: HashMap<RemotePath, String>,
-    others: Vec<String>,
-}
-
-impl Said {
-    fn of(notes: Vec<Note>) -> Self {
-        let mut said = Self::default();
-        for note in notes {
-            let unread = match note {
-                Note::Vanished(path) => {
-                    said.gone.insert(path);
-                    continue;
-                }
-                Note::Changed(path) => {
-                    said.changed.insert(path);
-                    continue;
-                }
-                Note::Shrank(path) => {
-                    said.shrank.insert(path);
-                    continue;
-                }
-                Note::Attributes(path, why) => {
-                    tracing::debug!(%path, why, "attributes can't be read");
-                    said.bare.insert(path);
-                    continue;
-                }
-                Note::Other(text) if text.ends_with("XATTR support is not available") => {
-                    said.lacks_attributes = true;
-                    continue;
-                }
-                Note::Other(text) => {
-                    said.others.push(escape(text.as_bytes()));
-                    continue;
-                }
-                Note::Denied(path) => (path, "permission denied".to_owned()),
-                Note::TooLong(path) => (path, "its name is too long".to_owned()),
-                Note::Unread(path, why) => (path, escape(why.as_bytes())),
-            };
-            said.unread.insert(unread.0, unread.1);
-        }
-        said
-    }
-}
-
 /// Puts a part together. `status` is tar's, `pack` the name of the pack that `received` is in.
 pub(super) fn compose(
     asked: Asked,
@@ -250,7 +200,9 @@ pub(super) fn compose(
         let is_whole = !said.bare.contains(first_name) && !said.lacks_attributes;
         let is_told = is_whole && (asked.tells_extended || !extended.is_empty());
         let extended = is_told.then(|| extended.clone());
-        let changed = said.changed.contains(&found.path) || said.shrank.contains(&found.path);
+        let changed = said.dropped_bytes > 0
+            || said.changed.contains(&found.path)
+            || said.shrank.contains(&found.path);
         let piece = Piece {
             pack: pack.clone(),
             member: found.path.member().to_vec(),
@@ -351,6 +303,13 @@ impl Composed {
             &shrank,
         );
         self.warn("vanished before being read", &missing.vanished);
+        if said.dropped_bytes > 0 {
+            self.warnings.push(format!(
+                "tar said so much that {} of it were not kept: any file may have changed while it was read, \
+                 so all are fetched again next time",
+                size(said.dropped_bytes)
+            ));
+        }
         self.warn(
             "came without ACLs and extended attributes, which can't be read",
             &sorted(&said.bare),
@@ -374,7 +333,8 @@ impl Composed {
             }
         }
         missing.unread.sort();
-        let explained = !missing.unread.is_empty() || !missing.vanished.is_empty();
+        let explained =
+            said.dropped_bytes == 0 && (!missing.unread.is_empty() || !missing.vanished.is_empty());
         if !missing.unread.is_empty() {
             let count = missing.unread.len();
             missing.unread.truncate(NAMED_MAX);

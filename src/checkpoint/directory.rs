@@ -13,7 +13,7 @@ use crate::source::scan::{self, Found, Opening, Parser};
 use crate::ssh::{self, Input, ReadSession};
 
 use super::part::failure;
-use super::plan::{self, Plan};
+use super::plan::{self, Plan, ScanLimits};
 
 /// A source that lies in directories, after its scan.
 #[derive(Debug)]
@@ -78,6 +78,13 @@ impl ScanError {
             Self::NoFind => Scanned::Failed(PartFailure {
                 message: self.to_string(),
                 hint: Some("Install `find` on the host (in findutils or busybox).".to_owned()),
+            }),
+            Self::Answer(scan::Error::TooLong { .. }) => Scanned::Failed(PartFailure {
+                message: self.to_string(),
+                hint: Some(
+                    "Leave out the directory that holds it with `exclude`, and look at the host."
+                        .to_owned(),
+                ),
             }),
             Self::Answer(_) | Self::Pattern(_) | Self::Glob(_) => Scanned::Failed(PartFailure {
                 message: crate::fault::chain(&self).join(": "),
@@ -189,10 +196,11 @@ pub(super) async fn list(
     let mut running = session.run(command, sudo, Input::none()).await?;
     let mut parser = Parser::new();
     let mut found = Vec::new();
+    let mut held_bytes = 0;
     while let Some(bytes) = running.next().await {
         let new = found.len();
         parser.feed(&bytes?, &mut found)?;
-        plan::check_found(from, &found, new, plan::ENTRIES_MAX)?;
+        plan::check_found(from, &found, new, &mut held_bytes, ScanLimits::HOST)?;
     }
     let exit = running.finish().await?;
     if exit.missing.is_some() {

@@ -8,7 +8,7 @@ use crate::event::Event;
 use crate::manifest::{Pack, PackName, Part, PartFailure, PartState};
 use crate::name::escape;
 use crate::source::lines::Lines;
-use crate::source::notes;
+use crate::source::notes::{self, Note};
 use crate::source::scan::{Found, Opening};
 use crate::ssh;
 use crate::store::SealedCheckpoint;
@@ -238,7 +238,10 @@ impl Fetch<'_> {
             outcome.fail(failure);
         }
         let is_asked = !asked.roots.is_empty();
-        let notes = notes::of_tar(&pulled.stderr);
+        let mut notes = notes::of_tar(&pulled.stderr);
+        if pulled.dropped_bytes > 0 {
+            notes.push(Note::Dropped(pulled.dropped_bytes));
+        }
         let composed = compose(
             asked,
             &mut pulled.received,

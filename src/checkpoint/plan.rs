@@ -1,5 +1,7 @@
 //! From what a scan found to what is asked for.
 
+mod bounds;
+
 use std::collections::HashSet;
 
 use crate::fault::Fault;
@@ -9,9 +11,12 @@ use crate::name::{RemotePath, escape};
 use crate::source::exclude::Exclude;
 use crate::source::notes::FindNote;
 use crate::source::scan::{Found, FoundKind, PATH_LENGTH_MAX_BYTES};
+use crate::units::size;
 
 use super::listing::{NAMED_MAX, listing};
 use super::{extract, receive};
+
+pub(super) use bounds::{ScanLimits, check_found};
 
 /// What a directory source comes to on a host.
 #[derive(Debug, Default)]
@@ -62,7 +67,7 @@ pub(super) enum Error {
         root: RemotePath,
     },
     /// The scan failed in a way that nothing explains.
-    #[error("the scan failed: {}", said.join("; "))]
+    #[error("the scan failed: {}", some_of(said))]
     Scan {
         /// What `find` said.
         said: Vec<String>,
@@ -115,6 +120,12 @@ pub(super) enum Error {
         /// So many are taken.
         max: usize,
     },
+    /// The scan takes more memory than it may.
+    #[error("the host's scan takes more than {} of memory", size(*max_bytes as u64))]
+    Memory {
+        /// So much it may.
+        max_bytes: usize,
+    },
     /// There is nothing in it.
     #[error("{} is empty", roots_text(roots))]
     Empty {
@@ -133,6 +144,17 @@ fn too_large_text(count: usize, first: &[RemotePath]) -> String {
     let mib = extract::FILE_MAX_BYTES >> 20;
     let files = listing(count, first);
     format!("{count} {noun} larger than {mib} MiB, too large for `lines`: {files}")
+}
+
+/// The first of the lines, and how many more there are.
+fn some_of(said: &[String]) -> String {
+    match said.get(..NAMED_MAX) {
+        Some(first) if said.len() > NAMED_MAX => {
+            let more = said.len() - NAMED_MAX;
+            format!("{}; and {more} more lines", first.join("; "))
+        }
+        Some(_) | None => said.join("; "),
+    }
 }
 
 fn roots_text(roots: &[RemotePath]) -> String {
@@ -164,7 +186,7 @@ impl Fault for Error {
             Self::NotADirectory { .. } => "Single files are captured by a `files:` source.".to_owned(),
             Self::Scan { .. } => "`fleet doctor` shows what each source would read.".to_owned(),
             Self::Outside { .. } => "Nothing of it was used. Look at `find --version` and at what `find` is on the host.".to_owned(),
-            Self::TooMany { .. } => {
+            Self::TooMany { .. } | Self::Memory { .. } => {
                 "Look at the host, or make several sources of it and `exclude` what is not needed.".to_owned()
             }
             Self::Unreadable { .. } => {
@@ -173,32 +195,6 @@ impl Fault for Error {
             Self::Empty { .. } => "Say `may_shrink: true` at the source if that is how it should be.".to_owned(),
         })
     }
-}
-
-/// More entries than this are none of an honest host's: two gigabytes of memory here.
-pub(super) const ENTRIES_MAX: usize = 10_000_000;
-
-/// Looks at what a scan brought, from `new` on, so that one without end is ended.
-///
-/// # Errors
-///
-/// [`Error::Outside`] and [`Error::TooMany`].
-pub(super) fn check_found(
-    roots: &[RemotePath],
-    found: &[Found],
-    new: usize,
-    entries_max: usize,
-) -> Result<(), Error> {
-    let is_outside = |entry: &&Found| !roots.iter().any(|root| entry.path.is_within(root));
-    if let Some(entry) = found[new..].iter().find(is_outside) {
-        return Err(Error::Outside {
-            path: entry.path.clone(),
-        });
-    }
-    if found.len() > entries_max {
-        return Err(Error::TooMany { max: entries_max });
-    }
-    Ok(())
 }
 
 impl Plan {

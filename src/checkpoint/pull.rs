@@ -49,6 +49,8 @@ pub(super) struct Pulled {
     pub(super) received: Received,
     pub(super) status: u32,
     pub(super) stderr: Vec<u8>,
+    /// What was said on standard error and not kept.
+    pub(super) dropped_bytes: u64,
     pub(super) failure: Option<PartFailure>,
     pub(super) lost: Option<ssh::Error>,
     pub(super) broken: Option<Broken>,
@@ -63,6 +65,7 @@ impl Pulled {
             received: Received::default(),
             status: 0,
             stderr: Vec::new(),
+            dropped_bytes: 0,
             failure: None,
             lost: None,
             broken: None,
@@ -178,6 +181,7 @@ impl Pull<'_> {
             bytes_per_second: None,
         };
         let mut said = Vec::new();
+        let mut dropped_bytes = 0;
         loop {
             let (command, input, unasked) = asked(tar, roots, &underway);
             let started = self.session.run(&command, self.source.sudo, input).await;
@@ -190,6 +194,7 @@ impl Pull<'_> {
                             .await
                             .expect("finishing does not panic")?;
                         pulled.stderr = said;
+                        pulled.dropped_bytes = dropped_bytes;
                     }
                     return Ok((underway.difference, pulled));
                 }
@@ -212,6 +217,7 @@ impl Pull<'_> {
             };
             let (received, (ended, stderr)) = tokio::join!(receiving, ending.end_unless(over));
             said.extend(stderr.to_bytes());
+            dropped_bytes += stderr.dropped_bytes();
             match received? {
                 Ended::Enough(next) => underway = *next,
                 Ended::Whole(whole) => {
@@ -231,6 +237,7 @@ impl Pull<'_> {
                         Err(error) => Pulled::failed(&error),
                     };
                     (pulled.stderr, pulled.broken) = (said, broken);
+                    pulled.dropped_bytes = dropped_bytes;
                     pulled.bytes_per_second = underway.bytes_per_second;
                     return kept(underway.difference, received, pulled);
                 }
@@ -248,6 +255,7 @@ impl Pull<'_> {
     ) -> Result<Ended, receive::Error> {
         let (mut progress, path) = (self.progress(), self.pack_path.clone());
         let (packs_max, lines) = (self.packs_max, self.lines.clone());
+        let stop = self.stop.clone();
         let receiving = tokio::task::spawn_blocking(move || {
             let mut intake = match underway.intake.take() {
                 Some(mut intake) => {
@@ -257,6 +265,7 @@ impl Pull<'_> {
                 None => Intake::create(path, PackOptions::default())?,
             };
             intake.keep_lines(lines);
+            intake.stop_when(receive::Stop(Arc::new(move || *stop.borrow())));
             let mut taken_in = TakenIn::default();
             let mut read = intake.read(
                 decoded(&mut stream, underway.compression),

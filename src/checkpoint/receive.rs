@@ -4,9 +4,11 @@
 //! for ends it, and nothing of such a stream is kept.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::io::Read;
 use std::ops::Range;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::fault::{ExitClass, Fault};
@@ -16,6 +18,7 @@ use crate::source::lines::Lines;
 use crate::source::scan::Found;
 use crate::store::pack::{self, Order, PackOptions, PackReader, PackSummary, PackWriter, Wanted};
 use crate::tarstream::{self, Event, Head, Kind, Member, MemberStream};
+use crate::units::size;
 
 use super::extract::Extract;
 
@@ -60,6 +63,15 @@ pub enum Error {
         /// The member.
         path: RemotePath,
     },
+    /// Sparse files have more holes than can be hashed in a reasonable time.
+    #[error(
+        "the sparse files have more than {} of holes, counted up to `{path}`",
+        size(tarstream::HOLES_PART_MAX_BYTES)
+    )]
+    Holes {
+        /// The file with which they became too many.
+        path: RemotePath,
+    },
     /// A file of which only lines are meant is too large to be looked through.
     #[error("`{path}` is larger than 16 MiB, too large for `lines`")]
     TooLarge {
@@ -92,6 +104,11 @@ impl Fault for Error {
                 "Nothing of it was kept. Look at `tar --version` and at what `tar` is on the host."
                     .to_owned(),
             ),
+            Self::Holes { .. } => Some(
+                "Leave the largest of them out with `exclude`; `du` beside `ls -l` on the host tells which \
+                 files are sparse."
+                    .to_owned(),
+            ),
             Self::TooLarge { .. } | Self::Unwritable { .. } => Some(WITHOUT_LINES_HINT.to_owned()),
             Self::Pack(error) => error.hint(),
         }
@@ -116,6 +133,19 @@ pub(super) struct Intake {
     numbers: Vec<usize>,
     has_adopted: bool,
     lines: Option<Lines>,
+    /// The holes of all sparse files so far.
+    hole_bytes: u64,
+    stop: Option<Stop>,
+}
+
+/// Whether the operator wants to stop: asked while nothing is read, for the zeros of holes take time.
+#[derive(Clone)]
+pub(super) struct Stop(pub(super) Arc<dyn Fn() -> bool + Send + Sync>);
+
+impl fmt::Debug for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stop").finish_non_exhaustive()
+    }
 }
 
 impl Intake {
@@ -131,12 +161,19 @@ impl Intake {
             numbers: Vec::new(),
             has_adopted: false,
             lines: None,
+            hole_bytes: 0,
+            stop: None,
         })
     }
 
     /// From now on, just these lines of regular files are kept; of all, if none are said.
     pub(super) fn keep_lines(&mut self, lines: Option<Lines>) {
         self.lines = lines;
+    }
+
+    /// From now on, reading ends when `stop` says so, as if the stream had been cut there.
+    pub(super) fn stop_when(&mut self, stop: Stop) {
+        self.stop = Some(stop);
     }
 
     /// What arrived whole.
@@ -172,6 +209,8 @@ impl Intake {
             received,
             numbers,
             lines,
+            hole_bytes,
+            stop,
             ..
         } = self;
         let mut stream = MemberStream::new(stream);
@@ -183,6 +222,11 @@ impl Intake {
         loop {
             match stream.next() {
                 Ok(Event::Begin { head, raw }) => {
+                    *hole_bytes = hole_bytes.saturating_add(head.hole_bytes());
+                    if *hole_bytes > tarstream::HOLES_PART_MAX_BYTES {
+                        let path = head.path.clone();
+                        return Err(Error::Holes { path });
+                    }
                     if let Ok(at) = wanted.binary_search_by(|found| found.path.cmp(&head.path)) {
                         let is_file = matches!(head.kind, Kind::File { .. });
                         let blocks = names.resolve(head, &wanted[at]);
@@ -215,6 +259,23 @@ impl Intake {
                             progress(received.content_bytes, path);
                             told = Instant::now();
                         }
+                    }
+                }
+                Ok(Event::Hole(_)) => {
+                    if let Some((path, _)) = &reading
+                        && told.elapsed() >= PROGRESS_INTERVAL
+                    {
+                        progress(received.content_bytes, path);
+                        told = Instant::now();
+                    }
+                    if stop.as_ref().is_some_and(|stop| stop.0()) {
+                        let within = reading.map(|(path, _)| path);
+                        if within.is_some() && extract.is_none() {
+                            pack.cut_back()?;
+                        }
+                        let offset = stream.offset_bytes();
+                        received.cut = Some(tarstream::Error::Cut { offset, within });
+                        return Ok(());
                     }
                 }
                 Ok(Event::End(member)) => {

@@ -67,12 +67,17 @@ pub(super) async fn verify(
     Ok(Some(said.join("; ")))
 }
 
-/// The SHA-256 of each file that the host could hash.
+/// How much longer the answer to a file is than its path: the digest and two blanks.
+const BESIDE_BYTES: usize = 64 + 2;
+
+/// The SHA-256 of each file that the host could hash; none if it answers more than it was asked for.
 pub(super) async fn digests(
     session: &ReadSession,
     sudo: bool,
     list: Vec<u8>,
 ) -> Result<HashMap<RemotePath, Sha256>, ssh::Error> {
+    let asked = list.iter().filter(|&&b| b == 0).count();
+    let mut left_bytes = list.len() + asked * BESIDE_BYTES;
     let mut running = session
         .run(&ReadCommand::Digest, sudo, Input::bytes(list))
         .await?;
@@ -80,6 +85,11 @@ pub(super) async fn digests(
     let mut rest: Vec<u8> = Vec::new();
     while let Some(bytes) = running.next().await {
         let bytes: Bytes = bytes?;
+        let Some(left) = left_bytes.checked_sub(bytes.len()) else {
+            running.stop().await;
+            return Ok(HashMap::new());
+        };
+        left_bytes = left;
         rest.extend_from_slice(&bytes);
         let mut start = 0;
         while let Some(end) = rest[start..].iter().position(|&b| b == 0) {

@@ -20,6 +20,8 @@ pub enum Note {
     Unread(RemotePath, String),
     /// Its ACLs or extended attributes could not be read; it was sent without them.
     Attributes(RemotePath, String),
+    /// So many bytes of what it said were not kept: what they said, and of what, is not known.
+    Dropped(u64),
     /// Said of no entry, as "Exiting with failure status due to previous errors".
     Other(String),
 }

@@ -7,9 +7,18 @@ use crate::name::{ParsePathError, RemotePath, escape};
 /// takes the room of the leading `/`. Deeper trees can be walked, but not opened by their full path.
 pub const PATH_LENGTH_MAX_BYTES: usize = 4096;
 
-/// A record that is longer than this is no record: a path and a link target of any sane host fit in
-/// many times over.
+/// A record that is longer than this is no record: the path of a file that lies ten thousand directories
+/// deep fits in.
 const RECORD_LENGTH_MAX_BYTES: usize = 4 << 20;
+
+/// The longest name in a directory. File systems allow 255 bytes, some a few times as many.
+const NAME_LENGTH_MAX_BYTES: usize = 4096;
+
+/// The longest text of a symbolic link: Linux stores none that is longer.
+const LINK_LENGTH_MAX_BYTES: usize = 4096;
+
+/// What an allocation takes beyond its bytes.
+const ALLOCATION_BYTES: usize = 16;
 
 /// One entry that a scan found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,6 +81,16 @@ pub enum Error {
     /// A path is not one.
     #[error("the host's scan names a path that is none")]
     Path(#[from] ParsePathError),
+    /// A name or the text of a link is longer than any file system takes.
+    #[error("the host's scan has {what} of more than {max} bytes: `{begin}…`")]
+    TooLong {
+        /// What it is, with its article.
+        what: &'static str,
+        /// So many may be.
+        max: usize,
+        /// The beginning of the path, escaped.
+        begin: String,
+    },
     /// The answer ends within a record.
     #[error("the host's scan ends in the middle of a record")]
     Cut,
@@ -82,6 +101,14 @@ impl Found {
     #[must_use]
     pub fn is(&self, kind: FoundKind) -> bool {
         self.facts.as_ref().is_some_and(|facts| facts.kind == kind)
+    }
+
+    /// How much memory it takes.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        let link_bytes = self.facts.as_ref().map_or(0, |facts| facts.link.len());
+        let text_bytes = self.path.as_bytes().len() + link_bytes;
+        size_of::<Self>() + text_bytes + 2 * ALLOCATION_BYTES
     }
 
     /// Whether it has more names than one, as far as the host tells; a directory has, by what lies in it.
@@ -105,7 +132,10 @@ pub struct Opening {
 #[derive(Debug, Default)]
 pub struct Parser {
     opening: Option<Opening>,
+    /// The record that has not come whole.
     rest: Vec<u8>,
+    /// So much of `rest` was searched for the end of a field.
+    searched_bytes: usize,
 }
 
 impl Parser {
@@ -117,11 +147,19 @@ impl Parser {
 
     /// Takes the next bytes and gives what they complete.
     ///
+    /// Of a path that is longer than [`PATH_LENGTH_MAX_BYTES`], the directory is given at which it gets so
+    /// long: nothing beneath that can be asked for, and it is named once.
+    ///
     /// # Errors
     ///
-    /// [`Error::Record`] and [`Error::Path`] for an answer that is none.
+    /// [`Error::Record`] and [`Error::Path`] for an answer that is none, [`Error::TooLong`] for names
+    /// that no file system takes.
     pub fn feed(&mut self, bytes: &[u8], found: &mut Vec<Found>) -> Result<(), Error> {
         self.rest.extend_from_slice(bytes);
+        if !self.rest[self.searched_bytes..].contains(&0) {
+            self.searched_bytes = self.rest.len();
+            return self.check_rest();
+        }
         let mut start = 0;
         let opening = match self.opening {
             Some(opening) => Some(opening),
@@ -136,17 +174,28 @@ impl Parser {
         self.opening = opening;
         if let Some(Opening { has_facts, .. }) = opening {
             while let Some((end, record)) = next_record(&self.rest[start..], has_facts) {
-                found.push(match record {
+                let entry = match record {
                     (path, None) => Found {
-                        path: RemotePath::from_bytes(path)?,
+                        path: short_path(path)?,
                         facts: None,
                     },
                     (head, Some(link)) => gnu_record(head, link)?,
-                });
+                };
                 start += end;
+                let is_told = |last: &Found| {
+                    last.path == entry.path && last.path.as_bytes().len() > PATH_LENGTH_MAX_BYTES
+                };
+                if !found.last().is_some_and(is_told) {
+                    found.push(entry);
+                }
             }
         }
         self.rest.drain(..start);
+        self.searched_bytes = 0;
+        self.check_rest()
+    }
+
+    fn check_rest(&self) -> Result<(), Error> {
         if self.rest.len() > RECORD_LENGTH_MAX_BYTES {
             return Err(unreadable(&self.rest));
         }
@@ -222,6 +271,13 @@ fn gnu_record(head: &[u8], link: &[u8]) -> Result<Found, Error> {
     else {
         return Err(unreadable(head));
     };
+    if link.len() > LINK_LENGTH_MAX_BYTES {
+        return Err(Error::TooLong {
+            what: "a link with a text",
+            max: LINK_LENGTH_MAX_BYTES,
+            begin: beginning(path),
+        });
+    }
     let text = |field| std::str::from_utf8(field).map_err(|_| unreadable(head));
     let number = |field| text(field)?.parse::<u64>().map_err(|_| unreadable(head));
     let time = |field| FileTime::parse_rounded_down(text(field)?).ok_or_else(|| unreadable(head));
@@ -251,15 +307,35 @@ fn gnu_record(head: &[u8], link: &[u8]) -> Result<Found, Error> {
         readable: marks == 0,
     };
     Ok(Found {
-        path: RemotePath::from_bytes(path)?,
+        path: short_path(path)?,
         facts: Some(facts),
     })
 }
 
-fn unreadable(record: &[u8]) -> Error {
+/// The path, or the directory above it at which it gets longer than the host can open.
+fn short_path(path: &[u8]) -> Result<RemotePath, Error> {
+    let mut names = path.split(|&b| b == b'/');
+    if names.any(|name| name.len() > NAME_LENGTH_MAX_BYTES) {
+        return Err(Error::TooLong {
+            what: "a name",
+            max: NAME_LENGTH_MAX_BYTES,
+            begin: beginning(path),
+        });
+    }
+    let after = path.get(PATH_LENGTH_MAX_BYTES + 1..).unwrap_or_default();
+    let end = after.iter().position(|&b| b == b'/');
+    let end = end.map_or(path.len(), |at| PATH_LENGTH_MAX_BYTES + 1 + at);
+    Ok(RemotePath::from_bytes(&path[..end])?)
+}
+
+fn beginning(bytes: &[u8]) -> String {
     const SHOWN_MAX_BYTES: usize = 200;
+    escape(&bytes[..bytes.len().min(SHOWN_MAX_BYTES)])
+}
+
+fn unreadable(record: &[u8]) -> Error {
     Error::Record {
-        record: escape(&record[..record.len().min(SHOWN_MAX_BYTES)]),
+        record: beginning(record),
     }
 }
 
@@ -359,7 +435,7 @@ mod tests {
             b"f 644 0 0 0 0 0 0 0 0 /a/../b\0\0",
         ] {
             let refused = parse(record, 3, true).map_err(|error| match error {
-                Error::Record { .. } | Error::Path(_) => "refused",
+                Error::Record { .. } | Error::TooLong { .. } | Error::Path(_) => "refused",
                 Error::Cut => "cut",
             });
             assert_eq!(refused, Err("refused"), "{}", escape(record));
@@ -371,6 +447,48 @@ mod tests {
         let flood = vec![b'x'; RECORD_LENGTH_MAX_BYTES + 1];
         let refused = parse(&flood, 1 << 16, true);
         assert!(matches!(refused, Err(Error::Record { record }) if record.len() == 200));
+    }
+
+    #[test]
+    fn of_what_is_too_deep_the_topmost_directory_is_given_once() {
+        let top = format!("/{}", "d/".repeat(2048));
+        let record = |path: &str| format!("d 755 0 0 0 1.0 1.0 1 1 2 {path}\0\0");
+        // The last path that can be opened, the first that can't, and two beneath it.
+        let fits = top.trim_end_matches('/').to_owned();
+        let text = [
+            record(&fits),
+            record(&format!("{top}e")),
+            record(&format!("{top}e/{}", "f/g".repeat(1000))),
+            record(&format!("{top}e/h")),
+            record("/z"),
+        ];
+        let found = parse(text.concat().as_bytes(), 1000, true).expect("records");
+        let paths: Vec<&[u8]> = found.iter().map(|f| f.path.as_bytes()).collect();
+        let too_deep = format!("{top}e");
+        assert_eq!(paths, [fits.as_bytes(), too_deep.as_bytes(), b"/z"]);
+    }
+
+    #[test]
+    fn names_and_links_that_no_file_system_takes_are_refused() {
+        let longest = "x".repeat(4096);
+        let record =
+            |name: &str, link: &str| format!("l 777 0 0 3 1.0 2.0 13 1 1 /{name}\0{link}\0");
+        let fine = record(&longest, &longest);
+        assert_eq!(
+            parse(fine.as_bytes(), 512, true).expect("a record").len(),
+            1
+        );
+        for (name, link, what) in [
+            (longest.clone() + "x", String::new(), "a name"),
+            ("a".to_owned(), longest.clone() + "x", "a link with a text"),
+        ] {
+            let refused = parse(record(&name, &link).as_bytes(), 512, true);
+            let text = refused.expect_err("refused").to_string();
+            let begin = format!("the host's scan has {what} of more than 4096 bytes: `/");
+            assert!(text.starts_with(&begin) && text.len() < 300, "{text}");
+        }
+        let plain = parse(format!("/{longest}x\0").as_bytes(), 512, false);
+        assert!(matches!(plain, Err(Error::TooLong { .. })));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::fault::{ExitClass, Fault};
 use crate::name::{ParsePathError, RemotePath};
 
-use super::{EXTENDED_MAX_BYTES, HOLES_MAX_BYTES, SPARSE_MAX_REGIONS};
+use super::{EXTENDED_MAX_BYTES, HOLES_MAX_BYTES, MEMBERS_MAX, SPARSE_MAX_REGIONS};
 
 /// Why a tar stream is refused. Offsets count the bytes of the stream before the block that is meant.
 #[derive(Debug, thiserror::Error)]
@@ -90,6 +90,21 @@ pub enum Error {
         /// Why.
         source: ParsePathError,
     },
+    /// A name, a link's target or an account is longer than any system takes.
+    #[error("the archive member at byte {offset} has {what} of {bytes} bytes, more than {max}")]
+    LongName {
+        /// Where.
+        offset: u64,
+        /// What it is, with its article.
+        what: &'static str,
+        /// How long it is.
+        bytes: usize,
+        /// So long it may be.
+        max: usize,
+    },
+    /// More members than any archive of one host has.
+    #[error("the archive has more than {MEMBERS_MAX} members")]
+    TooMany,
     /// A member that is no directory has a name that ends in `/`, which tar takes for a directory.
     #[error(
         "the archive member at byte {offset} is no directory, but its name `{path}` ends with a slash"
@@ -195,6 +210,8 @@ impl Fault for Error {
             | Self::HeaderTooLong { .. }
             | Self::Extended { .. }
             | Self::Name { .. }
+            | Self::LongName { .. }
+            | Self::TooMany
             | Self::NamedAsDirectory { .. }
             | Self::LinkTarget { .. }
             | Self::Duplicate { .. }

@@ -12,7 +12,9 @@ use super::attributes::Attributes;
 use super::blocks::Blocks;
 use super::layout::{self, Layout};
 use super::pax::Pax;
-use super::{BLOCK_BYTES, EXTENDED_MAX_BYTES, Error, Head, Kind};
+use super::{
+    ACCOUNT_MAX_BYTES, BLOCK_BYTES, EXTENDED_MAX_BYTES, Error, Head, Kind, NAME_MAX_BYTES,
+};
 use crate::manifest::{FileTime, Owner};
 use crate::name::RemotePath;
 
@@ -190,11 +192,18 @@ fn parse(
         (None, Some(name), _) | (None, None, Some(name)) => name.as_slice().into(),
         (None, None, None) => header.path_bytes(),
     };
+    not_longer("a name", &name, NAME_MAX_BYTES, offset)?;
     let path = member_path(&archive::tidy(&name, origin), offset)?;
     let link = match (&pax.link_path, &before.long_link) {
         (Some(link), _) | (None, Some(link)) => link.as_slice().into(),
         (None, None) => header.link_name_bytes().unwrap_or_default(),
     };
+    not_longer("a link target", &link, NAME_MAX_BYTES, offset)?;
+    let user = pax.user.as_deref().or_else(|| header.username_bytes());
+    let group = pax.group.as_deref().or_else(|| header.groupname_bytes());
+    for name in [user, group].into_iter().flatten() {
+        not_longer("a user or group", name, ACCOUNT_MAX_BYTES, offset)?;
+    }
     let declared = match pax.size {
         Some(size) => size,
         None => stored_size(header, offset)?,
@@ -235,8 +244,8 @@ fn parse(
         owner: Owner {
             uid: account(pax.uid, header.uid().ok(), &header.as_old().uid, offset)?,
             gid: account(pax.gid, header.gid().ok(), &header.as_old().gid, offset)?,
-            user: text(pax.user.as_deref().or_else(|| header.username_bytes())),
-            group: text(pax.group.as_deref().or_else(|| header.groupname_bytes())),
+            user: text(user),
+            group: text(group),
         },
         mtime: pax.mtime.map_or_else(|| mtime(header, offset), Ok)?,
         stored_bytes,
@@ -246,6 +255,19 @@ fn parse(
         head,
         layout,
         attributes: Attributes::of(&pax.attributes),
+    })
+}
+
+/// Each member is kept until the end of its archive: what is said of it is bounded.
+fn not_longer(what: &'static str, text: &[u8], max: usize, offset: u64) -> Result<(), Error> {
+    if text.len() <= max {
+        return Ok(());
+    }
+    Err(Error::LongName {
+        offset,
+        what,
+        bytes: text.len(),
+        max,
     })
 }
 

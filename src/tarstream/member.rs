@@ -86,6 +86,33 @@ pub struct Member {
     pub extended: Extended,
 }
 
+impl Head {
+    /// How much memory it takes.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        // What an allocation takes beyond its bytes.
+        const ALLOCATION_BYTES: usize = 16;
+        let target_bytes = match &self.kind {
+            Kind::HardLink { target } => target.as_bytes().len(),
+            Kind::Symlink { target } => target.len(),
+            Kind::File { .. }
+            | Kind::Directory
+            | Kind::Fifo
+            | Kind::CharDevice { .. }
+            | Kind::BlockDevice { .. } => 0,
+        };
+        let owner_bytes = self.owner.user.len() + self.owner.group.len();
+        let text_bytes = self.path.as_bytes().len() + target_bytes + owner_bytes;
+        size_of::<Self>() + text_bytes + 4 * ALLOCATION_BYTES
+    }
+
+    /// How many bytes of holes it has, at least; all but the size of its map.
+    #[must_use]
+    pub fn hole_bytes(&self) -> u64 {
+        self.kind.content_bytes().saturating_sub(self.stored_bytes)
+    }
+}
+
 impl Member {
     /// The manifest's word for it. `target` gives size and digest of a hard link's target.
     ///

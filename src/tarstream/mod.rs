@@ -52,8 +52,21 @@ pub const BLOCK_BYTES: usize = 512;
 /// The longest body of one extended header (`x`, `L` or `K`) in bytes.
 pub const EXTENDED_MAX_BYTES: u64 = 1 << 20;
 
+/// The longest name of a member, and the longest target of a link, in bytes: what Linux can open.
+pub const NAME_MAX_BYTES: usize = 4096;
+
+/// The longest name of a user or group in bytes.
+pub const ACCOUNT_MAX_BYTES: usize = 256;
+
+/// The most members of one archive: each takes some memory until its end.
+pub const MEMBERS_MAX: usize = 10_000_000;
+
 /// The most bytes of holes that one sparse file may have.
 pub const HOLES_MAX_BYTES: u64 = 1 << 40;
+
+/// The most bytes of holes that all sparse files of one part may have: each is hashed as zeros, which
+/// takes minutes for as many.
+pub const HOLES_PART_MAX_BYTES: u64 = 256 << 30;
 
 /// The most regions of data that one sparse file may have.
 pub const SPARSE_MAX_REGIONS: usize = 1 << 20;

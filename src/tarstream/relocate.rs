@@ -30,7 +30,7 @@ impl<R: Read, P: FnMut(&RemotePath) -> Option<RemotePath>> Relocated<R, P> {
     #[must_use]
     pub fn new(reader: R, place: P) -> Self {
         Self {
-            stream: MemberStream::of_archive(reader),
+            stream: MemberStream::of_archive(reader).without_digests(),
             place,
             is_wanted: false,
             is_finished: false,
@@ -53,7 +53,7 @@ impl<R: Read, P: FnMut(&RemotePath) -> Option<RemotePath>> Relocated<R, P> {
                     }
                 }
                 Event::Data(bytes) if self.is_wanted => self.out.extend_from_slice(bytes),
-                Event::Data(_) | Event::End(_) => {}
+                Event::Data(_) | Event::Hole(_) | Event::End(_) => {}
                 Event::Finished => {
                     self.is_finished = true;
                     self.out.resize(2 * BLOCK_BYTES, 0);

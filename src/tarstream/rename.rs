@@ -157,6 +157,7 @@ mod tests {
             match stream.next().expect("an archive") {
                 Event::Begin { raw, .. } => (heading, data) = (raw.to_vec(), Vec::new()),
                 Event::Data(bytes) => data.extend_from_slice(bytes),
+                Event::Hole(_) => {}
                 Event::End(member) => found.push((
                     member,
                     std::mem::take(&mut heading),

@@ -86,6 +86,7 @@ pub(crate) fn read_all(archive: &[u8]) -> Result<Vec<Member>, Error> {
         match stream.next()? {
             Event::Begin { raw, .. } => raw_bytes.extend_from_slice(raw),
             Event::Data(bytes) => raw_bytes.extend_from_slice(bytes),
+            Event::Hole(_) => {}
             Event::End(member) => members.push(member),
             Event::Finished => break,
         }

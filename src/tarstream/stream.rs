@@ -8,7 +8,7 @@ use super::archive::Origin;
 use super::blocks::Blocks;
 use super::header::{self, Parsed};
 use super::layout::{Layout, Step};
-use super::{BLOCK_BYTES, Error, Head, Kind, Member, TRAILER_MAX_BYTES};
+use super::{BLOCK_BYTES, Error, Head, Kind, MEMBERS_MAX, Member, TRAILER_MAX_BYTES};
 use crate::digest::Hasher;
 use crate::manifest::Extended;
 use crate::name::RemotePath;
@@ -23,8 +23,12 @@ pub enum Event<'a> {
         /// All its header blocks, a multiple of 512 bytes.
         raw: &'a [u8],
     },
-    /// The next stored bytes of the member, 1 byte to 256 KiB: data, sparse map or padding.
+    /// The next stored bytes of the member, 1 byte to 256 KiB: data, sparse map or padding. One that
+    /// ends where a hole begins may be shorter.
     Data(&'a [u8]),
+    /// So many zeros of a hole were hashed, at most 64 MiB. Nothing of them is stored, and nothing is
+    /// read meanwhile: whoever may be asked to stop looks here.
+    Hole(u64),
     /// The member arrived whole.
     End(Member),
     /// The archive ended as archives end, and so did the stream. Comes again if asked again.
@@ -39,6 +43,7 @@ pub struct MemberStream<R> {
     blocks: Blocks<R>,
     raw: Vec<u8>,
     origin: Origin,
+    has_digests: bool,
     state: State,
     /// Digests of the names seen: names themselves would take a multiple of the room.
     seen: HashSet<(u64, u64)>,
@@ -60,7 +65,12 @@ struct Inside {
     /// Only files have content.
     hasher: Option<Hasher>,
     left_bytes: u64,
+    /// So many zeros come next.
+    hole_bytes: u64,
 }
+
+/// So much of a hole is hashed at once: some hundredths of a second.
+const HOLE_STEP_BYTES: u64 = 64 << 20;
 
 impl<R: Read> MemberStream<R> {
     /// Reads from `reader`, in pieces of up to 256 KiB.
@@ -76,6 +86,7 @@ impl<R: Read> MemberStream<R> {
             blocks: Blocks::new(reader, buffer_bytes.max(BLOCK_BYTES)),
             raw: Vec::new(),
             origin: Origin::Host,
+            has_digests: true,
             state: State::Between,
             seen: HashSet::new(),
         }
@@ -89,6 +100,15 @@ impl<R: Read> MemberStream<R> {
         Self {
             origin: Origin::Archive,
             ..Self::new(reader)
+        }
+    }
+
+    /// Hashes nothing: [`Member::sha256`] is none, and holes take no time.
+    #[must_use]
+    pub fn without_digests(self) -> Self {
+        Self {
+            has_digests: false,
+            ..self
         }
     }
 
@@ -118,17 +138,7 @@ impl<R: Read> MemberStream<R> {
                     Ok(Event::Finished)
                 }
             },
-            State::Inside(inside) if inside.left_bytes > 0 => self.data(inside),
-            State::Inside(mut inside) => {
-                inside.walk(&[])?;
-                inside.layout.finish()?;
-                self.state = State::Between;
-                Ok(Event::End(Member {
-                    head: inside.head,
-                    sha256: inside.hasher.map(Hasher::finish),
-                    extended: inside.extended,
-                }))
-            }
+            State::Inside(inside) => self.inside(inside),
             State::Finished => {
                 self.state = State::Finished;
                 Ok(Event::Finished)
@@ -146,10 +156,14 @@ impl<R: Read> MemberStream<R> {
         if !self.seen.insert(short_digest(&head.path)) {
             return Err(Error::Duplicate { path: head.path });
         }
+        if self.seen.len() > MEMBERS_MAX {
+            return Err(Error::TooMany);
+        }
         self.state = State::Inside(Box::new(Inside {
-            hasher: matches!(head.kind, Kind::File { .. }).then(Hasher::new),
+            hasher: (self.has_digests && matches!(head.kind, Kind::File { .. })).then(Hasher::new),
             left_bytes: head.stored_bytes,
             extended: attributes.digests(),
+            hole_bytes: 0,
             layout,
             head,
         }));
@@ -162,19 +176,40 @@ impl<R: Read> MemberStream<R> {
         }
     }
 
-    fn data(&mut self, mut inside: Box<Inside>) -> Result<Event<'_>, Error> {
-        if !self.blocks.fill()? {
-            return Err(Error::Cut {
-                offset: self.blocks.offset(),
-                within: Some(inside.head.path),
-            });
+    /// The next stored bytes, zeros of a hole, or the end.
+    fn inside(&mut self, mut inside: Box<Inside>) -> Result<Event<'_>, Error> {
+        let mut used = 0;
+        if inside.hole_bytes == 0 && inside.left_bytes > 0 {
+            if !self.blocks.fill()? {
+                return Err(Error::Cut {
+                    offset: self.blocks.offset(),
+                    within: Some(inside.head.path),
+                });
+            }
+            let stored = self.blocks.peek();
+            let n =
+                usize::try_from(inside.left_bytes).map_or(stored.len(), |n| n.min(stored.len()));
+            used = inside.walk(&stored[..n])?;
+            inside.left_bytes -= used as u64;
+        } else if inside.hole_bytes == 0 {
+            inside.walk(&[])?;
         }
-        let available = self.blocks.peek().len();
-        let n = usize::try_from(inside.left_bytes).map_or(available, |left| left.min(available));
-        inside.left_bytes -= n as u64;
-        inside.walk(&self.blocks.peek()[..n])?;
-        self.state = State::Inside(inside);
-        Ok(Event::Data(self.blocks.consume(n)))
+        if used > 0 {
+            self.state = State::Inside(inside);
+            return Ok(Event::Data(self.blocks.consume(used)));
+        }
+        if inside.hole_bytes > 0 {
+            let zeros = inside.hash_hole();
+            self.state = State::Inside(inside);
+            return Ok(Event::Hole(zeros));
+        }
+        inside.layout.finish()?;
+        self.state = State::Between;
+        Ok(Event::End(Member {
+            head: inside.head,
+            sha256: inside.hasher.map(Hasher::finish),
+            extended: inside.extended,
+        }))
     }
 
     /// What follows the end-of-archive blocks: zeros up to the writer's record size.
@@ -196,31 +231,43 @@ impl<R: Read> MemberStream<R> {
 }
 
 impl Inside {
-    /// Hashes what of `stored` is content, and the holes around it.
-    fn walk(&mut self, mut stored: &[u8]) -> Result<(), Error> {
-        const ZEROS: &[u8] = &[0; 64 * 1024];
+    /// Hashes what of `stored` is content, up to the first hole. Gives how much of it was seen.
+    fn walk(&mut self, stored: &[u8]) -> Result<usize, Error> {
+        let mut used = 0;
         loop {
-            match self.layout.step(stored)? {
-                Step::More => return Ok(()),
-                Step::Skip(n) => stored = &stored[n..],
+            let rest = &stored[used..];
+            match self.layout.step(rest)? {
+                Step::More => return Ok(used),
+                Step::Skip(n) => used += n,
                 Step::Bytes(n) => {
-                    let (content, rest) = stored.split_at(n);
                     if let Some(hasher) = &mut self.hasher {
-                        hasher.update(content);
+                        hasher.update(&rest[..n]);
                     }
-                    stored = rest;
+                    used += n;
                 }
-                Step::Zeros(mut left) => {
-                    while left > 0 {
-                        let n = usize::try_from(left).map_or(ZEROS.len(), |l| l.min(ZEROS.len()));
-                        if let Some(hasher) = &mut self.hasher {
-                            hasher.update(&ZEROS[..n]);
-                        }
-                        left -= n as u64;
-                    }
+                Step::Zeros(n) => {
+                    self.hole_bytes = n;
+                    return Ok(used);
                 }
             }
         }
+    }
+
+    /// Hashes the next zeros of a hole. Gives how many.
+    fn hash_hole(&mut self) -> u64 {
+        const ZEROS: &[u8] = &[0; 64 * 1024];
+        let Some(hasher) = &mut self.hasher else {
+            return std::mem::take(&mut self.hole_bytes);
+        };
+        let zeros = self.hole_bytes.min(HOLE_STEP_BYTES);
+        let mut left = zeros;
+        while left > 0 {
+            let n = usize::try_from(left).map_or(ZEROS.len(), |left| left.min(ZEROS.len()));
+            hasher.update(&ZEROS[..n]);
+            left -= n as u64;
+        }
+        self.hole_bytes -= zeros;
+        zeros
     }
 }
 

@@ -318,7 +318,7 @@ fn sent(root: &Path, tar: &str) -> Vec<fleet::manifest::Extended> {
     loop {
         match stream.next().expect("an archive") {
             Event::End(member) => found.push(member.extended),
-            Event::Begin { .. } | Event::Data(_) => {}
+            Event::Begin { .. } | Event::Data(_) | Event::Hole(_) => {}
             Event::Finished => return found,
         }
     }

@@ -16,6 +16,7 @@ mod incremental;
 mod leftovers;
 mod live;
 mod loss;
+mod memory;
 mod moving;
 mod packs;
 mod roots;

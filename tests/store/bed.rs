@@ -224,6 +224,7 @@ fn pack(
                 writer.write(raw).expect("written");
             }
             Event::Data(bytes) => writer.write(bytes).expect("written"),
+            Event::Hole(_) => {}
             Event::End(mut member) => {
                 writer.end_member().expect("a whole member");
                 let path = tree.join(OsStr::from_bytes(member.head.path.member()));

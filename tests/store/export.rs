@@ -6,7 +6,9 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
-use fleet::store::{ArchiveFormat, Destination, Error, Exported, SealedCheckpoint, Store};
+use fleet::store::{
+    ArchiveFormat, Destination, Error, Exported, Level, Scope, SealedCheckpoint, Store,
+};
 
 use super::bed::{Bed, GROUPS, NOW, capture, describe, facts, give_away, grow_tree, id, walk};
 use crate::support::disk::SmallDisk;
@@ -311,4 +313,64 @@ fn an_export_onto_a_full_disk_leaves_nothing() {
         );
     }
     assert_eq!(walk(disk.path()), Vec::<std::path::PathBuf>::new());
+}
+
+/// One file with a hole of a GiB before its end.
+fn bed_with_a_hole() -> (Bed, SealedCheckpoint) {
+    use std::os::unix::fs::FileExt as _;
+    let bed = Bed::new();
+    let folder = bed.tree().join("app");
+    fs::create_dir_all(&folder).expect("a folder");
+    let file = fs::File::create(folder.join("big")).expect("a file");
+    file.write_all_at(b"end", 1 << 30).expect("written");
+    bed.seal(NOW, &["app"], None);
+    let checkpoint = bed.open("dev-vm@20261121T101500Z");
+    (bed, checkpoint)
+}
+
+type Watch<'a> = &'a mut dyn FnMut(&Exported) -> ControlFlow<()>;
+
+#[test]
+fn an_export_stops_within_a_file() {
+    let (bed, checkpoint) = bed_with_a_hole();
+    let stops = |export: &dyn Fn(Watch<'_>)| {
+        // The folder is done, and the file is not: each further question is asked within it.
+        let mut asked = 0;
+        export(&mut |exported| {
+            asked += usize::from(exported.entries > 0);
+            match asked {
+                0..6 => ControlFlow::Continue(()),
+                _ => ControlFlow::Break(()),
+            }
+        });
+        assert_eq!(asked, 6, "it ends at once");
+    };
+    let archive = bed.dir.path().join("x.tar");
+    stops(&|watch| {
+        let ended = checkpoint.export_archive(&archive, ArchiveFormat::Tar, watch);
+        assert!(matches!(ended, Err(Error::Stopped)));
+    });
+    assert!(!archive.exists());
+    let folder = bed.dir.path().join("folder");
+    stops(&|watch| {
+        let ended = checkpoint.export_folder(&folder, watch);
+        assert!(matches!(ended, Err(Error::Stopped)));
+    });
+    assert!(!folder.exists());
+}
+
+#[test]
+fn verifying_stops_within_a_hole() {
+    let (bed, _) = bed_with_a_hole();
+    let mut asked = 0;
+    let ended = bed.store.verify(&Scope::All, Level::Full, &mut |progress| {
+        // Once before the pack is read; it has less than a MiB.
+        asked += usize::from(progress.file.ends_with("app.tar.zst"));
+        match asked {
+            0..3 => ControlFlow::Continue(()),
+            _ => ControlFlow::Break(()),
+        }
+    });
+    assert!(matches!(ended, Err(Error::Stopped)));
+    assert_eq!(asked, 3);
 }

@@ -262,6 +262,33 @@ fn a_tar_that_fails_without_a_reason_is_a_failure() {
 }
 
 #[test]
+fn what_tar_said_and_nobody_kept_makes_everything_unstable() {
+    let notes = || vec![Note::Vanished(path("/a/y")), Note::Dropped(2048)];
+    let composed = compose_with(
+        asked(&["/a/x", "/a/y"]),
+        received(vec![file("/a/x")]),
+        notes(),
+        1,
+    );
+    assert_eq!(composed.failure, None);
+    assert!(!composed.content.fresh.is_empty());
+    assert!(composed.content.fresh.iter().all(|entry| entry.unstable));
+    assert_eq!(
+        composed.warnings[1],
+        "tar said so much that 2.0 KiB of it were not kept: any file may have changed while it was read, \
+         so all are fetched again next time"
+    );
+    // An error among it is not explained by what is known.
+    let failed = compose_with(
+        asked(&["/a/x", "/a/y"]),
+        received(vec![file("/a/x")]),
+        notes(),
+        2,
+    );
+    assert!(matches!(failed.failure, Some(Error::Tar { status: 2, .. })));
+}
+
+#[test]
 fn a_hard_link_needs_its_target_before_it() {
     let link = |at: &str, target: &str| {
         member(

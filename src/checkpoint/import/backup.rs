@@ -42,6 +42,17 @@ const OTHERS: [(&[u8], &str, Option<&str>); 4] = [
 ];
 
 impl Backup {
+    /// How long the archive is; none of a folder, whose names take room on this machine already.
+    pub(super) fn packed_bytes(&self) -> Option<u64> {
+        match self.form {
+            Form::Folder => None,
+            Form::Tar | Form::Gzip | Form::Zstd => {
+                // One that is gone by now is told of when it is opened.
+                fs::metadata(&self.path).ok().map(|facts| facts.len())
+            }
+        }
+    }
+
     /// Looks at what lies at `path`.
     pub(super) fn open(path: &Path) -> Result<Self, Error> {
         let unreadable = |source| Error::Open {

@@ -11,6 +11,7 @@ use crate::fault::{ExitClass, Fault};
 use crate::name::{RemotePath, SourceName};
 use crate::store::{self, pack};
 use crate::tarstream;
+use crate::units::size;
 
 /// Why a backup is not taken over. Nothing of it is visible in the store then.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +65,38 @@ pub enum Error {
         path: PathBuf,
         /// How many may be.
         max: usize,
+    },
+    /// It takes more memory than its size explains.
+    #[error("the names in {} take more than {} of memory", path.display(), size(*max_bytes as u64))]
+    Names {
+        /// The backup.
+        path: PathBuf,
+        /// So much they may.
+        max_bytes: usize,
+    },
+    /// There are more lists and records of other systems in it than any of them writes.
+    #[error(
+        "{} holds more than {} of manifests and lists of digests",
+        path.display(),
+        size(*max_bytes as u64)
+    )]
+    Texts {
+        /// The backup.
+        path: PathBuf,
+        /// So much may be.
+        max_bytes: usize,
+    },
+    /// Sparse files have more holes than can be hashed in a reasonable time.
+    #[error(
+        "the sparse files in {} have more than {} of holes, counted up to `{member}`",
+        path.display(),
+        size(tarstream::HOLES_PART_MAX_BYTES)
+    )]
+    Holes {
+        /// The backup.
+        path: PathBuf,
+        /// The file with which they became too many.
+        member: RemotePath,
     },
     /// What lies in it can't be put back without leaving its place.
     #[error("{} can't be put back safely", path.display())]
@@ -201,7 +234,8 @@ impl Error {
                 path: path.to_owned(),
                 what: Some(member.to_string()),
             },
-            source @ (ReceiveError::TooLarge { .. }
+            source @ (ReceiveError::Holes { .. }
+            | ReceiveError::TooLarge { .. }
             | ReceiveError::Unwritable { .. }
             | ReceiveError::Pack(_)) => Self::Receive {
                 part: part.clone(),
@@ -246,7 +280,11 @@ impl Fault for Error {
                 "Nothing of it was kept. If you trust it, unpack it with tar into an empty folder, look \
                  at what came out, and import that."
             }
-            Self::Bomb { .. } | Self::TooMany { .. } => {
+            Self::Bomb { .. }
+            | Self::TooMany { .. }
+            | Self::Names { .. }
+            | Self::Texts { .. }
+            | Self::Holes { .. } => {
                 "If that is right, unpack it and import the folder, or parts of it."
             }
             Self::Tree { source, .. } => match source {
@@ -308,6 +346,9 @@ impl Fault for Error {
             | Self::Archive { .. }
             | Self::Bomb { .. }
             | Self::TooMany { .. }
+            | Self::Names { .. }
+            | Self::Texts { .. }
+            | Self::Holes { .. }
             | Self::Tree { .. }
             | Self::Empty { .. }
             | Self::Changed { .. }

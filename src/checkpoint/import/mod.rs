@@ -32,7 +32,7 @@ use crate::tarstream::{Member, Relocated};
 use super::compare::Difference;
 use super::compose::{Asked, compose};
 use super::entries;
-use super::receive::{Intake, Received, Unasked};
+use super::receive::{Intake, Received, Stop, Unasked};
 
 pub use error::Error;
 pub use landing::{Landing, Mapping, ParseMappingError};
@@ -305,6 +305,7 @@ impl Taking<'_> {
         });
         let options = PackOptions::default();
         let mut intake = Intake::create(self.incoming.pack_path(name), options).map_err(failed)?;
+        intake.stop_when(Stop(Arc::clone(self.stop)));
         let read = intake.read(stream, wanted, Unasked::Refuse, |bytes, path| {
             (self.sink)(Event::Progress {
                 host: self.host.name.clone(),
@@ -315,6 +316,9 @@ impl Taking<'_> {
         });
         let mut received = intake.end(read).map_err(failed)?;
         match received.cut.take() {
+            Some(_) if (self.stop)() => Err(Error::Stopped {
+                path: self.backup.path.clone(),
+            }),
             // The stream is made here, so that an end before its time has its reason in it.
             Some(cut) => Err(Error::of_stream(&self.backup.path, cut)),
             None => Ok(received),

@@ -6,10 +6,19 @@ use super::backup::Backup;
 use super::{Error, Wish};
 use crate::manifest::FileTime;
 use crate::name::RemotePath;
-use crate::tarstream::{Event, Head, Kind, Member, MemberStream};
+use crate::tarstream::{self, Event, Head, Kind, Member, MemberStream};
 
 /// More than any backup of one host has; each takes some hundred bytes of memory.
 const MEMBERS_MAX: usize = 5_000_000;
+/// So much memory the names of any backup may take,
+const NAMES_FREE_BYTES: usize = 32 << 20;
+/// and so many times its own size those of a larger one: a name of real backups takes a few dozen bytes
+/// even when it is compressed,
+const NAMES_TIMES_MAX: usize = 128;
+/// but never more than this.
+const NAMES_MAX_BYTES: usize = 1 << 30;
+/// So much of texts is read in all.
+const TEXTS_MAX_BYTES: usize = 16 << 20;
 /// Files that the old systems write about their backups are no larger.
 const TEXT_MAX_BYTES: u64 = 8 << 20;
 /// Nor do they lie deeper than beneath one folder of the backup's own, and one in that.
@@ -40,16 +49,52 @@ impl Survey {
         let mut stream = MemberStream::of_archive(backup.stream(stop)?);
         let mut survey = Self::default();
         let mut text: Option<Vec<u8>> = None;
+        let names_max_bytes = names_max_bytes(backup);
+        let (mut names_bytes, mut texts_bytes, mut hole_bytes) = (0, 0, 0_u64);
         loop {
             let event = stream.next();
             match event.map_err(|error| Error::of_stream(&backup.path, error))? {
-                Event::Begin { head, .. } => text = is_text(head).then(Vec::new),
+                Event::Begin { head, .. } => {
+                    text = is_text(head).then(Vec::new);
+                    hole_bytes = hole_bytes.saturating_add(head.hole_bytes());
+                    if hole_bytes > tarstream::HOLES_PART_MAX_BYTES {
+                        return Err(Error::Holes {
+                            path: backup.path.clone(),
+                            member: head.path.clone(),
+                        });
+                    }
+                    names_bytes += head.held_bytes() + BESIDE_BYTES;
+                    if names_bytes > names_max_bytes {
+                        return Err(Error::Names {
+                            path: backup.path.clone(),
+                            max_bytes: names_max_bytes,
+                        });
+                    }
+                }
                 Event::Data(bytes) => {
                     if let Some(text) = &mut text {
+                        texts_bytes += bytes.len();
+                        if texts_bytes > TEXTS_MAX_BYTES {
+                            return Err(Error::Texts {
+                                path: backup.path.clone(),
+                                max_bytes: TEXTS_MAX_BYTES,
+                            });
+                        }
                         text.extend_from_slice(bytes);
                     }
                 }
+                Event::Hole(_) => {
+                    if stop() {
+                        let path = backup.path.clone();
+                        return Err(Error::Stopped { path });
+                    }
+                }
                 Event::End(member) => {
+                    names_bytes += if member.extended.is_empty() {
+                        0
+                    } else {
+                        EXTENDED_BYTES
+                    };
                     if let (Some(mut text), Kind::File { size_bytes }) =
                         (text.take(), &member.head.kind)
                     {
@@ -125,6 +170,22 @@ impl Survey {
         let times = files.map(|member| member.head.mtime);
         times.max_by_key(|time| (time.seconds, time.nanoseconds))
     }
+}
+
+/// What is known of a member beside its head: a digest, and that its name was seen.
+const BESIDE_BYTES: usize = 64;
+/// The digests of its attributes, if it has any.
+const EXTENDED_BYTES: usize = 160;
+
+/// How much memory the names in `backup` may take, counted once.
+fn names_max_bytes(backup: &Backup) -> usize {
+    let Some(packed_bytes) = backup.packed_bytes() else {
+        return NAMES_MAX_BYTES;
+    };
+    usize::try_from(packed_bytes)
+        .unwrap_or(usize::MAX)
+        .saturating_mul(NAMES_TIMES_MAX)
+        .clamp(NAMES_FREE_BYTES, NAMES_MAX_BYTES)
 }
 
 fn is_text(head: &Head) -> bool {

@@ -334,15 +334,40 @@ fn what_find_was_refused_is_unreadable_though_no_entry_says_so() {
 fn a_scan_that_leaves_the_roots_or_has_no_end_is_refused() {
     let roots = [path("/a")];
     let inside = [found(Directory, "/a"), found(File, "/a/x")];
-    assert_eq!(check_found(&roots, &inside, 0, 2), Ok(()));
-    assert_eq!(
-        check_found(&roots, &inside, 1, 1),
-        Err(Error::TooMany { max: 1 })
-    );
+    let check = |found: &[Found], new, entries| {
+        let limits = ScanLimits {
+            entries,
+            ..ScanLimits::HOST
+        };
+        check_found(&roots, found, new, &mut 0, limits)
+    };
+    assert_eq!(check(&inside, 0, 2), Ok(()));
+    assert_eq!(check(&inside, 1, 1), Err(Error::TooMany { max: 1 }));
     let outside = [found(Directory, "/a"), found(File, "/ab")];
     assert_eq!(
-        check_found(&roots, &outside, 1, 2),
+        check(&outside, 1, 2),
         Err(Error::Outside { path: path("/ab") })
     );
-    assert_eq!(check_found(&roots, &outside, 2, 2), Ok(()));
+    assert_eq!(check(&outside, 2, 2), Ok(()));
+}
+
+#[test]
+fn a_scan_is_bounded_by_the_memory_that_it_takes() {
+    let roots = [path("/a")];
+    let all = [found(Directory, "/a"), found(File, "/a/x")];
+    let limits = ScanLimits {
+        bytes: all.iter().map(Found::held_bytes).sum(),
+        ..ScanLimits::HOST
+    };
+    assert!(all[1].held_bytes() > size_of::<Found>() + 4);
+    let mut held = 0;
+    assert_eq!(check_found(&roots, &all[..1], 0, &mut held, limits), Ok(()));
+    assert_eq!(check_found(&roots, &all, 1, &mut held, limits), Ok(()));
+    let error = check_found(&roots, &all, 1, &mut held, limits).expect_err("too much");
+    let max = size(limits.bytes as u64);
+    assert_eq!(
+        error.to_string(),
+        format!("the host's scan takes more than {max} of memory")
+    );
+    assert!(error.hint().is_some());
 }

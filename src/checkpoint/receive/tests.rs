@@ -285,3 +285,51 @@ fn a_file_that_grew_too_large_for_lines_ends_it_and_leaves_nothing() {
     assert_eq!(error.hint().as_deref(), Some(WITHOUT_LINES_HINT));
     assert!(!pack.exists() && !error.is_local());
 }
+
+/// An archive of `a/big`, which has `size` and ends with data.
+fn sparse(folder: &Path, size: u64) -> Vec<u8> {
+    use std::os::unix::fs::FileExt as _;
+    fs::create_dir(folder.join("a")).expect("a directory");
+    let file = fs::File::create(folder.join("a/big")).expect("a file");
+    file.write_all_at(b"end", size - 3).expect("written");
+    let output = Command::new("tar")
+        .args(["-c", "-f", "-", "--format=posix", "--sparse", "-C"])
+        .arg(folder)
+        .arg("a/big")
+        .output()
+        .expect("tar runs");
+    assert!(output.status.success());
+    output.stdout
+}
+
+#[test]
+fn reading_stops_within_a_hole() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let stream = sparse(folder.path(), 200 << 30);
+    let pack = folder.path().join("x.tar.zst");
+    let mut intake = Intake::create(pack, PackOptions::default()).expect("a pack");
+    let asked = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    intake.stop_when(Stop(Arc::new(move || {
+        count.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == 2
+    })));
+    let wanted = wanted(&["/a/big"]);
+    let read = intake.read(stream.as_slice(), &wanted, Unasked::Refuse, |_, _| {});
+    let received = intake.end(read).expect("nothing is wrong");
+    assert_eq!(asked.load(std::sync::atomic::Ordering::Relaxed), 3);
+    assert!(matches!(received.cut, Some(tarstream::Error::Cut { .. })));
+    assert_eq!(names(&received), Vec::<String>::new());
+}
+
+#[test]
+fn more_holes_than_a_part_may_have_are_not_hashed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let stream = sparse(folder.path(), 257 << 30);
+    let pack = folder.path().join("x.tar.zst");
+    let refused = run(&stream, &wanted(&["/a/big"]), &pack);
+    let error = refused.expect_err("refused");
+    assert_eq!(
+        error.to_string(),
+        "the sparse files have more than 256.0 GiB of holes, counted up to `/a/big`"
+    );
+}

@@ -132,26 +132,32 @@ impl Export<'_> {
         let mut output = Counting {
             inner: output,
             length: 0,
+            exported: self.contradictions.clone(),
+            watch,
+            is_stopped: false,
         };
-        let mut exported = self.contradictions.clone();
         for placed in self.walk()? {
             let placed = placed?;
             if placed.entry.content.is_empty() {
-                exported.skip(ShortfallKind::Socket, &placed.entry.path);
+                output
+                    .exported
+                    .skip(ShortfallKind::Socket, &placed.entry.path);
             } else {
-                match self.groups.role(self, &placed)? {
-                    Role::Alone => self.content(&placed, &placed.place, &mut packs, &mut output)?,
+                let copied = match self.groups.role(self, &placed)? {
+                    Role::Alone => self.content(&placed, &placed.place, &mut packs, &mut output),
                     Role::Leader(carrier) => {
-                        self.content(carrier, &placed.place, &mut packs, &mut output)?;
+                        self.content(carrier, &placed.place, &mut packs, &mut output)
                     }
-                    Role::Link(leader) => self.link(&placed, leader, &mut packs, &mut output)?,
+                    Role::Link(leader) => self.link(&placed, leader, &mut packs, &mut output),
+                };
+                if output.is_stopped {
+                    return Err(Error::Stopped);
                 }
-                exported.entries += 1;
-                exported.bytes += placed.entry.file_bytes().unwrap_or_default();
+                copied?;
+                output.exported.entries += 1;
+                output.exported.bytes += placed.entry.file_bytes().unwrap_or_default();
             }
-            if watch(&exported).is_break() {
-                return Err(Error::Stopped);
-            }
+            output.go_on().map_err(|_| Error::Stopped)?;
         }
         if let Some(listing) = &self.listing {
             let failed = |source| Error::Output { source };
@@ -167,7 +173,7 @@ impl Export<'_> {
         output
             .write_all(&zeros)
             .map_err(|source| Error::Output { source })?;
-        Ok(exported)
+        Ok(output.exported)
     }
 
     /// Copies the member of an entry that has content of its own to `place`.
@@ -286,19 +292,35 @@ fn is_same(entry: &Entry, member: &Member) -> bool {
     }
 }
 
+/// Counts what is written, and fails when nothing more is wanted.
 struct Counting<'a> {
     inner: &'a mut dyn Write,
     length: u64,
+    exported: Exported,
+    watch: Watch<'a>,
+    is_stopped: bool,
+}
+
+impl Counting<'_> {
+    fn go_on(&mut self) -> io::Result<()> {
+        if (self.watch)(&self.exported).is_break() {
+            self.is_stopped = true;
+            return Err(io::Error::other("stopped"));
+        }
+        Ok(())
+    }
 }
 
 impl Write for Counting<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.go_on()?;
         let n = self.inner.write(bytes)?;
         self.length += n as u64;
         Ok(n)
     }
 
+    /// Only asks whether to go on: flushing a compressor would cut what it writes into more pieces.
     fn flush(&mut self) -> io::Result<()> {
-        self.inner.flush()
+        self.go_on()
     }
 }

@@ -158,8 +158,8 @@ impl Tree<'_> {
                 | EntryKind::CharDevice { .. }
                 | EntryKind::BlockDevice { .. } => {
                     match self.export.groups.role(self.export, &placed)? {
-                        Role::Alone => self.make(&placed, &placed.entry)?,
-                        Role::Leader(carrier) => self.make(&placed, &carrier.entry)?,
+                        Role::Alone => self.make(&placed, &placed.entry, watch)?,
+                        Role::Leader(carrier) => self.make(&placed, &carrier.entry, watch)?,
                         Role::Link(_) => {}
                     }
                 }
@@ -196,11 +196,11 @@ impl Tree<'_> {
     }
 
     /// Makes what is no directory, no link and no further name, as `origin` has it.
-    fn make(&mut self, placed: &Placed, origin: &Entry) -> Result<(), Error> {
+    fn make(&mut self, placed: &Placed, origin: &Entry, watch: Watch<'_>) -> Result<(), Error> {
         match origin.kind {
             EntryKind::File { size_bytes, sha256 } => {
                 let place = self.make_parents(placed)?;
-                let attributes = self.write_file(origin, &place, size_bytes, sha256)?;
+                let attributes = self.write_file(origin, &place, (size_bytes, sha256), watch)?;
                 self.finish(&placed.entry, &attributes, &place)
             }
             EntryKind::Fifo => {
@@ -348,8 +348,8 @@ impl Tree<'_> {
         &mut self,
         entry: &Entry,
         place: &Path,
-        size_bytes: u64,
-        sha256: Sha256,
+        (size_bytes, sha256): (u64, Sha256),
+        watch: Watch<'_>,
     ) -> Result<Attributes, Error> {
         let checkpoint = self.export.checkpoint;
         let id = checkpoint.id();
@@ -374,6 +374,9 @@ impl Tree<'_> {
                 .map_err(|e| content_error(id, &entry.path, &fault::chain(&e).join(": ")))?;
             if n == 0 {
                 break;
+            }
+            if watch(&self.exported).is_break() {
+                return Err(Error::Stopped);
             }
             let bytes = &chunk[..n];
             hasher.update(bytes);

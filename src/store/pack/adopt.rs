@@ -254,7 +254,9 @@ fn begin<R: Read>(
             each(raw)?;
             Ok(raw.len() as u64 + head.stored_bytes)
         }
-        Event::Data(_) | Event::End(_) | Event::Finished => Err(no_member(path, offset)),
+        Event::Data(_) | Event::Hole(_) | Event::End(_) | Event::Finished => {
+            Err(no_member(path, offset))
+        }
     }
 }
 
@@ -272,6 +274,7 @@ fn finish<R: Read>(
             .map_err(|source| member_error(path, offset, source))?
         {
             Event::Data(bytes) => each(bytes)?,
+            Event::Hole(_) => {}
             Event::End(Member { sha256, .. }) => {
                 return if wanted.sha256.is_none_or(|should| sha256 == Some(should)) {
                     Ok(())

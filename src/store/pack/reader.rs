@@ -135,7 +135,8 @@ impl PackReader {
 
     /// Copies the member that begins at `offset`, which must be `expected`, to `output`: header
     /// blocks, data and padding as they are. Gives its facts and its digest, which is the caller's
-    /// to compare.
+    /// to compare. Holes are hashed and not written: `output` is flushed now and then meanwhile, so that
+    /// it can say that nothing more is wanted.
     ///
     /// # Errors
     ///
@@ -200,6 +201,10 @@ impl PackReader {
                     hand_on(output, &heading(raw))?;
                 }
                 Event::Data(bytes) => hand_on(output, bytes)?,
+                Event::Hole(_) => output.flush().map_err(|source| Error::Output {
+                    path: path.clone(),
+                    source,
+                })?,
                 Event::End(member) => return Ok(member),
                 Event::Finished => {
                     return Err(Error::Member {

@@ -1,5 +1,6 @@
 //! The checkpoints of one host and the packs that they need together.
 
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -234,20 +235,28 @@ impl Verify<'_> {
         if self.level == Level::Quick {
             return Ok(None);
         }
-        let mut reader = Counted {
-            file,
-            done_bytes: &mut self.done_bytes,
-            tell: |done_bytes| {
-                (self.watch)(VerifyProgress {
-                    file: &shown,
-                    done_bytes,
-                    total_bytes: self.total_bytes,
-                })
-            },
-            stopped: false,
+        // Both whoever reads and whoever hashes holes tells how far it is, and learns whether to go on.
+        let (done_bytes, stopped) = (Cell::new(self.done_bytes), Cell::new(false));
+        let (watch, total_bytes) = (RefCell::new(&mut self.watch), self.total_bytes);
+        let stop = || {
+            let progress = VerifyProgress {
+                file: &shown,
+                done_bytes: done_bytes.get(),
+                total_bytes,
+            };
+            let is_wanted = (watch.borrow_mut())(progress).is_break();
+            stopped.set(stopped.get() || is_wanted);
+            is_wanted
         };
-        let read = members::read(&mut reader);
-        if reader.stopped {
+        let reader = Counted {
+            file,
+            done_bytes: &done_bytes,
+            stop: &stop,
+        };
+        let read = members::read(reader, &mut || stop());
+        let (done_bytes, stopped) = (done_bytes.get(), stopped.get());
+        self.done_bytes = done_bytes;
+        if stopped {
             return Err(Error::Stopped);
         }
         match read {
@@ -355,21 +364,20 @@ fn unreadable(error: &io::Error) -> String {
 }
 
 /// Tells how much was read, and ends when it is told to.
-struct Counted<'a, F> {
+struct Counted<'a> {
     file: File,
-    done_bytes: &'a mut u64,
-    tell: F,
-    stopped: bool,
+    done_bytes: &'a Cell<u64>,
+    stop: &'a dyn Fn() -> bool,
 }
 
-impl<F: FnMut(u64) -> ControlFlow<()>> Read for Counted<'_, F> {
+impl Read for Counted<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         const STEP_BYTES: u64 = 1 << 20;
         let n = self.file.read(buffer)?;
-        let before = *self.done_bytes / STEP_BYTES;
-        *self.done_bytes += n as u64;
-        if *self.done_bytes / STEP_BYTES != before && (self.tell)(*self.done_bytes).is_break() {
-            self.stopped = true;
+        let before = self.done_bytes.get();
+        let now = before + n as u64;
+        self.done_bytes.set(now);
+        if now / STEP_BYTES != before / STEP_BYTES && (self.stop)() {
             return Err(io::Error::other("stopped"));
         }
         Ok(n)

@@ -31,19 +31,23 @@ impl Members {
     }
 }
 
-/// Reads a pack to its end: the digest of its bytes, and its members or what is wrong with them.
-pub(super) fn read(pack: impl Read) -> io::Result<(Sha256, Result<Members, String>)> {
+/// Reads a pack to its end: the digest of its bytes, and its members or what is wrong with them. Where
+/// holes are hashed and nothing is read, `stop` is asked: `true` ends it.
+pub(super) fn read(
+    pack: impl Read,
+    stop: &mut dyn FnMut() -> bool,
+) -> io::Result<(Sha256, Result<Members, String>)> {
     let mut pack = Hashed {
         inner: pack,
         hasher: Hasher::new(),
     };
-    let members = walk(&mut pack);
+    let members = walk(&mut pack, stop);
     // The digest is taken of all bytes, also of those behind a fault.
     io::copy(&mut pack, &mut io::sink())?;
     Ok((pack.hasher.finish(), members))
 }
 
-fn walk(pack: impl Read) -> Result<Members, String> {
+fn walk(pack: impl Read, stop: &mut dyn FnMut() -> bool) -> Result<Members, String> {
     let decoder = zstd::Decoder::new(pack).map_err(|e| e.to_string())?;
     let mut stream = MemberStream::new(decoder);
     let mut members = Members::default();
@@ -52,7 +56,8 @@ fn walk(pack: impl Read) -> Result<Members, String> {
         let before = stream.offset_bytes();
         match stream.next().map_err(|e| fault::chain(&e).join(": "))? {
             Event::Begin { .. } => offset = before,
-            Event::Data(_) => {}
+            Event::Hole(_) if stop() => return Err("it was not read to its end".to_owned()),
+            Event::Data(_) | Event::Hole(_) => {}
             Event::End(member) => {
                 // A hard link's own size and digest are its target's, and no part of the print.
                 let kind = member.entry_kind(|_| Some((0, Sha256::of(b""))));

@@ -34,7 +34,7 @@ fn read(reader: impl std::io::Read) -> Result<Vec<Member>, Error> {
     let mut members = Vec::new();
     loop {
         match stream.next()? {
-            Event::Begin { .. } | Event::Data(_) => {}
+            Event::Begin { .. } | Event::Data(_) | Event::Hole(_) => {}
             Event::End(member) => members.push(member),
             Event::Finished => return Ok(members),
         }
@@ -230,7 +230,7 @@ fn what_is_relocated_is_what_a_host_could_have_sent() {
         let mut after = Vec::new();
         loop {
             match stream.next().expect("strictly whole") {
-                Event::Begin { .. } | Event::Data(_) => {}
+                Event::Begin { .. } | Event::Data(_) | Event::Hole(_) => {}
                 Event::End(member) => after.push(member),
                 Event::Finished => break,
             }

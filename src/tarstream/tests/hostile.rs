@@ -247,6 +247,67 @@ fn each_lie_is_refused_in_its_own_words() {
 }
 
 #[test]
+fn texts_that_no_system_takes_are_refused() {
+    let long = |length: usize| "x".repeat(length).into_bytes();
+    let of = |key: &str, value: &[u8]| said(&[pax(&[(key, value)]), link(b"l", b'2', b"t")]);
+    for (key, longest, what) in [
+        ("path", 4096, "a name"),
+        ("linkpath", 4096, "a link target"),
+        ("uname", 256, "a user or group"),
+        ("gname", 256, "a user or group"),
+    ] {
+        assert_eq!(of(key, &long(longest)), "1 members", "{key}");
+        let text = of(key, &long(longest + 1));
+        let ending = format!(" has {what} of {} bytes, more than {longest}", longest + 1);
+        assert!(text.ends_with(&ending), "{text}");
+    }
+    let gnu = member(b"././@LongLink", b'L', &long(5000));
+    assert_eq!(
+        said(&[gnu, member(b"fine", b'0', b"")]),
+        "the archive member at byte 5632 has a name of 5000 bytes, more than 4096"
+    );
+}
+
+#[test]
+fn holes_are_hashed_step_by_step_between_the_data() {
+    const HOLE: u64 = 200 << 20;
+    let map = format!("2\n0\n512\n{}\n512\n", 512 + HOLE);
+    let mut bytes = sparse(&(1024 + 2 * HOLE).to_string(), &map, 1024);
+    bytes.resize(bytes.len() + 1024, 0);
+    let walk = |mut stream: MemberStream<&[u8]>| {
+        let (mut events, mut data) = (Vec::new(), 0);
+        loop {
+            match stream.next().expect("an archive") {
+                Event::Begin { .. } => {}
+                Event::Data(bytes) => data += bytes.len(),
+                Event::Hole(zeros) => events.push((data, zeros)),
+                Event::End(member) => {
+                    assert_eq!(data as u64, member.head.stored_bytes);
+                    return (events, member);
+                }
+                Event::Finished => unreachable!("the member comes first"),
+            }
+        }
+    };
+    let (step, rest) = (64 << 20, 8 << 20);
+    // Map and first region, the hole, the second region, the hole behind it.
+    let (events, member) = walk(MemberStream::new(&bytes));
+    let at = |data| [(data, step), (data, step), (data, step), (data, rest)];
+    assert_eq!(events, [at(1024), at(1536)].concat());
+    assert_eq!(member.head.hole_bytes(), 2 * HOLE - 512);
+    let mut hasher = crate::digest::Hasher::new();
+    let zeros = vec![0; 1 << 20];
+    for _ in 0..2 {
+        hasher.update(&[b'x'; 512]);
+        (0..HOLE >> 20).for_each(|_| hasher.update(&zeros));
+    }
+    assert_eq!(member.sha256, Some(hasher.finish()));
+    let (events, member) = walk(MemberStream::new(&bytes[..]).without_digests());
+    assert_eq!(events, [(1024, HOLE), (1536, HOLE)]);
+    assert_eq!(member.sha256, None);
+}
+
+#[test]
 fn sparse_maps_are_taken_only_if_they_fit() {
     for (real, map, data, text) in [
         ("2048", "1\n512\n512\n", 512, "1 members"),

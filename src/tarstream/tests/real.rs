@@ -210,7 +210,7 @@ fn content_is_read_from_the_front_of_any_member() {
         let offset = stream.offset_bytes();
         match stream.next().expect("whole") {
             Event::Begin { head, .. } => offsets.insert(head.path.clone(), offset),
-            Event::Data(_) | Event::End(_) => None,
+            Event::Data(_) | Event::Hole(_) | Event::End(_) => None,
             Event::Finished => break,
         };
     }

@@ -194,3 +194,88 @@ fn stopping_leaves_nothing() {
     let left = fs::read_dir(bed.path("checkpoints/dev-vm")).map_or(0, Iterator::count);
     assert_eq!(left, 0);
 }
+
+/// Imports `name`, which must be refused, and says how many MiB that took at most.
+fn refused_within(bed: &Bed, name: &str, peak_max_mib: u64) -> String {
+    let command = bed.command(&["import", "dev-vm", name]);
+    let (ran, peak) = crate::support::memory::measured(&command);
+    let ran = ran.exits(1);
+    assert!(peak < peak_max_mib, "{name}: {peak} MiB");
+    ran.stderr
+}
+
+#[test]
+fn small_archives_take_little_memory_whatever_is_in_them() {
+    let bed = bed();
+    bed.write(
+        "make.py",
+        r#"
+import io, tarfile, zlib, gzip
+
+def archive(name, members, format=tarfile.PAX_FORMAT):
+    with gzip.open(name, "wb", compresslevel=9) as out:
+        with tarfile.open(fileobj=out, mode="w|", format=format) as tar:
+            for info, content in members:
+                info.size = len(content)
+                tar.addfile(info, io.BytesIO(content))
+
+def info(name, **more):
+    info = tarfile.TarInfo(name)
+    info.mtime = 1700000000
+    for key, value in more.items():
+        setattr(info, key, value)
+    return info
+
+text = b"x\n" * (4 << 20)
+archive("texts.tgz", ((info("d%d/MANIFEST.txt" % n), text[: 8 << 20]) for n in range(40)))
+archive("name.tgz", ((info("%d" % n + "x" * 1000000), b"") for n in range(200)))
+archive("target.tgz", ((info("%d" % n, type=tarfile.SYMTYPE, linkname="x" * 1000000), b"") for n in range(200)))
+archive("owner.tgz", ((info("%d" % n, uname="x" * 1000000), b"") for n in range(200)))
+archive("names.tgz", ((info("d/" * 1500 + "%d" % n), b"") for n in range(20000)))
+"#,
+    );
+    sh(&bed, "python3 make.py");
+    for (name, text) in [
+        (
+            "texts.tgz",
+            "error: texts.tgz holds more than 16.0 MiB of manifests and lists of digests\n",
+        ),
+        ("name.tgz", "has a name of 1000001 bytes, more than 4096\n"),
+        (
+            "target.tgz",
+            "has a link target of 1000000 bytes, more than 4096\n",
+        ),
+        (
+            "owner.tgz",
+            "has a user or group of 1000000 bytes, more than 256\n",
+        ),
+        (
+            "names.tgz",
+            "error: the names in names.tgz take more than 3",
+        ),
+    ] {
+        let size = fs::metadata(bed.path(name)).expect("an archive").len();
+        assert!(size < 1 << 20, "{name} has {size} bytes");
+        let said = refused_within(&bed, name, 200);
+        assert!(said.contains(text), "{said}");
+        assert!(said.contains("  hint: "), "{said}");
+    }
+}
+
+#[test]
+fn more_holes_than_can_be_hashed_are_refused() {
+    let bed = bed();
+    sh(
+        &bed,
+        "mkdir d; truncate -s 300G d/big; echo x >> d/big; tar -cSf d.tar d; \
+         tar -cSf part.tar --format=posix d",
+    );
+    for name in ["d.tar", "part.tar"] {
+        assert_eq!(
+            refused(&bed, name, 1),
+            format!(
+                "the sparse files in {name} have more than 256.0 GiB of holes, counted up to `/d/big`"
+            )
+        );
+    }
+}

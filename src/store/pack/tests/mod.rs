@@ -25,7 +25,7 @@ fn targets(archive: &[u8]) -> HashSet<RemotePath> {
                 }
             }
             Ok(Event::Finished) | Err(_) => return targets,
-            Ok(Event::Data(_) | Event::End(_)) => {}
+            Ok(Event::Data(_) | Event::Hole(_) | Event::End(_)) => {}
         }
     }
 }
@@ -38,6 +38,7 @@ fn raw_members(archive: &[u8]) -> HashMap<RemotePath, Vec<u8>> {
         match stream.next().expect("an archive") {
             Event::Begin { raw, .. } => bytes = raw.to_vec(),
             Event::Data(data) => bytes.extend_from_slice(data),
+            Event::Hole(_) => {}
             Event::End(member) => {
                 members.insert(member.head.path, std::mem::take(&mut bytes));
             }
@@ -65,6 +66,7 @@ fn copy_members(archive: &[u8], writer: &mut PackWriter) -> Result<Vec<(Member, 
                 writer.write(raw)?;
             }
             Ok(Event::Data(bytes)) => writer.write(bytes)?,
+            Ok(Event::Hole(_)) => {}
             Ok(Event::End(member)) => {
                 writer.end_member()?;
                 members.push((member, number));
