@@ -6,6 +6,7 @@
 //! of an archive. Nothing within the data is ever touched. Memory is flat however large the dump is.
 
 mod archive;
+mod reconnect;
 mod said;
 mod text;
 
@@ -19,6 +20,8 @@ use text::Text;
 pub enum Content {
     /// A database as SQL text.
     Database,
+    /// The settings of a database as SQL text: nothing but the statements that make the database.
+    Settings,
     /// Roles and tablespaces as SQL text.
     Globals,
     /// A database as an archive for `pg_restore`.
@@ -65,13 +68,27 @@ pub struct Whole {
     pub unknown_format: Option<String>,
 }
 
+impl Whole {
+    /// The first version whose `--create` tells everything that belongs to a database itself.
+    const FIRST_WITH_SETTINGS: u32 = 11;
+
+    /// The version of a pg_dump that is too old to dump the settings of a database.
+    #[must_use]
+    pub fn too_old_for_settings(&self) -> Option<&str> {
+        let version = self.tool_version.as_deref()?;
+        let major = version.split(|c: char| !c.is_ascii_digit()).next()?;
+        let major: u32 = major.parse().ok()?;
+        (major < Self::FIRST_WITH_SETTINGS).then_some(version)
+    }
+}
+
 /// Reads a dump as it comes.
 #[derive(Debug)]
 pub struct Normaliser(Kind);
 
 #[derive(Debug)]
 enum Kind {
-    Text(Text),
+    Text(Box<Text>),
     Archive(Box<Archive>),
 }
 
@@ -80,8 +97,9 @@ impl Normaliser {
     #[must_use]
     pub fn new(content: Content) -> Self {
         Self(match content {
-            Content::Database => Kind::Text(Text::new("database dump")),
-            Content::Globals => Kind::Text(Text::new("database cluster dump")),
+            Content::Database => Kind::Text(Box::new(Text::new("database dump"))),
+            Content::Settings => Kind::Text(Box::new(Text::with_reconnects("database dump"))),
+            Content::Globals => Kind::Text(Box::new(Text::new("database cluster dump"))),
             Content::Archive => Kind::Archive(Box::default()),
         })
     }

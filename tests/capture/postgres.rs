@@ -1,6 +1,8 @@
 //! Databases of a real server, dumped through a real host.
 
+mod clusters;
 mod passwords;
+mod settings;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -152,7 +154,8 @@ fn full_dumps_of_both_formats_are_restored_with_every_row() {
     postgres.sql("postgres", "CREATE DATABASE \"it's a \\ %\"");
     postgres.sql("postgres", "CREATE DATABASE globals");
     let names = json!(["app", "it's a \\ %", "globals"]);
-    for (format, ending) in [("plain", "sql"), ("custom", "dump")] {
+    // Settings are beside the plain ones; an archive has them in it.
+    for (format, ending, files) in [("plain", "sql", 6), ("custom", "dump", 3)] {
         // An archive is compressed.
         let settings =
             json!({ "postgres": names, "dump": "full", "format": format, "may_shrink": true });
@@ -160,7 +163,7 @@ fn full_dumps_of_both_formats_are_restored_with_every_row() {
         assert_eq!(first.state(), "complete", "{}", first.stderr);
         let second = scene.fleet.checkpoint(&["web"]).exits(0);
         assert_eq!(second.checkpoint()["fetched_bytes"], 0, "{format}");
-        assert_eq!(second.checkpoint()["files"], 3);
+        assert_eq!(second.checkpoint()["files"], files);
 
         let folder = captures(&scene, &second);
         let file = |name: &str| folder.join(format!("{name}.{ending}"));
@@ -269,7 +272,7 @@ fn what_is_not_there_or_not_allowed_is_told() {
     let ran = taken(&scene, &postgres, settings).exits(0);
     assert_eq!(
         (ran.state().as_str(), &ran.checkpoint()["files"]),
-        ("complete", &json!(1))
+        ("complete", &json!(2))
     );
     let settings = json!({ "postgres": ["gone", "app"] });
     assert_eq!(
@@ -332,7 +335,7 @@ fn a_silent_dump_whose_connection_is_lost_leaves_nothing() {
         wait_for_lock(&postgres);
         let socket = postgres.socket().display().to_string();
         let dumping = || {
-            let processes = processes_with(&format!("host='{socket}'"));
+            let processes = processes_with(&format!("--host={socket}"));
             processes
                 .into_iter()
                 .filter(|(_, line)| line.contains("pg_dump"))

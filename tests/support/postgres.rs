@@ -19,12 +19,19 @@ pub(crate) struct Postgres {
     folder: tempfile::TempDir,
     bin: PathBuf,
     account: String,
+    port: u16,
 }
 
 impl Postgres {
     /// None where PostgreSQL isn't installed; that was said loudly.
     #[must_use]
     pub(crate) fn start() -> Option<Self> {
+        Self::start_at(5432)
+    }
+
+    /// The same at another port.
+    #[must_use]
+    pub(crate) fn start_at(port: u16) -> Option<Self> {
         let bin = bin()?;
         let account = match user().as_str() {
             "root" => ["postgres", "nobody"]
@@ -76,6 +83,8 @@ impl Postgres {
             .arg(folder.path())
             .args([
                 "-c",
+                &format!("port={port}"),
+                "-c",
                 "listen_addresses=",
                 "-c",
                 "fsync=off",
@@ -93,6 +102,7 @@ impl Postgres {
             folder,
             bin,
             account,
+            port,
         };
         eventually("the server answers", || {
             let asked = postgres
@@ -119,6 +129,18 @@ impl Postgres {
         self.folder.path()
     }
 
+    /// Its port.
+    #[must_use]
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The folder of its programs.
+    #[must_use]
+    pub(crate) fn bin(&self) -> &Path {
+        &self.bin
+    }
+
     /// The account that runs it.
     #[must_use]
     pub(crate) fn account(&self) -> &str {
@@ -131,6 +153,7 @@ impl Postgres {
         let mut command = Command::new(self.bin.join(name));
         command
             .env("PGHOST", self.socket())
+            .env("PGPORT", self.port.to_string())
             .env("PGUSER", "operator");
         command
     }

@@ -1,8 +1,12 @@
-//! Databases: a dump each, proven to be whole, without what differs from run to run.
+//! Databases: a dump each, proven to be whole, without what differs from run to run. Beside SQL text
+//! there is a file with the settings of the database itself, which a plain dump leaves out and an
+//! archive has.
 //!
 //! Nothing of a dump that failed is kept. A dump needs the tool, a server, the account and the
 //! database: where one of them doesn't exist, an optional source is absent. A server that exists and
 //! can't be reached is a failure even then.
+
+mod names;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -10,10 +14,12 @@ use std::time::Duration;
 use crate::fault::Fault;
 use crate::guard::{DumpOf, PostgresDump, ReadCommand};
 use crate::inventory::{DumpFormat, PostgresSource};
-use crate::name::{AccountName, escape};
-use crate::source::postgres::{self, Complaint, Content, Normaliser, Whole};
+use crate::name::AccountName;
+use crate::source::postgres::{self, Complaint, Normaliser, Whole};
 use crate::source::secret::{self, Revealed, SecretError};
 use crate::ssh::{self, Exit, Input, Missing, Running};
+
+use names::{content, file_name, shown, shown_name};
 
 use super::{Captured, Spool, SpoolError, SpooledFile, Taken, Taking, failure};
 
@@ -146,16 +152,12 @@ async fn take_all(taking: &Taking<'_>, source: &PostgresSource) -> Result<Option
     let mut captured = Captured::default();
     let databases: BTreeSet<&String> = source.databases.iter().collect();
     for name in databases {
-        let of = DumpOf::Database {
-            name: name.clone(),
-            dump: source.dump,
-            format: source.format,
-        };
-        match dumping.dump(of, &mut captured).await {
-            Ok(file) => captured.files.push(file),
+        match dumping.database(name, &mut captured).await {
+            Ok(files) => captured.files.extend(files),
             Err(error) if taking.source.optional && error.is_not_there() => {
-                let database = format!("database `{}`", escape(name.as_bytes()));
-                captured.notes.push((database, "not there".to_owned()));
+                captured
+                    .notes
+                    .push((shown_name(name), "not there".to_owned()));
             }
             Err(error) => return Err(error),
         }
@@ -164,7 +166,7 @@ async fn take_all(taking: &Taking<'_>, source: &PostgresSource) -> Result<Option
         return Ok(None);
     }
     if source.globals {
-        let file = dumping.dump(DumpOf::Globals, &mut captured).await?;
+        let (file, _) = dumping.dump(DumpOf::Globals, &mut captured).await?;
         captured.files.push(file);
     }
     Ok(Some(captured))
@@ -178,7 +180,52 @@ struct Dumping<'a> {
 }
 
 impl Dumping<'_> {
-    async fn dump(&self, of: DumpOf, captured: &mut Captured) -> Result<SpooledFile, Error> {
+    /// Dumps a database, and beside a plain dump its settings.
+    async fn database(
+        &self,
+        name: &str,
+        captured: &mut Captured,
+    ) -> Result<Vec<SpooledFile>, Error> {
+        let of = DumpOf::Database {
+            name: name.to_owned(),
+            dump: self.source.dump,
+            format: self.source.format,
+        };
+        let (file, whole) = self.dump(of, captured).await?;
+        let mut files = vec![file];
+        if self.source.format == DumpFormat::Custom {
+            return Ok(files);
+        }
+        let settings = DumpOf::Settings {
+            name: name.to_owned(),
+        };
+        let why_not = match why_no_settings(name, &whole) {
+            Some(why) => why,
+            None => match self.dump(settings, captured).await {
+                Ok((file, _)) => {
+                    files.push(file);
+                    return Ok(files);
+                }
+                // Servers of others hide tables that a plain dump doesn't read.
+                Err(Error::Refused {
+                    source: source @ Complaint::Denied { .. },
+                    ..
+                }) => source.to_string(),
+                Err(error) => return Err(error),
+            },
+        };
+        captured.notes.push((
+            format!("settings of {}", shown_name(name)),
+            format!("not captured: {why_not}"),
+        ));
+        Ok(files)
+    }
+
+    async fn dump(
+        &self,
+        of: DumpOf,
+        captured: &mut Captured,
+    ) -> Result<(SpooledFile, Whole), Error> {
         let (what, tool, name) = (shown(&of), of.tool(), file_name(&of));
         let mut normaliser = Normaliser::new(content(&of));
         let mut spool = Spool::create(self.taking.spool, &name)?;
@@ -200,8 +247,8 @@ impl Dumping<'_> {
         let whole = normaliser.finish(&mut kept);
         let whole = whole.map_err(|source| not_whole(&what, source))?;
         spool.write(&kept)?;
-        tell(&what, whole, &exit.stderr.to_bytes(), captured);
-        Ok(spool.finish())
+        tell(&what, &whole, &exit.stderr.to_bytes(), captured);
+        Ok((spool.finish(), whole))
     }
 
     async fn begin(&self, of: DumpOf) -> Result<Running, Error> {
@@ -244,6 +291,16 @@ impl Dumping<'_> {
     }
 }
 
+/// Why `pg_dump` can't dump the settings of a database of which it made this dump, if it can't.
+fn why_no_settings(name: &str, dump: &Whole) -> Option<String> {
+    if name.contains(['\n', '\r']) {
+        // It would have to write a `\connect` for psql.
+        return Some("pg_dump can't tell them of a name with a line break".to_owned());
+    }
+    let version = dump.too_old_for_settings()?;
+    Some(format!("pg_dump {version} can't tell them, 11 can"))
+}
+
 fn not_whole(what: &str, source: postgres::Error) -> Error {
     let what = what.to_owned();
     Error::NotWhole { what, source }
@@ -256,7 +313,7 @@ async fn spoken<T>(limit: Duration, saying: impl Future<Output = T>) -> Result<T
 }
 
 /// What the operator should know of a dump that is whole.
-fn tell(what: &str, whole: Whole, stderr: &[u8], captured: &mut Captured) {
+fn tell(what: &str, whole: &Whole, stderr: &[u8], captured: &mut Captured) {
     if let Some(version) = &whole.unknown_format {
         captured.warnings.push(format!(
             "{what}: its archive has format {version}, which is newer than this fleet: only the exit \
@@ -268,96 +325,43 @@ fn tell(what: &str, whole: Whole, stderr: &[u8], captured: &mut Captured) {
         .warnings
         .extend(warnings.map(|said| format!("{what}: {said}")));
     let versions = [
-        ("PostgreSQL", whole.server_version),
-        ("pg_dump", whole.tool_version),
+        ("PostgreSQL", &whole.server_version),
+        ("pg_dump", &whole.tool_version),
     ];
     for (program, version) in versions {
         let Some(version) = version else { continue };
-        let note = (program.to_owned(), version);
+        let note = (program.to_owned(), version.clone());
         if !captured.notes.contains(&note) {
             captured.notes.push(note);
         }
     }
 }
 
-fn shown(of: &DumpOf) -> String {
-    match of {
-        DumpOf::Database { name, .. } => format!("database `{}`", escape(name.as_bytes())),
-        DumpOf::Globals => "the roles".to_owned(),
-    }
-}
-
-fn content(of: &DumpOf) -> Content {
-    match of {
-        DumpOf::Database {
-            format: DumpFormat::Plain,
-            ..
-        } => Content::Database,
-        DumpOf::Database {
-            format: DumpFormat::Custom,
-            ..
-        } => Content::Archive,
-        DumpOf::Globals => Content::Globals,
-    }
-}
-
-/// A database may be called what no file can: such characters stand as `%` and two digits.
-fn file_name(of: &DumpOf) -> String {
-    let (name, ending) = match of {
-        DumpOf::Database {
-            name,
-            format: DumpFormat::Plain,
-            ..
-        } => (name, "sql"),
-        DumpOf::Database {
-            name,
-            format: DumpFormat::Custom,
-            ..
-        } => (name, "dump"),
-        DumpOf::Globals => return "globals.sql".to_owned(),
-    };
-    let mut file = String::new();
-    for (at, c) in name.char_indices() {
-        // The file of that name is another one.
-        let is_taken = at == 0 && (c == '.' || (name == "globals" && ending == "sql"));
-        if is_taken || matches!(c, '/' | '%') || c.is_control() {
-            let mut bytes = [0; 4];
-            for byte in c.encode_utf8(&mut bytes).bytes() {
-                file.push_str(&format!("%{byte:02X}"));
-            }
-        } else {
-            file.push(c);
-        }
-    }
-    format!("{file}.{ending}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inventory::Dump;
-
-    fn database(name: &str, format: DumpFormat) -> DumpOf {
-        DumpOf::Database {
-            name: name.to_owned(),
-            dump: Dump::Schema,
-            format,
-        }
-    }
 
     #[test]
-    fn every_database_has_a_file_of_its_own() {
-        for (name, plain, custom) in [
-            ("monitoring_v2", "monitoring_v2.sql", "monitoring_v2.dump"),
-            ("globals", "%67lobals.sql", "globals.dump"),
-            ("../x y", "%2E.%2Fx y.sql", "%2E.%2Fx y.dump"),
-            ("100%", "100%25.sql", "100%25.dump"),
-            ("größe\n\u{85}", "größe%0A%C2%85.sql", "größe%0A%C2%85.dump"),
+    fn settings_that_cannot_be_told_have_a_reason() {
+        let made_by = |version: &str| Whole {
+            tool_version: Some(version.to_owned()),
+            ..Whole::default()
+        };
+        let old = Some("pg_dump 9.6.24 (Debian) can't tell them, 11 can".to_owned());
+        for (version, why) in [
+            ("9.6.24 (Debian)", old),
+            (
+                "10.23",
+                Some("pg_dump 10.23 can't tell them, 11 can".to_owned()),
+            ),
+            ("11.22", None),
+            ("15.18 (Debian 15.18-0+deb12u1)", None),
+            ("17beta1", None),
+            ("unknown", None),
         ] {
-            assert_eq!(file_name(&database(name, DumpFormat::Plain)), plain);
-            assert_eq!(file_name(&database(name, DumpFormat::Custom)), custom);
+            assert_eq!(why_no_settings("app", &made_by(version)), why, "{version}");
         }
-        assert_eq!(file_name(&DumpOf::Globals), "globals.sql");
+        assert!(why_no_settings("a\nb", &made_by("15.18")).is_some());
     }
 
     #[tokio::test]
@@ -369,7 +373,7 @@ mod tests {
         );
         assert_eq!(spoken(SILENCE_MAX, std::future::ready(7)).await, Ok(7));
         let error = Error::Silent {
-            what: shown(&database("app", DumpFormat::Plain)),
+            what: shown_name("app"),
             tool: "pg_dump",
             after: SILENCE_MAX,
         };
@@ -388,7 +392,7 @@ mod tests {
             ..Whole::default()
         };
         let stderr = b"\npg_dump: warning: there are circular constraints\nWARNING:  other\n";
-        tell("database `app`", whole, stderr, &mut captured);
+        tell("database `app`", &whole, stderr, &mut captured);
         assert_eq!(
             captured.warnings,
             [

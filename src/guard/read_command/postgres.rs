@@ -36,6 +36,13 @@ pub enum DumpOf {
         /// In which form.
         format: DumpFormat,
     },
+    /// What a plain dump of a database leaves out, by `pg_dump` as SQL text: its owner, encoding and
+    /// connection limit, its comment and security labels, who may do what with it, and the parameters
+    /// that are set for it and for roles in it. Versions before 11 don't tell all of it.
+    Settings {
+        /// The database's name.
+        name: String,
+    },
     /// Roles and tablespaces, by `pg_dumpall`.
     Globals,
 }
@@ -45,7 +52,7 @@ impl DumpOf {
     #[must_use]
     pub fn tool(&self) -> &'static str {
         match self {
-            Self::Database { .. } => "pg_dump",
+            Self::Database { .. } | Self::Settings { .. } => "pg_dump",
             Self::Globals => "pg_dumpall",
         }
     }
@@ -74,6 +81,11 @@ impl PostgresDump {
                         DumpFormat::Custom => "custom",
                     },
                 );
+                request.with("db", name);
+            }
+            DumpOf::Settings { name } => {
+                request.with("only", "settings");
+                request.with("format", "plain");
                 request.with("db", name);
             }
             DumpOf::Globals => request.with("globals", "1"),

@@ -1,18 +1,33 @@
 # shellcheck shell=sh
-# Dumps a database, or the roles of a server. Names go into a connection string, each quoted, and
-# `dbname` in it is a name whatever it looks like. A password is the first line of the data.
+# Dumps a database, its settings, or the roles of a server. Names go into a connection string, each
+# quoted, and `dbname` in it is a name whatever it looks like. Host and port are options of their own:
+# Debian's wrapper, which picks the version and the cluster, looks for `--host` and `--port` among the
+# arguments. A password is the first line of the data.
 
-# Appends the pair $1='$2' to the connection string $c, in libpq's own quoting.
+# Appends the pair $1='$2' to the connection string $c, in libpq's own quoting. A `=` is quoted because
+# the wrapper takes `service=` anywhere in an argument for the name of a service.
 pair() {
 v=$2 o=
 while :; do
   case $v in
-  *[\\\']*) a=${v%%[\\\']*}; v=${v#"$a"}; o=$o$a\\${v%"${v#?}"}; v=${v#?} ;;
+  *[\\\'=]*) a=${v%%[\\\'=]*}; v=${v#"$a"}; o=$o$a\\${v%"${v#?}"}; v=${v#?} ;;
   *) break ;;
   esac
 done
 c="$c${c:+ }$1='$o$v'"
 }
+
+# Prints the cluster VERSION/NAME that runs at the port $1, if the tool $2 is Debian's wrapper. The one of
+# Debian 11 takes the default cluster's socket folder and version whatever the port is, and a newer one
+# the right version, but never the socket folder of the cluster.
+cluster() {
+case $(readlink "$(command -v "$2")") in *pg_wrapper) ;; *) return ;; esac
+pg_lsclusters --no-header | {
+  f=
+  while read -r v w a y o; do case $a/$y in "$1"/online*) f=$v/$w ;; esac; done
+  echo "$f"
+}
+} 2>/dev/null
 
 dump() {
 # Where the tools are on hosts that don't have them on their search path, the newest first.
@@ -24,7 +39,7 @@ done
 set -f
 PATH=$PATH$p
 export PATH
-c= tool=pg_dump
+c= tool=pg_dump host= port=
 set -- --no-password
 for k in $q; do
   dec "${k#*=}"
@@ -32,15 +47,22 @@ for k in $q; do
   globals=1) tool=pg_dumpall; set -- "$@" --globals-only ;;
   lock=*) set -- "$@" "--lock-wait-timeout=$x" ;;
   only=schema) set -- "$@" --schema-only ;;
+  # All schemas less all schemas: nothing but the database itself. That reads and locks no table.
+  only=settings) set -- "$@" --create --schema-only '--schema=*' '--exclude-schema=*' ;;
   format=*) set -- "$@" "--format=$x" ;;
   db=*) pair dbname "$x" ;;
-  host=*) pair host "$x" ;;
-  port=*) pair port "$x" ;;
+  host=*) host=yes; set -- "$@" "--host=$x" ;;
+  port=*) port=$x; set -- "$@" "--port=$x" ;;
   user=*) pair user "$x" ;;
   timeout=*) pair connect_timeout "$x" ;;
   esac
 done
 command -v $tool >/dev/null || { m=program; return 127; }
 beat 5
+case $host:$port in
+:?*)
+  x=$(cluster "$port" $tool 5>&-)
+  case $x in ?*) set -- "--cluster=$x" "$@" ;; esac ;;
+esac
 $sudo $tool "$@" "--dbname=$c" 5>&-
 }

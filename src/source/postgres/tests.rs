@@ -81,6 +81,57 @@ fn versions_and_tokens_are_taken_out_and_told() {
     assert_eq!(whole.unknown_format, None);
 }
 
+/// As pg_dump 15.18 writes it with `--create`.
+fn settings(token: &str, comment: &str) -> String {
+    let connect = format!("\\unrestrict {token}\n\\connect app\n\\restrict {token}\n\n");
+    let body = format!(
+        "CREATE DATABASE app;\n\n{connect}COMMENT ON DATABASE app IS '{comment}';\n\n{connect}\
+         GRANT CONNECT ON DATABASE app TO reader;\n"
+    );
+    dump("15.18", "15.18", token, &body)
+}
+
+#[test]
+fn the_tokens_around_each_connect_are_taken_out_of_settings() {
+    let long = "\\restrict ".repeat(1000);
+    for comment in [
+        "it''s\n\\unrestrict x\n\\restrict aB",
+        "\n\\restrict aB33\n\\restrict aB3 \n",
+        &long,
+        &format!("\n{long}aB3\n"),
+    ] {
+        let body = format!(
+            "CREATE DATABASE app;\n\n\\connect app\n\nCOMMENT ON DATABASE app IS '{comment}';\n\n\
+             \\connect app\n\nGRANT CONNECT ON DATABASE app TO reader;\n"
+        );
+        let dump = settings("aB3", comment);
+        assert_eq!(text(Content::Settings, &dump), Ok(normal(&body)));
+        assert_eq!(
+            text(Content::Settings, &old_dump("13.16", "13.16", &body)),
+            Ok(normal(&body))
+        );
+    }
+}
+
+#[test]
+fn settings_that_are_cut_are_never_whole() {
+    let cut = Error::Cut {
+        missing: "the line that ends every whole dump is missing",
+    };
+    let dump = settings("aB3", "x");
+    for length in 1..dump.len() - 1 {
+        let result = normalised(Content::Settings, &dump.as_bytes()[..length], 1 << 20);
+        assert_eq!(result.map(|_| ()), Err(cut.clone()), "{length}");
+    }
+    for changed in [
+        format!("{dump}x"),
+        dump.replace("\\unrestrict aB3\n\n", ""),
+        format!("{dump}\\restrict aB3\n"),
+    ] {
+        assert_eq!(text(Content::Settings, &changed), Err(cut.clone()));
+    }
+}
+
 #[test]
 fn rows_may_say_anything() {
     let rows = "COPY t (a) FROM stdin;\n\\restrict aB3\n\\unrestrict aB3\n\

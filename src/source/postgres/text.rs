@@ -3,6 +3,7 @@
 //! What is taken out is taken out of the head and of the end alone: a row of a table may begin with
 //! `\r`, for a carriage return, and say anything after it.
 
+use super::reconnect::Reconnects;
 use super::{Error, Whole, not_a_dump};
 
 /// So much of the end is held back until it is known to be the end; the marker and a token are shorter.
@@ -20,6 +21,8 @@ pub(super) struct Text {
     whole: Whole,
     /// The word of the `\restrict` line.
     token: Option<Vec<u8>>,
+    /// For a dump that connects anew in the middle.
+    reconnects: Option<Reconnects>,
     /// The last bytes that came.
     held: Vec<u8>,
     /// More came than what is held.
@@ -46,9 +49,19 @@ impl Text {
             head: Some(Head::default()),
             whole: Whole::default(),
             token: None,
+            reconnects: None,
             held: Vec::new(),
             has_passed: false,
             is_empty: true,
+        }
+    }
+
+    /// The same for a dump that connects to its database in the middle. Around each `\connect` the
+    /// restriction is lifted and set again; those lines are taken out too.
+    pub(super) fn with_reconnects(what: &str) -> Self {
+        Self {
+            reconnects: Some(Reconnects::default()),
+            ..Self::new(what)
         }
     }
 
@@ -72,12 +85,22 @@ impl Text {
             if self.take_head_line(&mut head, &line, out)? {
                 self.head = Some(head);
             } else {
-                self.hold(&line, out);
-                self.hold(b"\n", out);
+                self.take_body(&line, out);
+                self.take_body(b"\n", out);
             }
         }
-        self.hold(rest, out);
+        self.take_body(rest, out);
         Ok(())
+    }
+
+    fn take_body(&mut self, piece: &[u8], out: &mut Vec<u8>) {
+        match (&mut self.reconnects, &self.token) {
+            (Some(reconnects), Some(token)) => {
+                let rest = reconnects.feed(piece, token);
+                self.hold(&rest, out);
+            }
+            _ => self.hold(piece, out),
+        }
     }
 
     /// Whether the head goes on after this line.
@@ -155,9 +178,13 @@ impl Text {
         }
     }
 
-    pub(super) fn finish(self, out: &mut Vec<u8>) -> Result<Whole, Error> {
+    pub(super) fn finish(mut self, out: &mut Vec<u8>) -> Result<Whole, Error> {
         if self.is_empty {
             return Err(Error::Empty);
+        }
+        if let Some(reconnects) = &mut self.reconnects {
+            let rest = reconnects.finish();
+            self.hold(&rest, out);
         }
         let missing = "the line that ends every whole dump is missing";
         let Some(end) = self.end() else {
@@ -178,7 +205,10 @@ impl Text {
             .token
             .as_ref()
             .map(|token| [b"\\unrestrict ", token.as_slice()].concat());
-        let mut is_lifted = lift.is_none();
+        let mut is_lifted = match &self.reconnects {
+            Some(reconnects) => lift.is_none() || reconnects.is_lifted(),
+            None => lift.is_none(),
+        };
         let mut take_lift = |lines: &mut Vec<&[u8]>| {
             if !is_lifted && lines.last().copied() == lift.as_deref() {
                 lines.pop();

@@ -135,7 +135,7 @@ fn another_account_dumps_by_its_own_name() {
     let ran = taken(&scene, &postgres, settings).exits(0);
     assert_eq!(
         (ran.state().as_str(), &ran.checkpoint()["files"]),
-        ("complete", &json!(2))
+        ("complete", &json!(3))
     );
     // root itself is no role.
     let ran = taken(&scene, &postgres, json!({ "user": null })).exits(3);

@@ -45,11 +45,13 @@ fn argv(dump: &PostgresDump) -> Vec<String> {
 fn a_name_is_a_name_whatever_it_looks_like() {
     for (name, says) in [
         ("monitoring", "dbname='monitoring'"),
-        ("--file=/etc/x", "dbname='--file=/etc/x'"),
-        ("host=evil dbname=x", "dbname='host=evil dbname=x'"),
+        ("--file=/etc/x", "dbname='--file\\=/etc/x'"),
+        ("host=evil dbname=x", "dbname='host\\=evil dbname\\=x'"),
+        // Debian's wrapper looks for it.
+        ("a service=b", "dbname='a service\\=b'"),
         ("postgres://evil/x", "dbname='postgres://evil/x'"),
         ("it's a \\ b", "dbname='it\\'s a \\\\ b'"),
-        ("' host='evil", "dbname='\\' host=\\'evil'"),
+        ("' host='evil", "dbname='\\' host\\=\\'evil'"),
         ("$(id) `id` ; id !", "dbname='$(id) `id` ; id !'"),
         ("größe", "dbname='größe'"),
         ("\\'", "dbname='\\\\\\''"),
@@ -69,7 +71,7 @@ fn a_name_is_a_name_whatever_it_looks_like() {
 }
 
 #[test]
-fn the_server_is_part_of_the_connection_string() {
+fn host_and_port_are_options_of_their_own() {
     let dump = PostgresDump {
         of: DumpOf::Database {
             name: "app".to_owned(),
@@ -88,8 +90,9 @@ fn the_server_is_part_of_the_connection_string() {
             "--no-password",
             "--lock-wait-timeout=60000",
             "--format=custom",
-            "--dbname=dbname='app' host='203.0.113.9' port='5433' user='--reader' \
-             connect_timeout='20'"
+            "--host=203.0.113.9",
+            "--port=5433",
+            "--dbname=dbname='app' user='--reader' connect_timeout='20'"
         ]
     );
     let globals = PostgresDump {
@@ -102,7 +105,49 @@ fn the_server_is_part_of_the_connection_string() {
             "pg_dumpall",
             "--no-password",
             "--globals-only",
-            "--dbname=host='203.0.113.9' port='5433' user='--reader' connect_timeout='20'"
+            "--host=203.0.113.9",
+            "--port=5433",
+            "--dbname=user='--reader' connect_timeout='20'"
+        ]
+    );
+}
+
+#[test]
+fn a_host_is_never_another_option_or_a_connection_string() {
+    for host in [
+        "--file=/etc/x",
+        "/run/a folder/it's",
+        "x dbname=y",
+        "postgres://evil/x",
+        "",
+    ] {
+        let dump = PostgresDump {
+            host: Some(host.to_owned()),
+            ..of_database("app")
+        };
+        assert_eq!(argv(&dump)[5], format!("--host={host}"));
+    }
+}
+
+#[test]
+fn the_settings_of_a_database_are_a_dump_without_any_schema() {
+    let dump = PostgresDump {
+        of: DumpOf::Settings {
+            name: "it's *".to_owned(),
+        },
+        ..of_database("")
+    };
+    assert_eq!(
+        argv(&dump),
+        [
+            "pg_dump",
+            "--no-password",
+            "--create",
+            "--schema-only",
+            "--schema=*",
+            "--exclude-schema=*",
+            "--format=plain",
+            "--dbname=dbname='it\\'s *' connect_timeout='20'",
         ]
     );
 }
