@@ -26,6 +26,7 @@ use super::pull::{Pull, Pulled};
 use super::receive::{self, Intake, Received};
 use super::repack;
 use super::unchanged;
+use super::unsized_files::{self, ReadFile};
 
 /// What it takes to make a part of what a scan found.
 pub(super) struct Fetch<'a> {
@@ -57,7 +58,8 @@ impl Fetch<'_> {
         outcome.part.lines = self.lines().map(str::to_owned);
         outcome.part.scanned_at = self.opening.clock;
         let mut warnings = plan.warnings;
-        let found = sorted(plan.wanted, plan.sockets);
+        let mut found = sorted(plan.wanted, plan.sockets);
+        let unsized_files = unsized_files::take(&mut found, &self.pull.probe.mounts);
         let (difference, lost) = self.compare(found, &mut warnings).await;
         if let Some(error) = lost {
             outcome.fail(failure(&error));
@@ -70,11 +72,21 @@ impl Fetch<'_> {
             bytes: plan.totals.bytes,
             fetch_bytes: difference.fetch_bytes(),
         });
-        let (difference, mut pulled) = if difference.fetch.is_empty() {
-            self.rearrange(difference).await?
+        let (sudo, session) = (self.pull.source.sudo, self.pull.session);
+        let unsized_files = unsized_files::read(unsized_files, sudo, session).await;
+        if let Some(why) = unsized_files.failure {
+            outcome.fail(why);
+        }
+        if let Some(error) = unsized_files.lost {
+            return Ok((outcome, Some(error)));
+        }
+        let read = unsized_files.read;
+        let read_found: Vec<Found> = read.iter().map(|file| file.found.clone()).collect();
+        let (mut difference, mut pulled) = if difference.fetch.is_empty() {
+            self.rearrange(difference, read).await?
         } else {
             self.pull
-                .run(&plan.roots, difference, &mut warnings)
+                .run(&plan.roots, difference, read, &mut warnings)
                 .await?
         };
         if let Some(broken) = pulled.broken {
@@ -83,6 +95,7 @@ impl Fetch<'_> {
             return Ok((outcome, pulled.lost));
         }
         let altered = self.altered(&difference, &mut pulled).await;
+        difference.fetch = sorted(difference.fetch, read_found);
         let asked = Asked {
             altered,
             roots: plan.roots,
@@ -168,34 +181,45 @@ impl Fetch<'_> {
         Some(base)
     }
 
-    /// Copies what is left of a pack that is mostly dead. Asks nothing of the host.
+    /// Copies what is left of a pack that is mostly dead, and adds what was read. Asks nothing of the host.
     async fn rearrange(
         &self,
         mut difference: Difference,
+        read: Vec<ReadFile>,
     ) -> Result<(Difference, Pulled), receive::Error> {
         let mut pulled = Pulled::nothing();
-        let Some(mut kept) = difference.kept.take() else {
-            return Ok((difference, pulled));
-        };
+        let mut kept = difference.kept.take();
         let (path, packs_max) = (self.pull.pack_path.clone(), self.pull.packs_max);
+        let lines = self.pull.lines.clone();
         let rearranging = tokio::task::spawn_blocking(move || {
-            let taken = if kept.is_all() {
-                Vec::new()
-            } else {
-                repack::taken(&kept, None, packs_max)
+            let taken = match &kept {
+                Some(kept) if !kept.is_all() => repack::taken(kept, None, packs_max),
+                Some(_) | None => Vec::new(),
             };
-            if taken.is_empty() {
+            if taken.is_empty() && read.is_empty() {
                 return Ok((kept, None, Received::default()));
             }
             let mut intake = Intake::create(path, PackOptions::default())?;
-            let taken_in = repack::take_in(&mut intake, &kept, &taken)?;
-            let received = intake.finish()?;
-            taken_in.place(&mut kept, &received);
-            Ok::<_, receive::Error>((kept, taken_in.broken, received))
+            intake.keep_lines(lines);
+            for file in read {
+                intake.add(file)?;
+            }
+            let mut broken = None;
+            let received = match &mut kept {
+                Some(kept) => {
+                    let taken_in = repack::take_in(&mut intake, kept, &taken)?;
+                    let received = intake.finish()?;
+                    taken_in.place(kept, &received);
+                    broken = taken_in.broken;
+                    received
+                }
+                None => intake.finish()?,
+            };
+            Ok::<_, receive::Error>((kept, broken, received))
         });
         let rearranged = rearranging.await.expect("copying does not panic");
         let (kept, broken, received) = rearranged?;
-        difference.kept = Some(kept);
+        difference.kept = kept;
         pulled.broken = broken;
         pulled.received = received;
         Ok((difference, pulled))

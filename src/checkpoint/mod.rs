@@ -29,6 +29,7 @@ mod pull;
 mod receive;
 mod repack;
 mod unchanged;
+mod unsized_files;
 mod wire;
 
 use futures_util::future::join_all;

@@ -24,6 +24,7 @@ use super::directory::is_lost;
 use super::part::failure;
 use super::receive::{self, Intake, Received, Unasked};
 use super::repack::{self, Broken, TakenIn};
+use super::unsized_files::{ReadFile, lacks_blocks};
 use super::wire::{Timed, Wire, decoded};
 
 /// What it takes to fetch what differs of a source.
@@ -87,6 +88,11 @@ struct Underway {
     difference: Difference,
     /// What has not arrived yet; none: everything that differs.
     rest: Option<Vec<Found>>,
+    /// What a second tar reads, whole: it reports no blocks. Empty once that is under way.
+    dense: Vec<Found>,
+    is_dense: bool,
+    /// Files that are there already.
+    read: Vec<ReadFile>,
     intake: Option<Intake>,
     compression: Compression,
     bytes_per_second: Option<u64>,
@@ -98,6 +104,8 @@ enum Ended {
     Whole(Box<Whole>),
     /// The rest had better come compressed.
     Enough(Box<Underway>),
+    /// The next tar reads what reports no blocks.
+    Next(Box<Underway>),
 }
 
 /// What there is when nothing more comes.
@@ -114,6 +122,29 @@ impl Underway {
         self.rest.as_deref().unwrap_or(&self.difference.fetch)
     }
 
+    /// Puts off what reports no blocks; without anything else, begins with it.
+    fn put_off(&mut self, lacks_blocks: impl Fn(&Found) -> bool) {
+        if !self.difference.fetch.iter().any(&lacks_blocks) {
+            return;
+        }
+        let all = self.difference.fetch.iter().cloned();
+        let (dense, rest): (Vec<_>, Vec<_>) = all.partition(lacks_blocks);
+        (self.dense, self.rest) = (dense, Some(rest));
+        if self.wanted().is_empty() {
+            self.begin_dense();
+        }
+    }
+
+    /// Goes on to what was put off; false if there is nothing.
+    fn begin_dense(&mut self) -> bool {
+        if self.dense.is_empty() {
+            return false;
+        }
+        self.rest = Some(std::mem::take(&mut self.dense));
+        self.is_dense = true;
+        true
+    }
+
     /// Takes what is known of the link.
     fn learn(&mut self, measured: Option<u64>) {
         // What is compressed may come as slowly as the host compresses: it tells how fast the link is
@@ -127,6 +158,20 @@ impl Underway {
                 .or(self.bytes_per_second),
             (_, None) => self.bytes_per_second,
         };
+    }
+
+    /// Ends before everything has come. What arrived is kept.
+    async fn stop_short(
+        self,
+        mut pulled: Pulled,
+        said: Vec<u8>,
+    ) -> Result<(Difference, Pulled), receive::Error> {
+        if let Some(intake) = self.intake {
+            let finishing = tokio::task::spawn_blocking(move || intake.finish());
+            pulled.received = finishing.await.expect("finishing does not panic")?;
+            pulled.stderr = said;
+        }
+        Ok((self.difference, pulled))
     }
 
     /// What has not arrived.
@@ -148,6 +193,7 @@ impl Pull<'_> {
         &self,
         roots: &[RemotePath],
         difference: Difference,
+        read: Vec<ReadFile>,
         warnings: &mut Vec<String>,
     ) -> Result<(Difference, Pulled), receive::Error> {
         let tar = self.probe.tar_flavour();
@@ -176,11 +222,18 @@ impl Pull<'_> {
         let mut underway = Underway {
             difference,
             rest: None,
+            dense: Vec::new(),
+            is_dense: false,
+            read,
             intake: None,
             compression,
             bytes_per_second: None,
         };
-        let mut said = Vec::new();
+        if tar == Some(TarFlavour::Gnu) {
+            let mounts = &self.probe.mounts;
+            underway.put_off(|found| lacks_blocks(found, mounts));
+        }
+        let (mut said, mut status) = (Vec::new(), 0);
         let mut dropped_bytes = 0;
         loop {
             let (command, input, unasked) = asked(tar, roots, &underway);
@@ -188,15 +241,11 @@ impl Pull<'_> {
             let running = match started {
                 Ok(running) => running,
                 Err(error) => {
-                    let mut pulled = Pulled::failed(&error);
-                    if let Some(intake) = underway.intake {
-                        pulled.received = tokio::task::spawn_blocking(move || intake.finish())
-                            .await
-                            .expect("finishing does not panic")?;
-                        pulled.stderr = said;
-                        pulled.dropped_bytes = dropped_bytes;
-                    }
-                    return Ok((underway.difference, pulled));
+                    let pulled = Pulled {
+                        dropped_bytes,
+                        ..Pulled::failed(&error)
+                    };
+                    return underway.stop_short(pulled, said).await;
                 }
             };
             let (body, ending) = running.split();
@@ -220,6 +269,28 @@ impl Pull<'_> {
             dropped_bytes += stderr.dropped_bytes();
             match received? {
                 Ended::Enough(next) => underway = *next,
+                Ended::Next(next) => match ended {
+                    Ok(exit) if compressor_failed(next.compression, exit.status).is_none() => {
+                        underway = *next;
+                        status = exit.status;
+                    }
+                    Ok(exit) => {
+                        let failure = compressor_failed(next.compression, exit.status);
+                        let pulled = Pulled {
+                            failure,
+                            dropped_bytes,
+                            ..Pulled::nothing()
+                        };
+                        return next.stop_short(pulled, said).await;
+                    }
+                    Err(error) => {
+                        let pulled = Pulled {
+                            dropped_bytes,
+                            ..Pulled::failed(&error)
+                        };
+                        return next.stop_short(pulled, said).await;
+                    }
+                },
                 Ended::Whole(whole) => {
                     let Whole {
                         underway,
@@ -230,7 +301,7 @@ impl Pull<'_> {
                     let mut pulled = match ended {
                         _ if is_damaged => Pulled::nothing(),
                         Ok(exit) => Pulled {
-                            status: exit.status,
+                            status: exit.status.max(status),
                             failure: compressor_failed(underway.compression, exit.status),
                             ..Pulled::nothing()
                         },
@@ -285,6 +356,14 @@ impl Pull<'_> {
             }
             let is_damaged = intake.is_cut() && !stream.has_ended;
             drop(stream);
+            if read.is_ok() && !intake.is_cut() && underway.begin_dense() {
+                underway.intake = Some(intake);
+                return Ok(Ended::Next(Box::new(underway)));
+            }
+            if read.is_ok() {
+                let files = std::mem::take(&mut underway.read);
+                read = files.into_iter().try_for_each(|file| intake.add(file));
+            }
             if let (Ok(()), false, Some(kept)) =
                 (&read, intake.is_cut(), underway.difference.kept.as_ref())
             {
@@ -383,7 +462,11 @@ fn asked(
     match tar {
         Some(tar) => (
             ReadCommand::Fetch {
-                tar,
+                tar: if underway.is_dense {
+                    TarFlavour::GnuDense
+                } else {
+                    tar
+                },
                 compression: underway.compression,
             },
             list(underway.wanted(), underway.difference.kept.is_some()),

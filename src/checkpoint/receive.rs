@@ -11,8 +11,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::digest::Sha256;
 use crate::fault::{ExitClass, Fault};
-use crate::manifest::Extended;
+use crate::manifest::{Extended, Owner};
 use crate::name::RemotePath;
 use crate::source::lines::Lines;
 use crate::source::scan::Found;
@@ -21,6 +22,7 @@ use crate::tarstream::{self, Event, Head, Kind, Member, MemberStream};
 use crate::units::size;
 
 use super::extract::Extract;
+use super::unsized_files::ReadFile;
 
 /// Progress is told this often.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
@@ -315,6 +317,58 @@ impl Intake {
                 Err(error) => return Err(Error::Refused(error)),
             }
         }
+    }
+
+    /// Adds a file that came by no stream.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unwritable`] and [`Error::Pack`].
+    pub(super) fn add(&mut self, file: ReadFile) -> Result<(), Error> {
+        let ReadFile { found, content } = file;
+        let (path, Some(facts)) = (found.path, found.facts) else {
+            return Ok(());
+        };
+        let kept = self.lines.as_ref().map(|lines| lines.of(&content));
+        if kept.is_some() {
+            let length = content.len() as u64;
+            self.received.sent_bytes.insert(path.clone(), length);
+        }
+        self.received.content_bytes += content.len() as u64;
+        let kept = kept.unwrap_or(content);
+        let head = Head {
+            kind: Kind::File {
+                size_bytes: kept.len() as u64,
+            },
+            mode: facts.mode,
+            owner: Owner {
+                uid: facts.uid,
+                gid: facts.gid,
+                ..Owner::default()
+            },
+            mtime: facts.mark.mtime,
+            stored_bytes: kept.len().next_multiple_of(tarstream::BLOCK_BYTES) as u64,
+            path,
+        };
+        let Some(mut raw) = head.to_blocks() else {
+            let path = head.path;
+            return Err(Error::Unwritable { path });
+        };
+        let header_bytes = raw.len();
+        raw.extend_from_slice(&kept);
+        raw.resize(raw.len().next_multiple_of(tarstream::BLOCK_BYTES), 0);
+        let order = Order::Free { header_bytes };
+        let number = self.pack.begin_member(raw.len() as u64, order)?;
+        self.pack.write(&raw)?;
+        self.pack.end_member()?;
+        let member = Member {
+            head,
+            sha256: Some(Sha256::of(&kept)),
+            extended: Extended::default(),
+        };
+        self.received.members.push((member, 0));
+        self.numbers.push(number);
+        Ok(())
     }
 
     /// Whether the last stream ended early.

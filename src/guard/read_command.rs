@@ -44,6 +44,10 @@ pub enum ReadCommand {
     /// Sends the SHA-256 of the regular files that it is told on its standard input (absolute paths,
     /// each ended by NUL), as records `DIGEST  PATH`, each ended by NUL. What cannot be read has none.
     Digest,
+    /// Sends the contents of the files that it is told on its standard input (absolute paths, each ended
+    /// by NUL), up to 16 MiB and a byte of each, in hexadecimal bytes as `od` prints them; behind each a
+    /// line `. STATUS`.
+    Read,
     /// What is the host like: how long is it up, how full are its disks, which versions does it have,
     /// what is checked out in these directories, and what runs from them? Answers `key=value` lines.
     /// Never asked through sudo.
@@ -100,6 +104,8 @@ impl Prune {
 pub enum TarFlavour {
     /// GNU tar.
     Gnu,
+    /// GNU tar, for files that report no blocks: it reads them whole, and takes nothing for a hole.
+    GnuDense,
     /// The tar of libarchive, as BSDs and macOS have it.
     Bsd,
 }
@@ -187,8 +193,9 @@ pub struct Rendered {
 
 impl ReadCommand {
     /// The `-printf` format of a scan record: kind, mode, uid, gid, size, mtime, ctime, inode, device,
-    /// links, path NUL, link target NUL. A `!` before it marks what the account cannot read.
-    pub const SCAN_FORMAT: &'static str = r"%y %m %U %G %s %T@ %C@ %i %D %n %p\0%l\0";
+    /// links, blocks of 512 bytes, path NUL, link target NUL. A `!` before it marks what the account
+    /// cannot read.
+    pub const SCAN_FORMAT: &'static str = r"%y %m %U %G %s %T@ %C@ %i %D %n %b %p\0%l\0";
 
     /// The exit status of a fetch whose compressor failed; tar itself never exits with it.
     pub const COMPRESSOR_FAILED: u32 = 70;
@@ -230,6 +237,7 @@ impl ReadCommand {
             | Self::Scan { .. }
             | Self::ScanFiles { .. }
             | Self::Digest
+            | Self::Read
             | Self::Fetch { .. }
             | Self::FetchWhole { .. }
             | Self::Facts { .. } => None,

@@ -126,7 +126,7 @@ fn find(probe: &Probe) -> Finding {
 
 fn tar(probe: &Probe) -> Finding {
     let says = match probe.tar_flavour() {
-        Some(TarFlavour::Gnu) => return fine("tar", probe.tar.clone()),
+        Some(TarFlavour::Gnu | TarFlavour::GnuDense) => return fine("tar", probe.tar.clone()),
         Some(TarFlavour::Bsd) => {
             "bsdtar, not GNU tar: what vanishes or changes while it is read is not told by name"
         }

@@ -116,6 +116,10 @@ fn tar_note(line: &[u8]) -> Option<Note> {
     let what = String::from_utf8_lossy(what);
     // tar warns of nothing else that it cannot do: what it was asked for and can't read is an error.
     if let Some(why) = what.strip_prefix("Warning: Cannot ") {
+        // Its file system has none, so nothing is missing.
+        if why.ends_with("Operation not supported") {
+            return None;
+        }
         return Some(Note::Attributes(path, why.to_owned()));
     }
     Some(
@@ -200,6 +204,7 @@ tar: "tmp/deep": Cannot stat: File name too long
 tar: "tmp/bad": Read error at byte 0, while reading 512 bytes: Input/output error
 tar: "tmp/long": Warning: Cannot file_has_acl_at: File name too long
 tar: "run/x": socket ignored
+tar: "mnt/x": Warning: Cannot llistxattrat: Operation not supported
 tar: "-": Cannot write: Broken pipe at last
 sudo: unable to resolve host dev-vm
 tar: Exiting with failure status due to previous errors

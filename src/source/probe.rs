@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::mounts::Mounts;
 use crate::guard::TarFlavour;
 use crate::manifest::FileTime;
 
@@ -32,6 +33,8 @@ pub struct Probe {
     pub tools: BTreeSet<String>,
     /// Free space on its root file system, in KiB.
     pub free_kib: Option<u64>,
+    /// Its mount table.
+    pub mounts: Mounts,
     /// What sudo allows without a password; none if nobody asked.
     pub sudo: Option<SudoRights>,
 }
@@ -76,6 +79,7 @@ impl Probe {
                     probe.tools.insert(value);
                 }
                 "free_kib" => probe.free_kib = value.parse().ok(),
+                "mount" => probe.mounts.push(&value),
                 "sudo" => {
                     probe.sudo = Some(match value.as_str() {
                         "root" => SudoRights::Root,
@@ -171,6 +175,7 @@ mod tests {
                 tar: "tar (GNU tar) 1.34".to_owned(),
                 tools: ["find", "tar"].map(str::to_owned).into(),
                 free_kib: Some(1024),
+                mounts: Mounts::default(),
                 sudo: Some(SudoRights::Shell),
             }
         );

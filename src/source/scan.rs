@@ -42,6 +42,8 @@ pub struct Facts {
     pub gid: u64,
     /// To be compared with the next scan's.
     pub mark: ScanMark,
+    /// Blocks of 512 bytes that its content takes, as far as its file system says.
+    pub blocks: u64,
     /// The text of a symbolic link.
     pub link: Vec<u8>,
     /// The account can read it (for a directory: and enter it).
@@ -254,7 +256,7 @@ fn next_record(bytes: &[u8], gnu: bool) -> Option<(usize, Fields<'_>)> {
 fn gnu_record(head: &[u8], link: &[u8]) -> Result<Found, Error> {
     // One mark for what cannot be read, a second one for a directory that cannot be entered.
     let marks = head.iter().take_while(|&&b| b == b'!').count();
-    let fields: Vec<&[u8]> = head[marks..].splitn(11, |&b| b == b' ').collect();
+    let fields: Vec<&[u8]> = head[marks..].splitn(12, |&b| b == b' ').collect();
     let [
         kind,
         mode,
@@ -266,6 +268,7 @@ fn gnu_record(head: &[u8], link: &[u8]) -> Result<Found, Error> {
         inode,
         device,
         links,
+        blocks,
         path,
     ] = fields[..]
     else {
@@ -303,6 +306,7 @@ fn gnu_record(head: &[u8], link: &[u8]) -> Result<Found, Error> {
             mtime: time(mtime)?,
             ctime: time(ctime)?,
         },
+        blocks: number(blocks)?,
         link: link.to_vec(),
         readable: marks == 0,
     };
@@ -374,8 +378,9 @@ mod tests {
         assert_eq!((plain.has_facts, plain.clock), (false, None));
     }
 
-    const TWO: &[u8] = b"f 4755 1000 33 5 1700000000.1234567890 -1.5000000000 12 2049 2 /a b\n\0\0\
-                         !!l 777 0 0 3 1.0 2.0 13 2049 1 /l\0\xff\n\0";
+    const TWO: &[u8] =
+        b"f 4755 1000 33 5 1700000000.1234567890 -1.5000000000 12 2049 2 8 /a b\n\0\0\
+                         !!l 777 0 0 3 1.0 2.0 13 2049 1 0 /l\0\xff\n\0";
 
     #[test]
     fn records_are_read_however_they_are_cut() {
@@ -406,7 +411,7 @@ mod tests {
                 },
             }
         );
-        assert!(file.readable);
+        assert_eq!((file.blocks, file.readable), (8, true));
         let link = whole[1].facts.clone().expect("facts");
         assert_eq!(
             (link.kind, link.link, link.readable),
@@ -428,11 +433,12 @@ mod tests {
         for record in [
             &b"\0\0"[..],
             b"f\0\0",
-            b"f 9 0 0 0 0 0 0 0 0 /a\0\0",
-            b"f 644 0 0 -1 0 0 0 0 0 /a\0\0",
-            b"f 644 0 0 0 x 0 0 0 0 /a\0\0",
-            b"f 644 0 0 0 0 0 0 0 0 a\0\0",
-            b"f 644 0 0 0 0 0 0 0 0 /a/../b\0\0",
+            b"f 9 0 0 0 0 0 0 0 0 0 /a\0\0",
+            b"f 644 0 0 -1 0 0 0 0 0 0 /a\0\0",
+            b"f 644 0 0 0 x 0 0 0 0 0 /a\0\0",
+            b"f 644 0 0 0 0 0 0 0 0 x /a\0\0",
+            b"f 644 0 0 0 0 0 0 0 0 0 a\0\0",
+            b"f 644 0 0 0 0 0 0 0 0 0 /a/../b\0\0",
         ] {
             let refused = parse(record, 3, true).map_err(|error| match error {
                 Error::Record { .. } | Error::TooLong { .. } | Error::Path(_) => "refused",

@@ -309,7 +309,7 @@ fn a_host_that_lists_what_was_not_asked_for_is_not_believed() {
     scene.sources(json!({ "logs": { "files": glob(&scene, "*.log") } }));
     let lie = |path: &Path| {
         let script = format!(
-            "printf 'f 644 0 0 1 1.0 1.0 1 1 1 %s\\0\\0' '{}'",
+            "printf 'f 644 0 0 1 1.0 1.0 1 1 1 8 %s\\0\\0' '{}'",
             path.display()
         );
         fs::write(scene.tools().join("lie"), script).expect("a script");

@@ -268,7 +268,7 @@ fn no_listing_that_a_host_makes_up_is_taken_for_a_scan() {
     let Some(scene) = with_find() else { return };
     let root = scene.tree.display();
     let record = |kind: &str, path: &str| {
-        format!("printf '{kind} 644 0 0 1 1700000000.5 1700000000.5 7 8 1 {path}\\0\\0'")
+        format!("printf '{kind} 644 0 0 1 1700000000.5 1700000000.5 7 8 1 8 {path}\\0\\0'")
     };
     let begin = record("d", &root.to_string());
     let cases: Vec<(&str, String)> = vec![

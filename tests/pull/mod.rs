@@ -4,6 +4,7 @@
 use crate::support::scene::{Scene, program, set_machine_id};
 
 mod altered;
+mod blocks;
 mod busybox;
 mod content;
 mod dropbear;

@@ -5,6 +5,7 @@ pub(crate) mod disk;
 pub(crate) mod fleet;
 pub(crate) mod http;
 pub(crate) mod memory;
+pub(crate) mod mount;
 pub(crate) mod postgres;
 pub(crate) mod proxy;
 pub(crate) mod recover;

@@ -31,6 +31,7 @@ fn facts(kind: FoundKind, inode: u64, links: u64) -> Facts {
             ctime: time(8, 0),
         },
         link: b"target".to_vec(),
+        blocks: 8,
         readable: true,
     }
 }

@@ -34,6 +34,7 @@ fn found() -> Facts {
         gid: 4,
         mark: mark(),
         link: Vec::new(),
+        blocks: 8,
         readable: true,
     }
 }

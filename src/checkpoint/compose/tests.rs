@@ -31,6 +31,7 @@ fn found(kind: FoundKind, at: &str) -> Found {
         gid: 4,
         mark,
         link: Vec::new(),
+        blocks: 8,
         readable: true,
     };
     Found {

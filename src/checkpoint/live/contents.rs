@@ -66,6 +66,11 @@ pub(super) async fn fetch(
     };
     let named = wanted.into_iter().map(|path| Found { path, facts: None });
     let difference = Difference::everything(named.collect());
+    // Whether a file reports its blocks is not known here, and holes are as good as zeros.
+    let tar = match tar {
+        TarFlavour::Gnu | TarFlavour::GnuDense => TarFlavour::GnuDense,
+        TarFlavour::Bsd => TarFlavour::Bsd,
+    };
     let command = ReadCommand::Fetch {
         tar,
         compression: Compression::None,

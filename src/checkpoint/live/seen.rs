@@ -73,7 +73,7 @@ impl Pair {
         let may_be_same = now
             .facts
             .as_ref()
-            .is_none_or(|facts| facts.kind == FoundKind::File && facts.mark.size_bytes == bytes);
+            .is_none_or(|facts| facts.kind == FoundKind::File && may_have(facts, bytes));
         may_be_same.then_some(&now.path)
     }
 
@@ -103,6 +103,11 @@ impl Pair {
         };
         is_same_kind.then(|| (&now.path, old.file_bytes().unwrap_or(0)))
     }
+}
+
+/// Whether a file may hold so many bytes. The size of one that reports no blocks may mean nothing.
+fn may_have(facts: &Facts, bytes: u64) -> bool {
+    facts.mark.size_bytes == bytes || facts.blocks == 0
 }
 
 /// What an archive member takes beside content, headers of extended metadata included, as an estimate.
@@ -205,7 +210,12 @@ fn with_facts(
         (None, _) => (Sha256::of(b""), Known::Entry),
     };
     // What is of no kind that is captured counts as nothing.
-    let Some(kind) = kind(before, facts, sha256) else {
+    let bytes = match was_file {
+        // The same content, whatever size it is reported with.
+        Some((bytes, before, _)) if digest == Some(before) => bytes,
+        Some(_) | None => facts.mark.size_bytes,
+    };
+    let Some(kind) = kind(before, facts, (bytes, sha256)) else {
         return Change::between(old, None);
     };
     let new = Entry {
@@ -273,7 +283,11 @@ fn owner(old: Option<&Entry>, facts: &Facts) -> Owner {
     }
 }
 
-fn kind(old: Option<&Entry>, facts: &Facts, sha256: Sha256) -> Option<EntryKind> {
+fn kind(
+    old: Option<&Entry>,
+    facts: &Facts,
+    (size_bytes, sha256): (u64, Sha256),
+) -> Option<EntryKind> {
     // A scan does not tell the numbers of a device.
     let numbers = match old.map(|old| &old.kind) {
         Some(EntryKind::CharDevice { major, minor } | EntryKind::BlockDevice { major, minor }) => {
@@ -283,10 +297,7 @@ fn kind(old: Option<&Entry>, facts: &Facts, sha256: Sha256) -> Option<EntryKind>
     };
     let (major, minor) = numbers;
     Some(match facts.kind {
-        FoundKind::File => EntryKind::File {
-            size_bytes: facts.mark.size_bytes,
-            sha256,
-        },
+        FoundKind::File => EntryKind::File { size_bytes, sha256 },
         FoundKind::Directory => EntryKind::Directory,
         FoundKind::Symlink => EntryKind::Symlink {
             target: facts.link.clone(),

@@ -28,6 +28,7 @@ fn found(kind: FoundKind, at: &str) -> Found {
         gid: 0,
         mark,
         link: Vec::new(),
+        blocks: 8,
         readable: true,
     };
     Found {

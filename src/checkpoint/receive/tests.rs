@@ -230,7 +230,7 @@ fn only_the_lines_that_are_meant_get_into_the_pack() {
     let (env, holes) = (&received.members[1].0, &received.members[3].0);
     let kept = b"MON_A=2\nMON_B=3";
     assert_eq!(env.head.kind, Kind::File { size_bytes: 15 });
-    assert_eq!(env.sha256, Some(crate::digest::Sha256::of(kept)));
+    assert_eq!(env.sha256, Some(Sha256::of(kept)));
     assert_eq!(env.head.mode, 0o4640);
     // The first line of the hole's neighbour ends before it; its zeros are a line by themselves.
     assert_eq!(holes.head.kind, Kind::File { size_bytes: 16 });

@@ -34,6 +34,11 @@ impl ReadCommand {
                 request.with("bytes", data_bytes.to_string());
                 request
             }
+            Self::Read => {
+                let mut request = Request::new(Verb::Contents);
+                request.with("bytes", data_bytes.to_string());
+                request
+            }
             Self::Facts { roots, versions } => facts(roots, versions.as_deref()),
             Self::Fetch { tar, compression } => fetch(*tar, *compression, data_bytes),
             Self::FetchWhole { roots } => {
@@ -137,6 +142,7 @@ fn fetch(tar: TarFlavour, compression: Compression, data_bytes: u64) -> Request 
     request.with("bytes", data_bytes.to_string());
     match tar {
         TarFlavour::Gnu => {}
+        TarFlavour::GnuDense => request.with("tar", "dense"),
         TarFlavour::Bsd => request.with("tar", "bsd"),
     }
     if let Some(tool) = compression.tool() {

@@ -228,8 +228,12 @@ fn a_probe_answers_key_value_lines() {
     let keys: Vec<&str> = text
         .lines()
         .filter_map(|line| line.split_once('=').map(|(key, _)| key))
-        .filter(|key| *key != "tool")
+        .filter(|key| !["tool", "mount"].contains(key))
         .collect();
+    assert!(
+        text.contains("mount=") && text.contains(" proc /proc\n"),
+        "{text}"
+    );
     assert_eq!(
         keys,
         [

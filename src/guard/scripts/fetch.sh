@@ -6,7 +6,10 @@
 tarred() {
 case " $q " in
 *' tar=bsd '*) $sudo tar -c -f - --format pax -n -C / --null -T - ;;
-*) $sudo tar --create --file=- --format=posix --blocking-factor=128 --sparse --xattrs --acls \
+*)
+  # Whatever `--hole-detection` says, GNU tar takes a file without blocks for one hole.
+  case " $q " in *' tar=dense '*) holes= ;; *) holes=--sparse ;; esac
+  $sudo tar --create --file=- --format=posix --blocking-factor=128 $holes --xattrs --acls \
   --no-recursion --pax-option=exthdr.name=pax,exthdr.mtime=0,delete=atime,delete=ctime \
   --quoting-style=c --directory=/ --null --no-unquote --files-from=- ;;
 esac

@@ -31,6 +31,7 @@ printf 'tar=%s\n' "$x"
 for t in find tar sh sudo setsid zstd gzip sha256sum nice; do
   command -v $t >/dev/null 2>&1 && printf 'tool=%s\n' $t
 done
+sed -n 's/^[^ ]* [^ ]* \([^ ]*\) [^ ]* \([^ ]*\) .* - \([^ ]*\) .*$/mount=\1 \3 \2/p' /proc/self/mountinfo 2>/dev/null
 disk=$(df -Pk / 2>/dev/null)
 disk=${disk##*"
 "}

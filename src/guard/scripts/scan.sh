@@ -22,7 +22,7 @@ listing() {
 case $gnu in
 yes) $sudo find "$@" \( \( -type f -o -type d \) -not -readable -printf '!' , \
   -type d -not -executable -printf '!' , \
-  -printf '%y %m %U %G %s %T@ %C@ %i %D %n %p\0%l\0' \) ;;
+  -printf '%y %m %U %G %s %T@ %C@ %i %D %n %b %p\0%l\0' \) ;;
 *) case $verb in
   files) $sudo find "$@" \( -type f -o -type l \) -print0 ;;
   *) $sudo find "$@" -print0 ;;

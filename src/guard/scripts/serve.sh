@@ -115,7 +115,7 @@ for k in $q; do
 done
 case $tools in 1) become "$as" || shut $? ;; esac
 case $verb in
-fetch | digest) $verb ;;
+fetch | digest | contents) $verb ;;
 probe | scan | files | whole | facts | run | dump)
   { exec >/dev/null 2>&1 4>&- 5>&-; watch; } &
   w=$!

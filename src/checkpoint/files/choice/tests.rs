@@ -30,6 +30,7 @@ fn found(kind: FoundKind, name: &str, changed: i64) -> Found {
             ctime: at(changed),
         },
         link: Vec::new(),
+        blocks: 8,
         readable: true,
     };
     Found {

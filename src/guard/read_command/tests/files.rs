@@ -101,3 +101,39 @@ fn a_scan_for_what_is_not_there_ends_with_the_status_of_find() {
         assert_eq!((answer.status, opening), (Some(1), ends_there), "{pattern}");
     }
 }
+
+#[test]
+fn files_that_report_no_size_are_read_to_their_end_one_after_the_other() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut list = Vec::new();
+    let mut add = |path: &[u8]| {
+        list.extend_from_slice(path);
+        list.push(0);
+    };
+    for (name, content) in [("a\nb'", "one\n"), ("empty", ""), ("-z", "\0\u{ff}")] {
+        let file = folder.path().join(name);
+        fs::write(&file, content).expect("a file");
+        add(file.as_os_str().as_bytes());
+    }
+    add(folder.path().join("gone").as_os_str().as_bytes());
+    add(b"/proc/version");
+    let version = fs::read("/proc/version").expect("Linux has it");
+    let answer = answer("sh", &ReadCommand::Read, &list);
+    assert_eq!(answer.status, Some(0));
+    let hex = |content: &[u8]| -> String {
+        let lines = content.chunks(16).map(|line| {
+            let words: String = line.iter().map(|byte| format!(" {byte:02x}")).collect();
+            format!("{words}\n")
+        });
+        lines.collect()
+    };
+    let expected = [
+        hex(b"one\n"),
+        ". 0\n. 0\n".to_owned(),
+        hex(b"\0\xc3\xbf"),
+        ". 0\n. 1\n".to_owned(),
+        hex(&version),
+        ". 0\n".to_owned(),
+    ];
+    assert_eq!(String::from_utf8_lossy(&answer.body), expected.concat());
+}
