@@ -163,7 +163,7 @@ pub(super) async fn walk(
     let plan = make(found, &said, opening)?;
     let explained = said
         .iter()
-        .any(|note| matches!(note, FindNote::Missing(_) | FindNote::Denied { .. }));
+        .any(|note| !matches!(note, FindNote::Other(_) | FindNote::Aside(_)));
     if status > u32::from(explained) {
         let said = vec![format!("find exited with {status}")];
         return Err(plan::Error::Scan { said }.into());

@@ -19,6 +19,7 @@ use super::compare::{Comparison, Difference, Unusable};
 use super::compose::{Asked, compose};
 use super::directory::{Scanned, Terms};
 use super::history::Known;
+use super::left_out::left_out;
 use super::machine::other_machine;
 use super::part::{Outcome, failure, shrinkage};
 use super::plan::Plan;
@@ -53,6 +54,7 @@ impl Fetch<'_> {
     /// [`receive::Error`] if the pack cannot be written; everything else makes the part failed.
     pub(super) async fn run(self, plan: Plan) -> Result<Fetched, receive::Error> {
         let mut outcome = Outcome::new(self.pull.source, PartState::Complete);
+        outcome.part.left_out = left_out(self.pull.source, &plan, &self.pull.probe.mounts);
         outcome.part.roots = plan.named;
         outcome.part.exclude = self.terms.exclude.to_vec();
         outcome.part.lines = self.lines().map(str::to_owned);

@@ -17,6 +17,7 @@ mod fetch;
 mod files;
 mod history;
 pub mod import;
+mod left_out;
 mod link_groups;
 mod listing;
 mod live;

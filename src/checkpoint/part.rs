@@ -92,6 +92,7 @@ impl Outcome {
                 roots: Vec::new(),
                 exclude: Vec::new(),
                 lines: None,
+                left_out: Vec::new(),
                 totals: Totals::default(),
                 entries: 0,
                 fetched_bytes: 0,

@@ -1,20 +1,19 @@
 //! From what a scan found to what is asked for.
 
 mod bounds;
+mod error;
 
 use std::collections::HashSet;
 
-use crate::fault::Fault;
 use crate::inventory::{DirectorySource, Unreadable};
 use crate::manifest::Totals;
 use crate::name::{RemotePath, escape};
 use crate::source::exclude::Exclude;
 use crate::source::notes::FindNote;
 use crate::source::scan::{Found, FoundKind, PATH_LENGTH_MAX_BYTES};
-use crate::units::size;
 
 use super::listing::{NAMED_MAX, listing};
-use super::{extract, receive};
+pub(super) use error::{Error, Unread};
 
 pub(super) use bounds::{ScanLimits, check_found};
 
@@ -35,166 +34,6 @@ pub(super) struct Plan {
     pub(super) warnings: Vec<String>,
     /// Regular files that were found, as far as the host tells.
     pub(super) totals: Totals,
-}
-
-/// Why a source cannot be captured as it was asked for.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Error {
-    /// A root is not there.
-    #[error("{root} does not exist")]
-    Missing {
-        /// The root.
-        root: RemotePath,
-    },
-    /// A root cannot be reached or read by the account.
-    #[error("{root} can't be read: permission denied")]
-    Denied {
-        /// The root.
-        root: RemotePath,
-    },
-    /// A root is a symbolic link.
-    #[error("{root} is a symbolic link to {}", escape(target))]
-    Link {
-        /// The root.
-        root: RemotePath,
-        /// The text of the link.
-        target: Vec<u8>,
-    },
-    /// A root is no directory.
-    #[error("{root} is not a directory")]
-    NotADirectory {
-        /// The root.
-        root: RemotePath,
-    },
-    /// The scan failed in a way that nothing explains.
-    #[error("the scan failed: {}", some_of(said))]
-    Scan {
-        /// What `find` said.
-        said: Vec<String>,
-    },
-    /// The account cannot read some entries.
-    #[error("{}", unreadable_text(*count, first))]
-    Unreadable {
-        /// How many.
-        count: usize,
-        /// The first of them.
-        first: Vec<RemotePath>,
-    },
-    /// The account cannot read some files, or directories that may hold some.
-    #[error("{}", unreadable_text(*count, first))]
-    UnreadableFiles {
-        /// How many.
-        count: usize,
-        /// The first of them.
-        first: Vec<RemotePath>,
-    },
-    /// A pattern matches nothing.
-    #[error("nothing matches `{}`", escape(glob.as_bytes()))]
-    NothingMatches {
-        /// The pattern.
-        glob: String,
-    },
-    /// A pattern matches directories, and nothing else.
-    #[error("only directories match `{}`", escape(glob.as_bytes()))]
-    OnlyDirectories {
-        /// The pattern.
-        glob: String,
-    },
-    /// Files are too large to be looked through.
-    #[error("{}", too_large_text(*count, first))]
-    TooLarge {
-        /// How many.
-        count: usize,
-        /// The first of them.
-        first: Vec<RemotePath>,
-    },
-    /// The scan tells of what lies elsewhere.
-    #[error("the host's scan holds `{path}`, which is beneath no root")]
-    Outside {
-        /// The entry.
-        path: RemotePath,
-    },
-    /// The scan tells of more than any host has.
-    #[error("the host's scan has more than {max} entries")]
-    TooMany {
-        /// So many are taken.
-        max: usize,
-    },
-    /// The scan takes more memory than it may.
-    #[error("the host's scan takes more than {} of memory", size(*max_bytes as u64))]
-    Memory {
-        /// So much it may.
-        max_bytes: usize,
-    },
-    /// There is nothing in it.
-    #[error("{} is empty", roots_text(roots))]
-    Empty {
-        /// The roots that are there.
-        roots: Vec<RemotePath>,
-    },
-}
-
-fn unreadable_text(count: usize, first: &[RemotePath]) -> String {
-    let noun = if count == 1 { "entry" } else { "entries" };
-    format!("{count} {noun} can't be read: {}", listing(count, first))
-}
-
-fn too_large_text(count: usize, first: &[RemotePath]) -> String {
-    let noun = if count == 1 { "file is" } else { "files are" };
-    let mib = extract::FILE_MAX_BYTES >> 20;
-    let files = listing(count, first);
-    format!("{count} {noun} larger than {mib} MiB, too large for `lines`: {files}")
-}
-
-/// The first of the lines, and how many more there are.
-fn some_of(said: &[String]) -> String {
-    match said.get(..NAMED_MAX) {
-        Some(first) if said.len() > NAMED_MAX => {
-            let more = said.len() - NAMED_MAX;
-            format!("{}; and {more} more lines", first.join("; "))
-        }
-        Some(_) | None => said.join("; "),
-    }
-}
-
-fn roots_text(roots: &[RemotePath]) -> String {
-    roots
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(", ")
-}
-
-impl Fault for Error {
-    fn hint(&self) -> Option<String> {
-        Some(match self {
-            Self::Missing { .. } => {
-                "Correct the path, or say `optional: true` at the source if this host need not have it.".to_owned()
-            }
-            Self::Denied { .. } | Self::UnreadableFiles { .. } => "Say `sudo: true` at the source, or log in as an account that may read it.".to_owned(),
-            Self::NothingMatches { .. } => {
-                "Correct the pattern, or say `optional: true` at the source if this host need not have it.".to_owned()
-            }
-            Self::OnlyDirectories { .. } => {
-                "Whole directories are captured by a `directory:` source.".to_owned()
-            }
-            Self::TooLarge { .. } => receive::WITHOUT_LINES_HINT.to_owned(),
-            Self::Link { target, .. } if target.starts_with(b"/") => {
-                format!("Name the directory itself: `directory: {}`.", escape(target))
-            }
-            Self::Link { .. } => "Name the directory that it leads to.".to_owned(),
-            Self::NotADirectory { .. } => "Single files are captured by a `files:` source.".to_owned(),
-            Self::Scan { .. } => "`fleet doctor` shows what each source would read.".to_owned(),
-            Self::Outside { .. } => "Nothing of it was used. Look at `find --version` and at what `find` is on the host.".to_owned(),
-            Self::TooMany { .. } | Self::Memory { .. } => {
-                "Look at the host, or make several sources of it and `exclude` what is not needed.".to_owned()
-            }
-            Self::Unreadable { .. } => {
-                "Say `sudo: true` at the source to read them, or `unreadable: skip` to go on without them.".to_owned()
-            }
-            Self::Empty { .. } => "Say `may_shrink: true` at the source if that is how it should be.".to_owned(),
-        })
-    }
 }
 
 impl Plan {
@@ -236,7 +75,7 @@ impl Plan {
 
     /// Keeps what is wanted where it is: what is found of a large tree is moved to no second place.
     /// Gives what cannot be read.
-    pub(super) fn sort_out(&mut self, kept: Vec<Found>) -> Vec<RemotePath> {
+    pub(super) fn sort_out(&mut self, kept: Vec<Found>) -> Vec<Unread> {
         let mut unreadable = Vec::new();
         let mut closed: HashSet<RemotePath> = HashSet::new();
         let mut too_long = Vec::new();
@@ -256,7 +95,7 @@ impl Plan {
             }
             if facts.is_some_and(|facts| !facts.readable) {
                 closed.insert(entry.path.clone());
-                unreadable.push(entry.path);
+                unreadable.push(Unread::from(entry.path));
                 return None;
             }
             match facts.map(|facts| facts.kind) {
@@ -304,7 +143,7 @@ impl Plan {
         }
     }
 
-    fn judge_unreadable(&mut self, meaning: Unreadable, mut unreadable: Vec<RemotePath>) {
+    fn judge_unreadable(&mut self, meaning: Unreadable, mut unreadable: Vec<Unread>) {
         if unreadable.is_empty() {
             return;
         }
@@ -325,7 +164,10 @@ impl Plan {
 pub(super) fn complaints(notes: &[FindNote]) -> Vec<String> {
     let complaints = notes.iter().filter_map(|note| match note {
         FindNote::Other(said) => Some(escape(said.as_bytes())),
-        FindNote::Missing(_) | FindNote::Denied { .. } | FindNote::Aside(_) => None,
+        FindNote::Missing(_)
+        | FindNote::Denied { .. }
+        | FindNote::Failed { .. }
+        | FindNote::Aside(_) => None,
     });
     complaints.collect()
 }
@@ -339,10 +181,21 @@ fn roots(
     let others = complaints(notes);
     let asides = notes.iter().filter_map(|note| match note {
         FindNote::Aside(said) => Some(escape(said.as_bytes())),
-        FindNote::Missing(_) | FindNote::Denied { .. } | FindNote::Other(_) => None,
+        FindNote::Missing(_)
+        | FindNote::Denied { .. }
+        | FindNote::Failed { .. }
+        | FindNote::Other(_) => None,
     });
     let mut present = Vec::new();
     for root in &source.roots {
+        let failed = notes.iter().find_map(|note| match note {
+            FindNote::Failed { path, why } if path == root => Some(why),
+            _ => None,
+        });
+        if let Some(why) = failed {
+            let (root, why) = (root.clone(), why.clone());
+            return Err(Error::Failed { root, why });
+        }
         let Some(entry) = found.iter().find(|entry| entry.path == *root) else {
             let about = |said: &str| said.contains(&*String::from_utf8_lossy(root.as_bytes()));
             if notes
@@ -399,29 +252,37 @@ fn roots(
     }
 }
 
-/// Adds what `find` was refused and what no mark of an entry tells: some finds have no marks, and
+/// Adds what `find` could not look at and what no mark of an entry tells: some finds have no marks, and
 /// some entries cannot even be looked at. Gives the lines whose names cannot be made out.
 fn denied(
     roots: &[RemotePath],
     exclude: &Exclude,
     notes: &[FindNote],
-    unreadable: &mut Vec<RemotePath>,
+    unreadable: &mut Vec<Unread>,
 ) -> Vec<String> {
     let mut unnamed = Vec::new();
     for note in notes {
-        let FindNote::Denied { path, said } = note else {
-            continue;
+        let unread = match note {
+            FindNote::Denied {
+                path: Some(path), ..
+            } => Unread::from(path.clone()),
+            FindNote::Denied { path: None, said } => {
+                unnamed.push(escape(said.as_bytes()));
+                continue;
+            }
+            FindNote::Failed { path, why } => Unread {
+                path: path.clone(),
+                why: Some(why.clone()),
+            },
+            FindNote::Missing(_) | FindNote::Other(_) | FindNote::Aside(_) => continue,
         };
-        let Some(path) = path else {
-            unnamed.push(escape(said.as_bytes()));
-            continue;
-        };
-        let told = unreadable.iter().any(|above| path.is_within(above));
+        let path = &unread.path;
+        let told = unreadable.iter().any(|above| path.is_within(&above.path));
         let wanted = roots
             .iter()
             .any(|root| path.is_within(root) && !is_left_out(exclude, root, path));
         if wanted && !told {
-            unreadable.push(path.clone());
+            unreadable.push(unread);
         }
     }
     unreadable.sort();

@@ -4,11 +4,13 @@ use futures_util::stream::{FuturesUnordered, StreamExt as _};
 
 use crate::event::{Event, Sink};
 use crate::inventory::Host;
-use crate::manifest::{PartFailure, Totals};
+use crate::manifest::{LeftOut, PartFailure, Totals};
 use crate::name::{RemotePath, SourceName};
+use crate::source::probe::Probe;
 use crate::ssh::ReadSession;
 
 use super::directory::Scanned;
+use super::left_out::left_out;
 use super::part::failure;
 
 /// What one source would read.
@@ -31,6 +33,8 @@ pub enum Found {
         roots: Vec<RemotePath>,
         /// Regular files and their bytes.
         totals: Totals,
+        /// The file systems beneath them that are left out.
+        left_out: Vec<LeftOut>,
         /// What the operator should know.
         warnings: Vec<String>,
     },
@@ -42,12 +46,16 @@ pub enum Found {
     Failed(PartFailure),
 }
 
-/// Scans every source of `host`, and fetches nothing; `sink` is told which ones are not done yet.
+/// Scans every source of `host`, and fetches nothing; `probe` is its own answer, and `sink` is told which ones are not done yet.
 ///
 /// # Cancel
 ///
 /// Dropping the future leaves nothing behind.
-pub async fn preview(host: &Host, session: &ReadSession, sink: &Sink) -> Vec<Preview> {
+pub async fn preview(
+    host: &Host,
+    (session, probe): (&ReadSession, &Probe),
+    sink: &Sink,
+) -> Vec<Preview> {
     let scan = |(index, source)| async move { (index, super::scan(source, session).await) };
     let sources = host.sources.iter().enumerate();
     let mut running: FuturesUnordered<_> = sources.map(scan).collect();
@@ -79,6 +87,7 @@ pub async fn preview(host: &Host, session: &ReadSession, sink: &Sink) -> Vec<Pre
                 Some(Scanned::Ready { plan, .. }) => match &plan.unreadable {
                     Some(error) => Found::Failed(failure(error)),
                     None => Found::Ready {
+                        left_out: left_out(source, &plan, &probe.mounts),
                         roots: plan.named,
                         totals: plan.totals,
                         warnings: plan.warnings,

@@ -8,7 +8,7 @@ use crate::fault::Fault;
 use crate::guard::ReadCommand;
 use crate::manifest::PartFailure;
 use crate::name::RemotePath;
-use crate::source::mounts::Mounts;
+use crate::source::mounts::{Mount, Mounts};
 use crate::source::reading::Parser;
 use crate::source::scan::{Facts, Found, FoundKind};
 use crate::ssh::{self, Input, ReadSession};
@@ -112,9 +112,7 @@ pub(super) fn lacks_blocks(found: &Found, mounts: &Mounts) -> bool {
             && facts.blocks == 0
             && facts.mark.size_bytes > 0
             && (facts.mark.size_bytes <= INLINE_MAX_BYTES
-                || !mounts
-                    .of(&found.path)
-                    .is_some_and(|mount| mount.counts_blocks()))
+                || !mounts.of(&found.path).is_some_and(Mount::counts_blocks))
     })
 }
 

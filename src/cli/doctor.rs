@@ -117,9 +117,16 @@ fn row(finding: &Finding) -> [String; 3] {
 fn found(found: &Found) -> (Grade, &'static str, String) {
     match found {
         Found::Ready {
-            totals, warnings, ..
+            totals,
+            left_out,
+            warnings,
+            ..
         } => {
             let mut text = format!("{}, {}", count(totals.files, "file"), size(totals.bytes));
+            if let Some(note) = report::left_out(left_out) {
+                text.push_str("; ");
+                text.push_str(&note);
+            }
             for warning in warnings {
                 text.push_str("; ");
                 text.push_str(warning);

@@ -9,7 +9,7 @@ use super::Status;
 use super::setup::Setup;
 use crate::manifest::{Checkpoint, Part};
 use crate::name::{CheckpointRef, escape};
-use crate::report::{Table, ago, duration, json, size};
+use crate::report::{self, Table, ago, duration, json, size};
 use crate::store;
 
 /// Show everything about one checkpoint
@@ -158,6 +158,9 @@ fn remarks(part: &Part) -> String {
     if let Some(lines) = &part.lines {
         let lines = escape(lines.as_bytes());
         writeln!(text, "\n{name}: only lines with {lines}").expect("a String takes any text");
+    }
+    if let Some(note) = report::left_out(&part.left_out) {
+        writeln!(text, "\n{name}: {note}").expect("a String takes any text");
     }
     for warning in &part.warnings {
         let warning = escape(warning.as_bytes());

@@ -129,7 +129,7 @@ async fn look(host: &Host, network: &Network, sink: &Sink) -> Result<Report, ssh
     let probe = checkpoint::probe(&session, host.sources.iter().any(|source| source.sudo)).await?;
     let mut findings = doctor::ssh_config(&endpoint.warnings, &endpoint.notes);
     findings.extend(doctor::examine(&probe, Timestamp::now()));
-    let sources = checkpoint::preview(host, &session, sink).await;
+    let sources = checkpoint::preview(host, (&session, &probe), sink).await;
     let report = Report {
         host: host.name.clone(),
         address,

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::{Facts, FileTime};
 use crate::digest::Sha256;
-use crate::name::{CheckpointId, RemotePath, SourceName, Stamp};
+use crate::name::{CheckpointId, RemotePath, SourceName, Stamp, escape};
 
 /// The sealed, immutable record of all sources of one host at one moment. Its entries are read
 /// part by part from the store, for a part may have millions.
@@ -228,6 +228,8 @@ pub struct Part {
     /// Of each file only the lines in which this regular expression is found were kept: its entries
     /// tell size and digest of those. None: files are whole.
     pub lines: Option<String>,
+    /// The file systems beneath the roots that `one_file_system` left out.
+    pub left_out: Vec<LeftOut>,
     /// Regular files and their bytes.
     pub totals: Totals,
     /// Entries of every kind.
@@ -240,6 +242,21 @@ pub struct Part {
     pub warnings: Vec<String>,
     /// Why it failed, if it did.
     pub failure: Option<PartFailure>,
+}
+
+/// A file system beneath a root that was not entered. Its mount point is an entry, and empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Its mount point.
+    pub path: RemotePath,
+    /// Its type, such as `tmpfs`.
+    pub kind: String,
+}
+
+impl fmt::Display for LeftOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.path, escape(self.kind.as_bytes()))
+    }
 }
 
 /// Why a part failed.
@@ -338,6 +355,6 @@ impl FromStr for PackName {
                 source: source.parse().ok()?,
             })
         };
-        parse().ok_or_else(|| ParsePackNameError(crate::name::escape(text.as_bytes())))
+        parse().ok_or_else(|| ParsePackNameError(escape(text.as_bytes())))
     }
 }

@@ -11,8 +11,8 @@ mod facts;
 pub(crate) mod sample;
 
 pub use checkpoint::{
-    Checkpoint, HostFacts, Pack, PackName, ParsePackNameError, Part, PartFailure, PartState, State,
-    Totals, Trigger, Uncounted,
+    Checkpoint, HostFacts, LeftOut, Pack, PackName, ParsePackNameError, Part, PartFailure,
+    PartState, State, Totals, Trigger, Uncounted,
 };
 pub use entry::{Entry, EntryKind, FileTime, Owner, Piece, ScanMark};
 pub use extended::{Extended, ExtendedClass};

@@ -34,6 +34,7 @@ pub(crate) fn checkpoint(host: &str, state: PartState) -> Checkpoint {
             roots: vec!["/srv/app".parse().expect("a path")],
             exclude: Vec::new(),
             lines: None,
+            left_out: Vec::new(),
             totals: Totals {
                 files: 2,
                 bytes: 1 << 20,

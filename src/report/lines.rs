@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::problem::safe;
 use super::tally::Tally;
-use super::{Console, count, size};
+use super::{Console, count, left_out, size};
 use crate::event::{Event, SKIPPED};
 use crate::manifest::{Part, PartState};
 use crate::name::{HostName, SourceName};
@@ -177,10 +177,11 @@ fn ended(part: &Part) -> String {
         (PartState::Failed, Some(failure)) => format!("{name}: {state}: {}", failure.message),
         (PartState::Absent, _) => format!("{name}: {state}"),
         (PartState::Complete | PartState::Warned | PartState::Failed, _) => format!(
-            "{name}: {state}, {}, {}, fetched {}",
+            "{name}: {state}, {}, {}, fetched {}{}",
             count(part.totals.files, "file"),
             size(part.totals.bytes),
-            size(part.fetched_bytes)
+            size(part.fetched_bytes),
+            left_out(&part.left_out).map_or_else(String::new, |note| format!("; {note}"))
         ),
     }
 }

@@ -8,6 +8,7 @@ mod alike;
 mod changed;
 mod console;
 pub mod json;
+mod left_out;
 mod lines;
 mod patch;
 mod problem;
@@ -24,6 +25,7 @@ pub use changed::{
     style as change_style,
 };
 pub use console::{Color, Console, Talk, WriteError};
+pub use left_out::left_out;
 pub use patch::shown as shown_patch;
 pub use problem::Problem;
 pub use reporter::{Reporter, Style};

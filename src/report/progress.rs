@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::console::FEW_HOSTS;
+use super::left_out;
 use super::problem::safe;
 use super::tally::Tally;
 use crate::event::{Event, SKIPPED};
@@ -141,13 +142,18 @@ impl Progress {
                 None => format!("{host}: warning: {message}"),
             }),
             Event::Skipped { host } => self.say(&format!("{host}: {SKIPPED}")),
-            Event::PartEnded { host, part } => self.change(host, |line| {
-                let fetched = line.parts.entry(part.name.clone()).or_default();
-                fetched.bytes = fetched.of_bytes;
-                line.bar
-                    .set_message(format!("{}: {}", part.name, part.state.as_str()));
-                line.draw();
-            }),
+            Event::PartEnded { host, part } => {
+                if let Some(note) = left_out(&part.left_out) {
+                    self.say(&format!("{host} {}: {note}", part.name));
+                }
+                self.change(host, |line| {
+                    let fetched = line.parts.entry(part.name.clone()).or_default();
+                    fetched.bytes = fetched.of_bytes;
+                    line.bar
+                        .set_message(format!("{}: {}", part.name, part.state.as_str()));
+                    line.draw();
+                });
+            }
             Event::Examining { host, sources } => self.change(host, |line| {
                 line.bar.set_message(looking(sources));
             }),

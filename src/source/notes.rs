@@ -51,6 +51,13 @@ pub enum FindNote {
         /// The whole line.
         said: String,
     },
+    /// Something could not be looked at for another reason: a mount whose server has gone, a bad disk.
+    Failed {
+        /// What.
+        path: RemotePath,
+        /// Why.
+        why: String,
+    },
     /// Another complaint of `find`.
     Other(String),
     /// Not said by `find`: sudo's words, or noise of a login shell.
@@ -75,9 +82,24 @@ fn find_note(line: &[u8]) -> FindNote {
             path: path.ok(),
             said,
         }
+    } else if let Some((path, why)) = failed(what) {
+        FindNote::Failed { path, why }
     } else {
         FindNote::Other(said)
     }
+}
+
+/// An absolute path and what is wrong with it; GNU's find quotes the path.
+fn failed(what: &[u8]) -> Option<(RemotePath, String)> {
+    let (name, why) = match unquote(what, b'\'') {
+        Some((name, rest)) => (name, rest.strip_prefix(b": ")?),
+        None => {
+            let colon = what.windows(2).rposition(|pair| pair == b": ")?;
+            (what[..colon].to_vec(), &what[colon + 2..])
+        }
+    };
+    let path = RemotePath::from_bytes(name).ok()?;
+    Some((path, String::from_utf8_lossy(why).into_owned()))
 }
 
 fn base_name(path: &[u8]) -> &[u8] {
@@ -236,7 +258,13 @@ tar: Exiting with failure status due to previous errors
     fn what_find_says_is_sorted_by_kind() {
         let stderr = b"welcome: Permission denied\nfind: '/opt/x': No such file or directory\n\
             find: '/root/a\\n\\'\\377': Permission denied\n/bin/find: /plain: Permission denied\n\
-            find: 'odd: Permission denied\nfind: boom\n";
+            find: 'odd: Permission denied\nfind: boom\n\
+            find: '/mnt/a\\n': Transport endpoint is not connected\n\
+            find: /mnt/b: c: Stale file handle\nfind: 'x': boom\nfind: /mnt: c\n";
+        let failed = |at: &[u8], why: &str| FindNote::Failed {
+            path: path(at),
+            why: why.to_owned(),
+        };
         let denied = |path, said: &str| FindNote::Denied {
             path,
             said: said.to_owned(),
@@ -256,6 +284,10 @@ tar: Exiting with failure status due to previous errors
                 ),
                 denied(None, "find: 'odd: Permission denied"),
                 FindNote::Other("find: boom".to_owned()),
+                failed(b"/mnt/a\n", "Transport endpoint is not connected"),
+                failed(b"/mnt/b: c", "Stale file handle"),
+                FindNote::Other("find: 'x': boom".to_owned()),
+                failed(b"/mnt", "c"),
             ]
         );
     }

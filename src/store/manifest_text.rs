@@ -157,6 +157,9 @@ fn write_part(out: &mut String, part: &Part) -> fmt::Result {
     if let Some(lines) = &part.lines {
         writeln!(out, "    only lines with {}", escape(lines.as_bytes()))?;
     }
+    for left_out in &part.left_out {
+        writeln!(out, "    not entered: {left_out}")?;
+    }
     if let Some(failure) = &part.failure {
         writeln!(out, "    failed: {}", escape(failure.message.as_bytes()))?;
         if let Some(hint) = &failure.hint {

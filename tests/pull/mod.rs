@@ -18,6 +18,7 @@ mod leftovers;
 mod live;
 mod loss;
 mod memory;
+mod mounts;
 mod moving;
 mod packs;
 mod roots;

@@ -318,6 +318,7 @@ pub(super) fn plain_part(name: &SourceName, state: PartState) -> Part {
         roots: vec!["/app".parse().expect("a path")],
         exclude: vec!["*.log".to_owned()],
         lines: None,
+        left_out: Vec::new(),
         totals: Totals::default(),
         entries: 0,
         fetched_bytes: 7,

@@ -1,5 +1,5 @@
-//! Real mounts for tests that root runs: a FUSE file system whose numbers are what the test says. They
-//! end with the value.
+//! Real mounts for tests that root runs: a FUSE file system whose numbers are what the test says, and
+//! a tmpfs. They end with the value.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -14,7 +14,7 @@ use super::sshd::{Process, installed};
 /// A mounted file system.
 pub(crate) struct Mounted {
     point: PathBuf,
-    server: Process,
+    server: Option<Process>,
 }
 
 impl Mounted {
@@ -39,19 +39,41 @@ impl Mounted {
         let stdout = child.stdout.take().expect("piped");
         let mounted = Self {
             point: point.to_owned(),
-            server: Process(child),
+            server: Some(Process(child)),
         };
         let mut line = String::new();
         BufReader::new(stdout).read_line(&mut line).expect("text");
         assert_eq!(line, "mounted\n");
         Some(mounted)
     }
+
+    /// A tmpfs at `point`, which is made.
+    ///
+    /// None where nobody can mount one; that was said loudly.
+    pub(crate) fn tmpfs(point: &Path) -> Option<Self> {
+        is_root().then_some(())?;
+        fs::create_dir_all(point).expect("a mount point");
+        let mut command = Command::new("mount");
+        command.args(["-t", "tmpfs", "fleet-test"]).arg(point);
+        let status = command.status().expect("mount");
+        assert!(status.success());
+        Some(Self {
+            point: point.to_owned(),
+            server: None,
+        })
+    }
+
+    /// Kills the program that serves it: whoever looks at it then learns that it is not connected.
+    pub(crate) fn die(&mut self) {
+        drop(self.server.take());
+        let error = fs::metadata(&self.point).expect_err("nobody serves it");
+        assert_eq!(error.raw_os_error(), Some(107), "{error}");
+    }
 }
 
 impl Drop for Mounted {
     fn drop(&mut self) {
-        // Whoever asks it meanwhile gets no answer, and need not wait.
-        drop(self.server.0.kill());
+        drop(self.server.take());
         let mut command = Command::new("umount");
         // Whoever still uses it keeps it until then.
         drop(command.arg("-l").arg(&self.point).status());

@@ -11,7 +11,7 @@ use crate::source::scan::{Found, FoundKind, Opening};
 
 use super::super::extract;
 use super::super::listing::NAMED_MAX;
-use super::super::plan::{Error, Plan, complaints};
+use super::super::plan::{Error, Plan, Unread, complaints};
 
 /// Sorts out what was found. None: nothing of an optional source is there.
 ///
@@ -37,7 +37,7 @@ pub(super) fn choose(
     let mut plan = Plan::default();
     for (text, glob) in source.globs.iter().zip(globs) {
         let mut matches = found.iter().filter(|found| glob.matches(&found.path));
-        let hides = |path: &RemotePath| glob.is_above(path) || glob.matches(path);
+        let hides = |unread: &Unread| glob.is_above(&unread.path) || glob.matches(&unread.path);
         if matches.clone().any(is_file_or_link) {
             // A pattern is a path in which some names stand for many.
             plan.named.extend(RemotePath::from_bytes(text.as_str()));
@@ -80,22 +80,29 @@ fn is_file_or_link(found: &Found) -> bool {
 }
 
 /// What could not be looked at, and may hold what is meant.
-fn denied(globs: &[FileGlob], notes: &[FindNote]) -> Result<Vec<RemotePath>, Error> {
+fn denied(globs: &[FileGlob], notes: &[FindNote]) -> Result<Vec<Unread>, Error> {
     let (mut denied, mut unnamed) = (Vec::new(), Vec::new());
+    let hides = |path: &RemotePath| {
+        let mut globs = globs.iter();
+        globs.any(|glob| glob.is_above(path) || glob.matches(path))
+    };
     for note in notes {
         match note {
             FindNote::Denied {
                 path: Some(path), ..
-            } => {
-                let hides = |glob: &FileGlob| glob.is_above(path) || glob.matches(path);
-                if globs.iter().any(hides) {
-                    denied.push(path.clone());
-                }
-            }
+            } if hides(path) => denied.push(Unread::from(path.clone())),
+            FindNote::Failed { path, why } if hides(path) => denied.push(Unread {
+                path: path.clone(),
+                why: Some(why.clone()),
+            }),
             FindNote::Denied { path: None, said } => {
                 unnamed.push(crate::name::escape(said.as_bytes()));
             }
-            FindNote::Missing(_) | FindNote::Other(_) | FindNote::Aside(_) => {}
+            FindNote::Missing(_)
+            | FindNote::Denied { .. }
+            | FindNote::Failed { .. }
+            | FindNote::Other(_)
+            | FindNote::Aside(_) => {}
         }
     }
     if unnamed.is_empty() {

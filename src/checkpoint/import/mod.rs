@@ -273,6 +273,7 @@ impl Taking<'_> {
             roots: self.part.roots.clone(),
             exclude: Vec::new(),
             lines: None,
+            left_out: Vec::new(),
             totals: composed.content.totals(),
             entries: composed.content.entries(),
             fetched_bytes: 0,

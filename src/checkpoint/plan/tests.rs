@@ -1,8 +1,10 @@
 //! What a scan found, sorted out: every way in which a source can be other than asked for.
 
 use super::*;
+use crate::fault::Fault as _;
 use crate::manifest::{FileTime, ScanMark};
 use crate::source::scan::Facts;
+use crate::units::size;
 
 fn path(text: &str) -> RemotePath {
     text.parse().expect("a path")

@@ -159,6 +159,7 @@ mod tests {
                         files: number,
                         bytes: number,
                     },
+                    left_out: Vec::new(),
                     warnings: Vec::new(),
                 },
             };

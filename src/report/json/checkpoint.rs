@@ -1,5 +1,6 @@
 //! Checkpoints in JSON: the object that `ls`, `show` and `checkpoint` share.
 
+use data_encoding::BASE64;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -49,6 +50,31 @@ pub struct PartOutcome {
     pub files: u64,
     /// The sum of their sizes.
     pub bytes: u64,
+}
+
+/// A file system that was not entered.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct LeftOut {
+    /// Its mount point.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// The same in base64, where it is not UTF-8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path_b64: Option<String>,
+    /// Its type, such as `tmpfs`.
+    pub kind: String,
+}
+
+impl From<&manifest::LeftOut> for LeftOut {
+    fn from(left_out: &manifest::LeftOut) -> Self {
+        let bytes = left_out.path.as_bytes();
+        let text = std::str::from_utf8(bytes).ok();
+        Self {
+            path: text.map(str::to_owned),
+            path_b64: text.is_none().then(|| BASE64.encode(bytes)),
+            kind: left_out.kind.clone(),
+        }
+    }
 }
 
 macro_rules! word {

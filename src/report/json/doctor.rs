@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::checkpoint::word;
+use super::checkpoint::{LeftOut, word};
 use super::{Problem, Version};
 use crate::checkpoint::{Found, Preview};
 use crate::engine::doctor::Report;
@@ -73,6 +73,8 @@ pub struct SourcePreview {
     pub files: u64,
     /// The sum of their sizes.
     pub bytes: u64,
+    /// The file systems beneath them that `one_file_system` leaves out.
+    pub left_out: Vec<LeftOut>,
     /// What the operator should know.
     pub warnings: Vec<String>,
     /// Why it would fail.
@@ -130,6 +132,7 @@ impl From<&Preview> for SourcePreview {
             roots: Vec::new(),
             files: 0,
             bytes: 0,
+            left_out: Vec::new(),
             warnings: Vec::new(),
             error: None,
         };
@@ -139,10 +142,12 @@ impl From<&Preview> for SourcePreview {
             Found::Ready {
                 roots,
                 totals,
+                left_out,
                 warnings,
             } => {
                 source.found = SourceFound::Ready;
                 source.roots = roots.iter().map(super::show::text).collect();
+                source.left_out = left_out.iter().map(LeftOut::from).collect();
                 source.files = totals.files;
                 source.bytes = totals.bytes;
                 source.warnings.clone_from(warnings);

@@ -4,7 +4,7 @@ use data_encoding::BASE64;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::checkpoint::{Checkpoint, PartState};
+use super::checkpoint::{Checkpoint, LeftOut, PartState};
 use super::{Problem, Version};
 use crate::report::{self, problem};
 use crate::{event, manifest};
@@ -123,6 +123,9 @@ pub struct PartEnd {
     pub bytes: u64,
     /// Content that crossed the wire for it.
     pub fetched_bytes: u64,
+    /// The file systems beneath its roots that `one_file_system` left out.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<LeftOut>,
     /// Why it failed, if it did.
     pub error: Option<String>,
     /// How to mend that.
@@ -161,6 +164,7 @@ impl From<&manifest::Part> for PartEnd {
             files: part.totals.files,
             bytes: part.totals.bytes,
             fetched_bytes: part.fetched_bytes,
+            left_out: part.left_out.iter().map(LeftOut::from).collect(),
             error: part.failure.as_ref().map(|failure| failure.message.clone()),
             hint: part
                 .failure

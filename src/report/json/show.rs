@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::checkpoint::{Checkpoint, PartState, SkippedNewer};
+use super::checkpoint::{Checkpoint, LeftOut, PartState, SkippedNewer};
 use super::facts::Facts;
 use super::{Problem, Version};
 use crate::manifest;
@@ -65,6 +65,8 @@ pub struct PartDetail {
     pub exclude: Vec<String>,
     /// Of each file only the lines in which this regular expression is found; null: whole files.
     pub lines: Option<String>,
+    /// The file systems beneath the roots that `one_file_system` left out.
+    pub left_out: Vec<LeftOut>,
     /// Regular files.
     pub files: u64,
     /// The sum of their sizes.
@@ -140,6 +142,7 @@ impl From<&manifest::Part> for PartDetail {
             roots: part.roots.iter().map(text).collect(),
             exclude: part.exclude.clone(),
             lines: part.lines.clone(),
+            left_out: part.left_out.iter().map(LeftOut::from).collect(),
             files: part.totals.files,
             bytes: part.totals.bytes,
             entries: part.entries,

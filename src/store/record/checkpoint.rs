@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::RecordError;
 use super::entry::time;
 use super::facts::FactsRecord;
 use super::path::PathRecord;
+use super::{RecordError, left_out};
 use crate::digest::Sha256;
 use crate::manifest::{
     Checkpoint, Facts, HostFacts, Pack, PackName, Part, PartFailure, PartState, Totals, Trigger,
@@ -115,6 +115,8 @@ struct PartRecord {
     exclude: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     lines: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    left_out: Vec<left_out::LeftOutRecord>,
     files: u64,
     bytes: u64,
     entries: u64,
@@ -290,6 +292,7 @@ fn part_record(part: &Part, entries: Option<&EntriesFacts>) -> PartRecord {
         roots: part.roots.iter().map(PathRecord::from).collect(),
         exclude: part.exclude.clone(),
         lines: part.lines.clone(),
+        left_out: left_out::records(&part.left_out),
         files: part.totals.files,
         bytes: part.totals.bytes,
         entries: part.entries,
@@ -450,6 +453,7 @@ impl TryFrom<PartRecord> for Part {
                 .collect::<Result<_, _>>()?,
             exclude: record.exclude,
             lines: record.lines,
+            left_out: left_out::read(record.left_out)?,
             totals: Totals {
                 files: record.files,
                 bytes: record.bytes,

@@ -195,7 +195,7 @@ fn what_cannot_be_read_counts_if_it_may_be_meant() {
         plan.unreadable,
         Some(Error::UnreadableFiles {
             count: 2,
-            first: ["/a/1", "/b"].map(path).to_vec(),
+            first: ["/a/1", "/b"].map(|at| path(at).into()).to_vec(),
         })
     );
     // Nobody can tell whether it is there: neither missing nor absent.

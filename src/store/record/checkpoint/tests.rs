@@ -3,7 +3,9 @@
 use super::*;
 use std::time::Duration;
 
-use crate::manifest::{Changes, Commit, Disk, FileTime, Head, Process, Repository, State, Version};
+use crate::manifest::{
+    Changes, Commit, Disk, FileTime, Head, LeftOut, Process, Repository, State, Version,
+};
 use crate::name::CheckpointId;
 
 fn pack() -> PackName {
@@ -23,6 +25,10 @@ fn part(name: &str, state: PartState) -> Part {
         ],
         exclude: vec!["*.log".to_owned()],
         lines: Some("^MONITORING_".to_owned()),
+        left_out: vec![LeftOut {
+            path: RemotePath::from_bytes(&b"/app/\xff"[..]).expect("a path"),
+            kind: "tmpfs".to_owned(),
+        }],
         totals: Totals { files: 2, bytes: 9 },
         entries: 3,
         fetched_bytes: 9,

@@ -1,0 +1,218 @@
+//! Why a source cannot be captured as it was asked for.
+
+use std::fmt;
+
+use crate::fault::Fault;
+use crate::name::{RemotePath, escape};
+use crate::units::size;
+
+use super::super::listing::{NAMED_MAX, listing};
+use super::super::{extract, receive};
+
+/// What helps when the rights of an account are not the reason.
+const GONE_HINT: &str =
+    "If something is mounted there, its server does not answer: mount it again.";
+
+/// An entry that can't be read.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::checkpoint) struct Unread {
+    /// Which.
+    pub(in crate::checkpoint) path: RemotePath,
+    /// Why, unless the account may not.
+    pub(in crate::checkpoint) why: Option<String>,
+}
+
+impl Unread {
+    fn is_no_matter_of_rights(&self) -> bool {
+        self.why.is_some()
+    }
+}
+
+impl From<RemotePath> for Unread {
+    /// The account may not.
+    fn from(path: RemotePath) -> Self {
+        Self { path, why: None }
+    }
+}
+
+impl fmt::Display for Unread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.why {
+            Some(why) => write!(f, "{} ({})", self.path, escape(why.as_bytes())),
+            None => self.path.fmt(f),
+        }
+    }
+}
+
+/// Why a source cannot be captured as it was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(in crate::checkpoint) enum Error {
+    /// A root is not there.
+    #[error("{root} does not exist")]
+    Missing {
+        /// The root.
+        root: RemotePath,
+    },
+    /// A root cannot be reached or read by the account.
+    #[error("{root} can't be read: permission denied")]
+    Denied {
+        /// The root.
+        root: RemotePath,
+    },
+    /// A root cannot be looked at.
+    #[error("{root} can't be read: {}", escape(why.as_bytes()))]
+    Failed {
+        /// The root.
+        root: RemotePath,
+        /// What the host says.
+        why: String,
+    },
+    /// A root is a symbolic link.
+    #[error("{root} is a symbolic link to {}", escape(target))]
+    Link {
+        /// The root.
+        root: RemotePath,
+        /// The text of the link.
+        target: Vec<u8>,
+    },
+    /// A root is no directory.
+    #[error("{root} is not a directory")]
+    NotADirectory {
+        /// The root.
+        root: RemotePath,
+    },
+    /// The scan failed in a way that nothing explains.
+    #[error("the scan failed: {}", some_of(said))]
+    Scan {
+        /// What `find` said.
+        said: Vec<String>,
+    },
+    /// Some entries can't be read.
+    #[error("{}", unreadable_text(*count, first))]
+    Unreadable {
+        /// How many.
+        count: usize,
+        /// The first of them.
+        first: Vec<Unread>,
+    },
+    /// Some files can't be read, or directories that may hold some.
+    #[error("{}", unreadable_text(*count, first))]
+    UnreadableFiles {
+        /// How many.
+        count: usize,
+        /// The first of them.
+        first: Vec<Unread>,
+    },
+    /// A pattern matches nothing.
+    #[error("nothing matches `{}`", escape(glob.as_bytes()))]
+    NothingMatches {
+        /// The pattern.
+        glob: String,
+    },
+    /// A pattern matches directories, and nothing else.
+    #[error("only directories match `{}`", escape(glob.as_bytes()))]
+    OnlyDirectories {
+        /// The pattern.
+        glob: String,
+    },
+    /// Files are too large to be looked through.
+    #[error("{}", too_large_text(*count, first))]
+    TooLarge {
+        /// How many.
+        count: usize,
+        /// The first of them.
+        first: Vec<RemotePath>,
+    },
+    /// The scan tells of what lies elsewhere.
+    #[error("the host's scan holds `{path}`, which is beneath no root")]
+    Outside {
+        /// The entry.
+        path: RemotePath,
+    },
+    /// The scan tells of more than any host has.
+    #[error("the host's scan has more than {max} entries")]
+    TooMany {
+        /// So many are taken.
+        max: usize,
+    },
+    /// The scan takes more memory than it may.
+    #[error("the host's scan takes more than {} of memory", size(*max_bytes as u64))]
+    Memory {
+        /// So much it may.
+        max_bytes: usize,
+    },
+    /// There is nothing in it.
+    #[error("{} is empty", roots_text(roots))]
+    Empty {
+        /// The roots that are there.
+        roots: Vec<RemotePath>,
+    },
+}
+
+fn unreadable_text(count: usize, first: &[Unread]) -> String {
+    let noun = if count == 1 { "entry" } else { "entries" };
+    format!("{count} {noun} can't be read: {}", listing(count, first))
+}
+
+fn too_large_text(count: usize, first: &[RemotePath]) -> String {
+    let noun = if count == 1 { "file is" } else { "files are" };
+    let mib = extract::FILE_MAX_BYTES >> 20;
+    let files = listing(count, first);
+    format!("{count} {noun} larger than {mib} MiB, too large for `lines`: {files}")
+}
+
+/// The first of the lines, and how many more there are.
+fn some_of(said: &[String]) -> String {
+    match said.get(..NAMED_MAX) {
+        Some(first) if said.len() > NAMED_MAX => {
+            let more = said.len() - NAMED_MAX;
+            format!("{}; and {more} more lines", first.join("; "))
+        }
+        Some(_) | None => said.join("; "),
+    }
+}
+
+fn roots_text(roots: &[RemotePath]) -> String {
+    roots
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+impl Fault for Error {
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Missing { .. } => {
+                "Correct the path, or say `optional: true` at the source if this host need not have it.".to_owned()
+            }
+            Self::Failed { .. } => GONE_HINT.to_owned(),
+            Self::UnreadableFiles { first, .. } if first.iter().all(Unread::is_no_matter_of_rights) => GONE_HINT.to_owned(),
+            Self::Denied { .. } | Self::UnreadableFiles { .. } => "Say `sudo: true` at the source, or log in as an account that may read it.".to_owned(),
+            Self::NothingMatches { .. } => {
+                "Correct the pattern, or say `optional: true` at the source if this host need not have it.".to_owned()
+            }
+            Self::OnlyDirectories { .. } => {
+                "Whole directories are captured by a `directory:` source.".to_owned()
+            }
+            Self::TooLarge { .. } => receive::WITHOUT_LINES_HINT.to_owned(),
+            Self::Link { target, .. } if target.starts_with(b"/") => {
+                format!("Name the directory itself: `directory: {}`.", escape(target))
+            }
+            Self::Link { .. } => "Name the directory that it leads to.".to_owned(),
+            Self::NotADirectory { .. } => "Single files are captured by a `files:` source.".to_owned(),
+            Self::Scan { .. } => "`fleet doctor` shows what each source would read.".to_owned(),
+            Self::Outside { .. } => "Nothing of it was used. Look at `find --version` and at what `find` is on the host.".to_owned(),
+            Self::TooMany { .. } | Self::Memory { .. } => {
+                "Look at the host, or make several sources of it and `exclude` what is not needed.".to_owned()
+            }
+            Self::Unreadable { first, .. } if first.iter().all(Unread::is_no_matter_of_rights) => {
+                format!("{GONE_HINT} Or leave it out: `exclude` names it, `unreadable: skip` goes on without it.")
+            }
+            Self::Unreadable { .. } => {
+                "Say `sudo: true` at the source to read them, or `unreadable: skip` to go on without them.".to_owned()
+            }
+            Self::Empty { .. } => "Say `may_shrink: true` at the source if that is how it should be.".to_owned(),
+        })
+    }
+}
