@@ -1,7 +1,8 @@
 //! What differs comes over the wire into one pack, by one stream or, where the link proves to be slow, by
 //! two: the second one compressed.
 
-use std::collections::HashSet;
+mod underway;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -26,6 +27,7 @@ use super::receive::{self, Intake, Received, Unasked};
 use super::repack::{self, Broken, TakenIn};
 use super::unsized_files::{ReadFile, lacks_blocks};
 use super::wire::{Timed, Wire, decoded};
+use underway::Underway;
 
 /// What it takes to fetch what differs of a source.
 pub(super) struct Pull<'a> {
@@ -83,21 +85,6 @@ impl Pulled {
     }
 }
 
-/// What is kept from stream to stream.
-struct Underway {
-    difference: Difference,
-    /// What has not arrived yet; none: everything that differs.
-    rest: Option<Vec<Found>>,
-    /// What a second tar reads, whole: it reports no blocks. Empty once that is under way.
-    dense: Vec<Found>,
-    is_dense: bool,
-    /// Files that are there already.
-    read: Vec<ReadFile>,
-    intake: Option<Intake>,
-    compression: Compression,
-    bytes_per_second: Option<u64>,
-}
-
 /// How a stream ended.
 enum Ended {
     /// There is nothing more to come.
@@ -115,72 +102,6 @@ struct Whole {
     broken: Option<Broken>,
     /// It could not be decompressed, and nobody read on.
     is_damaged: bool,
-}
-
-impl Underway {
-    fn wanted(&self) -> &[Found] {
-        self.rest.as_deref().unwrap_or(&self.difference.fetch)
-    }
-
-    /// Puts off what reports no blocks; without anything else, begins with it.
-    fn put_off(&mut self, lacks_blocks: impl Fn(&Found) -> bool) {
-        if !self.difference.fetch.iter().any(&lacks_blocks) {
-            return;
-        }
-        let all = self.difference.fetch.iter().cloned();
-        let (dense, rest): (Vec<_>, Vec<_>) = all.partition(lacks_blocks);
-        (self.dense, self.rest) = (dense, Some(rest));
-        if self.wanted().is_empty() {
-            self.begin_dense();
-        }
-    }
-
-    /// Goes on to what was put off; false if there is nothing.
-    fn begin_dense(&mut self) -> bool {
-        if self.dense.is_empty() {
-            return false;
-        }
-        self.rest = Some(std::mem::take(&mut self.dense));
-        self.is_dense = true;
-        true
-    }
-
-    /// Takes what is known of the link.
-    fn learn(&mut self, measured: Option<u64>) {
-        // What is compressed may come as slowly as the host compresses: it tells how fast the link is
-        // at least.
-        self.bytes_per_second = match (self.compression, measured) {
-            (Compression::None, Some(measured)) => Some(measured),
-            (Compression::Gzip | Compression::Zstd, Some(measured)) => self
-                .bytes_per_second
-                .is_none_or(|known| measured > known)
-                .then_some(measured)
-                .or(self.bytes_per_second),
-            (_, None) => self.bytes_per_second,
-        };
-    }
-
-    /// Ends before everything has come. What arrived is kept.
-    async fn stop_short(
-        self,
-        mut pulled: Pulled,
-        said: Vec<u8>,
-    ) -> Result<(Difference, Pulled), receive::Error> {
-        if let Some(intake) = self.intake {
-            let finishing = tokio::task::spawn_blocking(move || intake.finish());
-            pulled.received = finishing.await.expect("finishing does not panic")?;
-            pulled.stderr = said;
-        }
-        Ok((self.difference, pulled))
-    }
-
-    /// What has not arrived.
-    fn set_rest(&mut self, intake: &Intake) {
-        let arrived: HashSet<&RemotePath> = intake.arrived().collect();
-        let rest = self.wanted().iter();
-        let rest = rest.filter(|found| !arrived.contains(&found.path)).cloned();
-        self.rest = Some(rest.collect());
-    }
 }
 
 impl Pull<'_> {

@@ -3,6 +3,8 @@
 //! Blocking: runs on a thread of its own. The stream is a stranger's: a member that was not asked
 //! for ends it, and nothing of such a stream is kept.
 
+mod error;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::io::Read;
@@ -12,17 +14,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::digest::Sha256;
-use crate::fault::{ExitClass, Fault};
 use crate::manifest::{Extended, Owner};
 use crate::name::RemotePath;
 use crate::source::lines::Lines;
 use crate::source::scan::Found;
-use crate::store::pack::{self, Order, PackOptions, PackReader, PackSummary, PackWriter, Wanted};
+use crate::store::pack::{Order, PackOptions, PackReader, PackSummary, PackWriter, Wanted};
 use crate::tarstream::{self, Event, Head, Kind, Member, MemberStream};
-use crate::units::size;
 
 use super::extract::Extract;
 use super::unsized_files::ReadFile;
+
+pub use error::Error;
+pub(super) use error::WITHOUT_LINES_HINT;
 
 /// Progress is told this often.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
@@ -52,78 +55,6 @@ pub(super) struct Received {
     /// Why the stream ended early, if it did.
     pub(super) cut: Option<tarstream::Error>,
 }
-
-/// Why nothing of a stream is kept.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// It is no archive, or not a harmless one.
-    #[error("the host's archive is refused")]
-    Refused(#[source] tarstream::Error),
-    /// It holds what nobody asked for.
-    #[error("the host's archive holds `{path}`, which was not asked for")]
-    Unasked {
-        /// The member.
-        path: RemotePath,
-    },
-    /// Sparse files have more holes than can be hashed in a reasonable time.
-    #[error(
-        "the sparse files have more than {} of holes, counted up to `{path}`",
-        size(tarstream::HOLES_PART_MAX_BYTES)
-    )]
-    Holes {
-        /// The file with which they became too many.
-        path: RemotePath,
-    },
-    /// A file of which only lines are meant is too large to be looked through.
-    #[error("`{path}` is larger than 16 MiB, too large for `lines`")]
-    TooLarge {
-        /// The file.
-        path: RemotePath,
-    },
-    /// A file of which only lines are meant has a name or owner that no archive takes.
-    #[error("the lines of `{path}` can't be written down")]
-    Unwritable {
-        /// The file.
-        path: RemotePath,
-    },
-    /// The pack cannot be written: the fault lies on this side.
-    #[error("can't write the pack")]
-    Pack(#[from] pack::Error),
-}
-
-impl Error {
-    /// Whether the fault is the workstation's, so that going on with other parts makes no sense.
-    pub(super) fn is_local(&self) -> bool {
-        matches!(self, Self::Pack(_))
-    }
-}
-
-impl Fault for Error {
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::Refused(error) => error.hint(),
-            Self::Unasked { .. } => Some(
-                "Nothing of it was kept. Look at `tar --version` and at what `tar` is on the host."
-                    .to_owned(),
-            ),
-            Self::Holes { .. } => Some(
-                "Leave the largest of them out with `exclude`; `du` beside `ls -l` on the host tells which \
-                 files are sparse."
-                    .to_owned(),
-            ),
-            Self::TooLarge { .. } | Self::Unwritable { .. } => Some(WITHOUT_LINES_HINT.to_owned()),
-            Self::Pack(error) => error.hint(),
-        }
-    }
-
-    fn exit_class(&self) -> ExitClass {
-        ExitClass::Failed
-    }
-}
-
-/// What to do about a file that `lines` can't be taken of.
-pub(super) const WITHOUT_LINES_HINT: &str =
-    "Capture the whole file: a source of its own, without `lines`.";
 
 /// A pack that is being filled from one stream after the other.
 #[derive(Debug)]

@@ -35,7 +35,7 @@ fn paths_of_megabytes_take_no_memory_and_are_named() {
         "long=$(printf '%02000d/' 0); long=$long$long$long$long$long; long=$long$long$long$long$long\n\
          long=$long$long$long$long$long$long$long$long; i=0\n\
          while [ $i -lt 60 ]; do i=$((i + 1))\n\
-         printf 'f 644 0 0 1 1.0 1.0 1 1 1 %s/%s/%s%s%s%sx\\0\\0' \"$tree\" $i $long $long $long $long\n\
+         printf 'f 644 0 0 1 1.0 1.0 1 1 1 8 %s/%s/%s%s%s%sx\\0\\0' \"$tree\" $i $long $long $long $long\n\
          done",
     ) else {
         return;
@@ -53,7 +53,7 @@ fn paths_of_megabytes_take_no_memory_and_are_named() {
 fn links_that_no_file_system_stores_fail_the_part() {
     let Some(scene) = with_find(
         "i=0; while [ $i -lt 100 ]; do i=$((i + 1))\n\
-         printf 'l 777 0 0 1 1.0 1.0 1 1 1 %s/%s\\0%01000000d\\0' \"$tree\" $i 0\n\
+         printf 'l 777 0 0 1 1.0 1.0 1 1 1 0 %s/%s\\0%01000000d\\0' \"$tree\" $i 0\n\
          done",
     ) else {
         return;

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::*;
+use crate::fault::Fault as _;
 
 fn wanted(paths: &[&str]) -> Vec<Found> {
     let mut found: Vec<Found> = paths

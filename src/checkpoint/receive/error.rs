@@ -1,0 +1,79 @@
+//! Why nothing of a tar stream is kept.
+
+use crate::fault::{ExitClass, Fault};
+use crate::name::RemotePath;
+use crate::store::pack;
+use crate::tarstream;
+use crate::units::size;
+
+/// Why nothing of a stream is kept.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It is no archive, or not a harmless one.
+    #[error("the host's archive is refused")]
+    Refused(#[source] tarstream::Error),
+    /// It holds what nobody asked for.
+    #[error("the host's archive holds `{path}`, which was not asked for")]
+    Unasked {
+        /// The member.
+        path: RemotePath,
+    },
+    /// Sparse files have more holes than can be hashed in a reasonable time.
+    #[error(
+        "the sparse files have more than {} of holes, counted up to `{path}`",
+        size(tarstream::HOLES_PART_MAX_BYTES)
+    )]
+    Holes {
+        /// The file with which they became too many.
+        path: RemotePath,
+    },
+    /// A file of which only lines are meant is too large to be looked through.
+    #[error("`{path}` is larger than 16 MiB, too large for `lines`")]
+    TooLarge {
+        /// The file.
+        path: RemotePath,
+    },
+    /// A file of which only lines are meant has a name or owner that no archive takes.
+    #[error("the lines of `{path}` can't be written down")]
+    Unwritable {
+        /// The file.
+        path: RemotePath,
+    },
+    /// The pack cannot be written: the fault lies on this side.
+    #[error("can't write the pack")]
+    Pack(#[from] pack::Error),
+}
+
+impl Error {
+    /// Whether the fault is the workstation's, so that going on with other parts makes no sense.
+    pub(in crate::checkpoint) fn is_local(&self) -> bool {
+        matches!(self, Self::Pack(_))
+    }
+}
+
+impl Fault for Error {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Refused(error) => error.hint(),
+            Self::Unasked { .. } => Some(
+                "Nothing of it was kept. Look at `tar --version` and at what `tar` is on the host."
+                    .to_owned(),
+            ),
+            Self::Holes { .. } => Some(
+                "Leave the largest of them out with `exclude`; `du` beside `ls -l` on the host tells which \
+                 files are sparse."
+                    .to_owned(),
+            ),
+            Self::TooLarge { .. } | Self::Unwritable { .. } => Some(WITHOUT_LINES_HINT.to_owned()),
+            Self::Pack(error) => error.hint(),
+        }
+    }
+
+    fn exit_class(&self) -> ExitClass {
+        ExitClass::Failed
+    }
+}
+
+/// What to do about a file that `lines` can't be taken of.
+pub(in crate::checkpoint) const WITHOUT_LINES_HINT: &str =
+    "Capture the whole file: a source of its own, without `lines`.";
