@@ -211,3 +211,34 @@ impl Handler for Callbacks {
 
 /// A connection's handle.
 pub(super) type Handle = client::Handle<Callbacks>;
+
+#[cfg(test)]
+mod tests {
+    use russh::keys::ssh_encoding::Decode as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn channels_of_unknown_kinds_are_counted_like_all_others() {
+        let link = Link::new("web");
+        let mut callbacks = Callbacks {
+            link: Arc::clone(&link),
+            trust: Trust::Look,
+        };
+        for number in 1..=17_u8 {
+            assert!(!link.is_cut(), "{number}");
+            let id = ChannelId::decode(&mut [0, 0, 0, number].as_slice()).expect("a number");
+            let accepted = callbacks
+                .should_accept_unknown_server_channel(id, "auth-agent-req@example.org")
+                .await;
+            assert!(!accepted);
+        }
+        assert_eq!(
+            crate::fault::chain(&link.ended()),
+            [
+                "lost the connection to web",
+                "the host opens channels that nobody asked for"
+            ]
+        );
+    }
+}

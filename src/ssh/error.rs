@@ -279,10 +279,17 @@ impl Fault for Error {
             )),
             Self::HostKey(refusal) => Some(refusal.mend()),
             Self::HostKeyCheck { source, .. } => source.mend(),
-            Self::Authentication(failure) => Some(format!(
-                "Load the key with `ssh-add`, or name it under `identity` in the inventory; `ssh {}@{}` shows what the server takes.",
-                failure.user, failure.host
-            )),
+            Self::Authentication(failure) => {
+                let load = if failure.words.is_some() {
+                    "What the host said may be the reason. Otherwise load"
+                } else {
+                    "Load"
+                };
+                Some(format!(
+                    "{load} the key with `ssh-add`, or name it under `identity` in the inventory; `ssh {}@{}` shows what the server takes.",
+                    failure.user, failure.host
+                ))
+            }
             Self::Hop { source, .. } => source.hint(),
             Self::Forward { via, source, .. } => Some(match source {
                 ForwardRefusal::Prohibited => {

@@ -3,17 +3,22 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use fleet::fault::chain;
-use fleet::ssh::Error;
+use fleet::fault::{Fault as _, chain};
+use fleet::inventory::Host;
+use fleet::ssh::{Connector, Error, Options, SshConfig};
 use russh::MethodKind;
 use russh::server::{Auth, Handler, VerifiedPublicKey};
 
 use super::connector;
 use super::server::{reject, serve};
-use crate::support::sshd::{Sshd, eventually, inventory, user};
-use crate::support::untimed;
+use crate::support::sshd::{
+    Process, Sshd, eventually, free_port, host, installed, inventory, keygen, public, user,
+};
+use crate::support::{not_here, untimed};
 
 fn texts(error: &Error) -> Vec<String> {
     chain(error).iter().map(|text| untimed(text)).collect()
@@ -96,6 +101,99 @@ async fn a_banner_is_kept_where_the_login_succeeds() -> Result<(), Error> {
     let session = super::session(&sshd).await?;
     assert_eq!(session.banner().as_deref(), Some("Property of ACME"));
     Ok(())
+}
+
+/// A real sshd with `UsePAM yes` in a mount namespace, whose /etc has an account `bob` and a nologin file.
+/// None where this machine can't make one.
+fn booting(folder: &Path) -> Option<(Process, u16)> {
+    let sshd = installed("sshd")?;
+    let port = free_port();
+    for key in ["host", "bob"] {
+        keygen(&folder.join(key), "ed25519", "");
+    }
+    let script = format!(
+        "set -e\nmount -t tmpfs tmpfs /mnt\nmkdir /mnt/upper /mnt/work\n\
+         mount -t overlay overlay -o lowerdir=/etc,upperdir=/mnt/upper,workdir=/mnt/work /etc\n\
+         echo 'bob:x:4242:4242::/:/bin/sh' >> /etc/passwd\necho 'bob:*:1::::::' >> /etc/shadow\n\
+         printf '%s\\n' 'auth required pam_permit.so' 'account required pam_nologin.so' > /etc/pam.d/sshd\n\
+         echo 'System is booting up. Unprivileged users are not permitted to log in yet.' > /etc/nologin\n\
+         cp '{folder}/bob.pub' /mnt/keys\nchmod 644 /mnt/keys\nmkdir -p /run/sshd\n\
+         exec '{sshd}' -D -e -f /dev/null -p {port} -o ListenAddress=127.0.0.1 -o UsePAM=yes -o PidFile=none \
+         -o HostKey='{folder}/host' -o AuthorizedKeysFile=/mnt/keys -o StrictModes=no\n",
+        folder = folder.display(),
+        sshd = sshd.display(),
+    );
+    let log = folder.join("log");
+    let child = Command::new("unshare")
+        .args(["--mount", "sh", "-c", &script])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(std::fs::File::create(&log).expect("a log"))
+        .spawn()
+        .ok()?;
+    let mut process = Process(child);
+    let mut has_ended = false;
+    eventually("sshd listens", || {
+        has_ended = !matches!(process.0.try_wait(), Ok(None));
+        has_ended || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
+    });
+    if has_ended {
+        let said = std::fs::read_to_string(&log).unwrap_or_default();
+        not_here(&format!(
+            "no mount namespace with an /etc of its own: {said}"
+        ));
+        return None;
+    }
+    let line = public(&folder.join("host.pub"));
+    std::fs::write(
+        folder.join("known_hosts"),
+        format!("[127.0.0.1]:{port} {line}\n"),
+    )
+    .expect("known_hosts");
+    std::fs::write(
+        folder.join("ssh_config"),
+        format!(
+            "Host *\n  UserKnownHostsFile {}\n  GlobalKnownHostsFile none\n  IdentityAgent none\n",
+            folder.join("known_hosts").display()
+        ),
+    )
+    .expect("ssh_config");
+    Some((process, port))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_that_boots_says_so_by_pam() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let Some((_sshd, port)) = booting(folder.path()) else {
+        return;
+    };
+    let connector = Connector::new(
+        SshConfig {
+            file: Some(folder.path().join("ssh_config")),
+        },
+        Options::default(),
+    );
+    let host = Host {
+        address: Some("127.0.0.1".to_owned()),
+        port: Some(port),
+        user: Some("bob".to_owned()),
+        identity: vec![folder.path().join("bob")],
+        ..host("web")
+    };
+    let error = connector
+        .connect(&inventory(vec![host.clone()]), &host)
+        .await
+        .expect_err("it boots");
+    assert_eq!(
+        texts(&error).pop().as_deref(),
+        Some("web said: System is booting up. Unprivileged users are not permitted to log in yet.")
+    );
+    assert_eq!(
+        error.hint().as_deref(),
+        Some(
+            "What the host said may be the reason. Otherwise load the key with `ssh-add`, or name it under `identity` in the inventory; `ssh bob@web` shows what the server takes."
+        )
+    );
 }
 
 /// What sshd does when PAM lets nobody in: the message as a banner, and then the end.
