@@ -112,7 +112,7 @@ fn a_flood_without_an_end_is_refused() {
 #[test]
 fn of_what_is_too_deep_the_topmost_directory_is_given_once() {
     let top = format!("/{}", "d/".repeat(2048));
-    let record = |path: &str| format!("d 755 0 0 0 1.0 1.0 1 1 2 {path}\0\0");
+    let record = |path: &str| format!("d 755 0 0 0 1.0 1.0 1 1 2 8 {path}\0\0");
     // The last path that can be opened, the first that can't, and two beneath it.
     let fits = top.trim_end_matches('/').to_owned();
     let text = [
@@ -131,7 +131,7 @@ fn of_what_is_too_deep_the_topmost_directory_is_given_once() {
 #[test]
 fn names_and_links_that_no_file_system_takes_are_refused() {
     let longest = "x".repeat(4096);
-    let record = |name: &str, link: &str| format!("l 777 0 0 3 1.0 2.0 13 1 1 /{name}\0{link}\0");
+    let record = |name: &str, link: &str| format!("l 777 0 0 3 1.0 2.0 13 1 1 0 /{name}\0{link}\0");
     let fine = record(&longest, &longest);
     assert_eq!(
         parse(fine.as_bytes(), 512, true).expect("a record").len(),
