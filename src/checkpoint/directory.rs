@@ -4,7 +4,7 @@ use crate::guard::ReadCommand;
 use crate::inventory::glob::GlobError;
 use crate::inventory::pattern::PatternError;
 use crate::inventory::{DirectorySource, Source, Unreadable};
-use crate::manifest::PartFailure;
+use crate::manifest::{PartFailure, Resolved};
 use crate::name::RemotePath;
 use crate::source::exclude::Exclude;
 use crate::source::lines::Lines;
@@ -49,8 +49,10 @@ pub(super) struct Terms<'a> {
 }
 
 /// Makes a plan of what was found and of what `find` said; none if nothing is there and need not be.
-pub(super) type Plans<'a> =
-    &'a (dyn Fn(Vec<Found>, &[FindNote], Opening) -> Result<Option<Plan>, plan::Error> + Sync);
+pub(super) type Plans<'a> = &'a (
+        dyn Fn(Vec<Found>, &[FindNote], Opening, &[Resolved]) -> Result<Option<Plan>, plan::Error>
+            + Sync
+    );
 
 /// Why a scan comes to nothing.
 #[derive(Debug, thiserror::Error)]
@@ -128,7 +130,7 @@ async fn try_scan(
         one_file_system: directory.one_file_system,
     };
     let make: Plans<'_> =
-        &|found, notes, _| Plan::make(directory, source.optional, &exclude, found, notes);
+        &|found, notes, _, _| Plan::make(directory, source.optional, &exclude, found, notes);
     let scanned = walk(&command, &directory.roots, source.sudo, session, make).await?;
     if let Some((plan, _)) = &scanned
         && plan.is_empty()
@@ -156,11 +158,12 @@ pub(super) async fn walk(
 ) -> Result<Option<(Plan, Opening)>, ScanError> {
     let Listing {
         found,
+        resolved,
         opening,
         said,
         status,
     } = list(command, from, sudo, session).await?;
-    let plan = make(found, &said, opening)?;
+    let plan = make(found, &said, opening, &resolved)?;
     let explained = said
         .iter()
         .any(|note| !matches!(note, FindNote::Other(_) | FindNote::Aside(_)));
@@ -168,13 +171,15 @@ pub(super) async fn walk(
         let said = vec![format!("find exited with {status}")];
         return Err(plan::Error::Scan { said }.into());
     }
-    Ok(plan.map(|plan| (plan, opening)))
+    Ok(plan.map(|plan| (plan.at_real_paths(resolved), opening)))
 }
 
 /// Everything that a scan answered.
 pub(super) struct Listing {
-    /// In the order of the answer.
+    /// In the order of the answer, with paths as they were asked for.
     pub(super) found: Vec<Found>,
+    /// What was asked for and is elsewhere.
+    pub(super) resolved: Vec<Resolved>,
     pub(super) opening: Opening,
     /// What `find` wrote to its standard error.
     pub(super) said: Vec<FindNote>,
@@ -194,7 +199,7 @@ pub(super) async fn list(
     session: &ReadSession,
 ) -> Result<Listing, ScanError> {
     let mut running = session.run(command, sudo, Input::none()).await?;
-    let mut parser = Parser::new();
+    let mut parser = Parser::new(from);
     let mut found = Vec::new();
     let mut held_bytes = 0;
     while let Some(bytes) = running.next().await {
@@ -212,10 +217,17 @@ pub(super) async fn list(
         let said = vec![said.unwrap_or_else(|| format!("find exited with {}", exit.status))];
         return Err(plan::Error::Scan { said }.into());
     }
+    let resolved = parser.resolved();
+    let mut said = notes::of_find(&exit.stderr.to_bytes());
+    for resolved in &resolved {
+        said.iter_mut()
+            .for_each(|note| note.name_as_asked(resolved));
+    }
     Ok(Listing {
         found,
+        resolved,
         opening: parser.finish()?,
-        said: notes::of_find(&exit.stderr.to_bytes()),
+        said,
         status: exit.status,
     })
 }

@@ -56,6 +56,7 @@ impl Fetch<'_> {
         let mut outcome = Outcome::new(self.pull.source, PartState::Complete);
         outcome.part.left_out = left_out(self.pull.source, &plan, &self.pull.probe.mounts);
         outcome.part.roots = plan.named;
+        outcome.part.resolved = plan.resolved;
         outcome.part.exclude = self.terms.exclude.to_vec();
         outcome.part.lines = self.lines().map(str::to_owned);
         outcome.part.scanned_at = self.opening.clock;

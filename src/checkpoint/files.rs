@@ -71,8 +71,14 @@ async fn try_scan(
     let walks: Vec<_> = globs.iter().flat_map(FileGlob::walks).collect();
     let from: Vec<RemotePath> = walks.iter().map(|walk| walk.from.clone()).collect();
     let command = ReadCommand::ScanFiles { walks };
-    let make: Plans<'_> = &|found, notes, opening| {
-        choice::choose(files, &globs, source.optional, opening, found, notes)
+    let make: Plans<'_> = &|found, notes, opening, resolved| {
+        let answer = choice::Answer {
+            opening,
+            found,
+            notes,
+            resolved,
+        };
+        choice::choose(files, &globs, source.optional, answer)
     };
     let scanned = walk(&command, &from, source.sudo, session, make).await?;
     if terms.lines.is_some()

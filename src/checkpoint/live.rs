@@ -239,6 +239,18 @@ impl Look<'_> {
                         self.base.id()
                     ));
                 }
+                let moved = plan.resolved.iter().find(|now| {
+                    let mut then = known.resolved.iter();
+                    then.any(|then| then.asked == now.asked && then.real != now.real)
+                });
+                if let Some(moved) = moved {
+                    part.notes.push(format!(
+                        "{} is at {} now, which it was not in {}: that shows as added and removed",
+                        moved.asked,
+                        moved.real,
+                        self.base.id()
+                    ));
+                }
                 if !opening.has_facts {
                     part.notes.push(
                         "its `find` tells just names: the host hashes what were files, and nothing \

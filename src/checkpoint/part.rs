@@ -90,6 +90,7 @@ impl Outcome {
                 kind: source.kind.as_str().to_owned(),
                 state,
                 roots: Vec::new(),
+                resolved: Vec::new(),
                 exclude: Vec::new(),
                 lines: None,
                 left_out: Vec::new(),

@@ -2,11 +2,12 @@
 
 mod bounds;
 mod error;
+mod real;
 
 use std::collections::HashSet;
 
 use crate::inventory::{DirectorySource, Unreadable};
-use crate::manifest::Totals;
+use crate::manifest::{Resolved, Totals};
 use crate::name::{RemotePath, escape};
 use crate::source::exclude::Exclude;
 use crate::source::notes::FindNote;
@@ -24,6 +25,8 @@ pub(super) struct Plan {
     pub(super) roots: Vec<RemotePath>,
     /// The same as the inventory names them, which may be by patterns.
     pub(super) named: Vec<RemotePath>,
+    /// What the inventory names through symbolic links, and where it is.
+    pub(super) resolved: Vec<Resolved>,
     /// What is asked for, by path, each once; every directory before what lies in it.
     pub(super) wanted: Vec<Found>,
     /// What is recorded without being asked for.

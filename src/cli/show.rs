@@ -162,6 +162,14 @@ fn remarks(part: &Part) -> String {
     if let Some(note) = report::left_out(&part.left_out) {
         writeln!(text, "\n{name}: {note}").expect("a String takes any text");
     }
+    for resolved in &part.resolved {
+        let (asked, real) = (&resolved.asked, &resolved.real);
+        writeln!(
+            text,
+            "\n{name}: {asked} is at {real}: a directory above it is a symbolic link"
+        )
+        .expect("a String takes any text");
+    }
     for warning in &part.warnings {
         let warning = escape(warning.as_bytes());
         writeln!(text, "\n{name}: warning: {warning}").expect("a String takes any text");

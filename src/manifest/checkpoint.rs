@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use jiff::Timestamp;
 
-use super::{Facts, FileTime};
+use super::{Facts, FileTime, Resolved};
 use crate::digest::Sha256;
 use crate::name::{CheckpointId, RemotePath, SourceName, Stamp, escape};
 
@@ -223,6 +223,8 @@ pub struct Part {
     pub state: PartState,
     /// The roots that were there and captured; of a `files` source, the patterns that matched something.
     pub roots: Vec<RemotePath>,
+    /// What the inventory named through symbolic links, by path: its entries are at their real paths.
+    pub resolved: Vec<Resolved>,
     /// The patterns that were left out, as the inventory had them.
     pub exclude: Vec<String>,
     /// Of each file only the lines in which this regular expression is found were kept: its entries

@@ -7,6 +7,7 @@ mod checkpoint;
 mod entry;
 mod extended;
 mod facts;
+mod resolved;
 #[cfg(test)]
 pub(crate) mod sample;
 
@@ -17,3 +18,4 @@ pub use checkpoint::{
 pub use entry::{Entry, EntryKind, FileTime, Owner, Piece, ScanMark};
 pub use extended::{Extended, ExtendedClass};
 pub use facts::{Changes, Commit, Disk, Facts, Head, Process, Repository, Version};
+pub use resolved::{Resolved, real_path};

@@ -32,6 +32,7 @@ pub(crate) fn checkpoint(host: &str, state: PartState) -> Checkpoint {
             kind: "directory".to_owned(),
             state,
             roots: vec!["/srv/app".parse().expect("a path")],
+            resolved: Vec::new(),
             exclude: Vec::new(),
             lines: None,
             left_out: Vec::new(),

@@ -1,6 +1,7 @@
 //! What `tar` and `find` say on their standard error, in the C locale: which entries vanished, could
 //! not be read, or changed while they were read.
 
+use crate::manifest::Resolved;
 use crate::name::RemotePath;
 
 /// One line that a tool said about an entry, or about nothing in particular.
@@ -62,6 +63,34 @@ pub enum FindNote {
     Other(String),
     /// Not said by `find`: sudo's words, or noise of a login shell.
     Aside(String),
+}
+
+impl FindNote {
+    /// Names what lies at a real path as it was asked for.
+    pub fn name_as_asked(&mut self, resolved: &Resolved) {
+        let text = |path: &RemotePath| String::from_utf8_lossy(path.as_bytes()).into_owned();
+        let rename = |said: &mut String| {
+            // `/` is in every path.
+            if resolved.real.parent().is_some() {
+                *said = said.replace(&text(&resolved.real), &text(&resolved.asked));
+            }
+        };
+        match self {
+            Self::Denied { path, said } => {
+                if let Some(asked) = path.as_ref().and_then(|path| resolved.to_asked(path)) {
+                    *path = Some(asked);
+                    rename(said);
+                }
+            }
+            Self::Failed { path, .. } => {
+                if let Some(asked) = resolved.to_asked(path) {
+                    *path = asked;
+                }
+            }
+            Self::Missing(said) => rename(said),
+            Self::Other(_) | Self::Aside(_) => {}
+        }
+    }
 }
 
 fn find_note(line: &[u8]) -> FindNote {

@@ -1,6 +1,6 @@
 //! What a scan found: records of `find`, read as they arrive.
 
-use crate::manifest::{FileTime, ScanMark};
+use crate::manifest::{FileTime, Resolved, ScanMark};
 use crate::name::{ParsePathError, RemotePath, escape};
 
 /// The longest path that a host can be asked for by name: Linux's `PATH_MAX`, for the NUL at the end
@@ -130,7 +130,8 @@ pub struct Opening {
     pub clock: Option<FileTime>,
 }
 
-/// Reads records out of bytes that arrive in pieces of any size.
+/// Reads records out of bytes that arrive in pieces of any size. What lies beneath a path that the host
+/// had to resolve comes as it was asked for.
 #[derive(Debug, Default)]
 pub struct Parser {
     opening: Option<Opening>,
@@ -138,13 +139,20 @@ pub struct Parser {
     rest: Vec<u8>,
     /// So much of `rest` was searched for the end of a field.
     searched_bytes: usize,
+    /// What is asked for, in the order of the request.
+    asked: Vec<RemotePath>,
+    /// Where each of it is, as far as it was told.
+    resolved: Vec<Resolved>,
 }
 
 impl Parser {
-    /// For an answer to [`crate::guard::ReadCommand::Scan`].
+    /// For an answer to [`crate::guard::ReadCommand::Scan`], which was `asked` for these paths.
     #[must_use]
-    pub fn new() -> Self {
-        Self::default()
+    pub fn new(asked: &[RemotePath]) -> Self {
+        Self {
+            asked: asked.to_vec(),
+            ..Self::default()
+        }
     }
 
     /// Takes the next bytes and gives what they complete.
@@ -177,12 +185,19 @@ impl Parser {
         if let Some(Opening { has_facts, .. }) = opening {
             while let Some((end, record)) = next_record(&self.rest[start..], has_facts) {
                 let entry = match record {
+                    ([b'>', path @ ..], _) => {
+                        let resolved = self.resolve(path)?;
+                        self.resolved.push(resolved);
+                        start += end;
+                        continue;
+                    }
                     (path, None) => Found {
                         path: short_path(path)?,
                         facts: None,
                     },
                     (head, Some(link)) => gnu_record(head, link)?,
                 };
+                let entry = self.as_asked(entry)?;
                 start += end;
                 let is_told = |last: &Found| {
                     last.path == entry.path && last.path.as_bytes().len() > PATH_LENGTH_MAX_BYTES
@@ -202,6 +217,35 @@ impl Parser {
             return Err(unreadable(&self.rest));
         }
         Ok(())
+    }
+
+    /// What was asked for next is at `real`.
+    fn resolve(&self, real: &[u8]) -> Result<Resolved, Error> {
+        let asked = self.asked.get(self.resolved.len());
+        let asked = asked.filter(|_| real.len() <= PATH_LENGTH_MAX_BYTES);
+        Ok(Resolved {
+            asked: asked.ok_or_else(|| unreadable(real))?.clone(),
+            real: RemotePath::from_bytes(real)?,
+        })
+    }
+
+    /// The entry with its path as it was asked for.
+    fn as_asked(&self, mut entry: Found) -> Result<Found, Error> {
+        if let Some(resolved) = self.resolved.last()
+            && resolved.asked != resolved.real
+        {
+            let asked = resolved.to_asked(&entry.path);
+            entry.path = asked.ok_or_else(|| unreadable(entry.path.as_bytes()))?;
+        }
+        Ok(entry)
+    }
+
+    /// The paths that are elsewhere than they were asked for.
+    #[must_use]
+    pub fn resolved(&self) -> Vec<Resolved> {
+        let resolved = self.resolved.iter();
+        let elsewhere = resolved.filter(|resolved| resolved.asked != resolved.real);
+        elsewhere.cloned().collect()
     }
 
     /// Whether the opening has come.

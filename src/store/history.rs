@@ -268,6 +268,10 @@ fn count_beneath(
     path: &RemotePath,
 ) -> Result<Counts, Error> {
     let mut counts = Counts::new();
+    let real = new.real_path_in(part, path);
+    // A link on the way that leads elsewhere by now leads to other entries.
+    let old = old.filter(|old| old.real_path_in(part, path) == real);
+    let path = &real;
     for change in PartChanges::between(old, new, part, Some(path))? {
         let change = change?;
         if change.path() != path {
@@ -279,6 +283,7 @@ fn count_beneath(
 
 /// What `part` has at `path`.
 fn sight(sealed: &SealedCheckpoint, part: &SourceName, path: &RemotePath) -> Result<Sight, Error> {
+    let path = &sealed.real_path_in(part, path);
     let lines = sealed.lines(part)?;
     match LinesWithin::new(lines, Some(path.clone()))
         .next()

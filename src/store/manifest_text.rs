@@ -12,7 +12,7 @@ use std::fmt::{self, Write};
 use super::entries::OTHER_ENDINGS;
 use super::incoming::Note;
 use super::record::checkpoint::EntriesFacts;
-use crate::manifest::{Checkpoint, PackName, Part, Totals};
+use crate::manifest::{Checkpoint, PackName, Part, Resolved, Totals};
 use crate::name::{RemotePath, SourceName, escape};
 use crate::units::{count, duration, size};
 
@@ -150,6 +150,13 @@ fn write_part(out: &mut String, part: &Part) -> fmt::Result {
     )?;
     for root in &part.roots {
         writeln!(out, "    {root}")?;
+    }
+    for resolved in &part.resolved {
+        let Resolved { asked, real } = resolved;
+        writeln!(
+            out,
+            "    {asked} is at {real}: a directory above it is a symbolic link"
+        )?;
     }
     for pattern in &part.exclude {
         writeln!(out, "    without {}", escape(pattern.as_bytes()))?;

@@ -10,7 +10,7 @@ use super::entries::{self, Entries, EntryLines};
 use super::lines::Lines;
 use super::record::checkpoint::{EntriesFacts, ReadError, Sealed, VERSION};
 use super::{Error, layout};
-use crate::manifest::{Checkpoint, Entry, PackName, Totals};
+use crate::manifest::{Checkpoint, Entry, PackName, Totals, real_path};
 use crate::name::{CheckpointId, RemotePath, SourceName};
 
 /// A sealed checkpoint. Cheap to open: its entries are read when they are asked for.
@@ -113,21 +113,43 @@ impl SealedCheckpoint {
     }
 
     /// The entry of that path, and the part it belongs to; the first part that has it, by name, and
-    /// one that holds whole files before one that holds lines of them.
+    /// one that holds whole files before one that holds lines of them. A path that the inventory named
+    /// through symbolic links is found at its real path.
     ///
     /// # Errors
     ///
     /// [`Error::NoEntry`] if there is none, [`Error::Damaged`] as with [`SealedCheckpoint::entries`].
     pub fn find(&self, path: &RemotePath) -> Result<(SourceName, Entry), Error> {
-        for part in self.parts_by_weight() {
-            if let Some(entry) = self.find_in(part, path)? {
-                return Ok((part.clone(), entry));
+        if let Some(found) = self.find_at(path)? {
+            return Ok(found);
+        }
+        for part in &self.checkpoint().parts {
+            let real = real_path(path, &part.resolved);
+            if real != *path
+                && let Some(found) = self.find_at(&real)?
+            {
+                return Ok(found);
             }
         }
         Err(Error::NoEntry {
             checkpoint: self.id().clone(),
             path: path.to_string(),
         })
+    }
+
+    fn find_at(&self, path: &RemotePath) -> Result<Option<(SourceName, Entry)>, Error> {
+        for part in self.parts_by_weight() {
+            if let Some(entry) = self.find_in(part, path)? {
+                return Ok(Some((part.clone(), entry)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Where `path` is in `part`, which may have been asked for it through symbolic links.
+    pub(super) fn real_path_in(&self, part: &SourceName, path: &RemotePath) -> RemotePath {
+        let part = self.checkpoint().part(part);
+        part.map_or_else(|| path.clone(), |part| real_path(path, &part.resolved))
     }
 
     /// The entry of that path in one part.

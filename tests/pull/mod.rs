@@ -20,6 +20,7 @@ mod loss;
 mod memory;
 mod mounts;
 mod moving;
+mod one_tree;
 mod packs;
 mod roots;
 mod several;

@@ -316,6 +316,7 @@ pub(super) fn plain_part(name: &SourceName, state: PartState) -> Part {
         kind: "directory".to_owned(),
         state,
         roots: vec!["/app".parse().expect("a path")],
+        resolved: Vec::new(),
         exclude: vec!["*.log".to_owned()],
         lines: None,
         left_out: Vec::new(),

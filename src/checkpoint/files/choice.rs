@@ -1,10 +1,11 @@
 //! From what a scan found to what a files source means of it.
 
 use std::cmp::Reverse;
+use std::collections::HashSet;
 
 use crate::inventory::FilesSource;
 use crate::inventory::glob::FileGlob;
-use crate::manifest::FileTime;
+use crate::manifest::{FileTime, Resolved, real_path};
 use crate::name::RemotePath;
 use crate::source::notes::FindNote;
 use crate::source::scan::{Found, FoundKind, Opening};
@@ -12,6 +13,16 @@ use crate::source::scan::{Found, FoundKind, Opening};
 use super::super::extract;
 use super::super::listing::NAMED_MAX;
 use super::super::plan::{Error, Plan, Unread, complaints};
+
+/// What the host answered to the scan.
+pub(super) struct Answer<'a> {
+    pub(super) opening: Opening,
+    /// As it was asked for.
+    pub(super) found: Vec<Found>,
+    pub(super) notes: &'a [FindNote],
+    /// What was asked for and is elsewhere.
+    pub(super) resolved: &'a [Resolved],
+}
 
 /// Sorts out what was found. None: nothing of an optional source is there.
 ///
@@ -22,10 +33,14 @@ pub(super) fn choose(
     source: &FilesSource,
     globs: &[FileGlob],
     optional: bool,
-    opening: Opening,
-    mut found: Vec<Found>,
-    notes: &[FindNote],
+    answer: Answer<'_>,
 ) -> Result<Option<Plan>, Error> {
+    let Answer {
+        opening,
+        mut found,
+        notes,
+        resolved,
+    } = answer;
     let said = complaints(notes);
     if !said.is_empty() {
         return Err(Error::Scan { said });
@@ -52,6 +67,11 @@ pub(super) fn choose(
         }
     }
     found.retain(|found| is_file_or_link(found) && globs.iter().any(|g| g.matches(&found.path)));
+    if !resolved.is_empty() {
+        // What two patterns reach in two ways is one file.
+        let mut seen = HashSet::new();
+        found.retain(|found| seen.insert(real_path(&found.path, resolved)));
+    }
     if let Some(count) = source.newest.filter(|_| opening.has_facts) {
         let mtime = |found: &Found| found.facts.as_ref().map(|facts| facts.mark.mtime);
         found = newest(found, count, mtime);

@@ -271,6 +271,7 @@ impl Taking<'_> {
             kind: KIND.to_owned(),
             state: PartState::Complete,
             roots: self.part.roots.clone(),
+            resolved: Vec::new(),
             exclude: Vec::new(),
             lines: None,
             left_out: Vec::new(),

@@ -121,6 +121,8 @@ fn names(body: &[u8], root: &std::path::Path) -> Vec<String> {
     let root = format!("{}", root.display());
     let mut names: Vec<String> = body
         .split(|&b| b == 0)
+        // Where the root really is.
+        .filter(|field| !field.starts_with(b">"))
         .filter_map(|field| {
             let text = String::from_utf8_lossy(field);
             text.find(&root)
@@ -151,7 +153,7 @@ fn a_scan_lists_hostile_names_and_leaves_out_pruned_directories() {
     let usual = std::env::var_os("PATH").expect("a search path");
     let tools = tempfile::tempdir().expect("a folder");
     for shell in ["sh", "bash"] {
-        for (path, opening) in [(&usual, "gnu 1"), (&plain_find(tools.path()), "/\0/")] {
+        for (path, opening) in [(&usual, "gnu 1"), (&plain_find(tools.path()), "/\0>")] {
             let answer = answer_with(path, shell, &scan_of(&root, prune.clone()), b"");
             assert_eq!(answer.status, Some(0));
             assert!(answer.body.starts_with(opening.as_bytes()), "{opening}");
@@ -177,12 +179,16 @@ fn a_root_is_scanned_even_if_its_own_name_is_pruned() {
 #[test]
 fn a_scan_of_nothing_ends_with_the_status_of_find() {
     let folder = tempfile::tempdir().expect("a folder");
-    let answer = answer("sh", &scan_of(&folder.path().join("gone"), Vec::new()), b"");
-    let opening = answer.body.iter().position(|&b| b == 0);
-    assert_eq!(
-        (answer.status, opening),
-        (Some(1), Some(answer.body.len() - 1))
-    );
+    let gone = folder.path().join("gone");
+    let answer = answer("sh", &scan_of(&gone, Vec::new()), b"");
+    let opening = answer
+        .body
+        .iter()
+        .position(|&b| b == 0)
+        .expect("an opening");
+    let rest = String::from_utf8_lossy(&answer.body[opening + 1..]).into_owned();
+    let real = format!(">{}\0\0", gone.display());
+    assert_eq!((answer.status, rest), (Some(1), real));
 }
 
 #[test]

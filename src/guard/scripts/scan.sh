@@ -30,21 +30,55 @@ yes) $sudo find "$@" \( \( -type f -o -type d \) -not -readable -printf '!' , \
 esac || status=$?
 }
 
+# Sets $x to the real path of $1 and prints it as a record: `find` runs there, so that nothing is reached
+# through a symbolic link. Only the directories above $1 are resolved, and with `whole` also $1 itself.
+# What can't be resolved (it is not there, or only sudo may enter it) stays as it is.
+resolve() {
+case $2 in
+whole) y=$1 ;;
+*) y=${1%/*} y=${y:-/} ;;
+esac
+case $y in
+"$above") ;;
+*)
+  above=$y
+  real=$(cd -P -- "$y" 2>/dev/null && pwd -P && echo .) || real="$y
+."
+  real=${real%??} ;;
+esac
+case $2 in
+whole) x=$real ;;
+*) x=${real%/}/${1##*/} ;;
+esac
+case $gnu in
+yes) printf '>%s\0\0' "$x" ;;
+*) printf '>%s\0' "$x" ;;
+esac
+}
+
 # `glob` is the pattern that matches just the root that follows it, where that isn't the root itself.
 # A root that is a symbolic link is listed as one, not followed.
 scan() {
 opened || return
-status=0 xdev= glob=
+status=0 xdev= glob= above=
 case " $q " in *' xdev=1 '*) xdev=-xdev ;; esac
 for r in $q; do
   case $r in
   glob=*) dec "${r#*=}"; glob=$x ;;
   root=*)
-    dec "${r#*=}"; root=$x glob=${glob:-${x%/}} or=
-    set -- -P "$root" $xdev
+    dec "${r#*=}"; root=$x glob=${glob:-${x%/}} or= short=yes
+    resolve "$root"
+    # Elsewhere than asked for, the short cut of pruning needs a pattern of its own. A name that would
+    # have to be quoted in it goes without: what is pruned is left out by the matcher of fleet as well.
+    case $x in
+    "$root") ;;
+    *[*?[\\]*) short= ;;
+    *) glob=${x%/} ;;
+    esac
+    set -- -P "$x" $xdev
     for k in $q; do
-      case $k in
-      name=* | beneath=*)
+      case $short$k in
+      yesname=* | yesbeneath=*)
         case $or in '') set -- "$@" \( -type d -path "$glob/*" \( ;; esac
         dec "${k#*=}"
         case $k in
@@ -66,7 +100,7 @@ return $status
 # what a pattern names is followed, as shells do; what it names is not.
 files() {
 opened || return
-status=0 min= max= name=
+status=0 min= max= name= above=
 for r in $q; do
   case $r in
   min=*) min=${r#*=} ;;
@@ -74,7 +108,10 @@ for r in $q; do
   name=*) dec "${r#*=}"; name=$x ;;
   from=*)
     dec "${r#*=}"
-    case $max in 0) set -- -P "$x" ;; *) set -- -H "$x" ;; esac
+    case $max in
+    0) resolve "$x"; set -- -P "$x" ;;
+    *) resolve "$x" whole; set -- -H "$x" ;;
+    esac
     set -- "$@" -mindepth "$min"
     case $max in ?*) set -- "$@" -maxdepth "$max" ;; esac
     case $name in ?*) set -- "$@" -name "$name" ;; esac

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::checkpoint::{Checkpoint, LeftOut, PartState, SkippedNewer};
 use super::facts::Facts;
-use super::{Problem, Version};
+use super::{PathText, Problem, Version};
 use crate::manifest;
 use crate::name::RemotePath;
 
@@ -61,6 +61,9 @@ pub struct PartDetail {
     pub state: PartState,
     /// The roots that were captured; of a `files` source, the patterns that matched something.
     pub roots: Vec<String>,
+    /// What the inventory names through symbolic links: its entries are at their real paths.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub resolved: Vec<ResolvedPath>,
     /// The patterns that were left out.
     pub exclude: Vec<String>,
     /// Of each file only the lines in which this regular expression is found; null: whole files.
@@ -79,6 +82,15 @@ pub struct PartDetail {
     pub warnings: Vec<String>,
     /// Why it failed, if it did.
     pub error: Option<Problem>,
+}
+
+/// A path that the inventory names through symbolic links.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ResolvedPath {
+    /// As the inventory has it.
+    pub asked: PathText,
+    /// Where it is.
+    pub real: PathText,
 }
 
 /// A pack that a checkpoint needs.
@@ -140,6 +152,14 @@ impl From<&manifest::Part> for PartDetail {
             kind: part.kind.clone(),
             state: part.state.into(),
             roots: part.roots.iter().map(text).collect(),
+            resolved: part
+                .resolved
+                .iter()
+                .map(|resolved| ResolvedPath {
+                    asked: (&resolved.asked).into(),
+                    real: (&resolved.real).into(),
+                })
+                .collect(),
             exclude: part.exclude.clone(),
             lines: part.lines.clone(),
             left_out: part.left_out.iter().map(LeftOut::from).collect(),

@@ -103,16 +103,19 @@ pub struct PathText {
     pub path_b64: Option<String>,
 }
 
+impl From<&RemotePath> for PathText {
+    fn from(path: &RemotePath) -> Self {
+        let (path, path_b64) = text_or_base64(path.as_bytes());
+        Self { path, path_b64 }
+    }
+}
+
 impl From<&store::Shortfall> for LeftOut {
     fn from(shortfall: &store::Shortfall) -> Self {
-        let text = |path: &RemotePath| {
-            let (path, path_b64) = text_or_base64(path.as_bytes());
-            PathText { path, path_b64 }
-        };
         Self {
             what: shortfall.kind.as_str().to_owned(),
             count: shortfall.count,
-            entries: shortfall.paths.iter().map(text).collect(),
+            entries: shortfall.paths.iter().map(PathText::from).collect(),
         }
     }
 }

@@ -4,7 +4,7 @@ use super::*;
 
 fn parse(bytes: &[u8], piece: usize, gnu: bool) -> Result<Vec<Found>, Error> {
     let opening: &[u8] = if gnu { b"gnu 1700000000.5\0" } else { b"/\0" };
-    let mut parser = Parser::new();
+    let mut parser = Parser::new(&[]);
     let mut found = Vec::new();
     for piece in [opening, bytes].concat().chunks(piece) {
         parser.feed(piece, &mut found)?;
@@ -20,7 +20,7 @@ fn parse(bytes: &[u8], piece: usize, gnu: bool) -> Result<Vec<Found>, Error> {
 #[test]
 fn an_answer_opens_with_what_it_is() {
     let read = |text: &[u8]| {
-        let mut parser = Parser::new();
+        let mut parser = Parser::new(&[]);
         parser.feed(text, &mut Vec::new())?;
         parser.finish()
     };
@@ -100,6 +100,44 @@ fn strangers_texts_are_refused() {
         });
         assert_eq!(refused, Err("refused"), "{}", escape(record));
     }
+}
+
+#[test]
+fn what_the_host_resolved_comes_as_it_was_asked_for() {
+    let path = |text: &str| text.parse::<RemotePath>().expect("a path");
+    let asked = [path("/app/current/x"), path("/var/run"), path("/etc")];
+    for piece in 1..60 {
+        let mut parser = Parser::new(&asked);
+        let mut found = Vec::new();
+        let answer = b"/\0>/app/releases/5/x\0/app/releases/5/x/f\0\
+                       >/\0/x.pid\0/\0>/etc\0/etc/run\0";
+        for piece in answer.chunks(piece) {
+            parser.feed(piece, &mut found).expect("records");
+        }
+        let paths: Vec<String> = found.iter().map(|f| f.path.to_string()).collect();
+        assert_eq!(
+            paths,
+            ["/app/current/x/f", "/var/run/x.pid", "/var/run", "/etc/run"]
+        );
+        let elsewhere = [("/app/current/x", "/app/releases/5/x"), ("/var/run", "/")];
+        let elsewhere = elsewhere.map(|(asked, real)| Resolved {
+            asked: path(asked),
+            real: path(real),
+        });
+        assert_eq!(parser.resolved(), elsewhere);
+        let back = elsewhere[1].to_real(&path("/var/run/x.pid"));
+        assert_eq!(back, Some(path("/x.pid")));
+        assert_eq!(elsewhere[1].to_real(&path("/var/running")), None);
+    }
+    let mut parser = Parser::new(&asked);
+    let outside = parser.feed(b"/\0>/srv\0/app/current/x/f\0", &mut Vec::new());
+    assert!(matches!(outside, Err(Error::Record { .. })));
+    let long = [b"/\0>/", "d".repeat(5000).as_bytes(), b"\0"].concat();
+    let long = Parser::new(&asked).feed(&long, &mut Vec::new());
+    assert!(matches!(long, Err(Error::Record { .. })));
+    let mut parser = Parser::new(&asked[..1]);
+    let more = parser.feed(b"gnu 1\0>/a\0\0>/b\0\0", &mut Vec::new());
+    assert!(matches!(more, Err(Error::Record { .. })));
 }
 
 #[test]

@@ -9,11 +9,12 @@ use serde::{Deserialize, Serialize};
 
 use super::entry::time;
 use super::facts::FactsRecord;
-use super::path::PathRecord;
+use super::host::HostRecord;
+use super::path::{PathRecord, ResolvedRecord};
 use super::{RecordError, left_out};
 use crate::digest::Sha256;
 use crate::manifest::{
-    Checkpoint, Facts, HostFacts, Pack, PackName, Part, PartFailure, PartState, Totals, Trigger,
+    Checkpoint, Facts, Pack, PackName, Part, PartFailure, PartState, Resolved, Totals, Trigger,
 };
 use crate::name::{RemotePath, SourceName};
 use crate::store::layout;
@@ -94,24 +95,13 @@ struct VersionRecord {
 }
 
 #[derive(Serialize, Deserialize)]
-struct HostRecord {
-    env: String,
-    protected: bool,
-    address: String,
-    user: String,
-    host_key: String,
-    machine_id: String,
-    os: String,
-    kernel: String,
-    hostname: String,
-}
-
-#[derive(Serialize, Deserialize)]
 struct PartRecord {
     name: String,
     kind: String,
     state: String,
     roots: Vec<PathRecord>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    resolved: Vec<ResolvedRecord>,
     exclude: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     lines: Option<String>,
@@ -246,17 +236,7 @@ impl From<&Sealed> for CheckpointRecord {
             subset: checkpoint.subset,
             state: checkpoint.state().as_str().to_owned(),
             description: checkpoint.description.clone(),
-            host: HostRecord {
-                env: host.env.clone(),
-                protected: host.protected,
-                address: host.address.clone(),
-                user: host.user.clone(),
-                host_key: host.host_key.clone(),
-                machine_id: host.machine_id.clone(),
-                os: host.os.clone(),
-                kernel: host.kernel.clone(),
-                hostname: host.hostname.clone(),
-            },
+            host: host.into(),
             facts: (!checkpoint.facts.is_empty()).then(|| FactsRecord::from(&checkpoint.facts)),
             parts: checkpoint
                 .parts
@@ -290,6 +270,7 @@ fn part_record(part: &Part, entries: Option<&EntriesFacts>) -> PartRecord {
         kind: part.kind.clone(),
         state: part.state.as_str().to_owned(),
         roots: part.roots.iter().map(PathRecord::from).collect(),
+        resolved: part.resolved.iter().map(ResolvedRecord::from).collect(),
         exclude: part.exclude.clone(),
         lines: part.lines.clone(),
         left_out: left_out::records(&part.left_out),
@@ -379,17 +360,7 @@ impl TryFrom<CheckpointRecord> for Sealed {
                 trigger: trigger(&record.trigger)?,
                 subset: record.subset,
                 description: record.description,
-                host: HostFacts {
-                    env: record.host.env,
-                    protected: record.host.protected,
-                    address: record.host.address,
-                    user: record.host.user,
-                    host_key: record.host.host_key,
-                    machine_id: record.host.machine_id,
-                    os: record.host.os,
-                    kernel: record.host.kernel,
-                    hostname: record.host.hostname,
-                },
+                host: record.host.into(),
                 facts: match record.facts {
                     Some(facts) => facts.try_into()?,
                     None => Facts::default(),
@@ -450,6 +421,11 @@ impl TryFrom<PartRecord> for Part {
                 .roots
                 .into_iter()
                 .map(RemotePath::try_from)
+                .collect::<Result<_, _>>()?,
+            resolved: record
+                .resolved
+                .into_iter()
+                .map(Resolved::try_from)
                 .collect::<Result<_, _>>()?,
             exclude: record.exclude,
             lines: record.lines,

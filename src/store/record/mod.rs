@@ -7,6 +7,7 @@ pub(super) mod checkpoint;
 pub(super) mod entry;
 mod extended;
 mod facts;
+mod host;
 mod left_out;
 mod path;
 mod scan;

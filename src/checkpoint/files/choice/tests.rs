@@ -70,7 +70,13 @@ fn chosen(
         has_facts: found.iter().all(|found| found.facts.is_some()),
         clock: None,
     };
-    choose(source, &globs, optional, opening, found, notes)
+    let answer = Answer {
+        opening,
+        found,
+        notes,
+        resolved: &[],
+    };
+    choose(source, &globs, optional, answer)
 }
 
 fn plan(source: &FilesSource, found: Vec<Found>) -> Plan {

@@ -37,6 +37,9 @@ fn every_login_shell_and_every_sh_gives_the_same_answer() {
     let file = root.join("-!\n'");
     fs::write(&file, "content").expect("a file");
     let member = [&file.as_os_str().as_bytes()[1..], b"\0"].concat();
+    let link = folder.path().join("-l !\n");
+    std::os::unix::fs::symlink(".", &link).expect("a link");
+    let linked = link.join(root.file_name().expect("a name"));
     let run = ReadCommand::Run {
         line: CommandLine::Argv(
             ["printf", "<%s>", "! it's \n", "", "*"]
@@ -56,6 +59,8 @@ fn every_login_shell_and_every_sh_gives_the_same_answer() {
             let pair = format!("{login}, {shell}");
             let scanned = answer_with(&path, &login, &scan_of(&root, Vec::new()), b"");
             assert_eq!(scanned.status, Some(0), "{pair}");
+            assert_eq!(names(&scanned.body, &root), ["", "/-!\n'"], "{pair}");
+            let scanned = answer_with(&path, &login, &scan_of(&linked, Vec::new()), b"");
             assert_eq!(names(&scanned.body, &root), ["", "/-!\n'"], "{pair}");
             let ran = answer_with(&path, &login, &run, b"");
             assert_eq!(

@@ -4,7 +4,8 @@ use super::*;
 use std::time::Duration;
 
 use crate::manifest::{
-    Changes, Commit, Disk, FileTime, Head, LeftOut, Process, Repository, State, Version,
+    Changes, Commit, Disk, FileTime, Head, HostFacts, LeftOut, Process, Repository, Resolved,
+    State, Version,
 };
 use crate::name::CheckpointId;
 
@@ -23,6 +24,10 @@ fn part(name: &str, state: PartState) -> Part {
             RemotePath::from_bytes(&b"/app"[..]).expect("a path"),
             RemotePath::from_bytes(&b"/app-\xff"[..]).expect("a path"),
         ],
+        resolved: vec![Resolved {
+            asked: RemotePath::from_bytes(&b"/app"[..]).expect("a path"),
+            real: RemotePath::from_bytes(&b"/srv/\xff"[..]).expect("a path"),
+        }],
         exclude: vec!["*.log".to_owned()],
         lines: Some("^MONITORING_".to_owned()),
         left_out: vec![LeftOut {
