@@ -34,16 +34,15 @@ case $group in
 esac
 }
 
-# Prints the closing line and reports the status, then ends whatever the verb has left behind.
+# Prints the closing line and reports the status, then ends whatever the verb has left behind. The
+# closing line makes the other side end the input, so whoever could take that for a cancel ends before.
 shut() {
 trap '' TERM
+case $group in session) ;; *) kill $w $b 2>/dev/null ;; esac
 printf '\n%s end %s\n' "$n" "$1${m:+ $m}"
 echo "$1" >&4
 exec >&- 4>&-
-case $group in
-session) kill -KILL 0 ;;
-*) kill $w $b ;;
-esac 2>/dev/null
+case $group in session) kill -KILL 0 ;; esac
 exit "$1"
 }
 
