@@ -1,6 +1,7 @@
 //! An archive as a host would send it: every member under the name where it belongs, its headers written
 //! anew in one form. Data comes out as it went in, so that holes stay holes.
 
+use std::collections::HashMap;
 use std::io::{self, Read};
 
 use super::archive::Origin;
@@ -19,6 +20,8 @@ use crate::name::RemotePath;
 pub struct Relocated<R, P> {
     stream: MemberStream<R>,
     place: P,
+    /// What is neither a file nor a directory, for its further names in other places.
+    others: HashMap<RemotePath, Kind>,
     is_wanted: bool,
     is_finished: bool,
     out: Vec<u8>,
@@ -32,6 +35,7 @@ impl<R: Read, P: FnMut(&RemotePath) -> Option<RemotePath>> Relocated<R, P> {
         Self {
             stream: MemberStream::of_archive(reader).without_digests(),
             place,
+            others: HashMap::new(),
             is_wanted: false,
             is_finished: false,
             out: Vec::new(),
@@ -46,10 +50,20 @@ impl<R: Read, P: FnMut(&RemotePath) -> Option<RemotePath>> Relocated<R, P> {
         while self.out.is_empty() && !self.is_finished {
             match self.stream.next()? {
                 Event::Begin { head, raw } => {
+                    match &head.kind {
+                        Kind::Symlink { .. }
+                        | Kind::Fifo
+                        | Kind::CharDevice { .. }
+                        | Kind::BlockDevice { .. } => {
+                            self.others.insert(head.path.clone(), head.kind.clone());
+                        }
+                        Kind::File { .. } | Kind::HardLink { .. } | Kind::Directory => {}
+                    }
                     let to = (self.place)(&head.path);
                     self.is_wanted = to.is_some();
                     if let Some(to) = to {
-                        self.out = headers(head, raw, to, &mut self.place)?;
+                        let kind = kind_of(head, &self.others, &mut self.place)?;
+                        self.out = headers(head, raw, to, kind)?;
                     }
                 }
                 Event::Data(bytes) if self.is_wanted => self.out.extend_from_slice(bytes),
@@ -76,29 +90,29 @@ impl<R: Read, P: FnMut(&RemotePath) -> Option<RemotePath>> Read for Relocated<R,
     }
 }
 
-/// The blocks in front of the data of a member that now is `to`.
-fn headers(
+/// What a member is where it belongs: a further name of what belongs nowhere is the thing itself, if that
+/// has no content.
+fn kind_of(
     head: &Head,
-    raw: &[u8],
-    to: RemotePath,
+    others: &HashMap<RemotePath, Kind>,
     place: &mut impl FnMut(&RemotePath) -> Option<RemotePath>,
-) -> Result<Vec<u8>, Error> {
-    let refused = |why| Error::Extended { offset: 0, why };
-    let kind = match &head.kind {
-        Kind::HardLink { target } => {
-            let target = place(target).ok_or_else(|| Error::LinkTarget {
-                path: head.path.clone(),
-                target: target.member().to_vec(),
-            })?;
-            Kind::HardLink { target }
-        }
-        kind @ (Kind::File { .. }
-        | Kind::Directory
-        | Kind::Symlink { .. }
-        | Kind::Fifo
-        | Kind::CharDevice { .. }
-        | Kind::BlockDevice { .. }) => kind.clone(),
+) -> Result<Kind, Error> {
+    let Kind::HardLink { target } = &head.kind else {
+        return Ok(head.kind.clone());
     };
+    match (place(target), others.get(target)) {
+        (Some(target), _) => Ok(Kind::HardLink { target }),
+        (None, Some(kind)) => Ok(kind.clone()),
+        (None, None) => Err(Error::LinkTarget {
+            path: head.path.clone(),
+            target: target.member().to_vec(),
+        }),
+    }
+}
+
+/// The blocks in front of the data of a member that now is `to`, and is of this kind.
+fn headers(head: &Head, raw: &[u8], to: RemotePath, kind: Kind) -> Result<Vec<u8>, Error> {
+    let refused = |why| Error::Extended { offset: 0, why };
     let mut blocks = Blocks::new(raw, BLOCK_BYTES);
     let parsed = header::read(&mut blocks, &mut Vec::new(), Origin::Archive)?;
     let parsed = parsed.ok_or_else(|| refused("belongs to no member"))?;

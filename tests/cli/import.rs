@@ -561,6 +561,33 @@ fn every_form_of_archive_that_tar_writes_comes_out_as_it_went_in() {
 }
 
 #[test]
+fn names_of_a_link_in_two_parts_become_a_link_each() {
+    let bed = bed();
+    sh(
+        &bed,
+        "mkdir -p t/home/op/app t/opt; echo x > t/home/op/app/f; ln -s nowhere t/home/op/app/l; \
+         ln -P t/home/op/app/l t/home/op/app/m; ln -P t/home/op/app/l t/opt/l; tar -cf x.tar -C t .",
+    );
+    let summary = import(
+        &bed,
+        &["dev-vm", "x.tar", "--taken", "2025-01-01T00:00:00Z"],
+        0,
+    );
+    let id = summary["imported"][0]["id"].as_str().expect("an id");
+    let out = exported(&bed, id, "out");
+    let link = |name: &str| {
+        let facts = fs::symlink_metadata(out.join(name)).expect("a link");
+        let target = fs::read_link(out.join(name)).expect("a link");
+        (facts.ino(), facts.nlink(), target.display().to_string())
+    };
+    let (app, opt) = (link("home/op/app/l"), link("opt/l"));
+    assert_eq!(link("home/op/app/m"), app);
+    // No scan tells that they are one.
+    assert_eq!((app.1, app.2.as_str()), (2, "nowhere"));
+    assert_eq!((opt.1, opt.2.as_str()), (1, "nowhere"));
+}
+
+#[test]
 fn attributes_of_a_folder_come_along() {
     let bed = bed();
     bed.write("old/f", "x");

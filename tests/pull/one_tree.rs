@@ -8,8 +8,8 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use super::Scene;
 use super::busybox::with_busybox;
+use super::{Scene, program};
 use crate::support::{recover, tree};
 
 /// A deployment: `app/current` leads to a release, `var/run` to `run`.
@@ -250,6 +250,51 @@ fn a_host_whose_find_tells_only_names_resolves_links_as_well() {
     assert_eq!(cat(&scene, "run/x.pid"), "17\n");
     assert_eq!(part(&scene, "pids")["files"], 2);
     assert!(scene.fleet.exported(&ran.id()).is_dir());
+}
+
+#[test]
+fn a_directory_that_becomes_a_link_between_two_scans_fails_the_later_source() {
+    let Some(scene) = Scene::with_tools(|_| {}) else {
+        return;
+    };
+    tree::fill(&scene.tree, &[("f", "x"), ("l/sub/f", "beneath")]);
+    let mark = scene.tools().join("scanned");
+    // The first source is scanned after the second one, when a deployment has moved the directory.
+    let script = format!(
+        "case \" $* \" in\n\
+         *'{tree}/l/sub '*) /usr/bin/find \"$@\"; s=$?; : >'{mark}'; exit $s ;;\n\
+         *'{tree} '*) while [ ! -e '{mark}' ]; do sleep 0.02; done\n\
+         [ -h '{tree}/l' ] || {{ mv '{tree}/l' '{tree}/real'; ln -s real '{tree}/l'; }} ;;\n\
+         esac\n\
+         exec /usr/bin/find \"$@\"",
+        tree = scene.tree.display(),
+        mark = mark.display(),
+    );
+    program(scene.tools(), "find", &script);
+    scene.sources(json!({
+        "all": { "directory": scene.tree },
+        "sub": { "directory": at(&scene, "l/sub") },
+    }));
+    let ran = scene.fleet.checkpoint(&["web"]).exits(3);
+    assert_eq!(ran.state(), "partial");
+    let link = at(&scene, "l").display().to_string();
+    assert_eq!(
+        ran.failed(),
+        [format!(
+            "web sub: it can't be put into one tree with what other sources hold: `{link}/sub` lies \
+             beneath `{link}`, which is a symbolic link in source `all`, and 1 more"
+        )]
+    );
+    // What is sealed can be exported, and the next checkpoint knows where everything is.
+    scene.assert_holds_tree(&ran.id());
+    let ran = scene.fleet.checkpoint(&["web"]).exits(0);
+    assert_eq!(ran.state(), "complete", "{}", ran.stdout);
+    assert_eq!(
+        part(&scene, "sub")["resolved"],
+        resolved(&scene, "l/sub", "real/sub")
+    );
+    scene.assert_holds_tree(&ran.id());
+    scene.fleet.assert_verified();
 }
 
 #[test]
