@@ -27,7 +27,7 @@ async fn a_command_answers_with_its_own_bytes_and_its_status() -> Result<(), Err
         .output(&scan(&gone), false, Input::none(), 1 << 20)
         .await?;
     assert_eq!(
-        (output.status, super::records(&output.stdout)),
+        (output.status, super::records(&output.stdout, &gone)),
         (1, &b""[..])
     );
     assert_eq!(
@@ -149,7 +149,7 @@ async fn noise_of_a_login_shell_is_no_data() -> Result<(), Error> {
     let output = session
         .output(&scan(&file), false, Input::none(), 1 << 20)
         .await?;
-    assert!(super::records(&output.stdout).starts_with(b"f "));
+    assert!(super::records(&output.stdout, &file).starts_with(b"f "));
     // sshd's bash and the wrapper's may both greet.
     let stderr = output.stderr.to_bytes();
     assert!(stderr.starts_with(b"oops\n"));

@@ -65,11 +65,14 @@ fn scan(root: &std::path::Path) -> ReadCommand {
     }
 }
 
-/// What a scan answered behind its first record, which says what kind of find it was.
-fn records(stdout: &[u8]) -> &[u8] {
+/// What a scan of `path` answered behind its first records: the kind of find, and the real path.
+fn records<'a>(stdout: &'a [u8], path: &std::path::Path) -> &'a [u8] {
     let end = stdout.iter().position(|&b| b == 0).expect("an opening");
     assert!(stdout.starts_with(b"gnu 1"), "{stdout:?}");
-    &stdout[end + 1..]
+    let resolved = format!(">{}\0\0", path.display());
+    stdout[end + 1..]
+        .strip_prefix(resolved.as_bytes())
+        .expect("the real path")
 }
 
 /// The list that a fetch takes: names without the leading `/`, each ended by `end`.

@@ -92,7 +92,7 @@ async fn a_sudo_password_is_asked_once_and_data_follows_it() -> Result<(), Error
             .output(&super::scan(&file), true, Input::none(), 1 << 20)
             .await?;
         assert_eq!(scanned.status, 0);
-        assert!(super::records(&scanned.stdout).starts_with(b"f "));
+        assert!(super::records(&scanned.stdout, &file).starts_with(b"f "));
     }
     assert_eq!(
         answers.asked(),
