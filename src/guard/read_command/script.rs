@@ -43,15 +43,15 @@ impl Verb {
         }
     }
 
-    /// The script that serves it, as one line.
+    /// The script that serves it, behind the line that loads it.
     ///
     /// Each is encoded once: it never depends on what is asked.
     pub(super) fn script(self) -> &'static [u8] {
         macro_rules! script {
             ($($file:literal),+) => {{
-                static LINE: OnceLock<Vec<u8>> = OnceLock::new();
-                LINE.get_or_init(|| {
-                    one_line(&[
+                static SCRIPT: OnceLock<Vec<u8>> = OnceLock::new();
+                SCRIPT.get_or_init(|| {
+                    with_loader(&[
                         include_str!("../scripts/serve.sh"),
                         $(include_str!(concat!("../scripts/", $file)),)+
                         include_str!("../scripts/start.sh"),
@@ -107,9 +107,8 @@ impl Request {
     pub(super) fn preamble(&self, nonce: &str) -> Vec<u8> {
         let script = self.verb.script();
         let mut text = Vec::with_capacity(nonce.len() + script.len() + self.line.len() + 3);
-        for line in [nonce.as_bytes(), script, &self.line] {
+        for line in [nonce.as_bytes(), b"\n", script, &self.line, b"\n"] {
             text.extend_from_slice(line);
-            text.push(b'\n');
         }
         text
     }
@@ -119,7 +118,7 @@ impl Request {
 ///
 /// Its shell clears the environment first (`exec` can't be replaced by an exported function), prints
 /// the nonce, skips standard input up to the line that is the nonce (a password that sudo did not ask
-/// for among it), reads one line and evaluates it. There is no `!` in it for csh, and nothing that
+/// for among it), reads one line, which loads the script, and evaluates it. There is no `!` in it for csh, and nothing that
 /// single quotes of fish would change.
 pub(super) fn command_line(nonce: &str, sudo: Sudo, account: Option<&AccountName>) -> Vec<u8> {
     let account = account.map_or_else(String::new, |account| format!("-H -u {account} "));
@@ -136,8 +135,13 @@ pub(super) fn command_line(nonce: &str, sudo: Sudo, account: Option<&AccountName
     .into_bytes()
 }
 
-/// A script as one line that a shell evaluates; comments and indentation are left out.
-fn one_line(files: &[&str]) -> Vec<u8> {
+/// A script behind the line that loads it; comments and indentation are left out.
+///
+/// The builtin `read` takes a system call for each byte, so what is longer than a line is read by `dd`,
+/// which never asks for more bytes than the script has left: what follows stays in the input. A host
+/// without `dd` reads line by line. The line begins with `z=` and the length of the script in bytes, for
+/// whoever serves the request with a script of its own and has to skip this one.
+fn with_loader(files: &[&str]) -> Vec<u8> {
     let mut script = Vec::new();
     for line in files.iter().flat_map(|file| file.lines()) {
         let line = line.trim_start();
@@ -147,15 +151,15 @@ fn one_line(files: &[&str]) -> Vec<u8> {
         script.extend_from_slice(line.as_bytes());
         script.push(b'\n');
     }
-    let mut text = b"s=$(printf %b '".to_vec();
-    for &byte in &script {
-        match byte {
-            b' ' => text.push(byte),
-            b'\'' => text.extend_from_slice(b"\\0047"),
-            _ => encode(byte, &mut text),
-        }
-    }
-    text.extend_from_slice(b"'); eval \"$s\"");
+    let mut text = format!(
+        "z={} s= e=$(printf '\\nx') e=${{e%x}}; while [ ${{#s}} -lt $z ]; do \
+         if command -v dd >/dev/null; then r=$(dd bs=$((z-${{#s}})) count=1 2>/dev/null; echo x) r=${{r%x}}; \
+         else IFS= read -r r && r=$r$e; fi; \
+         case $r in '') exit 1;; esac; s=$s$r; done; eval \"$s\"\n",
+        script.len()
+    )
+    .into_bytes();
+    text.extend_from_slice(&script);
     text
 }
 

@@ -77,11 +77,14 @@ fn the_command_line_is_one_constant_and_short() {
 fn the_script_depends_on_the_verb_alone() {
     for command in every_command() {
         let preamble = command.render(NONCE, Sudo::No, Pace::Full, 7).preamble;
-        let lines: Vec<&[u8]> = preamble.split(|&byte| byte == b'\n').collect();
-        let [nonce, script, request, b""] = lines[..] else {
-            unreachable!("three lines, each with its end")
-        };
-        assert_eq!(nonce, NONCE.as_bytes());
+        let behind = preamble.strip_prefix(NONCE.as_bytes()).expect("the nonce");
+        let request = behind.strip_suffix(b"\n").expect("a last line");
+        let begins = request
+            .iter()
+            .rposition(|&byte| byte == b'\n')
+            .expect("lines")
+            + 1;
+        let (script, request) = (&behind[1..begins], &request[begins..]);
         let words: Vec<&[u8]> = request.split(|&byte| byte == b' ').collect();
         assert_eq!(words[..2], [&b"fleet"[..], b"1"]);
         let script_of = |name: &[u8]| {
@@ -106,19 +109,9 @@ fn the_script_depends_on_the_verb_alone() {
     }
 }
 
-#[test]
-fn a_script_is_what_its_files_say() {
-    let line = Verb::Probe.script();
-    let show = [
-        line.strip_suffix(b"eval \"$s\"").expect("it evaluates"),
-        b"printf '%s\n' \"$s\"",
-    ];
-    let output = Command::new("sh")
-        .arg("-c")
-        .arg(OsStr::from_bytes(&show.concat()))
-        .output()
-        .expect("a shell");
-    let expected: String = ["serve.sh", "probe.sh", "start.sh"]
+/// The script of the probe, as its files say.
+fn probe_script() -> String {
+    ["serve.sh", "probe.sh", "start.sh"]
         .into_iter()
         .map(|file| {
             let path = format!("{}/src/guard/scripts/{file}", env!("CARGO_MANIFEST_DIR"));
@@ -129,8 +122,68 @@ fn a_script_is_what_its_files_say() {
         .map(str::trim_start)
         .filter(|line| !line.is_empty() && !line.starts_with('#'))
         .map(|line| format!("{line}\n"))
-        .collect();
-    assert_eq!(String::from_utf8_lossy(&output.stdout), expected);
+        .collect()
+}
+
+/// Loads the script of the probe as the command line does, from `input` behind the line that loads it,
+/// and prints it and what is left of the input.
+fn loaded(shell: &str, path: &OsStr, input: &[&[u8]]) -> (Option<i32>, String) {
+    let load = r#"IFS= read -r s; eval "$s""#;
+    let script = Verb::Probe.script();
+    let end = script
+        .iter()
+        .position(|&byte| byte == b'\n')
+        .expect("a line");
+    let line = script[..end]
+        .strip_suffix(b"eval \"$s\"")
+        .expect("it evaluates");
+    let show = b"printf '%s' \"$s\"; exec /bin/cat\n".to_vec();
+    let mut child = Command::new(shell)
+        .env("PATH", path)
+        .args(["-c", load])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("a shell");
+    let mut stdin = child.stdin.take().expect("piped");
+    stdin
+        .write_all(&[line, &show].concat())
+        .expect("it is taken");
+    for piece in input {
+        // A shell that has given up takes no more.
+        drop(stdin.write_all(piece));
+        stdin.flush().expect("nothing is kept");
+        // Another piece than the one before, as packets are.
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    drop(stdin);
+    let output = child.wait_with_output().expect("it ends");
+    (
+        output.status.code(),
+        String::from_utf8(output.stdout).expect("text"),
+    )
+}
+
+#[test]
+fn a_script_is_what_its_files_say_and_what_follows_stays_in_the_input() {
+    let expected = format!("{}request\ndata", probe_script());
+    let script = Verb::Probe.script();
+    let end = script
+        .iter()
+        .position(|&byte| byte == b'\n')
+        .expect("a line");
+    let (first, second) = script[end + 1..].split_at(1000);
+    let path = std::env::var_os("PATH").expect("a search path");
+    let empty = tempfile::tempdir().expect("a folder");
+    for shell in ["/bin/sh", "/bin/bash"] {
+        // Without `dd` the script is read line by line.
+        for path in [path.as_os_str(), empty.path().as_os_str()] {
+            let pieces = [first, second, b"request\n", b"data"];
+            assert_eq!(loaded(shell, path, &pieces), (Some(0), expected.clone()));
+            // A connection that is lost meanwhile runs nothing.
+            assert_eq!(loaded(shell, path, &[first]), (Some(1), String::new()));
+        }
+    }
 }
 
 #[test]
