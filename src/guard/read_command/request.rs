@@ -116,6 +116,7 @@ fn facts(roots: &[RemotePath], versions: Option<&str>) -> Request {
     }
     for root in roots {
         request.with("root", root);
+        request.with("glob", glob_literal(root));
     }
     request
 }

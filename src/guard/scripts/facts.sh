@@ -1,6 +1,7 @@
 # shellcheck shell=sh disable=SC2010,SC2016,SC2030,SC2031,SC2046,SC2062,SC2116
-# The answer of the probe, a line `facts=`, and what the host is like: how long is it up, how full are its disks, which versions does it have, what
-# is checked out in these directories, and what runs from them? Answers `key=value` lines.
+# The answer of the probe, a line `facts=`, and what the host is like: how long is it up, how full are
+# its disks, which versions does it have, what is checked out in these directories, and what runs from
+# them? Answers `key=value` lines.
 #
 # Nothing here waits for long: every tool that could hang runs under a limit where the host has
 # `timeout`, and what it has not answered by then is left out. A line on standard error every second
@@ -18,6 +19,7 @@ ${t:+$t $i} "$@"
 # a shim of a version manager, a snap) may write where it likes. npm writes a log whenever it is run, so
 # its version is read from its own files.
 versions() {
+set +f
 set -- node=node python3=python3 asterisk=asterisk nginx=nginx docker=docker npm=npm
 for d in /usr/lib/postgresql/*/bin /usr/pgsql-*/bin /usr/local/pgsql/bin; do
   set -- "$@" "postgres=$d/postgres" "psql=$d/psql"
@@ -71,33 +73,75 @@ done
 wait
 }
 
+# How full the disks are, the root's first. `df` is the first tool that runs under the limit, and so shows
+# which limit the host knows: an old `timeout` has no `-k`.
 disks() {
-lim 2 df -Pk "$@" | { read -r x; while read -r x; do printf 'disk=%s\n' "$x"; done; }
+t='timeout -k 1'
+x=$($t 2 df -Pk / "$@")
+i=$?
+case $x in
+'')
+  case $i in
+  124 | 137 | 143) ;;
+  *)
+    if timeout -k 1 1 true; then :; elif timeout 1 true; then t=timeout; else t=; fi
+    x=$(lim 2 df -Pk / "$@") ;;
+  esac
+  case $x in '') x=$(lim 2 df -Pk /) ;; esac ;;
+esac
+IFS="
+"
+set -- $x
+unset IFS
+while [ $# -gt 1 ]; do shift; printf 'disk=%s\n' "$1"; done
 }
 
-# Versions and disks at the same time: a file system that hangs must not cost the others.
-both() {
-versions & v=$! d=
-[ $# = 0 ] || { disks "$@" & d=$!; }
-wait $v $d
+# Processes whose working directory is one of the request's or is beneath one, by their files.
+working_there() {
+set --
+or=
+for k in $q; do
+  case $gnu$k in
+  yesglob=*) dec "${k#*=}"; set -- "$@" $or -lname "$x" -o -lname "${x}[/ ]*"; or=-o ;;
+  root=*) dec "${k#*=}"; set -- "$@" -e "$x" ;;
+  esac
+done
+set +f
+case $gnu in
+yes) lim 2 find /proc/[0-9]*/cwd -maxdepth 0 \( "$@" \) ;;
+*) lim 2 ls -ldn /proc/[0-9]*/cwd | grep -F "$@" ;;
+esac
+set -f
 }
 
-# What ran from the directories, by command line, working directory or name ($2). What is younger than
-# the connection, whose process is $1, is fleet's own.
+# Processes whose command line names one of the directories, or that are called as one is.
+named_so() {
+names=' '
+set --
+for k in $q; do
+  case $k in
+  root=*) dec "${k#*=}"; set -- "$@" -e "$x" ;;
+  name=*) dec "${k#*=}"; names="$names$x " ;;
+  esac
+done
+set +f
+lim 2 grep -lF "$@" /proc/[0-9]*/cmdline
+for f in /proc/[0-9]*/comm; do
+  read -r x <$f || continue
+  case $names in *" $x "*) echo $f ;; esac
+done
+set -f
+}
+
+# What ran from the directories, by command line, working directory or name. What is younger than the
+# connection is fleet's own.
 processes() {
-login=$1 names=$2; shift 2
-[ -r /proc/self/stat ] || exit 0
+[ -r /proc/self/stat ] || return
 st() { set -- ${1##*") "}; born=${20}; }
 l=$(printf '\nx'); l=${l%x}
 since= st=
 if read -r st </proc/$login/stat; then printf 'login=%s\n' "$st"; st "$st"; since=$born; fi
-set +f
-g=$(printf '%s\n' "$@")
-{
-  grep -lF -e "$g" /proc/[0-9]*/cmdline
-  printf '%s\n' $names | grep -lxF -f - /proc/[0-9]*/comm
-  ls -ldn /proc/[0-9]*/cwd | grep -F -e "$g"
-} | {
+{ named_so; working_there; } | {
   c=0 seen=' ' uids=' '
   while read -r p; do
     p=${p#*/proc/}; p=${p%%/*}
@@ -113,13 +157,15 @@ g=$(printf '%s\n' "$@")
     case $uids in *" $u "*) ;; *) uids="$uids$u " ;; esac
     w=$(readlink /proc/$p/cwd)
     case $w in *"$l"*) w= ;; esac
-    a=$(tr '\0\n' '\037 ' </proc/$p/cmdline)
+    a=$(lim 1 tr '\0\n' '\037 ' </proc/$p/cmdline)
     printf 'stat=%s\nuid=%s\ncwd=%s\nargv=%.4096s\n' "$st" "$u" "$w" "$a"
   done
-  [ "$c" = 0 ] || { h=$(getconf CLK_TCK) && printf 'hz=%s\n' "$h"; }
-  while IFS=: read -r n x u r; do
-    case $uids in *" $u "*) printf 'user=%s %s\n' "$u" "$n" ;; esac
-  done </etc/passwd
+  [ "$c" = 0 ] || {
+    h=$(getconf CLK_TCK) && printf 'hz=%s\n' "$h"
+    while IFS=: read -r n x u r; do
+      case $uids in *" $u "*) printf 'user=%s %s\n' "$u" "$n" ;; esac
+    done </etc/passwd
+  }
 }
 }
 
@@ -162,7 +208,7 @@ for x in $f; do
   esac
 done
 { "$@" status --porcelain --untracked-files=normal --ignore-submodules=all; echo "=$?"; } |
-  sed -n -e '$!{' -e '1,50s/^/change=/p' -e '}' -e '$s/^=/status=/p' -e '$=' | cut -b 1-400
+  sed -n -e 's/^\(.\{393\}\).*/\1/' -e '$!{' -e '1,50s/^/change=/p' -e '}' -e '$s/^=/status=/p' -e '$='
 }
 
 # The work trees that the directories are, are in, or have right beneath them. The account's own
@@ -183,36 +229,33 @@ done
 
 facts() {
 probe
-printf 'facts=\ndisk=%s\n' "$disk"
-before= names=
+echo facts=
+before= work_tree=
 set --
 for k in $q; do
   dec "${k#*=}"
   case $k in
   root=*) set -- "$@" "$x" ;;
-  name=*) names="$names $x" ;;
   versions=*) before=$x ;;
   esac
 done
-set +f
 exec 2>/dev/null
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 beat 1
-t=
-if timeout -k 1 1 true; then t='timeout -k 1'; elif timeout 1 true; then t=timeout; fi
 [ ! -r /proc/uptime ] || {
   read -r u x </proc/uptime
   read -r i </proc/sys/kernel/random/boot_id
   printf 'uptime=%s\nboot_id=%s\n' "$u" "$i"
 }
-if [ $# = 0 ]; then both
-else
-  # What git answers waits in the pipe meanwhile.
-  lim 4 sh -c "$s" part repositories "$@" | {
-    lim 2 sh -c "$s" part processes "$login" "$names" "$@"
-    both "$@"
-    cat
-  }
-fi
+disks "$@"
+[ $# = 0 ] || processes
+(versions)
+# The file system of a directory may hang, so this comes last.
+set +f
+for d; do
+  for e in "$d"/*/.git; do [ ! -e "$e" ] || work_tree=yes; done
+  while [ -n "$d" ]; do [ ! -e "$d/.git" ] || work_tree=yes; d=${d%/*}; done
+done
+[ -z "$work_tree" ] || lim 4 sh -c "$s" part repositories "$@"
 return 0
 }

@@ -10,7 +10,13 @@ x=${x%%"
 }
 
 probe() {
-set -- $(uname -snr)
+if [ -r /proc/sys/kernel/osrelease ]; then
+  read -r x </proc/sys/kernel/ostype
+  read -r y </proc/sys/kernel/hostname
+  read -r z </proc/sys/kernel/osrelease
+  set -- "$x" "$y" "$z"
+else set -- $(uname -snr)
+fi
 printf 'uname=%s %s\nhostname=%s\nkernel=%s\n' "$1" "$3" "$2" "$3"
 first id
 x=${x#uid=} y=${x%%[!0-9]*}
@@ -19,12 +25,16 @@ case $x in
 *) x=$y ;;
 esac
 printf 'account=%s\nuid=%s\n' "$x" "$y"
-printf 'machine_id=%s\n' "$(cat /etc/machine-id 2>/dev/null)"
+x=
+read -r x 2>/dev/null </etc/machine-id
+printf 'machine_id=%s\n' "$x"
 while IFS= read -r x; do
   case $x in PRETTY_NAME=*) printf 'os=%s\n' "${x#*=}"; break ;; esac
 done 2>/dev/null </etc/os-release
 printf 'clock=%s\n' "$(date +%s.%N)"
 first find --version
+gnu=
+case $x in *'GNU findutils'*) gnu=yes ;; esac
 printf 'find=%s\n' "$x"
 first tar --version
 printf 'tar=%s\n' "$x"
@@ -32,10 +42,12 @@ for t in find tar sh sudo setsid zstd gzip sha256sum nice; do
   command -v $t >/dev/null 2>&1 && printf 'tool=%s\n' $t
 done
 sed -n 's/^[^ ]* [^ ]* \([^ ]*\) [^ ]* \([^ ]*\) .* - \([^ ]*\) .*$/mount=\1 \3 \2/p' /proc/self/mountinfo 2>/dev/null
-disk=$(df -Pk / 2>/dev/null)
-disk=${disk##*"
+case $verb in
+facts) return ;;
+esac
+x=$(df -Pk / 2>/dev/null)
+set -- ${x##*"
 "}
-set -- $disk
 printf 'free_kib=%s\n' "$4"
 case " $q " in *' sudo=1 '*)
   if [ "$y" = 0 ]; then x=root
