@@ -16,6 +16,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 REPO = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -209,12 +210,12 @@ Subsystem sftp internal-sftp
                 stdin=subprocess.DEVNULL, stdout=out, stderr=out,
                 env=self.environment(env), start_new_session=True,
             )
-            try:
-                status = self.running.wait(timeout=RUN_MAX_SECONDS)
-            except subprocess.TimeoutExpired:
-                os.killpg(self.running.pid, signal.SIGKILL)
-                status = self.running.wait()
+            # A wait with a limit would look only every 50 ms.
+            limit = threading.Timer(RUN_MAX_SECONDS, os.killpg, (self.running.pid, signal.SIGKILL))
+            limit.start()
+            status = self.running.wait()
             wall = time.monotonic() - began
+            limit.cancel()
             self.running = None
             if after:
                 after()
