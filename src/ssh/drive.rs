@@ -29,6 +29,15 @@ const PIECE_BYTES: usize = 256 << 10;
 /// a login shell started holds it open for ever.
 const LINGER_MAX: Duration = Duration::from_secs(2);
 
+/// What runs shorter than this has no need to tell the host that this side lives.
+const ALIVE_FIRST: Duration = Duration::from_secs(1);
+
+/// The shortest and the longest pause between two lines that tell a host that this side lives.
+const ALIVE_PAUSE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(20));
+
+/// A host that has had none of them for so many pauses ends the command.
+const ALIVE_PAUSES_MAX: u32 = 6;
+
 /// Everything it takes to start a command on an open channel.
 pub(super) struct Start {
     pub(super) link: Arc<Link>,
@@ -238,6 +247,9 @@ impl Drive {
                     self.deliver(out, stopping).await?;
                     if !self.input_ended && self.frame.is_closed() {
                         self.input_ended = true;
+                        if let Some(writer) = &self.writer {
+                            writer.abort();
+                        }
                         // The command has said its last word; a channel that is gone already is fine.
                         drop(self.write.eof().await);
                     }
@@ -303,12 +315,15 @@ impl Drive {
         };
     }
 
-    /// Lets script, request and data follow, in a task of its own.
+    /// Lets script, request and data follow, in a task of its own, and then the lines that tell the host
+    /// that this side lives.
     fn send_input(&mut self) {
         let write = Arc::clone(&self.write);
         let link = Arc::clone(&self.start.link);
         let preamble = Bytes::from(std::mem::take(&mut self.start.rendered.preamble));
         let input = std::mem::take(&mut self.start.input);
+        let pause = self.start.stall.clamp(ALIVE_PAUSE.0, ALIVE_PAUSE.1);
+        let alive = format!("{}\n", (pause * ALIVE_PAUSES_MAX).as_secs());
         self.writer = Some(tokio::spawn(async move {
             for mut rest in std::iter::once(preamble).chain(input.0) {
                 while !rest.is_empty() {
@@ -317,6 +332,13 @@ impl Drive {
                         return;
                     }
                     link.moved();
+                }
+            }
+            let mut next = ALIVE_FIRST;
+            loop {
+                tokio::time::sleep(std::mem::replace(&mut next, pause)).await;
+                if write.data_bytes(alive.clone()).await.is_err() {
+                    return;
                 }
             }
         }));

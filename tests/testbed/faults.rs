@@ -86,11 +86,46 @@ fn a_host_in_trouble_is_given_up_and_the_next_run_is_complete() {
         });
         let ran = fleet.checkpoint(&["new-vm", "--only", "small"]).exits(0);
         assert_eq!(ran.state(), "complete", "{fault}");
-        // A host that could not be told learns of the end when it tries again, less and less often.
-        let left = "n=0; while pgrep -x 'tar|find' >/dev/null; do n=$((n+1)); [ $n -lt 120 ] || exit 1; sleep 1; done";
-        testbed.tool(&["ssh", "new-vm", left]);
+        assert_nothing_left(&testbed);
     }
     fleet.assert_verified();
+}
+
+/// A host that could not be told learns of the end when it sends again, less and less often, or when it
+/// has heard nothing for too long.
+fn assert_nothing_left(testbed: &Testbed) {
+    let left = "n=0; while pgrep -ax 'tar|find' >&2; do n=$((n+1)); [ $n -lt 120 ] || exit 1; sleep 1; done";
+    testbed.tool(&["ssh", "new-vm", left]);
+}
+
+#[test]
+fn a_host_that_may_send_nothing_more_ends_a_lost_command() {
+    let Some(testbed) = Testbed::find() else {
+        return;
+    };
+    if !testbed.has("own-root") {
+        return;
+    }
+    let _alone = alone();
+    let fleet = testbed.fleet_of(
+        "new-vm",
+        &json!({
+            "stall_timeout": "2s",
+            "sources": { "large": { "directory": "/usr/lib", "unreadable": "skip" } },
+        }),
+    );
+    let _cleared = Cleared(&testbed);
+    let mut begun = fleet.begin_checkpoint(&["new-vm"]);
+    begun.wait_for("progress");
+    // Nobody reads: the host sends what it may, and waits.
+    begun.signal("STOP");
+    let waits = "n=0; while [ $n -lt 5 ]; do \
+                 case $(cat /proc/$(pgrep -ox tar)/wchan) in *pipe*) n=$((n+1)) ;; *) n=0 ;; esac; sleep 0.2; done";
+    testbed.tool(&["ssh", "new-vm", waits]);
+    testbed.tool(&["fault", "new-vm", "link-down"]);
+    begun.signal("KILL");
+    testbed.tool(&["fault", "new-vm", "link-up"]);
+    assert_nothing_left(&testbed);
 }
 
 #[test]

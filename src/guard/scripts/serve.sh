@@ -3,8 +3,9 @@
 #
 # The bootstrap has started this in an empty environment and has read the script into $s and the
 # nonce into $l. The next line of standard input is the request: `fleet VERSION VERB KEY=VALUE…`, its
-# values encoded (see `dec`). What follows is data of the verb. Standard input stays open until the
-# closing line has been seen, so its end means that the connection is gone or the command is cancelled.
+# values encoded (see `dec`). What follows is data of the verb, and behind it lines that tell that the
+# other side lives. Standard input stays open until the closing line has been seen, so its end means that
+# the connection is gone or the command is cancelled.
 #
 #   fd 3  standard input of the connection
 #   fd 4  the exit status, to the supervisor
@@ -24,14 +25,42 @@ case $1 in
 esac
 }
 
-# Waits for the end of the input, and ends the process group. What ignores TERM is killed.
-watch() {
-while read -r x <&3; do :; done
+# Ends the process group. What ignores TERM is killed.
+end_group() {
 trap '' TERM
 case $group in
 '') kill -KILL $$ ;;
 *) kill -TERM 0; sleep 3; kill -KILL 0 ;;
 esac
+}
+
+# Ends the process group when the input ends, or when it is silent for too long.
+#
+# A connection can be lost without a word to this side. While something is sent to it, TCP finds out; but
+# a tool that waits until it may send more would wait for ever. So the other side sends a line from time
+# to time, with the seconds after which it is to be taken for lost unless it has sent another.
+watch() {
+i=
+while read -r x <&3; do
+  case $i in
+  '') silence "$x" & i=$! ;;
+  *) kill -USR1 $i ;;
+  esac
+done
+end_group
+}
+
+# Ends the process group $1 seconds after the last USR1, if the worker lives so long.
+silence() {
+exec 3<&-
+trap 'i=0' USR1
+i=0
+while [ $i -lt "$1" ]; do
+  sleep 5 || exit
+  i=$((i + 5))
+  kill -0 $$ || exit
+done
+end_group
 }
 
 # Prints the closing line and reports the status, then ends whatever the verb has left behind. The

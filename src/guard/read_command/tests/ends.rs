@@ -12,6 +12,17 @@ fn ended_input(
     data_bytes: u64,
     input: &[u8],
 ) -> std::process::Child {
+    open_input(path, shell, command, data_bytes, input).0
+}
+
+/// The same, with the input still open.
+fn open_input(
+    path: &OsStr,
+    shell: &str,
+    command: &ReadCommand,
+    data_bytes: u64,
+    input: &[u8],
+) -> (std::process::Child, std::process::ChildStdin) {
     let rendered = command.render(NONCE, Sudo::No, Pace::Full, data_bytes);
     let mut child = Command::new(shell)
         .env("PATH", path)
@@ -30,14 +41,15 @@ fn ended_input(
     let writer = std::thread::spawn(move || {
         // It breaks off where the command has ended already.
         drop(stdin.write_all(&input));
+        stdin
     });
     let opening = format!("{}\n{}\n", rendered.ready, rendered.opening);
     let mut seen = vec![0; opening.len()];
     stdout.read_exact(&mut seen).expect("it begins");
     assert_eq!(seen, opening.as_bytes());
-    writer.join().expect("the input was written");
+    let stdin = writer.join().expect("the input was written");
     child.stdout = Some(stdout);
-    child
+    (child, stdin)
 }
 
 /// Waits until no process holds `mark` in its command line; those that still do.
@@ -103,6 +115,37 @@ fn every_command_ends_when_its_input_does() {
             }
         }
     }
+}
+
+#[test]
+fn a_command_ends_when_the_other_side_is_silent_for_too_long() {
+    let run = ReadCommand::Run {
+        line: CommandLine::Argv(vec!["silent".to_owned()]),
+        run_as: None,
+    };
+    std::thread::scope(|scope| {
+        for (name, command, list) in [
+            ("run", run, &b""[..]),
+            ("fetch", fetch_of(Compression::None), &b"a/file\0"[..]),
+        ] {
+            scope.spawn(move || {
+                let tools = tempfile::tempdir().expect("a folder");
+                let mark = format!("fleet-test-{}-silent-{name}", std::process::id());
+                let path = silent_tools(tools.path(), &mark, false);
+                let (mut child, mut stdin) =
+                    open_input(&path, "sh", &command, list.len() as u64, list);
+                for _ in 0..4 {
+                    stdin.write_all(b"10\n").expect("it is read");
+                    std::thread::sleep(Duration::from_secs(4));
+                    assert_eq!(child.try_wait().expect("a child"), None, "{name}");
+                }
+                // The input stays open, and nothing comes any more.
+                child.wait().expect("it ends");
+                assert_eq!(left(&mark), Vec::<String>::new());
+                drop(stdin);
+            });
+        }
+    });
 }
 
 #[test]
