@@ -76,10 +76,16 @@ def small(session):
     """(a) 980 files, 26 MB: first, 1 % changed, unchanged; at 0, 40 and 100 ms"""
     job = Job(session.bed, "(a)", data.small)
     runs = session.runs(5)
+    results = session.results
     more = [tools.StreamRestic, tools.StreamBorg]
     chosen = session.tools([*QUICK, tools.Rsnapshot, tools.AnsibleSynchronize], more)
     for delay in session.delays([0, 40, 100]):
         _phases(session, job, chosen, delay, runs, runs, runs, "(a) 980 files, 26 MB")
+        if delay == 0:
+            results.ratio_bar("(a)", 0, "first", TAR_ZSTD, 1.0)
+            results.ratio_bar("(a)", 0, "changed", RSYNC, 0.7)
+            results.ratio_bar("(a)", 0, "unchanged", RSYNC, 0.6)
+            results.ratio_bar("(a)", 0, "unchanged", RSYNC, 1.0, "host_cpu")
     job.end()
 
 
@@ -98,7 +104,7 @@ def tree(session):
         )
         if delay:
             continue
-        results.ratio_bar("(b)", 0, "first", TAR_ZSTD, 1.10)
+        results.ratio_bar("(b)", 0, "first", TAR_ZSTD, 1.0)
         results.ratio_bar("(b)", 0, "first", RSYNC_RESTIC, 0.5)
         results.ratio_bar("(b)", 0, "first", RSYNC_BORG, 0.5)
         results.ratio_bar("(b)", 0, "first", TAR_GZIP, 0.2)
@@ -206,7 +212,7 @@ def hosts(session):
             ours = results.median(name, delay, phase, tool)
             if ping and ours:
                 what = "doctor" if tool == "fleet doctor" else f"{phase} checkpoint"
-                results.bar(f"{name} hosts: {what}", "≤ 0.2 × `ansible ping`", ours / ping, 0.2)
+                results.bar(f"{name} hosts: {what}", "≤ 0.25 × `ansible ping`", ours / ping, 0.25)
 
 
 def hundred(session):

@@ -148,11 +148,14 @@ impl Answer {
     /// Takes more of it; whether there is room for still more.
     fn take(&mut self, bytes: &[u8]) -> bool {
         let room = ANSWER_MAX_BYTES - self.bytes.len();
+        // The line may have begun in the piece before.
+        let new_from = self.bytes.len().saturating_sub(PROBE_ENDS.len() - 1);
         self.bytes
             .extend_from_slice(&bytes[..bytes.len().min(room)]);
         if self.facts_from.is_none() {
-            let mut windows = self.bytes.windows(PROBE_ENDS.len());
+            let mut windows = self.bytes[new_from..].windows(PROBE_ENDS.len());
             if let Some(at) = windows.position(|window| window == PROBE_ENDS) {
+                let at = new_from + at;
                 self.facts_from = Some(at + PROBE_ENDS.len());
                 let probe = Probe::parse(&self.bytes[..=at]);
                 self.tell(Ok(probe));

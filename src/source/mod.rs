@@ -10,6 +10,7 @@ pub mod json;
 pub mod lines;
 pub mod mounts;
 pub mod notes;
+mod octal;
 pub mod postgres;
 pub mod probe;
 pub mod reading;

@@ -1,6 +1,7 @@
 //! The mount table of a host, as `/proc/self/mountinfo` has it: which file system a path is on, and
 //! what its numbers are worth.
 
+use super::octal::octal;
 use crate::name::RemotePath;
 
 /// File systems that count the blocks of their files: a file without any is one hole, or so small
@@ -107,25 +108,12 @@ impl Mounts {
 fn unescaped(text: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text;
-    loop {
-        match rest {
-            [
-                b'\\',
-                a @ b'0'..=b'3',
-                b @ b'0'..=b'7',
-                c @ b'0'..=b'7',
-                after @ ..,
-            ] => {
-                bytes.push((a - b'0') * 64 + (b - b'0') * 8 + (c - b'0'));
-                rest = after;
-            }
-            [byte, after @ ..] => {
-                bytes.push(*byte);
-                rest = after;
-            }
-            [] => return bytes,
-        }
+    while let [byte, after @ ..] = rest {
+        let (byte, after) = octal(rest).unwrap_or((*byte, after));
+        bytes.push(byte);
+        rest = after;
     }
+    bytes
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What `tar` and `find` say on their standard error, in the C locale: which entries vanished, could
 //! not be read, or changed while they were read.
 
+use super::octal::octal;
 use crate::manifest::Resolved;
 use crate::name::RemotePath;
 
@@ -202,18 +203,13 @@ fn unquote(text: &[u8], quote: u8) -> Option<(Vec<u8>, &[u8])> {
     let mut rest = text.strip_prefix(&[quote])?;
     let mut name = Vec::new();
     loop {
+        if let Some((byte, after)) = octal(rest) {
+            name.push(byte);
+            rest = after;
+            continue;
+        }
         match rest {
             [byte, after @ ..] if *byte == quote => return Some((name, after)),
-            [
-                b'\\',
-                a @ b'0'..=b'3',
-                b @ b'0'..=b'7',
-                c @ b'0'..=b'7',
-                after @ ..,
-            ] => {
-                name.push((a - b'0') * 64 + (b - b'0') * 8 + (c - b'0'));
-                rest = after;
-            }
             [b'\\', escaped, after @ ..] => {
                 name.push(match escaped {
                     b'a' => 7,

@@ -214,7 +214,8 @@ fn ctrl_c_ends_looking_at_a_host_that_says_nothing() {
     let silent = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = silent.local_addr().expect("an address").port();
     let bed = Bed::new();
-    let mut text = "version: 1\nhosts:\n".to_owned();
+    // Longer than the slowest screen takes to show that it began.
+    let mut text = "version: 1\ndefaults: { connect_timeout: 2m }\nhosts:\n".to_owned();
     for number in 1..=12 {
         text += &format!("  web-{number}: {{ address: 127.0.0.1, port: {port} }}\n");
     }

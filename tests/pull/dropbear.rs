@@ -2,19 +2,16 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::process::{Command, Stdio};
 
 use serde_json::json;
 
 use super::Scene;
-use crate::support::not_here;
-use crate::support::sshd::{Process, eventually, free_port, installed, user};
-use crate::support::tree;
+use crate::support::sshd::{Process, eventually, user};
+use crate::support::{self, not_here, tree};
 
 /// A dropbear that lets the operator in, as the account that runs the tests. Its view of the account's
 /// home is a folder of the test's own.
 fn dropbear(scene: &Scene) -> Option<(Process, u16)> {
-    let program = installed("dropbear")?;
     if user() != "root" {
         not_here("dropbear reads the home of its account, which only root can put elsewhere");
         return None;
@@ -27,38 +24,7 @@ fn dropbear(scene: &Scene) -> Option<(Process, u16)> {
     let allowed = home.join(".ssh/authorized_keys");
     fs::copy(scene.sshd.operator_key().with_extension("pub"), &allowed).expect("the key");
     fs::set_permissions(&allowed, fs::Permissions::from_mode(0o600)).expect("mode");
-    let key = scene.sshd.folder().join("dropbear_key");
-    let made = Command::new("dropbearkey")
-        .args(["-t", "ed25519", "-f"])
-        .arg(&key)
-        .output()
-        .expect("dropbearkey");
-    let said = String::from_utf8_lossy(&made.stdout).into_owned();
-    let line = said
-        .lines()
-        .find(|line| line.starts_with("ssh-ed25519 "))
-        .expect("a public key");
-    let port = free_port();
-    let script = "mount --bind \"$1\" /root && shift && exec \"$@\"";
-    let child = Command::new("unshare")
-        .args(["--mount", "sh", "-c", script, "sh"])
-        .arg(&home)
-        .arg(program)
-        .args(["-F", "-E", "-s", "-p", &format!("127.0.0.1:{port}"), "-r"])
-        .arg(&key)
-        .arg("-P")
-        .arg(scene.sshd.folder().join("dropbear_pid"))
-        .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("dropbear");
-    let process = Process(child);
-    eventually("dropbear listens", || {
-        std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
-    });
-    let known = format!("[127.0.0.1]:{port} {line}\n");
-    scene.sshd.write_known_hosts(&known);
-    Some((process, port))
+    support::dropbear::dropbear(&scene.sshd, Some(&home))
 }
 
 #[test]

@@ -345,39 +345,12 @@ async fn the_agent_is_asked_first_and_only_for_what_it_may_be() -> Result<(), Er
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn dropbear_is_a_host_like_any_other() -> Result<(), Error> {
-    let Some(program) = crate::support::sshd::installed("dropbear") else {
-        return Ok(());
-    };
     let Some(sshd) = Sshd::builder().start() else {
         return Ok(());
     };
-    let home = sshd.folder().join("dropbear_home");
-    std::fs::create_dir_all(home.join(".ssh")).expect("a home");
-    let key = sshd.folder().join("dropbear_key");
-    let made = Command::new("dropbearkey")
-        .args(["-t", "ed25519", "-f"])
-        .arg(&key)
-        .output()
-        .expect("dropbearkey");
-    let said = String::from_utf8_lossy(&made.stdout).into_owned();
-    let line = said
-        .lines()
-        .find(|line| line.starts_with("ssh-ed25519 "))
-        .expect("a public key");
-    let port = crate::support::sshd::free_port();
-    let child = Command::new(program)
-        .args(["-F", "-E", "-s", "-p", &format!("127.0.0.1:{port}"), "-r"])
-        .arg(&key)
-        .arg("-P")
-        .arg(sshd.folder().join("dropbear_pid"))
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("dropbear");
-    let dropbear = Process(child);
-    eventually("dropbear listens", || {
-        std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
-    });
-    sshd.write_known_hosts(&format!("[127.0.0.1]:{port} {line}\n"));
+    let Some((dropbear, port)) = crate::support::dropbear::dropbear(&sshd, None) else {
+        return Ok(());
+    };
     let mut host = sshd.host("web");
     host.port = Some(port);
     // dropbear reads the account's own authorized_keys, which is none of our business: being refused

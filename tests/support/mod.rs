@@ -2,6 +2,7 @@
 //! program itself.
 
 pub(crate) mod disk;
+pub(crate) mod dropbear;
 pub(crate) mod fleet;
 pub(crate) mod http;
 pub(crate) mod memory;

@@ -25,9 +25,7 @@ case $x in
 *) x=$y ;;
 esac
 printf 'account=%s\nuid=%s\n' "$x" "$y"
-x=
-read -r x 2>/dev/null </etc/machine-id
-printf 'machine_id=%s\n' "$x"
+printf 'machine_id=%s\n' "$(cat /etc/machine-id 2>/dev/null)"
 while IFS= read -r x; do
   case $x in PRETTY_NAME=*) printf 'os=%s\n' "${x#*=}"; break ;; esac
 done 2>/dev/null </etc/os-release
