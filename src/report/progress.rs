@@ -86,8 +86,12 @@ impl Progress {
                 "{prefix:.bold} {pos} of {len} hosts done, {elapsed}  {wide_msg}",
             ));
             bar.set_prefix("all");
+            let bar = screen.add(bar);
+            // Shown before the first host is done, and its clock goes on between two of them.
+            bar.tick();
+            bar.enable_steady_tick(Duration::from_secs(1));
             Total {
-                bar: screen.add(bar),
+                bar,
                 tally: Mutex::new(tally),
             }
         });

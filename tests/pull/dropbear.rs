@@ -61,7 +61,7 @@ fn a_command_on_dropbear_ends_with_its_run() {
         host["port"] = json!(port);
         scene.describe(host);
         let begun = scene.fleet.begin_checkpoint(&["web"]);
-        let running = || crate::support::sshd::processes_with(mark);
+        let running = || support::sshd::processes_with(mark);
         eventually("it runs", || {
             running().iter().any(|(_, line)| line.starts_with("sh -c "))
         });
