@@ -4,11 +4,13 @@
 //!
 //! | floor | modules | what lives there |
 //! |---|---|---|
-//! | 8 | [`cli`] | arguments → request → engine → exit status |
-//! | 6 | [`report`] | the only place that prints |
-//! | 5 | [`engine`] | many hosts: fan-out, limits, stop levels |
-//! | 4 | [`checkpoint`], [`health`] | one host: scan → fetch → seal; what a host can do |
-//! | 3 | [`ssh`], [`source`], [`store`] | the outside world |
+//! | 11 | [`cli`] | arguments → request → engine → exit status |
+//! | 9 | [`report`] | the only place that prints |
+//! | 8 | [`engine`] | many hosts: fan-out, limits, stop levels |
+//! | 7 | [`checkpoint`] | one host: scan → fetch → seal |
+//! | 6 | [`health`] | what a host can do |
+//! | 4 | [`ssh`], [`source`], [`store`] | the outside world |
+//! | 3 | [`pack`] | the format of packs |
 //! | 2 | [`guard`], [`tarstream`], [`event`], [`change`] | rules, formats and what can happen: pure, synchronous |
 //! | 1 | [`inventory`], [`manifest`] | facts: plain data |
 //! | 0 | [`name`], [`digest`], [`fault`], [`units`], `redact` | words |
@@ -25,6 +27,7 @@ pub mod health;
 pub mod inventory;
 pub mod manifest;
 pub mod name;
+pub mod pack;
 mod redact;
 pub mod report;
 pub mod source;

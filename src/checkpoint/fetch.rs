@@ -7,12 +7,12 @@ use std::sync::Arc;
 use crate::event::Event;
 use crate::manifest::{Pack, PackName, Part, PartFailure, PartState};
 use crate::name::escape;
+use crate::pack::PackOptions;
 use crate::source::lines::Lines;
 use crate::source::notes::{self, Note};
 use crate::source::scan::{Found, Opening};
 use crate::ssh;
 use crate::store::SealedCheckpoint;
-use crate::store::pack::PackOptions;
 
 use super::altered::{self, Altered};
 use super::compare::{Comparison, Difference, Unusable};

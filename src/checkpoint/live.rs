@@ -19,9 +19,10 @@ use crate::change::{Change, ChangeKind};
 use crate::inventory::{Host, Source, SourceKind};
 use crate::manifest::{Part, PartFailure, PartState};
 use crate::name::{RemotePath, SourceName};
+use crate::pack;
 use crate::source::probe::Probe;
 use crate::ssh::{self, ReadSession};
-use crate::store::{SealedCheckpoint, pack};
+use crate::store::SealedCheckpoint;
 
 use super::Error;
 use super::directory::{Scanned, is_lost};

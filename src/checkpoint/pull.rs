@@ -13,11 +13,11 @@ use crate::guard::{Compression, ReadCommand, TarFlavour};
 use crate::inventory::{Source, WireCompression};
 use crate::manifest::PartFailure;
 use crate::name::{HostName, RemotePath};
+use crate::pack::PackOptions;
 use crate::source::lines::Lines;
 use crate::source::probe::Probe;
 use crate::source::scan::{Found, FoundKind};
 use crate::ssh::{self, Body, Input, ReadSession};
-use crate::store::pack::PackOptions;
 
 use super::asked_to_stop;
 use super::compare::Difference;

@@ -16,9 +16,9 @@ use std::time::{Duration, Instant};
 use crate::digest::Sha256;
 use crate::manifest::{Extended, Owner};
 use crate::name::RemotePath;
+use crate::pack::{Order, PackOptions, PackReader, PackSummary, PackWriter, Wanted};
 use crate::source::lines::Lines;
 use crate::source::scan::Found;
-use crate::store::pack::{Order, PackOptions, PackReader, PackSummary, PackWriter, Wanted};
 use crate::tarstream::{self, Event, Head, Kind, Member, MemberStream};
 
 use super::extract::Extract;

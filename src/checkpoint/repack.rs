@@ -3,7 +3,7 @@
 
 use crate::fault::chain;
 use crate::manifest::{PackName, PartFailure};
-use crate::store::pack::{self, PackReader, Wanted};
+use crate::pack::{self, PackReader, Wanted};
 use crate::store::tiers::{self, NeededPack};
 
 use super::compare::{Kept, KeptEntry, Place};

@@ -6,12 +6,12 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 
-use super::pack::PackReader;
 use super::{Error, SealedCheckpoint, layout};
 use crate::digest::{Hasher, Sha256};
 use crate::fault;
 use crate::manifest::{Entry, EntryKind, PackName, Piece};
 use crate::name::{CheckpointId, RemotePath, SourceName, escape};
+use crate::pack::PackReader;
 
 /// The packs of one checkpoint, each opened when it is first needed.
 #[derive(Debug, Default)]

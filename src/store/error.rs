@@ -12,10 +12,10 @@ use std::time::Duration;
 
 use super::find::Skipped;
 use super::lock::Holder;
-use super::pack;
 use crate::fault::{self, ExitClass, Fault};
 use crate::manifest::PackName;
 use crate::name::{CheckpointId, CheckpointRef, HostName, RemotePath, SourceName, escape};
+use crate::pack;
 
 /// A fault of the store.
 #[derive(Debug, thiserror::Error)]

@@ -21,7 +21,6 @@ mod manifest_text;
 mod memory;
 mod newest;
 mod open;
-pub mod pack;
 mod packs;
 mod record;
 mod remove;

@@ -6,7 +6,7 @@
 
 use std::cmp::Reverse;
 
-use super::pack::END_MAX_BYTES;
+use crate::pack::END_MAX_BYTES;
 
 /// How many packs all parts of a checkpoint together may need.
 pub const PACKS_MAX: usize = 32;

@@ -17,7 +17,7 @@ use fleet::manifest::{
     Totals, Trigger,
 };
 use fleet::name::{CheckpointId, HostName, RemotePath, SourceName};
-use fleet::store::pack::{Order, PackOptions, PackWriter};
+use fleet::pack::{Order, PackOptions, PackWriter};
 use fleet::store::{
     Facts, Incoming, Level, Note, PartFacts, Scope, SealedCheckpoint, Store, VerifyReport,
     WrittenEntries,

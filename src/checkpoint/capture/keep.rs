@@ -13,9 +13,9 @@ use crate::manifest::{
     Entry, EntryKind, Extended, FileTime, Pack, PackName, PartFailure, PartState, Piece,
 };
 use crate::name::RemotePath;
+use crate::pack::PackOptions;
 use crate::source::scan::Found;
 use crate::store::Note;
-use crate::store::pack::PackOptions;
 use crate::tarstream::{self, Head};
 
 use super::super::compare::Kept;

@@ -9,7 +9,8 @@ use super::super::ReceiveError;
 use super::super::listing::listing;
 use crate::fault::{ExitClass, Fault};
 use crate::name::{RemotePath, SourceName};
-use crate::store::{self, pack};
+use crate::pack;
+use crate::store;
 use crate::tarstream;
 use crate::units::size;
 

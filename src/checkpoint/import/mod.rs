@@ -24,8 +24,8 @@ use crate::guard;
 use crate::inventory::{Host, Unreadable};
 use crate::manifest::{self, Checkpoint, HostFacts, Pack, Part, PartState, Totals, Trigger};
 use crate::name::{CheckpointId, RemotePath, SourceName, Stamp};
+use crate::pack::PackOptions;
 use crate::source::scan::Found;
-use crate::store::pack::PackOptions;
 use crate::store::{Facts, Incoming, Note, PartFacts, Store};
 use crate::tarstream::{Member, Relocated};
 

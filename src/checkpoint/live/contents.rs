@@ -8,9 +8,9 @@ use tempfile::TempDir;
 use crate::guard::{Compression, ReadCommand, TarFlavour};
 use crate::manifest::{Extended, PartFailure};
 use crate::name::RemotePath;
+use crate::pack::{self, PackOptions, PackReader};
 use crate::source::scan::Found;
 use crate::ssh::{self, ReadSession};
-use crate::store::pack::{self, PackOptions, PackReader};
 use crate::tarstream::{Kind, Member};
 
 use super::super::compare::Difference;

@@ -2,7 +2,7 @@
 
 use crate::fault::{ExitClass, Fault};
 use crate::name::RemotePath;
-use crate::store::pack;
+use crate::pack;
 use crate::tarstream;
 use crate::units::size;
 

@@ -50,7 +50,7 @@ pub(super) fn is_dense(content: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::pack::tests::{dense_noise, noise};
+    use crate::pack::tests::{dense_noise, noise};
 
     #[test]
     fn noise_is_dense_and_what_compresses_is_not() {

@@ -8,7 +8,7 @@ use super::{dense_noise, free, noise, pack, raw_member};
 use crate::digest::Sha256;
 use crate::fault::{ExitClass, Fault as _};
 use crate::name::RemotePath;
-use crate::store::pack::{Error, FRAME_BYTES, Order, PackOptions, PackReader, PackWriter, Wanted};
+use crate::pack::{Error, FRAME_BYTES, Order, PackOptions, PackReader, PackWriter, Wanted};
 use crate::tarstream::Member;
 use crate::tarstream::sample::{archive, make_tree, sh};
 

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use super::{dense_noise, noise, pack, raw_member, raw_members};
 use crate::digest::Sha256;
 use crate::name::RemotePath;
-use crate::store::pack::{Error, FRAME_BYTES, Frame, PackOptions, PackReader, PackWriter};
+use crate::pack::{Error, FRAME_BYTES, Frame, PackOptions, PackReader, PackWriter};
 use crate::tarstream::sample::{archive, make_tree, sh};
 use crate::tarstream::{Kind, MemberStream};
 

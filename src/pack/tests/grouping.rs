@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::{dense_noise, free, noise, pack, raw_member};
 use crate::name::RemotePath;
-use crate::store::pack::{FRAME_BYTES, Order, PackOptions, PackReader, PackSummary, PackWriter};
+use crate::pack::{FRAME_BYTES, Order, PackOptions, PackReader, PackSummary, PackWriter};
 use crate::tarstream::sample::sh;
 
 fn create(path: &Path) -> PackWriter {
@@ -78,7 +78,7 @@ fn noise_and_text_share_no_frame() {
     let path = dir.path().join("p.tar.zst");
     let (summary, dense) = interleaved(&path, free(512));
     let reader = PackReader::open(&path).expect("opened");
-    let dense_in = |frame: &crate::store::pack::Frame| {
+    let dense_in = |frame: &crate::pack::Frame| {
         let within = |offset: &u64| (frame.offset_bytes..frame.end_bytes()).contains(offset);
         let numbers = (0..summary.offsets.len()).filter(|&n| within(&summary.offsets[n]));
         let (is_dense, all): (Vec<_>, Vec<_>) = numbers.map(|n| (dense.contains(&n), n)).unzip();

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{copy_members, free, noise, raw_member};
 use crate::fault::Fault as _;
-use crate::store::pack::{Error, FRAME_BYTES, Order, PackOptions, PackReader, PackWriter};
+use crate::pack::{Error, FRAME_BYTES, Order, PackOptions, PackReader, PackWriter};
 use crate::tarstream::sample::{archive, make_tree, sh};
 
 fn create(path: &Path) -> PackWriter {

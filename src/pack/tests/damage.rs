@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::{noise, pack, raw_member};
 use crate::fault::{ExitClass, Fault as _};
-use crate::store::pack::{Error, FRAME_BYTES, PackReader};
+use crate::pack::{Error, FRAME_BYTES, PackReader};
 use crate::tarstream::Member;
 
 /// The archive in the pack, or why not.
