@@ -10,7 +10,7 @@
 //! | 7 | [`checkpoint`] | one host: scan → fetch → seal |
 //! | 6 | [`health`] | what a host can do |
 //! | 4 | [`ssh`], [`source`], [`store`] | the outside world |
-//! | 3 | [`pack`] | the format of packs |
+//! | 3 | [`disk`], [`pack`] | durable private files; the format of packs |
 //! | 2 | [`guard`], [`tarstream`], [`event`], [`change`] | rules, formats and what can happen: pure, synchronous |
 //! | 1 | [`inventory`], [`manifest`] | facts: plain data |
 //! | 0 | [`name`], [`digest`], [`fault`], [`units`], `redact` | words |
@@ -19,6 +19,7 @@ pub mod change;
 pub mod checkpoint;
 pub mod cli;
 pub mod digest;
+pub mod disk;
 pub mod engine;
 pub mod event;
 pub mod fault;

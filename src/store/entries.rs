@@ -11,13 +11,13 @@ use std::path::PathBuf;
 
 use zstd::zstd_safe::CParameter;
 
-use super::disk::{self, Hashing};
 use super::folders::Folders;
 use super::lines::Lines;
 use super::record::checkpoint::{EntriesFacts, FileFacts};
 use super::record::entry::EntryRecord;
 use super::{Error, layout};
 use crate::digest::Sha256;
+use crate::disk::{self, Hashing};
 use crate::manifest::{Entry, PackName, Totals};
 use crate::name::{RemotePath, SourceName};
 

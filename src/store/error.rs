@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use super::find::Skipped;
 use super::lock::Holder;
+use crate::disk;
 use crate::fault::{self, ExitClass, Fault};
 use crate::manifest::PackName;
 use crate::name::{CheckpointId, CheckpointRef, HostName, RemotePath, SourceName, escape};
@@ -232,27 +233,15 @@ pub enum Error {
     #[error("stopped before the end")]
     Stopped,
     /// The operating system refused.
-    #[error("can't {action} {}", path.display())]
-    Io {
-        /// What was tried.
-        action: &'static str,
-        /// On which file.
-        path: PathBuf,
-        /// Why it failed.
-        #[source]
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Io(#[from] disk::Error),
 }
 
 impl Error {
     /// Names what was tried, for `map_err`.
     pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
-        let path = path.to_owned();
-        move |source| Self::Io {
-            action,
-            path,
-            source,
-        }
+        let failed = disk::Error::io(action, path);
+        move |source| Self::Io(failed(source))
     }
 
     /// Names the pack as the store knows it. Damage of a pack is damage of the store.
@@ -359,16 +348,10 @@ impl Fault for Error {
                 "Take out just what is wanted with `--only SOURCE`, or everything without `--layout`: every path is its own then. For the next checkpoint, `file` gives a capture another name."
                     .to_owned(),
             ),
-            Self::Io { source, path, .. } => match source.kind() {
-                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Some(format!(
-                    "Make room on the disk that holds {}. Nothing half-made is kept.",
-                    path.display()
-                )),
-                io::ErrorKind::PermissionDenied => {
-                    Some("Stores are private to the account that made them; run fleet as that account.".to_owned())
-                }
-                _ => None,
-            },
+            Self::Io(error) if error.source.kind() == io::ErrorKind::PermissionDenied => {
+                Some("Stores are private to the account that made them; run fleet as that account.".to_owned())
+            }
+            Self::Io(error) => error.hint(),
             Self::Pack(error) => error.hint(),
             Self::Interrupted { .. }
             | Self::Stopped
@@ -407,7 +390,7 @@ impl Fault for Error {
             | Self::Facts { .. }
             | Self::Unsafe { .. }
             | Self::Output { .. }
-            | Self::Io { .. } => ExitClass::Failed,
+            | Self::Io(_) => ExitClass::Failed,
         }
     }
 }

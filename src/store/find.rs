@@ -4,9 +4,12 @@ use std::fs;
 use std::io;
 use std::ops::RangeInclusive;
 
+use super::Error;
+use super::Store;
+use super::layout;
 use super::record::checkpoint::Sealed;
 use super::sealed::read_record;
-use super::{Error, Store, disk, layout};
+use crate::disk;
 use crate::manifest::{Checkpoint, Trigger, Uncounted};
 use crate::name::{CheckpointId, CheckpointRef, HostName, Stamp, Which};
 

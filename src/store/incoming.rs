@@ -11,11 +11,16 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
+use super::Error;
 use super::entries::{self, EntriesWriter, WrittenEntries};
+use super::layout;
+use super::leftovers;
 use super::lock::HostLock;
+use super::manifest_text;
 use super::record::checkpoint::{FileFacts, Sealed};
 use super::sealed::SealedCheckpoint;
-use super::{Error, disk, layout, leftovers, manifest_text, sums};
+use super::sums;
+use crate::disk;
 use crate::manifest::{self, Checkpoint, HostFacts, Pack, PackName, Part, Trigger};
 use crate::name::{CheckpointId, SourceName, Stamp};
 
@@ -319,7 +324,7 @@ impl Incoming {
         if let Err(error) = disk::sync_dir(&host_dir) {
             // What may not last must not be seen.
             drop(disk::rename(&place, &making));
-            return Err(error);
+            return Err(error.into());
         }
         watch(SealStep::CheckpointPlaced);
 
@@ -477,5 +482,5 @@ fn keep_and_sync(dir: &Path, keep: &BTreeSet<String>) -> Result<(), Error> {
             fs::remove_file(&path).map_err(Error::io("remove", &path))?;
         }
     }
-    disk::sync_dir(dir)
+    Ok(disk::sync_dir(dir)?)
 }

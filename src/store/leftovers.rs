@@ -5,7 +5,10 @@
 
 use std::path::Path;
 
-use super::{Error, HostLock, disk, layout};
+use super::Error;
+use super::HostLock;
+use super::layout;
+use crate::disk;
 use crate::name::Stamp;
 
 /// Removes what dead runs left. The packs of one go before the mark that tells they are dead.

@@ -13,11 +13,12 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
+use super::Error;
 use super::entries::{check, open_stored};
 use super::record::checkpoint::EntriesFacts;
 use super::record::entry::{EntryRecord, remote_path};
-use super::{Error, disk};
 use crate::change::Listed;
+use crate::disk;
 use crate::manifest::Entry;
 use crate::name::RemotePath;
 

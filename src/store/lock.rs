@@ -16,8 +16,10 @@ use std::time::{Duration, Instant, SystemTime};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::Error;
+use super::layout;
 use super::memory::{FileClock, Memory};
-use super::{Error, disk, layout};
+use crate::disk;
 use crate::name::{HostName, Stamp, escape};
 
 const POLL: Duration = Duration::from_millis(100);

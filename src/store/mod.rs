@@ -5,7 +5,6 @@
 
 mod compare;
 mod content;
-mod disk;
 mod entries;
 mod error;
 mod export;

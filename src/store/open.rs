@@ -5,9 +5,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::Error;
+use super::HostLock;
+use super::layout;
 use super::record::store::{self, Said};
 use super::sealed::SealedCheckpoint;
-use super::{Error, HostLock, disk, layout};
+use crate::disk;
 
 use crate::name::{CheckpointId, HostName, Stamp};
 
@@ -169,7 +172,7 @@ fn create(dir: &Path) -> Result<(), Error> {
     // What makes the folder a store comes last.
     disk::replace_file(dir, layout::STORE_FILE, store::text().as_bytes())?;
     match dir.canonicalize().ok().as_deref().and_then(Path::parent) {
-        Some(parent) => disk::sync_dir(parent),
+        Some(parent) => Ok(disk::sync_dir(parent)?),
         None => Ok(()),
     }
 }

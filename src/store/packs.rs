@@ -9,9 +9,15 @@ use std::io::{self, Read};
 use std::thread;
 use std::time::Duration;
 
+use super::Error;
+use super::HostLock;
+use super::Incoming;
+use super::Store;
+use super::entries;
+use super::layout;
 use super::memory::{FileClock, Look};
-use super::{Error, HostLock, Incoming, Store, disk, entries, layout};
 use crate::digest::Sha256;
+use crate::disk;
 use crate::manifest::{Pack, PackName};
 
 /// Most file systems' clocks tick within this; coarser ones are not waited for.

@@ -8,9 +8,16 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+use super::Error;
+use super::HostLock;
+use super::Store;
+use super::layout;
+use super::leftovers;
+use super::manifest_text;
 use super::sealed::read_record;
-use super::{Error, HostLock, Store, disk, layout, leftovers, manifest_text, sums};
+use super::sums;
 use crate::digest::Sha256;
+use crate::disk;
 use crate::manifest::PackName;
 use crate::name::{CheckpointId, HostName, Stamp};
 
@@ -159,7 +166,7 @@ fn sweep_folder(
         }
     }
     if left > 0 {
-        disk::sync_dir(folder)
+        Ok(disk::sync_dir(folder)?)
     } else {
         fs::remove_dir(folder).map_err(Error::io("remove", folder))
     }

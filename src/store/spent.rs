@@ -9,7 +9,10 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 
-use super::{Error, HostLock, disk, layout};
+use super::Error;
+use super::HostLock;
+use super::layout;
+use crate::disk;
 use crate::name::Stamp;
 
 impl HostLock {

@@ -6,6 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
+use fleet::disk;
 use fleet::store::{
     ArchiveFormat, Destination, Error, Exported, Level, Scope, SealedCheckpoint, Store,
 };
@@ -307,7 +308,7 @@ fn an_export_onto_a_full_disk_leaves_nothing() {
         checkpoint.export_folder(&disk.path().join("new"), &mut go_on),
     ] {
         assert!(
-            matches!(&failed, Err(Error::Io { action: "write", source, .. })
+            matches!(&failed, Err(Error::Io(disk::Error { action: "write", source, .. }))
                 if source.kind() == std::io::ErrorKind::StorageFull),
             "{failed:?}"
         );

@@ -12,10 +12,11 @@ use std::path::Path;
 use super::groups::Role;
 use super::order::Placed;
 use super::{ArchiveFormat, Export, Exported, ShortfallKind, Watch};
+use crate::disk;
 use crate::manifest::{Entry, EntryKind};
 use crate::name::RemotePath;
+use crate::store::Error;
 use crate::store::content::{Packs, content_error, only_piece};
-use crate::store::{Error, disk};
 use crate::tarstream::{BLOCK_BYTES, Head, Kind, Member, Rename, padding};
 
 const GZIP_LEVEL: u32 = 6;

@@ -20,11 +20,12 @@ use super::metadata::{MetadataSetter, remove_default_acl, set_times};
 use super::order::Placed;
 use super::{Export, Exported, FolderOptions, ShortfallKind, Watch};
 use crate::digest::{Hasher, Sha256};
+use crate::disk;
 use crate::fault;
 use crate::manifest::{Entry, EntryKind, Extended};
 use crate::name::RemotePath;
+use crate::store::Error;
 use crate::store::content::{Packs, content_error, only_piece};
-use crate::store::{Error, disk};
 use crate::tarstream::Attributes;
 
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -355,10 +356,8 @@ impl Tree<'_> {
         let id = checkpoint.id();
         let piece = only_piece(id, entry)?;
         let pack_error = |e| Error::pack(&id.host, &piece.pack, e);
-        let mut file = disk::create_file(place).map_err(|error| match error {
-            Error::Io { source, .. } => self.refused(&entry.path, place, source),
-            other => other,
-        })?;
+        let mut file = disk::create_file(place)
+            .map_err(|error| self.refused(&entry.path, place, error.source))?;
         let mut content = self
             .packs
             .open(checkpoint, &piece.pack)?
@@ -414,11 +413,7 @@ impl Tree<'_> {
                 target: self.target.to_owned(),
                 problem: "something else is in its place".to_owned(),
             },
-            _ => Error::Io {
-                action: "create",
-                path: place.to_owned(),
-                source: error,
-            },
+            _ => Error::io("create", place)(error),
         }
     }
 }

@@ -11,12 +11,16 @@ use std::path::Path;
 use super::members::{self, Members};
 use super::{Level, VerifyProgress, Watch};
 use crate::digest::Sha256;
+use crate::disk;
 use crate::manifest::{Pack, PackName};
 use crate::name::{CheckpointId, HostName};
+use crate::store::Error;
+use crate::store::Store;
 use crate::store::entries::{self, Entries};
+use crate::store::layout;
 use crate::store::record::checkpoint::{EntriesFacts, FileFacts, Sealed};
 use crate::store::sealed::read_record;
-use crate::store::{Error, Store, disk, layout, sums};
+use crate::store::sums;
 
 /// Verifies host after host, and gathers what it finds.
 pub(super) struct Verify<'a> {

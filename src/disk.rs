@@ -1,4 +1,4 @@
-//! Private files and folders, and making them last through a power cut.
+//! Durable private files and folders: create, replace, rename, sync and remove.
 //!
 //! Folders are 0700 and files 0600 from the moment they exist. A file is durable once it and the
 //! folder that names it are synced; nothing here renames before both were.
@@ -6,19 +6,56 @@
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::Error;
 use crate::digest::{Hasher, Sha256};
+use crate::fault::Fault;
 
 const FILE_MODE: u32 = 0o600;
 const DIR_MODE: u32 = 0o700;
 /// What is put in place by a rename begins so before it.
-pub(super) const TEMPORARY_PREFIX: &str = ".new-";
+pub(crate) const TEMPORARY_PREFIX: &str = ".new-";
 const BUFFER_BYTES: usize = 128 * 1024;
 
+/// The operating system refused something on a file or folder.
+#[derive(Debug, thiserror::Error)]
+#[error("can't {action} {}", path.display())]
+pub struct Error {
+    /// What was tried.
+    pub action: &'static str,
+    /// On which file or folder.
+    pub path: PathBuf,
+    /// Why it failed.
+    #[source]
+    pub source: io::Error,
+}
+
+impl Error {
+    /// Names what was tried, for `map_err`.
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self {
+            action,
+            path,
+            source,
+        }
+    }
+}
+
+impl Fault for Error {
+    fn hint(&self) -> Option<String> {
+        match self.source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Some(format!(
+                "Make room on the disk that holds {}. Nothing half-made is kept.",
+                self.path.display()
+            )),
+            _ => None,
+        }
+    }
+}
+
 /// Makes a private folder; it is fine if it is already there.
-pub(super) fn create_dir(path: &Path) -> Result<(), Error> {
+pub(crate) fn create_dir(path: &Path) -> Result<(), Error> {
     match DirBuilder::new().mode(DIR_MODE).create(path) {
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
         made => made.map_err(Error::io("create the folder", path)),
@@ -26,7 +63,7 @@ pub(super) fn create_dir(path: &Path) -> Result<(), Error> {
 }
 
 /// Makes those of a folder and the folders above it that are missing, all of them private.
-pub(super) fn create_dirs(path: &Path) -> Result<(), Error> {
+pub(crate) fn create_dirs(path: &Path) -> Result<(), Error> {
     DirBuilder::new()
         .recursive(true)
         .mode(DIR_MODE)
@@ -35,7 +72,7 @@ pub(super) fn create_dirs(path: &Path) -> Result<(), Error> {
 }
 
 /// Makes a private file that was not there before.
-pub(super) fn create_file(path: &Path) -> Result<File, Error> {
+pub(crate) fn create_file(path: &Path) -> Result<File, Error> {
     OpenOptions::new()
         .write(true)
         .create_new(true)
@@ -45,7 +82,7 @@ pub(super) fn create_file(path: &Path) -> Result<File, Error> {
 }
 
 /// Makes a file that somebody else created private.
-pub(super) fn make_private(path: &Path, is_dir: bool) -> Result<(), Error> {
+pub(crate) fn make_private(path: &Path, is_dir: bool) -> Result<(), Error> {
     let mode = if is_dir { DIR_MODE } else { FILE_MODE };
     let failed = |e| Error::io("set the permissions of", path)(e);
     // Setting what is set already would make the next sync write to the disk once more.
@@ -59,7 +96,7 @@ pub(super) fn make_private(path: &Path, is_dir: bool) -> Result<(), Error> {
 /// Writes new private files into `dir` and makes them and their names durable.
 ///
 /// They are synced at the same time, for the file system then does it at one go.
-pub(super) fn write_files(dir: &Path, contents: &[(&str, &[u8])]) -> Result<(), Error> {
+pub(crate) fn write_files(dir: &Path, contents: &[(&str, &[u8])]) -> Result<(), Error> {
     std::thread::scope(|scope| {
         let writers: Vec<_> = contents
             .iter()
@@ -82,7 +119,7 @@ fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
 }
 
 /// Writes a private file in the place of whatever was there, all or nothing.
-pub(super) fn replace_file(dir: &Path, name: &str, bytes: &[u8]) -> Result<(), Error> {
+pub(crate) fn replace_file(dir: &Path, name: &str, bytes: &[u8]) -> Result<(), Error> {
     let path = dir.join(name);
     let mut temporary = tempfile::Builder::new()
         .prefix(TEMPORARY_PREFIX)
@@ -102,26 +139,26 @@ pub(super) fn replace_file(dir: &Path, name: &str, bytes: &[u8]) -> Result<(), E
 }
 
 /// Syncs a file that is already written.
-pub(super) fn sync_file(path: &Path) -> Result<(), Error> {
+pub(crate) fn sync_file(path: &Path) -> Result<(), Error> {
     File::open(path)
         .and_then(|file| file.sync_all())
         .map_err(Error::io("sync", path))
 }
 
 /// Syncs the names in a folder.
-pub(super) fn sync_dir(path: &Path) -> Result<(), Error> {
+pub(crate) fn sync_dir(path: &Path) -> Result<(), Error> {
     File::open(path)
         .and_then(|dir| dir.sync_all())
         .map_err(Error::io("sync the folder", path))
 }
 
 /// Renames within one file system; syncing is the caller's.
-pub(super) fn rename(from: &Path, to: &Path) -> Result<(), Error> {
+pub(crate) fn rename(from: &Path, to: &Path) -> Result<(), Error> {
     fs::rename(from, to).map_err(Error::io("put in place", to))
 }
 
 /// Removes a folder and what is in it; it is fine if it is not there.
-pub(super) fn remove_tree(path: &Path) -> Result<(), Error> {
+pub(crate) fn remove_tree(path: &Path) -> Result<(), Error> {
     match fs::remove_dir_all(path) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
         removed => removed.map_err(Error::io("remove", path)),
@@ -129,7 +166,7 @@ pub(super) fn remove_tree(path: &Path) -> Result<(), Error> {
 }
 
 /// Removes a file, or a folder and what is in it, and counts the bytes that no other link keeps.
-pub(super) fn remove_counted(path: &Path) -> Result<u64, Error> {
+pub(crate) fn remove_counted(path: &Path) -> Result<u64, Error> {
     let facts = fs::symlink_metadata(path).map_err(Error::io("read", path))?;
     if !facts.is_dir() {
         fs::remove_file(path).map_err(Error::io("remove", path))?;
@@ -145,7 +182,7 @@ pub(super) fn remove_counted(path: &Path) -> Result<u64, Error> {
 }
 
 /// The names in a folder, sorted; those that are not UTF-8 are none of ours and left out.
-pub(super) fn names(path: &Path) -> Result<Vec<String>, Error> {
+pub(crate) fn names(path: &Path) -> Result<Vec<String>, Error> {
     let mut names = Vec::new();
     for item in fs::read_dir(path).map_err(Error::io("list", path))? {
         let item = item.map_err(Error::io("list", path))?;
@@ -156,7 +193,7 @@ pub(super) fn names(path: &Path) -> Result<Vec<String>, Error> {
 }
 
 /// Digest and length of what `reader` still holds.
-pub(super) fn digest(mut reader: impl Read) -> io::Result<(Sha256, u64)> {
+pub(crate) fn digest(mut reader: impl Read) -> io::Result<(Sha256, u64)> {
     let mut buffer = vec![0; BUFFER_BYTES];
     let mut hasher = Hasher::new();
     let mut length = 0;
@@ -175,14 +212,14 @@ pub(super) fn digest(mut reader: impl Read) -> io::Result<(Sha256, u64)> {
 
 /// Passes everything on, and knows its digest and length.
 #[derive(Debug)]
-pub(super) struct Hashing<W> {
+pub(crate) struct Hashing<W> {
     inner: W,
     hasher: Hasher,
     length: u64,
 }
 
 impl<W> Hashing<W> {
-    pub(super) fn new(inner: W) -> Self {
+    pub(crate) fn new(inner: W) -> Self {
         Self {
             inner,
             hasher: Hasher::new(),
@@ -190,7 +227,7 @@ impl<W> Hashing<W> {
         }
     }
 
-    pub(super) fn into_parts(self) -> (W, Sha256, u64) {
+    pub(crate) fn into_parts(self) -> (W, Sha256, u64) {
         (self.inner, self.hasher.finish(), self.length)
     }
 }
@@ -245,7 +282,7 @@ mod tests {
         write_file(&path, b"1").expect("the first");
         let second = write_file(&path, b"2");
         assert!(
-            matches!(&second, Err(Error::Io { action: "create", source, .. })
+            matches!(&second, Err(Error { action: "create", source, .. })
                 if source.kind() == io::ErrorKind::AlreadyExists),
             "{second:?}"
         );
@@ -260,7 +297,7 @@ mod tests {
         assert!(
             matches!(
                 &made,
-                Err(Error::Io {
+                Err(Error {
                     action: "create the folder",
                     ..
                 })
