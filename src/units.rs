@@ -1,5 +1,6 @@
-//! Sizes, durations and counts as people read them.
+//! Sizes, durations, counts and long lists as people read them.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
@@ -44,6 +45,23 @@ pub fn count(number: u64, one: &str) -> String {
     } else {
         format!("{number} {one}s")
     }
+}
+
+/// So many are named by [`listing`]; the rest is counted.
+pub(crate) const NAMED_MAX: usize = 10;
+
+/// Formats the first ten of `items` as `a, b, c and 7 more`; `count` is how many there are in all.
+pub(crate) fn listing<T: Display>(count: usize, items: &[T]) -> String {
+    let named: Vec<String> = items
+        .iter()
+        .take(NAMED_MAX)
+        .map(ToString::to_string)
+        .collect();
+    let mut text = named.join(", ");
+    if count > named.len() {
+        text.push_str(&format!(" and {} more", count - named.len()));
+    }
+    text
 }
 
 #[cfg(test)]

@@ -18,8 +18,8 @@ use crate::ssh::ReadSession;
 use crate::tarstream::{Head, Kind};
 
 use super::directory::{self, ScanError};
-use super::listing::NAMED_MAX;
 use super::receive::Received;
+use crate::units::NAMED_MAX;
 
 /// So many entries are scanned again by one command, which starts one `find` for each.
 const BATCH_MAX: usize = 64;

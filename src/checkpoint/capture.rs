@@ -14,7 +14,6 @@ use crate::manifest::PartFailure;
 use crate::ssh::{self, ReadSession};
 
 use super::directory::is_lost;
-use super::part::failure;
 
 pub(super) use keep::Keeping;
 pub(super) use spool::{Spool, SpoolError, SpooledFile};
@@ -73,7 +72,7 @@ impl Taken {
         if is_lost(&error) {
             Self::Lost(error)
         } else {
-            Self::Failed(failure(&error))
+            Self::Failed(PartFailure::of(&error))
         }
     }
 }

@@ -24,9 +24,9 @@ use tar_notes::Said;
 use super::compare::Difference;
 use super::files::newest;
 use super::link_groups::name_groups;
-use super::listing::{NAMED_MAX, listing};
 use super::part::Content;
 use super::receive::Received;
+use crate::units::{NAMED_MAX, listing};
 
 /// What was asked for, and what need not be.
 #[derive(Debug, Default)]

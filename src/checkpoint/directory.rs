@@ -12,7 +12,6 @@ use crate::source::notes::{self, FindNote};
 use crate::source::scan::{self, Found, Opening, Parser};
 use crate::ssh::{self, Input, ReadSession};
 
-use super::part::failure;
 use super::plan::{self, Plan, ScanLimits};
 
 /// A source that lies in directories, after its scan.
@@ -75,8 +74,8 @@ impl ScanError {
     pub(super) fn into_scanned(self) -> Scanned<'static> {
         match self {
             Self::Ssh(error) if is_lost(&error) => Scanned::Lost(error),
-            Self::Ssh(error) => Scanned::Failed(failure(&error)),
-            Self::Plan(error) => Scanned::Failed(failure(&error)),
+            Self::Ssh(error) => Scanned::Failed(PartFailure::of(&error)),
+            Self::Plan(error) => Scanned::Failed(PartFailure::of(&error)),
             Self::NoFind => Scanned::Failed(PartFailure {
                 message: self.to_string(),
                 hint: Some("Install `find` on the host (in findutils or busybox).".to_owned()),

@@ -21,7 +21,7 @@ use super::directory::{Scanned, Terms};
 use super::history::Known;
 use super::left_out::left_out;
 use super::machine::other_machine;
-use super::part::{Outcome, failure, shrinkage};
+use super::part::{Outcome, shrinkage};
 use super::plan::Plan;
 use super::pull::{Pull, Pulled};
 use super::receive::{self, Intake, Received};
@@ -65,7 +65,7 @@ impl Fetch<'_> {
         let unsized_files = unsized_files::take(&mut found, &self.pull.probe.mounts);
         let (difference, lost) = self.compare(found, &mut warnings).await;
         if let Some(error) = lost {
-            outcome.fail(failure(&error));
+            outcome.fail(PartFailure::of(&error));
             return Ok((outcome, Some(error)));
         }
         (self.pull.sink)(Event::Scanned {
@@ -111,7 +111,7 @@ impl Fetch<'_> {
             tells_extended: self.pull.probe.tar_flavour().is_some() && self.terms.lines.is_none(),
         };
         if let Some(error) = &plan.unreadable {
-            outcome.fail(failure(error));
+            outcome.fail(PartFailure::of(error));
         }
         Ok(self.put_together(outcome, asked, warnings, pulled))
     }
@@ -240,7 +240,7 @@ impl Fetch<'_> {
             Err(error) => {
                 match error.into_scanned() {
                     Scanned::Lost(error) => {
-                        pulled.failure.get_or_insert(failure(&error));
+                        pulled.failure.get_or_insert(PartFailure::of(&error));
                         pulled.lost = Some(error);
                     }
                     Scanned::Failed(why) => {
@@ -277,10 +277,10 @@ impl Fetch<'_> {
             &self.pack,
         );
         if let Some(error) = &composed.failure {
-            outcome.fail(failure(error));
+            outcome.fail(PartFailure::of(error));
         }
         if let Some(cut) = &pulled.received.cut {
-            outcome.fail(failure(cut));
+            outcome.fail(PartFailure::of(cut));
         }
         warnings.extend(composed.warnings);
         outcome.fill(composed.content, warnings);

@@ -27,10 +27,9 @@ use crate::store::SealedCheckpoint;
 use super::Error;
 use super::directory::{Scanned, is_lost};
 use super::fetch::sorted;
-use super::listing::listing;
 use super::machine::other_machine;
-use super::part::failure;
 use super::unchanged::digests;
+use crate::units::listing;
 use contents::Contents;
 
 pub use limits::FetchLimits;
@@ -260,7 +259,7 @@ impl Look<'_> {
                     );
                 }
                 part.notes.extend(plan.warnings);
-                part.failure = plan.unreadable.as_ref().map(|error| failure(error));
+                part.failure = plan.unreadable.as_ref().map(|error| PartFailure::of(error));
                 sorted(plan.wanted, plan.sockets)
             }
             Scanned::Absent => Vec::new(),
@@ -433,7 +432,7 @@ impl Look<'_> {
 
 /// The part as far as it came before an error.
 fn ended(mut part: LivePart, error: ssh::Error) -> (LivePart, Option<ssh::Error>) {
-    part.fail(failure(&error));
+    part.fail(PartFailure::of(&error));
     let lost = Some(error).filter(is_lost);
     (part, lost)
 }

@@ -19,7 +19,6 @@ mod history;
 pub mod import;
 mod left_out;
 mod link_groups;
-mod listing;
 mod live;
 mod machine;
 mod one_tree;
@@ -56,7 +55,7 @@ use capture::{Taken, Taking};
 use directory::Scanned;
 use facts::ProbeAnswer;
 use fetch::Fetch;
-use part::{Outcome, failure};
+use part::Outcome;
 use pull::Pull;
 use wire::Wire;
 
@@ -325,7 +324,7 @@ impl Capture<'_> {
             Taken::Absent => return Ok(Outcome::new(source, PartState::Absent)),
             Taken::Failed(why) => return Ok(Outcome::failed(source, why)),
             Taken::Lost(error) => {
-                let outcome = Outcome::failed(source, failure(&error));
+                let outcome = Outcome::failed(source, PartFailure::of(&error));
                 lost.get_or_insert(error);
                 return Ok(outcome);
             }
@@ -360,7 +359,7 @@ impl Capture<'_> {
             Scanned::Absent => return Ok(Outcome::new(source, PartState::Absent)),
             Scanned::Failed(why) => return Ok(Outcome::failed(source, why)),
             Scanned::Lost(error) => {
-                let outcome = Outcome::failed(source, failure(&error));
+                let outcome = Outcome::failed(source, PartFailure::of(&error));
                 lost.get_or_insert(error);
                 return Ok(outcome);
             }

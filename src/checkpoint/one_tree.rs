@@ -16,8 +16,8 @@ use crate::source::scan::FoundKind;
 use crate::tarstream::tree::Blockers;
 
 use super::compare::KeptEntry;
-use super::listing::{NAMED_MAX, listing};
 use super::part::{Content, Outcome};
+use crate::units::{NAMED_MAX, listing};
 
 /// What an entry is, as far as that matters here. All names of a regular file are files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,6 +1,5 @@
 //! The outcome of one source, in the making.
 
-use crate::fault::{Fault, chain};
 use crate::inventory::Source;
 use crate::manifest::{Entry, EntryKind, Pack, PackName, Part, PartFailure, PartState, Totals};
 
@@ -161,14 +160,6 @@ pub(super) fn packs(outcomes: &[Outcome]) -> Vec<Pack> {
         packs.extend(earlier.filter(|pack| needed.contains(&pack.name)).cloned());
     }
     packs
-}
-
-/// What a part says of a fault: all of its texts in one line.
-pub(super) fn failure(fault: &dyn Fault) -> PartFailure {
-    PartFailure {
-        message: chain(fault).join(": "),
-        hint: fault.hint(),
-    }
 }
 
 /// Whether a part is under half of what it was: the sign of a source that went missing.

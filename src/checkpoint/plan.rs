@@ -13,7 +13,7 @@ use crate::source::exclude::Exclude;
 use crate::source::notes::FindNote;
 use crate::source::scan::{Found, FoundKind, PATH_LENGTH_MAX_BYTES};
 
-use super::listing::{NAMED_MAX, listing};
+use crate::units::{NAMED_MAX, listing};
 pub(super) use error::{Error, Unread};
 
 pub(super) use bounds::{ScanLimits, check_found};

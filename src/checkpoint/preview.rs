@@ -11,7 +11,6 @@ use crate::ssh::ReadSession;
 
 use super::directory::Scanned;
 use super::left_out::left_out;
-use super::part::failure;
 
 /// What one source would read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,7 +84,7 @@ pub async fn preview(
             found: match scanned {
                 None => Found::Unasked,
                 Some(Scanned::Ready { plan, .. }) => match &plan.unreadable {
-                    Some(error) => Found::Failed(failure(error)),
+                    Some(error) => Found::Failed(PartFailure::of(error)),
                     None => Found::Ready {
                         left_out: left_out(source, &plan, &probe.mounts),
                         roots: plan.named,
@@ -95,7 +94,7 @@ pub async fn preview(
                 },
                 Some(Scanned::Absent) => Found::Absent,
                 Some(Scanned::Failed(why)) => Found::Failed(why),
-                Some(Scanned::Lost(error)) => Found::Failed(failure(&error)),
+                Some(Scanned::Lost(error)) => Found::Failed(PartFailure::of(&error)),
             },
         })
         .collect()

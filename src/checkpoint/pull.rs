@@ -22,7 +22,6 @@ use crate::ssh::{self, Body, Input, ReadSession};
 use super::asked_to_stop;
 use super::compare::Difference;
 use super::directory::is_lost;
-use super::part::failure;
 use super::receive::{self, Intake, Received, Unasked};
 use super::repack::{self, Broken, TakenIn};
 use super::unsized_files::{ReadFile, lacks_blocks};
@@ -78,7 +77,7 @@ impl Pulled {
 
     fn failed(error: &ssh::Error) -> Self {
         Self {
-            failure: Some(failure(error)),
+            failure: Some(PartFailure::of(error)),
             lost: is_lost(error).then(|| error.clone()),
             ..Self::nothing()
         }
@@ -336,7 +335,7 @@ fn kept(
         Err(error) => Ok((
             Difference::default(),
             Pulled {
-                failure: Some(failure(&error)),
+                failure: Some(PartFailure::of(&error)),
                 ..Pulled::nothing()
             },
         )),

@@ -10,7 +10,7 @@ use crate::name::RemotePath;
 use crate::ssh::{self, Input, ReadSession};
 
 use super::compare::Comparison;
-use super::listing::{NAMED_MAX, listing};
+use crate::units::{NAMED_MAX, listing};
 
 /// A record is a digest and a path; a host that sends longer ones is told no more.
 const RECORD_MAX_BYTES: usize = 64 << 10;

@@ -15,8 +15,7 @@ use crate::ssh::{self, Input, ReadSession};
 
 use super::directory::is_lost;
 use super::extract::FILE_MAX_BYTES;
-use super::listing::{NAMED_MAX, listing};
-use super::part::failure;
+use crate::units::{NAMED_MAX, listing};
 
 /// Their contents are held in memory until they are written.
 const TOTAL_MAX_BYTES: u64 = 64 << 20;
@@ -127,14 +126,14 @@ pub(super) async fn read(files: Vec<Found>, sudo: bool, session: &ReadSession) -
         return outcome;
     }
     if files.len() > FILES_MAX {
-        outcome.failure = Some(failure(&Error::TooMany { count: files.len() }));
+        outcome.failure = Some(PartFailure::of(&Error::TooMany { count: files.len() }));
         return outcome;
     }
     match try_read(files, sudo, session, &mut outcome.read).await {
         Ok(None) => {}
-        Ok(Some(error)) => outcome.failure = Some(failure(&error)),
+        Ok(Some(error)) => outcome.failure = Some(PartFailure::of(&error)),
         Err(error) => {
-            outcome.failure = Some(failure(&error));
+            outcome.failure = Some(PartFailure::of(&error));
             outcome.lost = Some(error).filter(is_lost);
         }
     }

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::{Facts, FileTime, Resolved};
 use crate::digest::Sha256;
+use crate::fault::{self, Fault};
 use crate::name::{CheckpointId, RemotePath, SourceName, Stamp, escape};
 
 /// The sealed, immutable record of all sources of one host at one moment. Its entries are read
@@ -268,6 +269,17 @@ pub struct PartFailure {
     pub message: String,
     /// How to mend it.
     pub hint: Option<String>,
+}
+
+impl PartFailure {
+    /// The failure that `fault` is: all of its texts in one line.
+    #[must_use]
+    pub fn of(fault: &dyn Fault) -> Self {
+        Self {
+            message: fault::chain(fault).join(": "),
+            hint: fault.hint(),
+        }
+    }
 }
 
 /// How a part came out.

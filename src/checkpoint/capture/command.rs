@@ -5,11 +5,12 @@ use std::time::Duration;
 use crate::fault::Fault;
 use crate::guard::ReadCommand;
 use crate::inventory::{CommandLine, CommandSource};
+use crate::manifest::PartFailure;
 use crate::name::{AccountName, escape};
 use crate::redact;
 use crate::ssh::{self, Input, Missing};
 
-use super::{Captured, Spool, SpoolError, SpooledFile, Taken, Taking, failure};
+use super::{Captured, Spool, SpoolError, SpooledFile, Taken, Taking};
 
 /// Why a command's answer is not kept.
 #[derive(Debug, thiserror::Error)]
@@ -73,7 +74,7 @@ pub(super) async fn take(taking: &Taking<'_>, command: &CommandSource) -> Taken 
         Err(Error::NoProgram { .. } | Error::NoAccount { .. }) if taking.source.optional => {
             Taken::Absent
         }
-        Err(error) => Taken::Failed(failure(&error)),
+        Err(error) => Taken::Failed(PartFailure::of(&error)),
     }
 }
 

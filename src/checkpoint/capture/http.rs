@@ -5,12 +5,13 @@ use std::time::Duration;
 use crate::fault::Fault;
 use crate::guard::HttpGet;
 use crate::inventory::HttpSource;
+use crate::manifest::PartFailure;
 use crate::source::http::{self, Answer};
 use crate::source::json;
 use crate::source::secret::{Revealed, SecretError, reveal};
 use crate::ssh::{self, ReachRefusal, Reached};
 
-use super::{Captured, Spool, SpoolError, SpooledFile, Taken, Taking, failure};
+use super::{Captured, Spool, SpoolError, SpooledFile, Taken, Taking};
 
 /// How much larger than `max_bytes` a normal form may be. Indentation makes two or three times as much of
 /// ordinary JSON.
@@ -75,7 +76,7 @@ pub(super) async fn take(taking: &Taking<'_>, source: &HttpSource) -> Taken {
         }) if taking.source.optional => Taken::Absent,
         Err(error) => match taking.session.ended() {
             Some(ended) => Taken::Lost(ended),
-            None => Taken::Failed(failure(&error)),
+            None => Taken::Failed(PartFailure::of(&error)),
         },
     }
 }

@@ -156,12 +156,12 @@ impl Keeping {
             Ok(received) => received,
             Err(error) if error.is_local() => return Err(error),
             Err(error) => {
-                outcome.fail(super::failure(&error));
+                outcome.fail(PartFailure::of(&error));
                 return Ok(None);
             }
         };
         if let Some(cut) = &received.cut {
-            outcome.fail(super::failure(cut));
+            outcome.fail(PartFailure::of(cut));
             return Ok(None);
         }
         let mut entries = Vec::with_capacity(files.len());

@@ -14,6 +14,7 @@ use std::time::Duration;
 use crate::fault::Fault;
 use crate::guard::{DumpOf, PostgresDump, ReadCommand};
 use crate::inventory::{DumpFormat, PostgresSource};
+use crate::manifest::PartFailure;
 use crate::name::AccountName;
 use crate::source::postgres::{self, Complaint, Normaliser, Whole};
 use crate::source::secret::{self, Revealed, SecretError};
@@ -21,7 +22,7 @@ use crate::ssh::{self, Exit, Input, Missing, Running};
 
 use names::{content, file_name, shown, shown_name};
 
-use super::{Captured, Spool, SpoolError, SpooledFile, Taken, Taking, failure};
+use super::{Captured, Spool, SpoolError, SpooledFile, Taken, Taking};
 
 /// A dump that gives no byte for so long has a server that hangs. Large catalogues and tables full of
 /// dead rows take minutes.
@@ -126,7 +127,7 @@ pub(super) async fn take(taking: &Taking<'_>, source: &PostgresSource) -> Taken 
         Ok(Some(captured)) => Taken::Captured(captured),
         Ok(None) => Taken::Absent,
         Err(Error::Ssh(error)) => Taken::of(error),
-        Err(error) => Taken::Failed(failure(&error)),
+        Err(error) => Taken::Failed(PartFailure::of(&error)),
     }
 }
 

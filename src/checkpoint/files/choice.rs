@@ -11,8 +11,8 @@ use crate::source::notes::FindNote;
 use crate::source::scan::{Found, FoundKind, Opening};
 
 use super::super::extract;
-use super::super::listing::NAMED_MAX;
 use super::super::plan::{Error, Plan, Unread, complaints};
+use crate::units::NAMED_MAX;
 
 /// What the host answered to the scan.
 pub(super) struct Answer<'a> {

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use super::super::ReceiveError;
-use super::super::listing::listing;
 use crate::fault::{ExitClass, Fault};
 use crate::name::{RemotePath, SourceName};
 use crate::pack;
 use crate::store;
 use crate::tarstream;
+use crate::units::listing;
 use crate::units::size;
 
 /// Why a backup is not taken over. Nothing of it is visible in the store then.

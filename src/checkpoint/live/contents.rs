@@ -15,7 +15,6 @@ use crate::tarstream::{Kind, Member};
 
 use super::super::compare::Difference;
 use super::super::directory::is_lost;
-use super::super::part::failure;
 use super::super::pull::list;
 use super::super::receive::{self, Intake, Received, Unasked};
 
@@ -98,13 +97,13 @@ pub(super) async fn fetch(
     let (folder, received, is_exceeded) = received.expect("receiving does not panic")?;
     match received {
         Ok(received) => {
-            fetched.failure = received.cut.as_ref().map(|cut| failure(cut));
+            fetched.failure = received.cut.as_ref().map(|cut| PartFailure::of(cut));
             fetched.extended = extended(&received.members);
             fetched.contents = Contents::of(folder, &received)?;
         }
         Err(error) if error.is_local() => return Err(error),
         Err(error) => {
-            fetched.failure = Some(failure(&error));
+            fetched.failure = Some(PartFailure::of(&error));
             // Nobody read on, and that was what ended it.
             return Ok(fetched);
         }
@@ -182,7 +181,7 @@ impl<R: Read> Read for Bounded<R> {
 
 impl Fetched {
     fn end(&mut self, error: ssh::Error) {
-        self.failure = Some(failure(&error));
+        self.failure = Some(PartFailure::of(&error));
         self.lost = Some(error).filter(is_lost);
     }
 }

@@ -6,8 +6,8 @@ use crate::fault::Fault;
 use crate::name::{RemotePath, escape};
 use crate::units::size;
 
-use super::super::listing::{NAMED_MAX, listing};
 use super::super::{extract, receive};
+use crate::units::{NAMED_MAX, listing};
 
 /// What helps when the rights of an account are not the reason.
 const GONE_HINT: &str =
