@@ -3,15 +3,12 @@
 use std::io::Read as _;
 
 use crate::digest::Sha256;
-use crate::source::lines::Lines;
+use crate::source::lines::{FILE_MAX_BYTES, Lines};
 use crate::tarstream::{
     Attributes, BLOCK_BYTES, Head, Kind, Member, MemberContent, access_acl_records,
 };
 
 use super::receive::Error;
-
-/// A longer file is not looked through.
-pub(super) const FILE_MAX_BYTES: u64 = 16 << 20;
 
 /// A file on its way.
 #[derive(Debug)]

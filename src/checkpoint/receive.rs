@@ -25,7 +25,6 @@ use super::extract::Extract;
 use super::unsized_files::ReadFile;
 
 pub use error::Error;
-pub(super) use error::WITHOUT_LINES_HINT;
 
 /// Progress is told this often.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);

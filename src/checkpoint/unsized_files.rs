@@ -14,7 +14,7 @@ use crate::source::scan::{Facts, Found, FoundKind};
 use crate::ssh::{self, Input, ReadSession};
 
 use super::directory::is_lost;
-use super::extract::FILE_MAX_BYTES;
+use crate::source::lines::FILE_MAX_BYTES;
 use crate::units::{NAMED_MAX, listing};
 
 /// Their contents are held in memory until they are written.

@@ -4,6 +4,13 @@ use regex::bytes::Regex;
 
 use crate::inventory::pattern;
 
+/// A longer file is not looked through.
+pub(crate) const FILE_MAX_BYTES: u64 = 16 << 20;
+
+/// What to do about a file that `lines` can't be taken of.
+pub(crate) const WITHOUT_LINES_HINT: &str =
+    "Capture the whole file: a source of its own, without `lines`.";
+
 /// The regular expression of a source, ready to be asked.
 #[derive(Debug, Clone)]
 pub struct Lines {

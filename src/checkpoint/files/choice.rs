@@ -10,8 +10,8 @@ use crate::name::RemotePath;
 use crate::source::notes::FindNote;
 use crate::source::scan::{Found, FoundKind, Opening};
 
-use super::super::extract;
 use super::super::plan::{Error, Plan, Unread, complaints};
+use crate::source::lines::FILE_MAX_BYTES;
 use crate::units::NAMED_MAX;
 
 /// What the host answered to the scan.
@@ -162,7 +162,7 @@ pub(super) fn check_sizes(wanted: &[Found]) -> Result<(), Error> {
     let is_large = |found: &&Found| {
         let facts = found.facts.as_ref();
         facts.is_some_and(|facts| {
-            facts.kind == FoundKind::File && facts.mark.size_bytes > extract::FILE_MAX_BYTES
+            facts.kind == FoundKind::File && facts.mark.size_bytes > FILE_MAX_BYTES
         })
     };
     let mut large: Vec<RemotePath> = wanted

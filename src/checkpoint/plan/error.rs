@@ -6,7 +6,7 @@ use crate::fault::Fault;
 use crate::name::{RemotePath, escape};
 use crate::units::size;
 
-use super::super::{extract, receive};
+use crate::source::lines::{FILE_MAX_BYTES, WITHOUT_LINES_HINT};
 use crate::units::{NAMED_MAX, listing};
 
 /// What helps when the rights of an account are not the reason.
@@ -156,7 +156,7 @@ fn unreadable_text(count: usize, first: &[Unread]) -> String {
 
 fn too_large_text(count: usize, first: &[RemotePath]) -> String {
     let noun = if count == 1 { "file is" } else { "files are" };
-    let mib = extract::FILE_MAX_BYTES >> 20;
+    let mib = FILE_MAX_BYTES >> 20;
     let files = listing(count, first);
     format!("{count} {noun} larger than {mib} MiB, too large for `lines`: {files}")
 }
@@ -195,7 +195,7 @@ impl Fault for Error {
             Self::OnlyDirectories { .. } => {
                 "Whole directories are captured by a `directory:` source.".to_owned()
             }
-            Self::TooLarge { .. } => receive::WITHOUT_LINES_HINT.to_owned(),
+            Self::TooLarge { .. } => WITHOUT_LINES_HINT.to_owned(),
             Self::Link { target, .. } if target.starts_with(b"/") => {
                 format!("Name the directory itself: `directory: {}`.", escape(target))
             }

@@ -3,6 +3,7 @@
 use crate::fault::{ExitClass, Fault};
 use crate::name::RemotePath;
 use crate::pack;
+use crate::source::lines::WITHOUT_LINES_HINT;
 use crate::tarstream;
 use crate::units::size;
 
@@ -73,7 +74,3 @@ impl Fault for Error {
         ExitClass::Failed
     }
 }
-
-/// What to do about a file that `lines` can't be taken of.
-pub(in crate::checkpoint) const WITHOUT_LINES_HINT: &str =
-    "Capture the whole file: a source of its own, without `lines`.";

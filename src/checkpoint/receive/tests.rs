@@ -283,7 +283,10 @@ fn a_file_that_grew_too_large_for_lines_ends_it_and_leaves_nothing() {
         error.to_string(),
         "`/a/.env` is larger than 16 MiB, too large for `lines`"
     );
-    assert_eq!(error.hint().as_deref(), Some(WITHOUT_LINES_HINT));
+    assert_eq!(
+        error.hint().as_deref(),
+        Some(crate::source::lines::WITHOUT_LINES_HINT)
+    );
     assert!(!pack.exists() && !error.is_local());
 }
 

@@ -234,7 +234,7 @@ fn a_scan_that_complains_is_not_trusted() {
 fn large_files_are_not_looked_through() {
     let mut large = file("/a/large");
     let mark = &mut large.facts.as_mut().expect("facts").mark;
-    mark.size_bytes = extract::FILE_MAX_BYTES + 1;
+    mark.size_bytes = FILE_MAX_BYTES + 1;
     assert_eq!(check_sizes(&[file("/a/x"), nameless("/a/y")]), Ok(()));
     let error = check_sizes(&[file("/a/x"), large]).expect_err("too large");
     assert_eq!(
