@@ -9,6 +9,7 @@
 //! | 8 | [`engine`] | many hosts: fan-out, limits, stop levels |
 //! | 7 | [`checkpoint`] | one host: scan → fetch → seal |
 //! | 6 | [`health`] | what a host can do |
+//! | 5 | [`scan`] | looking at a host, and comparing it with a checkpoint |
 //! | 4 | [`ssh`], [`source`], [`store`] | the outside world |
 //! | 3 | [`disk`], [`pack`] | durable private files; the format of packs |
 //! | 2 | [`guard`], [`tarstream`], [`event`], [`change`] | rules, formats and what can happen: pure, synchronous |
@@ -31,6 +32,7 @@ pub mod name;
 pub mod pack;
 mod redact;
 pub mod report;
+pub mod scan;
 pub mod source;
 pub mod ssh;
 pub mod store;

@@ -5,12 +5,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The floor of every module; a module imports only from floors below its own.
-const FLOORS: [(&str, u8); 23] = [
+const FLOORS: [(&str, u8); 24] = [
     ("cli", 11),
     ("report", 9),
     ("engine", 8),
     ("checkpoint", 7),
     ("health", 6),
+    ("scan", 5),
     ("ssh", 4),
     ("source", 4),
     ("store", 4),

@@ -17,8 +17,8 @@ use crate::source::scan::{Facts, Found, FoundKind};
 use crate::ssh::ReadSession;
 use crate::tarstream::{Head, Kind};
 
-use super::directory::{self, ScanError};
 use super::receive::Received;
+use crate::scan::directory::{self, ScanError};
 use crate::units::NAMED_MAX;
 
 /// So many entries are scanned again by one command, which starts one `find` for each.

@@ -13,7 +13,7 @@ use crate::inventory::{Source, SourceKind};
 use crate::manifest::PartFailure;
 use crate::ssh::{self, ReadSession};
 
-use super::directory::is_lost;
+use crate::scan::directory::is_lost;
 
 pub(super) use keep::Keeping;
 pub(super) use spool::{Spool, SpoolError, SpooledFile};

@@ -22,10 +22,10 @@ use link_targets::link_targets;
 use tar_notes::Said;
 
 use super::compare::Difference;
-use super::files::newest;
 use super::link_groups::name_groups;
 use super::part::Content;
 use super::receive::Received;
+use crate::scan::files::newest;
 use crate::units::{NAMED_MAX, listing};
 
 /// What was asked for, and what need not be.

@@ -17,27 +17,11 @@ use crate::source::facts::{ANSWER_MAX_BYTES, parse};
 use crate::source::probe::Probe;
 use crate::ssh::{self, Input, ReadSession};
 
-/// An answer to the probe is a few hundred bytes.
-const PROBE_MAX_BYTES: usize = 64 << 10;
-
 /// How much longer than everything else it may take.
 const LONGER_MAX: Duration = Duration::from_secs(5);
 
 /// The line between the answer of the probe and the facts.
 const PROBE_ENDS: &[u8] = b"\nfacts=\n";
-
-/// Asks a host about itself.
-///
-/// # Errors
-///
-/// [`ssh::Error`] if it does not answer.
-pub async fn probe(session: &ReadSession, ask_sudo: bool) -> Result<Probe, ssh::Error> {
-    let command = ReadCommand::Probe { ask_sudo };
-    let answer = session
-        .output(&command, false, Input::none(), PROBE_MAX_BYTES)
-        .await?;
-    Ok(Probe::parse(&answer.stdout))
-}
 
 /// Which machine answered `probe`.
 pub(super) fn identity(

@@ -17,17 +17,17 @@ use crate::store::SealedCheckpoint;
 use super::altered::{self, Altered};
 use super::compare::{Comparison, Difference, Unusable};
 use super::compose::{Asked, compose};
-use super::directory::{Scanned, Terms};
 use super::history::Known;
-use super::left_out::left_out;
-use super::machine::other_machine;
 use super::part::{Outcome, shrinkage};
-use super::plan::Plan;
 use super::pull::{Pull, Pulled};
 use super::receive::{self, Intake, Received};
 use super::repack;
 use super::unchanged;
 use super::unsized_files::{self, ReadFile};
+use crate::scan::directory::{Scanned, Terms};
+use crate::scan::left_out::left_out;
+use crate::scan::machine::other_machine;
+use crate::scan::result::ScanResult;
 
 /// What it takes to make a part of what a scan found.
 pub(super) struct Fetch<'a> {
@@ -52,16 +52,16 @@ impl Fetch<'_> {
     /// # Errors
     ///
     /// [`receive::Error`] if the pack cannot be written; everything else makes the part failed.
-    pub(super) async fn run(self, plan: Plan) -> Result<Fetched, receive::Error> {
+    pub(super) async fn run(self, result: ScanResult) -> Result<Fetched, receive::Error> {
         let mut outcome = Outcome::new(self.pull.source, PartState::Complete);
-        outcome.part.left_out = left_out(self.pull.source, &plan, &self.pull.probe.mounts);
-        outcome.part.roots = plan.named;
-        outcome.part.resolved = plan.resolved;
+        outcome.part.left_out = left_out(self.pull.source, &result, &self.pull.probe.mounts);
+        outcome.part.roots = result.named;
+        outcome.part.resolved = result.resolved;
         outcome.part.exclude = self.terms.exclude.to_vec();
         outcome.part.lines = self.lines().map(str::to_owned);
         outcome.part.scanned_at = self.opening.clock;
-        let mut warnings = plan.warnings;
-        let mut found = sorted(plan.wanted, plan.sockets);
+        let mut warnings = result.warnings;
+        let mut found = sorted(result.wanted, result.sockets);
         let unsized_files = unsized_files::take(&mut found, &self.pull.probe.mounts);
         let (difference, lost) = self.compare(found, &mut warnings).await;
         if let Some(error) = lost {
@@ -71,8 +71,8 @@ impl Fetch<'_> {
         (self.pull.sink)(Event::Scanned {
             host: self.pull.host.clone(),
             part: self.pull.source.name.clone(),
-            files: plan.totals.files,
-            bytes: plan.totals.bytes,
+            files: result.totals.files,
+            bytes: result.totals.bytes,
             fetch_bytes: difference.fetch_bytes(),
         });
         let (sudo, session) = (self.pull.source.sudo, self.pull.session);
@@ -89,7 +89,7 @@ impl Fetch<'_> {
             self.rearrange(difference, read).await?
         } else {
             self.pull
-                .run(&plan.roots, difference, read, &mut warnings)
+                .run(&result.roots, difference, read, &mut warnings)
                 .await?
         };
         if let Some(broken) = pulled.broken {
@@ -101,16 +101,16 @@ impl Fetch<'_> {
         difference.fetch = sorted(difference.fetch, read_found);
         let asked = Asked {
             altered,
-            roots: plan.roots,
+            roots: result.roots,
             difference,
             unreadable: self.terms.unreadable,
             // Where the scan told times, it has been seen to.
             newest: self.terms.newest.filter(|_| !self.opening.has_facts),
-            has_unreadable: plan.unreadable.is_some(),
+            has_unreadable: result.unreadable.is_some(),
             // Of a file of which just lines are kept, nobody keeps them.
             tells_extended: self.pull.probe.tar_flavour().is_some() && self.terms.lines.is_none(),
         };
-        if let Some(error) = &plan.unreadable {
+        if let Some(error) = &result.unreadable {
             outcome.fail(PartFailure::of(error));
         }
         Ok(self.put_together(outcome, asked, warnings, pulled))

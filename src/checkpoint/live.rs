@@ -8,7 +8,6 @@
 
 mod contents;
 mod limits;
-mod seen;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -25,10 +24,11 @@ use crate::ssh::{self, ReadSession};
 use crate::store::SealedCheckpoint;
 
 use super::Error;
-use super::directory::{Scanned, is_lost};
 use super::fetch::sorted;
-use super::machine::other_machine;
-use super::unchanged::digests;
+use crate::scan::digests::digests;
+use crate::scan::directory::{Scanned, is_lost};
+use crate::scan::machine::other_machine;
+use crate::scan::{self, against};
 use crate::units::listing;
 use contents::Contents;
 
@@ -94,7 +94,7 @@ pub async fn compare(
         .iter()
         .map(|(_, source)| super::scan(source, session));
     // Asked at the same time: each question costs a round trip.
-    let (probe, scans) = tokio::join!(super::probe(session, false), join_all(scans));
+    let (probe, scans) = tokio::join!(scan::probe(session, false), join_all(scans));
     let probe = probe?;
     let other_machine = other_machine(base, &probe);
     let look = Look {
@@ -222,12 +222,12 @@ impl Look<'_> {
         let mut part = LivePart::new(&source.name);
         let found = match scanned {
             Scanned::Ready {
-                plan,
+                result,
                 terms,
                 opening,
             } => {
                 if matches!(known.state, PartState::Complete | PartState::Warned)
-                    && (known.exclude != terms.exclude || known.roots != plan.named)
+                    && (known.exclude != terms.exclude || known.roots != result.named)
                 {
                     let what = if matches!(source.kind, SourceKind::Files(_)) {
                         "patterns that match something"
@@ -239,7 +239,7 @@ impl Look<'_> {
                         self.base.id()
                     ));
                 }
-                let moved = plan.resolved.iter().find(|now| {
+                let moved = result.resolved.iter().find(|now| {
                     let mut then = known.resolved.iter();
                     then.any(|then| then.asked == now.asked && then.real != now.real)
                 });
@@ -258,9 +258,12 @@ impl Look<'_> {
                             .to_owned(),
                     );
                 }
-                part.notes.extend(plan.warnings);
-                part.failure = plan.unreadable.as_ref().map(|error| PartFailure::of(error));
-                sorted(plan.wanted, plan.sockets)
+                part.notes.extend(result.warnings);
+                part.failure = result
+                    .unreadable
+                    .as_ref()
+                    .map(|error| PartFailure::of(error));
+                sorted(result.wanted, result.sockets)
             }
             Scanned::Absent => Vec::new(),
             Scanned::Failed(why) => {
@@ -275,11 +278,11 @@ impl Look<'_> {
             self.is_same_machine,
         );
         let pairs =
-            tokio::task::spawn_blocking(move || seen::pairs(&base, &name, found, trusts_marks))
+            tokio::task::spawn_blocking(move || against::pairs(&base, &name, found, trusts_marks))
                 .await
                 .expect("comparing does not panic")?;
         let mut list = Vec::new();
-        for path in pairs.iter().filter_map(seen::Pair::doubtful) {
+        for path in pairs.iter().filter_map(against::Pair::doubtful) {
             list.extend_from_slice(path.as_bytes());
             list.push(0);
         }
@@ -291,14 +294,14 @@ impl Look<'_> {
                 Err(error) => return Ok(ended(part, error)),
             }
         };
-        let mut told = seen::Told {
+        let mut told = against::Told {
             digests,
-            ..seen::Told::default()
+            ..against::Told::default()
         };
         let lost = self
             .fetch_extended(&mut part, source, &pairs, &mut told)
             .await?;
-        self.tell(&mut part, known, seen::judge(pairs, &told));
+        self.tell(&mut part, known, against::judge(pairs, &told));
         Ok((part, lost))
     }
 
@@ -307,17 +310,17 @@ impl Look<'_> {
         &self,
         part: &mut LivePart,
         source: &Source,
-        pairs: &[seen::Pair],
-        told: &mut seen::Told,
+        pairs: &[against::Pair],
+        told: &mut against::Told,
     ) -> Result<Option<ssh::Error>, Error> {
         let Some(tar) = self.probe.tar_flavour() else {
             return Ok(None);
         };
         let max_bytes = EXTENDED_MAX_BYTES;
-        let seen::Unseen {
+        let against::Unseen {
             wanted,
             mut left_out,
-        } = seen::Unseen::of(pairs, &told.digests, max_bytes);
+        } = against::Unseen::of(pairs, &told.digests, max_bytes);
         let mut lost = None;
         if !wanted.is_empty() {
             let asked = wanted.clone();
@@ -345,8 +348,8 @@ impl Look<'_> {
     }
 
     /// Takes over what can be told: what a failed part lacks is not called gone.
-    fn tell(&self, part: &mut LivePart, known: &Part, judged: seen::Judged) {
-        let seen::Judged { changes, unproven } = judged;
+    fn tell(&self, part: &mut LivePart, known: &Part, judged: against::Judged) {
+        let against::Judged { changes, unproven } = judged;
         let (known_failed, failed) = (known.state == PartState::Failed, part.failure.is_some());
         let (mut not_new, mut not_gone) = (0_u64, 0_u64);
         part.changes = changes;

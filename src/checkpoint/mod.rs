@@ -8,23 +8,17 @@ mod altered;
 mod capture;
 mod compare;
 mod compose;
-mod directory;
 mod entries;
 mod error;
 mod extract;
 mod facts;
 mod fetch;
-mod files;
 mod history;
 pub mod import;
-mod left_out;
 mod link_groups;
 mod live;
-mod machine;
 mod one_tree;
 mod part;
-mod plan;
-mod preview;
 mod pull;
 mod receive;
 mod repack;
@@ -37,22 +31,20 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 
 use crate::event::{Event, Sink};
-use crate::inventory::{Host, Source, SourceKind, WireCompression};
+use crate::inventory::{Host, Source, WireCompression};
 use crate::manifest::{self, Checkpoint, PartFailure, PartState, Trigger};
 use crate::name::SourceName;
+use crate::scan::{directory::Scanned, scan};
 use crate::source::probe::Probe;
 use crate::ssh::{self, ReadSession};
 use crate::store::{Facts, Incoming, PartFacts, tiers};
 
 pub use error::Error;
-pub use facts::probe;
 pub use history::History;
 pub use live::{FetchLimits, Live, LiveContent, LivePart, compare as compare_live};
-pub use preview::{Found, Preview, preview};
 pub use receive::Error as ReceiveError;
 
 use capture::{Taken, Taking};
-use directory::Scanned;
 use facts::ProbeAnswer;
 use fetch::Fetch;
 use part::Outcome;
@@ -352,7 +344,7 @@ impl Capture<'_> {
         probe: &Probe,
         lost: &mut Option<ssh::Error>,
     ) -> Result<Outcome, Error> {
-        let (plan, terms, opening) = match scanned {
+        let (result, terms, opening) = match scanned {
             Scanned::Ready { .. } | Scanned::Failed(_) if !probe.has_tar() => {
                 return Ok(Outcome::failed(source, no_tar()));
             }
@@ -367,10 +359,10 @@ impl Capture<'_> {
                 return Ok(Outcome::failed(source, not_reached()));
             }
             Scanned::Ready {
-                plan,
+                result,
                 terms,
                 opening,
-            } => (plan, terms, opening),
+            } => (result, terms, opening),
         };
         let pull = Pull {
             host: &self.host.name,
@@ -397,7 +389,7 @@ impl Capture<'_> {
             lost: &self.history.lost,
             verify_unchanged: self.order.verify_unchanged,
         };
-        let fetched = fetch.run(*plan).await;
+        let fetched = fetch.run(*result).await;
         let (outcome, ended) = fetched.map_err(|error| Error::Receive {
             part: source.name.clone(),
             source: error,
@@ -434,15 +426,6 @@ impl Gathered {
 async fn asked_to_stop(stop: &watch::Receiver<bool>) {
     if stop.clone().wait_for(|stop| *stop).await.is_err() {
         std::future::pending::<()>().await;
-    }
-}
-
-/// Scans what lies in directories; none for what is taken instead.
-async fn scan<'a>(source: &'a Source, session: &ReadSession) -> Option<Scanned<'a>> {
-    match &source.kind {
-        SourceKind::Directory(directory) => Some(directory::scan(source, directory, session).await),
-        SourceKind::Files(files) => Some(files::scan(source, files, session).await),
-        SourceKind::Postgres(_) | SourceKind::Command(_) | SourceKind::Http(_) => None,
     }
 }
 

@@ -21,11 +21,11 @@ use crate::ssh::{self, Body, Input, ReadSession};
 
 use super::asked_to_stop;
 use super::compare::Difference;
-use super::directory::is_lost;
 use super::receive::{self, Intake, Received, Unasked};
 use super::repack::{self, Broken, TakenIn};
 use super::unsized_files::{ReadFile, lacks_blocks};
 use super::wire::{Timed, Wire, decoded};
+use crate::scan::directory::is_lost;
 use underway::Underway;
 
 /// What it takes to fetch what differs of a source.

@@ -13,7 +13,7 @@ use crate::source::reading::Parser;
 use crate::source::scan::{Facts, Found, FoundKind};
 use crate::ssh::{self, Input, ReadSession};
 
-use super::directory::is_lost;
+use crate::scan::directory::is_lost;
 use crate::source::lines::FILE_MAX_BYTES;
 use crate::units::{NAMED_MAX, listing};
 

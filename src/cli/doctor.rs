@@ -10,13 +10,13 @@ use super::error::Error;
 use super::select::Hosts;
 use super::setup::Setup;
 use super::{Status, stop};
-use crate::checkpoint::Found;
 use crate::engine::Interrupt;
 use crate::engine::doctor::{self, Report};
 use crate::fault::ExitClass;
 use crate::health::doctor::{Finding, Grade};
 use crate::name::HostName;
 use crate::report::{self, Problem, Reporter, Table, count, json, size};
+use crate::scan::Found;
 
 /// Connect to hosts and tell what each source would read
 #[derive(Debug, clap::Args)]

@@ -6,12 +6,12 @@ use jiff::Timestamp;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use crate::checkpoint::{self, Preview};
 use crate::event::{Event, Failure, Sink};
 use crate::fault::ExitClass;
 use crate::health::doctor::{self, Finding, Grade};
 use crate::inventory::Host;
 use crate::name::HostName;
+use crate::scan::{self, Preview};
 use crate::ssh;
 
 use super::{Network, Selection, SelectionError};
@@ -49,7 +49,7 @@ impl Report {
             || self
                 .sources
                 .iter()
-                .any(|s| matches!(s.found, checkpoint::Found::Failed(_)));
+                .any(|s| matches!(s.found, scan::Found::Failed(_)));
         broken.then_some(ExitClass::Failed)
     }
 }
@@ -126,10 +126,10 @@ async fn look(host: &Host, network: &Network, sink: &Sink) -> Result<Report, ssh
         user: session.user().to_owned(),
         address: address.clone(),
     });
-    let probe = checkpoint::probe(&session, host.sources.iter().any(|source| source.sudo)).await?;
+    let probe = scan::probe(&session, host.sources.iter().any(|source| source.sudo)).await?;
     let mut findings = doctor::ssh_config(&endpoint.warnings, &endpoint.notes);
     findings.extend(doctor::examine(&probe, Timestamp::now()));
-    let sources = checkpoint::preview(host, (&session, &probe), sink).await;
+    let sources = scan::preview(host, (&session, &probe), sink).await;
     let report = Report {
         host: host.name.clone(),
         address,

@@ -14,9 +14,9 @@ use crate::ssh::{self, ReadSession};
 use crate::tarstream::{Kind, Member};
 
 use super::super::compare::Difference;
-use super::super::directory::is_lost;
 use super::super::pull::list;
 use super::super::receive::{self, Intake, Received, Unasked};
+use crate::scan::directory::is_lost;
 
 /// What may come beside the content of each file: headers, names, attributes, the rest of a block.
 const BESIDE_MAX_BYTES: u64 = 16 << 10;

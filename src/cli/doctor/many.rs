@@ -3,12 +3,12 @@
 use anstyle::Style;
 
 use super::{found, style, text};
-use crate::checkpoint::Found;
 use crate::engine::doctor::Report;
 use crate::fault::ExitClass;
 use crate::health::doctor::Grade;
 use crate::name::HostName;
 use crate::report::{Table, alike, count, names};
+use crate::scan::Found;
 
 /// Hosts with a problem, and one line that counts all of them. Those that were not reached are told
 /// of beside the answer, with the reason.
@@ -129,10 +129,10 @@ mod tests {
     use insta::assert_snapshot;
 
     use super::*;
-    use crate::checkpoint::Preview;
     use crate::event::Failure;
     use crate::health::doctor::Finding;
     use crate::manifest::{PartFailure, Totals};
+    use crate::scan::Preview;
 
     fn finding(grade: Grade, says: &str) -> Finding {
         Finding {

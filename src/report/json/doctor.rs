@@ -5,10 +5,10 @@ use serde::Serialize;
 
 use super::checkpoint::{LeftOut, word};
 use super::{Problem, Version};
-use crate::checkpoint::{Found, Preview};
 use crate::engine::doctor::Report;
 use crate::health::doctor;
 use crate::report;
+use crate::scan::{Found, Preview};
 
 /// `doctor`
 #[derive(Debug, Default, Serialize, JsonSchema)]

@@ -1,13 +1,13 @@
 //! Moves a plan from the paths that were asked for to the real ones.
 
-use super::Plan;
+use super::ScanResult;
 use crate::manifest::{Resolved, real_path};
 use crate::name::RemotePath;
 
-impl Plan {
+impl ScanResult {
     /// The same with everything at its real path: until here, paths are as they were asked for. What was
     /// found in two ways is wanted once.
-    pub(in crate::checkpoint) fn at_real_paths(mut self, resolved: Vec<Resolved>) -> Self {
+    pub(crate) fn at_real_paths(mut self, resolved: Vec<Resolved>) -> Self {
         if resolved.is_empty() {
             return self;
         }
@@ -69,12 +69,12 @@ mod tests {
             // Between `/r` and what is in it.
             "/r-old/f",
         ];
-        let plan = Plan {
+        let result = ScanResult {
             roots: wanted.iter().map(|text| path(text)).collect(),
             wanted: wanted.iter().map(found).collect(),
-            ..Plan::default()
+            ..ScanResult::default()
         };
-        let plan = plan.at_real_paths(vec![
+        let result = result.at_real_paths(vec![
             resolved("/none", "/n"),
             resolved("/l", "/r"),
             resolved("/l/deep", "/a"),
@@ -84,12 +84,12 @@ mod tests {
         };
         let expected = ["/a/x", "/r-old/f", "/r/f"];
         assert_eq!(
-            names(plan.wanted.iter().map(|f| &f.path).collect()),
+            names(result.wanted.iter().map(|f| &f.path).collect()),
             expected
         );
-        assert_eq!(names(plan.roots.iter().collect()), expected);
+        assert_eq!(names(result.roots.iter().collect()), expected);
         assert_eq!(
-            plan.resolved,
+            result.resolved,
             [resolved("/l", "/r"), resolved("/l/deep", "/a")]
         );
     }

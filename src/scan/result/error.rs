@@ -15,11 +15,11 @@ const GONE_HINT: &str =
 
 /// An entry that can't be read.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::checkpoint) struct Unread {
+pub(crate) struct Unread {
     /// Which.
-    pub(in crate::checkpoint) path: RemotePath,
+    pub(crate) path: RemotePath,
     /// Why, unless the account may not.
-    pub(in crate::checkpoint) why: Option<String>,
+    pub(crate) why: Option<String>,
 }
 
 impl Unread {
@@ -46,7 +46,7 @@ impl fmt::Display for Unread {
 
 /// Why a source cannot be captured as it was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(in crate::checkpoint) enum Error {
+pub(crate) enum Error {
     /// A root is not there.
     #[error("{root} does not exist")]
     Missing {

@@ -10,7 +10,7 @@ use crate::name::RemotePath;
 use crate::source::notes::FindNote;
 use crate::source::scan::{Found, FoundKind, Opening};
 
-use super::super::plan::{Error, Plan, Unread, complaints};
+use crate::scan::result::{Error, ScanResult, Unread, complaints};
 use crate::source::lines::FILE_MAX_BYTES;
 use crate::units::NAMED_MAX;
 
@@ -34,7 +34,7 @@ pub(super) fn choose(
     globs: &[FileGlob],
     optional: bool,
     answer: Answer<'_>,
-) -> Result<Option<Plan>, Error> {
+) -> Result<Option<ScanResult>, Error> {
     let Answer {
         opening,
         mut found,
@@ -49,19 +49,19 @@ pub(super) fn choose(
     found.sort_unstable_by(|a, b| a.path.cmp(&b.path));
     found.dedup_by(|a, b| a.path == b.path);
 
-    let mut plan = Plan::default();
+    let mut result = ScanResult::default();
     for (text, glob) in source.globs.iter().zip(globs) {
         let mut matches = found.iter().filter(|found| glob.matches(&found.path));
         let hides = |unread: &Unread| glob.is_above(&unread.path) || glob.matches(&unread.path);
         if matches.clone().any(is_file_or_link) {
             // A pattern is a path in which some names stand for many.
-            plan.named.extend(RemotePath::from_bytes(text.as_str()));
+            result.named.extend(RemotePath::from_bytes(text.as_str()));
         } else if matches.any(|found| found.is(FoundKind::Directory)) {
             let error = Error::OnlyDirectories { glob: text.clone() };
             if !optional {
                 return Err(error);
             }
-            plan.warnings.push(error.to_string());
+            result.warnings.push(error.to_string());
         } else if !optional && !denied.iter().any(hides) {
             return Err(Error::NothingMatches { glob: text.clone() });
         }
@@ -76,22 +76,26 @@ pub(super) fn choose(
         let mtime = |found: &Found| found.facts.as_ref().map(|facts| facts.mark.mtime);
         found = newest(found, count, mtime);
     }
-    let mut unreadable = plan.sort_out(found);
+    let mut unreadable = result.sort_out(found);
     unreadable.extend(denied);
     unreadable.sort();
     unreadable.dedup();
     if !unreadable.is_empty() {
         let count = unreadable.len();
         unreadable.truncate(NAMED_MAX);
-        plan.unreadable = Some(Error::UnreadableFiles {
+        result.unreadable = Some(Error::UnreadableFiles {
             count,
             first: unreadable,
         });
     }
-    plan.roots = plan.wanted.iter().map(|found| found.path.clone()).collect();
+    result.roots = result
+        .wanted
+        .iter()
+        .map(|found| found.path.clone())
+        .collect();
     let is_nothing =
-        plan.wanted.is_empty() && plan.unreadable.is_none() && plan.warnings.is_empty();
-    Ok(Some(plan).filter(|_| !is_nothing))
+        result.wanted.is_empty() && result.unreadable.is_none() && result.warnings.is_empty();
+    Ok(Some(result).filter(|_| !is_nothing))
 }
 
 /// Some finds do not tell what something is; those are asked for nothing else.
@@ -134,7 +138,7 @@ fn denied(globs: &[FileGlob], notes: &[FindNote]) -> Result<Vec<Unread>, Error> 
 
 /// The `count` of `found` that changed last; of those that changed at the same time, the first by path.
 /// What has no time stays as well. In the order of the paths.
-pub(in crate::checkpoint) fn newest(
+pub(crate) fn newest(
     found: Vec<Found>,
     count: u32,
     mtime: impl Fn(&Found) -> Option<FileTime>,

@@ -1,4 +1,4 @@
-//! What a checkpoint would read, without reading it.
+//! Previews a checkpoint: what its sources hold, without fetching anything.
 
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 
@@ -9,8 +9,8 @@ use crate::name::{RemotePath, SourceName};
 use crate::source::probe::Probe;
 use crate::ssh::ReadSession;
 
-use super::directory::Scanned;
-use super::left_out::left_out;
+use crate::scan::directory::Scanned;
+use crate::scan::left_out::left_out;
 
 /// What one source would read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,13 +83,13 @@ pub async fn preview(
             kind: source.kind.as_str(),
             found: match scanned {
                 None => Found::Unasked,
-                Some(Scanned::Ready { plan, .. }) => match &plan.unreadable {
+                Some(Scanned::Ready { result, .. }) => match &result.unreadable {
                     Some(error) => Found::Failed(PartFailure::of(error)),
                     None => Found::Ready {
-                        left_out: left_out(source, &plan, &probe.mounts),
-                        roots: plan.named,
-                        totals: plan.totals,
-                        warnings: plan.warnings,
+                        left_out: left_out(source, &result, &probe.mounts),
+                        roots: result.named,
+                        totals: result.totals,
+                        warnings: result.warnings,
                     },
                 },
                 Some(Scanned::Absent) => Found::Absent,

@@ -1,4 +1,4 @@
-//! What a scan saw, side by side with what a checkpoint has: what changed, as far as that tells it.
+//! Compares the entries that a scan found with those of a checkpoint.
 
 use std::collections::HashMap;
 
@@ -9,22 +9,22 @@ use crate::name::{RemotePath, SourceName};
 use crate::source::scan::{Facts, Found, FoundKind};
 use crate::store::{self, SealedCheckpoint};
 
-use super::super::compare::is_same;
+use super::same::is_same;
 
 /// One path that may not be what it was. One of both sides may be missing.
 #[derive(Debug)]
-pub(super) struct Pair {
+pub(crate) struct Pair {
     old: Option<Entry>,
     now: Option<Found>,
 }
 
 /// What became of all pairs.
 #[derive(Debug, Default)]
-pub(super) struct Judged {
+pub(crate) struct Judged {
     /// By path.
-    pub(super) changes: Vec<Change>,
+    pub(crate) changes: Vec<Change>,
     /// Files that the host should have hashed and did not.
-    pub(super) unproven: Vec<RemotePath>,
+    pub(crate) unproven: Vec<RemotePath>,
 }
 
 /// Pairs what `base` has of `part` with `found`, which is sorted by path. What is the same by its
@@ -33,7 +33,7 @@ pub(super) struct Judged {
 /// # Errors
 ///
 /// [`store::Error`] if the entries of the base can't be read.
-pub(super) fn pairs(
+pub(crate) fn pairs(
     base: &SealedCheckpoint,
     part: &SourceName,
     found: Vec<Found>,
@@ -67,7 +67,7 @@ pub(super) fn pairs(
 
 impl Pair {
     /// The path of a file whose digest decides.
-    pub(super) fn doubtful(&self) -> Option<&RemotePath> {
+    pub(crate) fn doubtful(&self) -> Option<&RemotePath> {
         let (old, now) = (self.old.as_ref()?, self.now.as_ref()?);
         let bytes = old.file_bytes()?;
         let may_be_same = now
@@ -116,16 +116,16 @@ const MEMBER_BYTES: u64 = 2 << 10;
 /// The entries of `pairs` whose extended metadata may have changed: only their inode's time tells it, and
 /// a host can send it only together with their content.
 #[derive(Debug, Default)]
-pub(super) struct Unseen {
+pub(crate) struct Unseen {
     /// What is to be fetched, by path.
-    pub(super) wanted: Vec<RemotePath>,
+    pub(crate) wanted: Vec<RemotePath>,
     /// What would be too much to fetch.
-    pub(super) left_out: Vec<RemotePath>,
+    pub(crate) left_out: Vec<RemotePath>,
 }
 
 impl Unseen {
     /// Up to `max_bytes` are wanted. `digests` are those of the doubtful files.
-    pub(super) fn of(
+    pub(crate) fn of(
         pairs: &[Pair],
         digests: &HashMap<RemotePath, Sha256>,
         max_bytes: u64,
@@ -150,15 +150,15 @@ impl Unseen {
 
 /// What the host told beside the scan.
 #[derive(Debug, Default)]
-pub(super) struct Told {
+pub(crate) struct Told {
     /// Digests of the doubtful files.
-    pub(super) digests: HashMap<RemotePath, Sha256>,
+    pub(crate) digests: HashMap<RemotePath, Sha256>,
     /// Extended metadata of what was fetched.
-    pub(super) extended: HashMap<RemotePath, Extended>,
+    pub(crate) extended: HashMap<RemotePath, Extended>,
 }
 
 /// Makes changes of `pairs`, as far as the scan and `told` tell them.
-pub(super) fn judge(pairs: Vec<Pair>, told: &Told) -> Judged {
+pub(crate) fn judge(pairs: Vec<Pair>, told: &Told) -> Judged {
     let mut judged = Judged::default();
     for pair in pairs {
         let digest = match pair.doubtful() {

@@ -12,15 +12,15 @@ use crate::source::notes::{self, FindNote};
 use crate::source::scan::{self, Found, Opening, Parser};
 use crate::ssh::{self, Input, ReadSession};
 
-use super::plan::{self, Plan, ScanLimits};
+use crate::scan::result::{self, ScanLimits, ScanResult};
 
 /// A source that lies in directories, after its scan.
 #[derive(Debug)]
-pub(super) enum Scanned<'a> {
+pub(crate) enum Scanned<'a> {
     /// This is to be fetched.
     Ready {
         /// What is wanted.
-        plan: Box<Plan>,
+        result: Box<ScanResult>,
         /// How it was asked for.
         terms: Terms<'a>,
         /// What the scan said of itself.
@@ -36,32 +36,37 @@ pub(super) enum Scanned<'a> {
 
 /// How a source was asked for, as far as that matters after its scan.
 #[derive(Debug)]
-pub(super) struct Terms<'a> {
+pub(crate) struct Terms<'a> {
     /// The patterns that were left out.
-    pub(super) exclude: &'a [String],
+    pub(crate) exclude: &'a [String],
     /// What to do about entries that can't be read.
-    pub(super) unreadable: Unreadable,
+    pub(crate) unreadable: Unreadable,
     /// Only so many, the newest first.
-    pub(super) newest: Option<u32>,
+    pub(crate) newest: Option<u32>,
     /// Only these lines of files.
-    pub(super) lines: Option<Lines>,
+    pub(crate) lines: Option<Lines>,
 }
 
 /// Makes a plan of what was found and of what `find` said; none if nothing is there and need not be.
-pub(super) type Plans<'a> = &'a (
-        dyn Fn(Vec<Found>, &[FindNote], Opening, &[Resolved]) -> Result<Option<Plan>, plan::Error>
+pub(crate) type Plans<'a> = &'a (
+        dyn Fn(
+    Vec<Found>,
+    &[FindNote],
+    Opening,
+    &[Resolved],
+) -> Result<Option<ScanResult>, result::Error>
             + Sync
     );
 
 /// Why a scan comes to nothing.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum ScanError {
+pub(crate) enum ScanError {
     #[error(transparent)]
     Ssh(#[from] ssh::Error),
     #[error(transparent)]
     Answer(#[from] scan::Error),
     #[error(transparent)]
-    Plan(#[from] plan::Error),
+    ScanResult(#[from] result::Error),
     #[error(transparent)]
     Pattern(#[from] PatternError),
     #[error(transparent)]
@@ -71,11 +76,11 @@ pub(super) enum ScanError {
 }
 
 impl ScanError {
-    pub(super) fn into_scanned(self) -> Scanned<'static> {
+    pub(crate) fn into_scanned(self) -> Scanned<'static> {
         match self {
             Self::Ssh(error) if is_lost(&error) => Scanned::Lost(error),
             Self::Ssh(error) => Scanned::Failed(PartFailure::of(&error)),
-            Self::Plan(error) => Scanned::Failed(PartFailure::of(&error)),
+            Self::ScanResult(error) => Scanned::Failed(PartFailure::of(&error)),
             Self::NoFind => Scanned::Failed(PartFailure {
                 message: self.to_string(),
                 hint: Some("Install `find` on the host (in findutils or busybox).".to_owned()),
@@ -96,14 +101,14 @@ impl ScanError {
 }
 
 /// Scans a directory source.
-pub(super) async fn scan<'a>(
+pub(crate) async fn scan<'a>(
     source: &Source,
     directory: &'a DirectorySource,
     session: &ReadSession,
 ) -> Scanned<'a> {
     match try_scan(source, directory, session).await {
-        Ok(Some((plan, opening))) => Scanned::Ready {
-            plan: Box::new(plan),
+        Ok(Some((result, opening))) => Scanned::Ready {
+            result: Box::new(result),
             terms: Terms {
                 exclude: &directory.exclude,
                 unreadable: directory.unreadable,
@@ -121,7 +126,7 @@ async fn try_scan(
     source: &Source,
     directory: &DirectorySource,
     session: &ReadSession,
-) -> Result<Option<(Plan, Opening)>, ScanError> {
+) -> Result<Option<(ScanResult, Opening)>, ScanError> {
     let exclude = Exclude::new(&directory.exclude)?;
     let command = ReadCommand::Scan {
         roots: directory.roots.clone(),
@@ -129,14 +134,14 @@ async fn try_scan(
         one_file_system: directory.one_file_system,
     };
     let make: Plans<'_> =
-        &|found, notes, _, _| Plan::make(directory, source.optional, &exclude, found, notes);
+        &|found, notes, _, _| ScanResult::make(directory, source.optional, &exclude, found, notes);
     let scanned = walk(&command, &directory.roots, source.sudo, session, make).await?;
-    if let Some((plan, _)) = &scanned
-        && plan.is_empty()
+    if let Some((result, _)) = &scanned
+        && result.is_empty()
         && !source.may_shrink
     {
-        return Err(plan::Error::Empty {
-            roots: plan.roots.clone(),
+        return Err(result::Error::Empty {
+            roots: result.roots.clone(),
         }
         .into());
     }
@@ -148,13 +153,13 @@ async fn try_scan(
 /// # Errors
 ///
 /// [`ScanError`] for an answer that is none, and what `make` says.
-pub(super) async fn walk(
+pub(crate) async fn walk(
     command: &ReadCommand,
     from: &[RemotePath],
     sudo: bool,
     session: &ReadSession,
     make: Plans<'_>,
-) -> Result<Option<(Plan, Opening)>, ScanError> {
+) -> Result<Option<(ScanResult, Opening)>, ScanError> {
     let Listing {
         found,
         resolved,
@@ -162,28 +167,28 @@ pub(super) async fn walk(
         said,
         status,
     } = list(command, from, sudo, session).await?;
-    let plan = make(found, &said, opening, &resolved)?;
+    let result = make(found, &said, opening, &resolved)?;
     let explained = said
         .iter()
         .any(|note| !matches!(note, FindNote::Other(_) | FindNote::Aside(_)));
     if status > u32::from(explained) {
         let said = vec![format!("find exited with {status}")];
-        return Err(plan::Error::Scan { said }.into());
+        return Err(result::Error::Scan { said }.into());
     }
-    Ok(plan.map(|plan| (plan.at_real_paths(resolved), opening)))
+    Ok(result.map(|result| (result.at_real_paths(resolved), opening)))
 }
 
 /// Everything that a scan answered.
-pub(super) struct Listing {
+pub(crate) struct Listing {
     /// In the order of the answer, with paths as they were asked for.
-    pub(super) found: Vec<Found>,
+    pub(crate) found: Vec<Found>,
     /// What was asked for and is elsewhere.
-    pub(super) resolved: Vec<Resolved>,
-    pub(super) opening: Opening,
+    pub(crate) resolved: Vec<Resolved>,
+    pub(crate) opening: Opening,
     /// What `find` wrote to its standard error.
-    pub(super) said: Vec<FindNote>,
+    pub(crate) said: Vec<FindNote>,
     /// Its exit status.
-    pub(super) status: u32,
+    pub(crate) status: u32,
 }
 
 /// Runs a scan, all of which lies beneath `from`.
@@ -191,7 +196,7 @@ pub(super) struct Listing {
 /// # Errors
 ///
 /// [`ScanError`] for an answer that is none.
-pub(super) async fn list(
+pub(crate) async fn list(
     command: &ReadCommand,
     from: &[RemotePath],
     sudo: bool,
@@ -204,7 +209,7 @@ pub(super) async fn list(
     while let Some(bytes) = running.next().await {
         let new = found.len();
         parser.feed(&bytes?, &mut found)?;
-        plan::check_found(from, &found, new, &mut held_bytes, ScanLimits::HOST)?;
+        result::check_found(from, &found, new, &mut held_bytes, ScanLimits::HOST)?;
     }
     let exit = running.finish().await?;
     if exit.missing.is_some() {
@@ -214,7 +219,7 @@ pub(super) async fn list(
         // It could not even look at `/`.
         let said = exit.stderr.last_line();
         let said = vec![said.unwrap_or_else(|| format!("find exited with {}", exit.status))];
-        return Err(plan::Error::Scan { said }.into());
+        return Err(result::Error::Scan { said }.into());
     }
     let resolved = parser.resolved();
     let mut said = notes::of_find(&exit.stderr.to_bytes());
@@ -232,7 +237,7 @@ pub(super) async fn list(
 }
 
 /// Whether nothing more can be expected of the connection.
-pub(super) fn is_lost(error: &ssh::Error) -> bool {
+pub(crate) fn is_lost(error: &ssh::Error) -> bool {
     matches!(
         error,
         ssh::Error::Lost { .. } | ssh::Error::Stalled { .. } | ssh::Error::Stopped { .. }

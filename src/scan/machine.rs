@@ -1,4 +1,4 @@
-//! Whether a host is still the machine that a checkpoint was taken of.
+//! Tells a machine by its machine-id: is the host still the one that a checkpoint was taken of?
 
 use crate::name::escape;
 use crate::source::probe::Probe;
@@ -6,7 +6,7 @@ use crate::store::SealedCheckpoint;
 
 /// What is to be said if `base` was taken of another machine than the one that answered `probe`: inodes
 /// and times of one prove nothing about the other.
-pub(super) fn other_machine(base: &SealedCheckpoint, probe: &Probe) -> Option<String> {
+pub(crate) fn other_machine(base: &SealedCheckpoint, probe: &Probe) -> Option<String> {
     let before = &base.checkpoint().host.machine_id;
     (*before != probe.machine_id).then(|| {
         format!(

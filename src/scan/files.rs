@@ -16,13 +16,13 @@ use crate::source::lines::Lines;
 use crate::source::scan::Opening;
 use crate::ssh::ReadSession;
 
-use super::directory::{Plans, ScanError, Scanned, Terms, walk};
-use super::plan::Plan;
+use crate::scan::directory::{Plans, ScanError, Scanned, Terms, walk};
+use crate::scan::result::ScanResult;
 
-pub(super) use choice::newest;
+pub(crate) use choice::newest;
 
 /// Scans a files source.
-pub(super) async fn scan<'a>(
+pub(crate) async fn scan<'a>(
     source: &Source,
     files: &'a FilesSource,
     session: &ReadSession,
@@ -32,8 +32,8 @@ pub(super) async fn scan<'a>(
         Err(error) => return no_expression(&error),
     };
     match try_scan(source, files, &terms, session).await {
-        Ok(Some((plan, opening))) => Scanned::Ready {
-            plan: Box::new(plan),
+        Ok(Some((result, opening))) => Scanned::Ready {
+            result: Box::new(result),
             terms,
             opening,
         },
@@ -65,7 +65,7 @@ async fn try_scan(
     files: &FilesSource,
     terms: &Terms<'_>,
     session: &ReadSession,
-) -> Result<Option<(Plan, Opening)>, ScanError> {
+) -> Result<Option<(ScanResult, Opening)>, ScanError> {
     let globs = files.globs.iter().map(|text| FileGlob::new(text));
     let globs: Vec<FileGlob> = globs.collect::<Result<_, GlobError>>()?;
     let walks: Vec<_> = globs.iter().flat_map(FileGlob::walks).collect();
@@ -82,9 +82,9 @@ async fn try_scan(
     };
     let scanned = walk(&command, &from, source.sudo, session, make).await?;
     if terms.lines.is_some()
-        && let Some((plan, _)) = &scanned
+        && let Some((result, _)) = &scanned
     {
-        choice::check_sizes(&plan.wanted)?;
+        choice::check_sizes(&result.wanted)?;
     }
     Ok(scanned)
 }

@@ -9,12 +9,12 @@ use crate::name::RemotePath;
 use crate::source::mounts::Mounts;
 use crate::source::scan::{Found, FoundKind};
 
-use super::plan::Plan;
+use crate::scan::result::ScanResult;
 
 /// Those that are beneath `source` by its `plan`, sorted by path.
-pub(super) fn left_out(source: &Source, plan: &Plan, mounts: &Mounts) -> Vec<LeftOut> {
+pub(crate) fn left_out(source: &Source, result: &ScanResult, mounts: &Mounts) -> Vec<LeftOut> {
     match &source.kind {
-        SourceKind::Directory(directory) if directory.one_file_system => beneath(plan, mounts),
+        SourceKind::Directory(directory) if directory.one_file_system => beneath(result, mounts),
         SourceKind::Directory(_)
         | SourceKind::Files(_)
         | SourceKind::Postgres(_)
@@ -23,17 +23,17 @@ pub(super) fn left_out(source: &Source, plan: &Plan, mounts: &Mounts) -> Vec<Lef
     }
 }
 
-fn beneath(plan: &Plan, mounts: &Mounts) -> Vec<LeftOut> {
-    let devices: HashMap<&RemotePath, Option<u64>> = plan
+fn beneath(result: &ScanResult, mounts: &Mounts) -> Vec<LeftOut> {
+    let devices: HashMap<&RemotePath, Option<u64>> = result
         .wanted
         .iter()
-        .filter(|found| plan.roots.contains(&found.path))
+        .filter(|found| result.roots.contains(&found.path))
         .map(|found| (&found.path, device(found)))
         .collect();
     let is_left_out = |found: &&Found| {
         // Some finds report only names: then the mount table decides.
         let is_directory = found.facts.is_none() || found.is(FoundKind::Directory);
-        let mut roots = plan.roots.iter();
+        let mut roots = result.roots.iter();
         is_directory
             && roots.all(|root| {
                 !found.path.is_within(root)
@@ -43,7 +43,7 @@ fn beneath(plan: &Plan, mounts: &Mounts) -> Vec<LeftOut> {
                     }
             })
     };
-    let left_out = plan.wanted.iter().filter(is_left_out);
+    let left_out = result.wanted.iter().filter(is_left_out);
     left_out
         .map(|found| LeftOut {
             path: found.path.clone(),

@@ -59,9 +59,9 @@ fn make(
     optional: bool,
     found: Vec<Found>,
     notes: &[FindNote],
-) -> Result<Option<Plan>, Error> {
+) -> Result<Option<ScanResult>, Error> {
     let exclude = Exclude::new(&source.exclude).expect("patterns");
-    Plan::make(source, optional, &exclude, found, notes)
+    ScanResult::make(source, optional, &exclude, found, notes)
 }
 
 fn denied(name: Option<&str>, said: &str) -> FindNote {
@@ -75,8 +75,9 @@ fn missing(root: &str) -> FindNote {
     FindNote::Missing(format!("find: '{root}': No such file or directory"))
 }
 
-fn wanted(plan: &Plan) -> Vec<String> {
-    plan.wanted
+fn wanted(result: &ScanResult) -> Vec<String> {
+    result
+        .wanted
         .iter()
         .map(|found| found.path.to_string())
         .collect()
@@ -96,19 +97,19 @@ fn entries_are_asked_for_by_path_and_once() {
         found(File, "/a/b/x"),
         found(Socket, "/a/s"),
     ];
-    let plan = make(&source(&["/a", "/a/b"]), false, tree, &[])
+    let result = make(&source(&["/a", "/a/b"]), false, tree, &[])
         .expect("a plan")
         .expect("there");
-    assert_eq!(wanted(&plan), ["/a", "/a/b", "/a/b-c", "/a/b/x", "/a/z"]);
-    assert_eq!(plan.sockets.len(), 1);
+    assert_eq!(wanted(&result), ["/a", "/a/b", "/a/b-c", "/a/b/x", "/a/z"]);
+    assert_eq!(result.sockets.len(), 1);
     assert_eq!(
-        plan.totals,
+        result.totals,
         Totals {
             files: 3,
             bytes: 30
         }
     );
-    assert_eq!(plan.warnings, Vec::<String>::new());
+    assert_eq!(result.warnings, Vec::<String>::new());
 }
 
 #[test]
@@ -127,10 +128,10 @@ fn what_lies_in_an_excluded_directory_is_left_out_with_it() {
         found(File, "/a/x.log"),
         found(File, "/a/keep.log"),
     ];
-    let plan = make(&source, false, tree, &[])
+    let result = make(&source, false, tree, &[])
         .expect("a plan")
         .expect("there");
-    assert_eq!(wanted(&plan), ["/a", "/a/cache-not", "/a/keep.log"]);
+    assert_eq!(wanted(&result), ["/a", "/a/cache-not", "/a/keep.log"]);
 }
 
 #[test]
@@ -143,10 +144,10 @@ fn finds_that_tell_only_names_are_understood_too() {
             facts: None,
         })
         .to_vec();
-    let plan = make(&source, false, tree, &[])
+    let result = make(&source, false, tree, &[])
         .expect("a plan")
         .expect("there");
-    assert_eq!(wanted(&plan), ["/a", "/a/f"]);
+    assert_eq!(wanted(&result), ["/a", "/a/f"]);
 }
 
 #[test]
@@ -157,10 +158,10 @@ fn a_root_that_is_missing_is_a_failure_unless_it_is_optional() {
         make(&both, false, there(), &[missing("/b")]).map(|_| ()),
         Err(Error::Missing { root: path("/b") })
     );
-    let plan = make(&both, true, there(), &[missing("/b")])
+    let result = make(&both, true, there(), &[missing("/b")])
         .expect("a plan")
         .expect("there");
-    assert_eq!(plan.roots, [path("/a")]);
+    assert_eq!(result.roots, [path("/a")]);
     let nothing = make(&source(&["/b"]), true, Vec::new(), &[missing("/b")]);
     assert!(matches!(nothing, Ok(None)), "{nothing:?}");
 }
@@ -227,22 +228,22 @@ fn unreadable_entries_are_named_up_to_ten() {
     let mut tree = vec![found(Directory, "/a"), unreadable(Directory, "/a/closed")];
     tree.push(found(File, "/a/closed/x"));
     tree.extend((0..11).map(|n| unreadable(File, &format!("/a/f{n:02}"))));
-    let plan = make(&source(&["/a"]), false, tree.clone(), &[])
+    let result = make(&source(&["/a"]), false, tree.clone(), &[])
         .expect("a plan")
         .expect("there");
-    assert_eq!(wanted(&plan), ["/a"]);
+    assert_eq!(wanted(&result), ["/a"]);
     assert_eq!(
-        plan.unreadable.expect("unreadable").to_string(),
+        result.unreadable.expect("unreadable").to_string(),
         "12 entries can't be read: /a/closed, /a/f00, /a/f01, /a/f02, /a/f03, /a/f04, /a/f05, \
          /a/f06, /a/f07, /a/f08 and 2 more"
     );
     let mut skipping = source(&["/a"]);
     skipping.unreadable = Unreadable::Skip;
-    let plan = make(&skipping, false, tree, &[])
+    let result = make(&skipping, false, tree, &[])
         .expect("a plan")
         .expect("there");
-    assert_eq!(plan.unreadable, None);
-    assert_eq!(plan.warnings.len(), 1);
+    assert_eq!(result.unreadable, None);
+    assert_eq!(result.warnings.len(), 1);
 }
 
 #[test]
@@ -261,12 +262,12 @@ fn paths_that_no_host_can_open_are_named() {
         found(Directory, &too_long),
         found(File, &(too_long.clone() + "/z")),
     ];
-    let plan = make(&source(&["/a"]), false, tree, &[])
+    let result = make(&source(&["/a"]), false, tree, &[])
         .expect("a plan")
         .expect("there");
-    assert_eq!(wanted(&plan), ["/a".to_owned(), fits]);
+    assert_eq!(wanted(&result), ["/a".to_owned(), fits]);
     assert_eq!(
-        plan.warnings,
+        result.warnings,
         [format!(
             "1 path is longer than the host can open, not fetched: {too_long}"
         )]
@@ -275,14 +276,14 @@ fn paths_that_no_host_can_open_are_named() {
 
 #[test]
 fn a_source_with_nothing_but_its_roots_is_empty() {
-    let plan = |tree| {
+    let result = |tree| {
         make(&source(&["/a"]), false, tree, &[])
             .expect("a plan")
             .expect("there")
     };
-    assert!(plan(vec![found(Directory, "/a")]).is_empty());
-    assert!(!plan(vec![found(Directory, "/a"), found(Symlink, "/a/l")]).is_empty());
-    assert!(!plan(vec![found(Directory, "/a"), unreadable(File, "/a/x")]).is_empty());
+    assert!(result(vec![found(Directory, "/a")]).is_empty());
+    assert!(!result(vec![found(Directory, "/a"), found(Symlink, "/a/l")]).is_empty());
+    assert!(!result(vec![found(Directory, "/a"), unreadable(File, "/a/x")]).is_empty());
 }
 
 #[test]
@@ -300,11 +301,11 @@ fn what_find_was_refused_is_unreadable_though_no_entry_says_so() {
     ];
     let mut source = source(&["/a"]);
     source.exclude = vec!["cache/".to_owned()];
-    let plan = make(&source, false, plain.clone(), &notes)
+    let result = make(&source, false, plain.clone(), &notes)
         .expect("a plan")
         .expect("there");
     assert_eq!(
-        plan.unreadable.expect("unreadable").to_string(),
+        result.unreadable.expect("unreadable").to_string(),
         "2 entries can't be read: /a/locked, /a/mount"
     );
     let unnamed = denied(None, "find: 'odd: Permission denied");
@@ -324,11 +325,11 @@ fn what_find_was_refused_is_unreadable_though_no_entry_says_so() {
         Some("/a/locked/in"),
         "find: '/a/locked/in': Permission denied",
     );
-    let plan = make(&source, false, marked, &[inside])
+    let result = make(&source, false, marked, &[inside])
         .expect("a plan")
         .expect("there");
     assert_eq!(
-        plan.unreadable.expect("unreadable").to_string(),
+        result.unreadable.expect("unreadable").to_string(),
         "1 entry can't be read: /a/locked"
     );
 }

@@ -63,7 +63,7 @@ fn chosen(
     optional: bool,
     found: Vec<Found>,
     notes: &[FindNote],
-) -> Result<Option<Plan>, Error> {
+) -> Result<Option<ScanResult>, Error> {
     let globs = source.globs.iter().map(|text| FileGlob::new(text));
     let globs: Vec<FileGlob> = globs.collect::<Result<_, _>>().expect("patterns");
     let opening = Opening {
@@ -79,13 +79,13 @@ fn chosen(
     choose(source, &globs, optional, answer)
 }
 
-fn plan(source: &FilesSource, found: Vec<Found>) -> Plan {
-    let plan = chosen(source, false, found, &[]);
-    plan.expect("a plan").expect("there")
+fn result(source: &FilesSource, found: Vec<Found>) -> ScanResult {
+    let result = chosen(source, false, found, &[]);
+    result.expect("a plan").expect("there")
 }
 
-fn wanted(plan: &Plan) -> Vec<String> {
-    let wanted = plan.wanted.iter();
+fn wanted(result: &ScanResult) -> Vec<String> {
+    let wanted = result.wanted.iter();
     wanted.map(|found| found.path.to_string()).collect()
 }
 
@@ -98,7 +98,7 @@ fn denied(name: &str) -> FindNote {
 
 #[test]
 fn files_and_links_that_match_are_meant_once_and_nothing_else() {
-    let plan = plan(
+    let result = result(
         &source(&["/a/*.log", "/a/b*", "/a/d/*.log"]),
         vec![
             file("/a/x.log"),
@@ -114,14 +114,14 @@ fn files_and_links_that_match_are_meant_once_and_nothing_else() {
         ],
     );
     let expected = ["/a/b-link", "/a/b.log", "/a/d/y.log", "/a/x.log"];
-    assert_eq!(wanted(&plan), expected);
-    assert_eq!(plan.roots, expected.map(path));
-    assert_eq!(plan.named, ["/a/*.log", "/a/b*", "/a/d/*.log"].map(path));
+    assert_eq!(wanted(&result), expected);
+    assert_eq!(result.roots, expected.map(path));
+    assert_eq!(result.named, ["/a/*.log", "/a/b*", "/a/d/*.log"].map(path));
     let totals = Totals {
         files: 3,
         bytes: 30,
     };
-    assert_eq!((plan.totals, plan.warnings), (totals, Vec::new()));
+    assert_eq!((result.totals, result.warnings), (totals, Vec::new()));
 }
 
 #[test]
@@ -145,15 +145,15 @@ fn directories_alone_are_told_apart_from_nothing() {
     let directories = || vec![found(FoundKind::Directory, "/a/d", 1)];
     let error = chosen(&source(&["/a/*"]), false, directories(), &[]).expect_err("no file");
     assert_eq!(error.to_string(), "only directories match `/a/*`");
-    let plan = chosen(&source(&["/a/*"]), true, directories(), &[]);
-    let plan = plan.expect("a plan").expect("a warning");
-    assert_eq!(plan.warnings, ["only directories match `/a/*`"]);
-    assert_eq!(plan.wanted, Vec::new());
+    let result = chosen(&source(&["/a/*"]), true, directories(), &[]);
+    let result = result.expect("a plan").expect("a warning");
+    assert_eq!(result.warnings, ["only directories match `/a/*`"]);
+    assert_eq!(result.wanted, Vec::new());
     // Beside files they are nothing to speak of.
     let beside = [directories(), vec![file("/a/f")]].concat();
-    let plan = chosen(&source(&["/a/*"]), false, beside, &[]);
+    let result = chosen(&source(&["/a/*"]), false, beside, &[]);
     assert_eq!(
-        plan.expect("a plan").expect("there").warnings,
+        result.expect("a plan").expect("there").warnings,
         Vec::<String>::new()
     );
 }
@@ -176,7 +176,7 @@ fn the_newest_are_counted_over_all_patterns() {
         (9, vec!["/a/old", "/a/z", "/b/a", "/b/new", "/b/z"]),
     ] {
         source.newest = Some(count);
-        assert_eq!(wanted(&plan(&source, tree())), expected);
+        assert_eq!(wanted(&result(&source, tree())), expected);
     }
 }
 
@@ -184,8 +184,8 @@ fn the_newest_are_counted_over_all_patterns() {
 fn without_times_all_are_asked_for() {
     let mut source = source(&["/a/*"]);
     source.newest = Some(1);
-    let plan = plan(&source, vec![nameless("/a/x"), nameless("/a/y")]);
-    assert_eq!(wanted(&plan), ["/a/x", "/a/y"]);
+    let result = result(&source, vec![nameless("/a/x"), nameless("/a/y")]);
+    assert_eq!(wanted(&result), ["/a/x", "/a/y"]);
 }
 
 #[test]
@@ -194,11 +194,11 @@ fn what_cannot_be_read_counts_if_it_may_be_meant() {
     let mut closed = file("/b");
     closed.facts.as_mut().expect("facts").readable = false;
     let notes = [denied("/a/1"), denied("/a/1/y"), denied("/c")];
-    let plan = chosen(&source, true, vec![closed, file("/a/2/x")], &notes);
-    let plan = plan.expect("a plan").expect("there");
-    assert_eq!(wanted(&plan), ["/a/2/x"]);
+    let result = chosen(&source, true, vec![closed, file("/a/2/x")], &notes);
+    let result = result.expect("a plan").expect("there");
+    assert_eq!(wanted(&result), ["/a/2/x"]);
     assert_eq!(
-        plan.unreadable,
+        result.unreadable,
         Some(Error::UnreadableFiles {
             count: 2,
             first: ["/a/1", "/b"].map(|at| path(at).into()).to_vec(),
@@ -206,8 +206,8 @@ fn what_cannot_be_read_counts_if_it_may_be_meant() {
     );
     // Nobody can tell whether it is there: neither missing nor absent.
     for optional in [false, true] {
-        let plan = chosen(&source, optional, vec![file("/b")], &[denied("/a")]);
-        let unreadable = plan.expect("a plan").expect("there").unreadable;
+        let result = chosen(&source, optional, vec![file("/b")], &[denied("/a")]);
+        let unreadable = result.expect("a plan").expect("there").unreadable;
         assert_eq!(
             unreadable.map(|error| error.to_string()),
             Some("1 entry can't be read: /a".to_owned())

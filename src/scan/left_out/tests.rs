@@ -41,12 +41,12 @@ fn mounts() -> Mounts {
 }
 
 fn names(roots: &[&str], wanted: Vec<Found>, mounts: &Mounts) -> Vec<String> {
-    let plan = Plan {
+    let result = ScanResult {
         roots: roots.iter().map(|at| at.parse().expect("a path")).collect(),
         wanted,
-        ..Plan::default()
+        ..ScanResult::default()
     };
-    let left_out = beneath(&plan, mounts).into_iter();
+    let left_out = beneath(&result, mounts).into_iter();
     left_out.map(|one| one.to_string()).collect()
 }
 

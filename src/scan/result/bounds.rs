@@ -6,17 +6,17 @@ use crate::source::scan::Found;
 
 /// What may be found of one source.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::checkpoint) struct ScanLimits {
+pub(crate) struct ScanLimits {
     /// So many entries.
-    pub(in crate::checkpoint) entries: usize,
+    pub(crate) entries: usize,
     /// So much memory for them.
-    pub(in crate::checkpoint) bytes: usize,
+    pub(crate) bytes: usize,
 }
 
 impl ScanLimits {
     /// More is none of an honest host's: names of a hundred bytes leave room for over three million
     /// entries.
-    pub(in crate::checkpoint) const HOST: Self = Self {
+    pub(crate) const HOST: Self = Self {
         entries: 10_000_000,
         bytes: 1 << 30,
     };
@@ -27,7 +27,7 @@ impl ScanLimits {
 /// # Errors
 ///
 /// [`Error::Outside`], [`Error::TooMany`] and [`Error::Memory`].
-pub(in crate::checkpoint) fn check_found(
+pub(crate) fn check_found(
     roots: &[RemotePath],
     found: &[Found],
     new: usize,

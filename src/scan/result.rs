@@ -1,4 +1,5 @@
-//! From what a scan found to what is asked for.
+//! The result of a scan: which of the entries that were found are captured, and what is wrong with the
+//! others.
 
 mod bounds;
 mod error;
@@ -14,71 +15,71 @@ use crate::source::notes::FindNote;
 use crate::source::scan::{Found, FoundKind, PATH_LENGTH_MAX_BYTES};
 
 use crate::units::{NAMED_MAX, listing};
-pub(super) use error::{Error, Unread};
+pub(crate) use error::{Error, Unread};
 
-pub(super) use bounds::{ScanLimits, check_found};
+pub(crate) use bounds::{ScanLimits, check_found};
 
-/// What a directory source comes to on a host.
+/// What a source of files holds on a host, and what of it is captured.
 #[derive(Debug, Default)]
-pub(super) struct Plan {
+pub(crate) struct ScanResult {
     /// The roots that are there: each entry is one of them or lies beneath one.
-    pub(super) roots: Vec<RemotePath>,
+    pub(crate) roots: Vec<RemotePath>,
     /// The same as the inventory names them, which may be by patterns.
-    pub(super) named: Vec<RemotePath>,
+    pub(crate) named: Vec<RemotePath>,
     /// What the inventory names through symbolic links, and where it is.
-    pub(super) resolved: Vec<Resolved>,
+    pub(crate) resolved: Vec<Resolved>,
     /// What is asked for, by path, each once; every directory before what lies in it.
-    pub(super) wanted: Vec<Found>,
+    pub(crate) wanted: Vec<Found>,
     /// What is recorded without being asked for.
-    pub(super) sockets: Vec<Found>,
+    pub(crate) sockets: Vec<Found>,
     /// What the account cannot read, and why that is no warning.
-    pub(super) unreadable: Option<Error>,
+    pub(crate) unreadable: Option<Error>,
     /// What the operator should know.
-    pub(super) warnings: Vec<String>,
+    pub(crate) warnings: Vec<String>,
     /// Regular files that were found, as far as the host tells.
-    pub(super) totals: Totals,
+    pub(crate) totals: Totals,
 }
 
-impl Plan {
+impl ScanResult {
     /// Sorts out what was found. None: nothing of an optional source is there.
     ///
     /// # Errors
     ///
     /// [`Error`] for roots that are not what the inventory says, and for a scan that cannot be trusted.
-    pub(super) fn make(
+    pub(crate) fn make(
         source: &DirectorySource,
         optional: bool,
         exclude: &Exclude,
         found: Vec<Found>,
         notes: &[FindNote],
     ) -> Result<Option<Self>, Error> {
-        let mut plan = Self {
+        let mut result = Self {
             roots: roots(source, optional, &found, notes)?,
             ..Self::default()
         };
-        if plan.roots.is_empty() {
+        if result.roots.is_empty() {
             return Ok(None);
         }
-        plan.named = plan.roots.clone();
-        let mut kept = keep(&plan.roots, exclude, found);
+        result.named = result.roots.clone();
+        let mut kept = keep(&result.roots, exclude, found);
         kept.dedup_by(|a, b| a.path == b.path);
-        let mut unreadable = plan.sort_out(kept);
-        let unnamed = denied(&plan.roots, exclude, notes, &mut unreadable);
+        let mut unreadable = result.sort_out(kept);
+        let unnamed = denied(&result.roots, exclude, notes, &mut unreadable);
         if !unnamed.is_empty() {
             return Err(Error::Scan { said: unnamed });
         }
-        plan.judge_unreadable(source.unreadable, unreadable);
-        Ok(Some(plan))
+        result.judge_unreadable(source.unreadable, unreadable);
+        Ok(Some(result))
     }
 
     /// Whether there is nothing but the roots.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.wanted.len() + self.sockets.len() <= self.roots.len() && self.unreadable.is_none()
     }
 
     /// Keeps what is wanted where it is: what is found of a large tree is moved to no second place.
     /// Gives what cannot be read.
-    pub(super) fn sort_out(&mut self, kept: Vec<Found>) -> Vec<Unread> {
+    pub(crate) fn sort_out(&mut self, kept: Vec<Found>) -> Vec<Unread> {
         let mut unreadable = Vec::new();
         let mut closed: HashSet<RemotePath> = HashSet::new();
         let mut too_long = Vec::new();
@@ -164,7 +165,7 @@ impl Plan {
 }
 
 /// What `find` complains of, beside what is missing or denied.
-pub(super) fn complaints(notes: &[FindNote]) -> Vec<String> {
+pub(crate) fn complaints(notes: &[FindNote]) -> Vec<String> {
     let complaints = notes.iter().filter_map(|note| match note {
         FindNote::Other(said) => Some(escape(said.as_bytes())),
         FindNote::Missing(_)

@@ -1,6 +1,7 @@
 //! Every way in which an entry can be other than it was.
 
 use super::*;
+use crate::digest::Sha256;
 use crate::manifest::Owner;
 
 const LONG_AGO: FileTime = FileTime {

@@ -1,0 +1,31 @@
+//! Looks at a host: lists what a source holds, and says what of it is captured. Nothing is fetched here.
+//!
+//! A checkpoint, `fleet diff --live` and `fleet doctor` share it.
+
+pub(crate) mod against;
+pub(crate) mod digests;
+pub(crate) mod directory;
+pub(crate) mod files;
+pub(crate) mod left_out;
+pub(crate) mod machine;
+mod preview;
+mod probe;
+pub(crate) mod result;
+pub(crate) mod same;
+
+use crate::inventory::{Source, SourceKind};
+use crate::ssh::ReadSession;
+
+pub use preview::{Found, Preview, preview};
+pub use probe::probe;
+
+use directory::Scanned;
+
+/// Lists a source of files; none for a source whose content is taken otherwise.
+pub(crate) async fn scan<'a>(source: &'a Source, session: &ReadSession) -> Option<Scanned<'a>> {
+    match &source.kind {
+        SourceKind::Directory(directory) => Some(directory::scan(source, directory, session).await),
+        SourceKind::Files(files) => Some(files::scan(source, files, session).await),
+        SourceKind::Postgres(_) | SourceKind::Command(_) | SourceKind::Http(_) => None,
+    }
+}
