@@ -8,7 +8,7 @@
 //! | 9 | [`report`] | the only place that prints |
 //! | 8 | [`engine`] | many hosts: fan-out, limits, stop levels |
 //! | 7 | [`checkpoint`] | one host: scan → fetch → seal |
-//! | 6 | [`health`] | what a host can do |
+//! | 6 | [`intake`], [`health`] | a tar stream becomes a pack and entries; what a host can do |
 //! | 5 | [`scan`] | looking at a host, and comparing it with a checkpoint |
 //! | 4 | [`ssh`], [`source`], [`store`] | the outside world |
 //! | 3 | [`disk`], [`pack`] | durable private files; the format of packs |
@@ -26,6 +26,7 @@ pub mod event;
 pub mod fault;
 pub mod guard;
 pub mod health;
+pub mod intake;
 pub mod inventory;
 pub mod manifest;
 pub mod name;

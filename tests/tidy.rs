@@ -5,11 +5,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The floor of every module; a module imports only from floors below its own.
-const FLOORS: [(&str, u8); 24] = [
+const FLOORS: [(&str, u8); 25] = [
     ("cli", 11),
     ("report", 9),
     ("engine", 8),
     ("checkpoint", 7),
+    ("intake", 6),
     ("health", 6),
     ("scan", 5),
     ("ssh", 4),

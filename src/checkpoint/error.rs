@@ -4,7 +4,7 @@ use crate::fault::{ExitClass, Fault};
 use crate::name::{HostName, SourceName};
 use crate::{ssh, store};
 
-use super::receive;
+use crate::intake::receive;
 
 /// Why there is no checkpoint of a host.
 #[derive(Debug, thiserror::Error)]

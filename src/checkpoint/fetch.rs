@@ -14,16 +14,17 @@ use crate::source::scan::{Found, Opening};
 use crate::ssh;
 use crate::store::SealedCheckpoint;
 
-use super::altered::{self, Altered};
-use super::compare::{Comparison, Difference, Unusable};
-use super::compose::{Asked, compose};
+use super::compare::{Comparison, Unusable};
 use super::history::Known;
-use super::part::{Outcome, shrinkage};
 use super::pull::{Pull, Pulled};
-use super::receive::{self, Intake, Received};
-use super::repack;
 use super::unchanged;
-use super::unsized_files::{self, ReadFile};
+use crate::intake::altered::{self, Altered};
+use crate::intake::build_entries::{Asked, build_entries};
+use crate::intake::kept::Difference;
+use crate::intake::part::{Outcome, shrinkage};
+use crate::intake::receive::{self, Intake, Received};
+use crate::intake::repack;
+use crate::intake::unsized_files::{self, ReadFile};
 use crate::scan::directory::{Scanned, Terms};
 use crate::scan::left_out::left_out;
 use crate::scan::machine::other_machine;
@@ -269,21 +270,21 @@ impl Fetch<'_> {
         if pulled.dropped_bytes > 0 {
             notes.push(Note::Dropped(pulled.dropped_bytes));
         }
-        let composed = compose(
+        let built = build_entries(
             asked,
             &mut pulled.received,
             notes,
             pulled.status,
             &self.pack,
         );
-        if let Some(error) = &composed.failure {
+        if let Some(error) = &built.failure {
             outcome.fail(PartFailure::of(error));
         }
         if let Some(cut) = &pulled.received.cut {
             outcome.fail(PartFailure::of(cut));
         }
-        warnings.extend(composed.warnings);
-        outcome.fill(composed.content, warnings);
+        warnings.extend(built.warnings);
+        outcome.fill(built.content, warnings);
         outcome.part.fetched_bytes = pulled.received.content_bytes;
         outcome.pack = pulled.received.pack.map(|pack| Pack {
             name: self.pack.clone(),

@@ -4,26 +4,17 @@
 //! was proven whole: the tool's exit status, the end of the archive, and every entry that was asked
 //! for. Nothing becomes visible in the store before the seal.
 
-mod altered;
 mod capture;
 mod compare;
-mod compose;
-mod entries;
 mod error;
-mod extract;
 mod facts;
 mod fetch;
 mod history;
 pub mod import;
-mod link_groups;
 mod live;
 mod one_tree;
-mod part;
 mod pull;
-mod receive;
-mod repack;
 mod unchanged;
-mod unsized_files;
 mod wire;
 
 use futures_util::future::join_all;
@@ -31,6 +22,8 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 
 use crate::event::{Event, Sink};
+use crate::intake::entries;
+use crate::intake::part::{self, Outcome};
 use crate::inventory::{Host, Source, WireCompression};
 use crate::manifest::{self, Checkpoint, PartFailure, PartState, Trigger};
 use crate::name::SourceName;
@@ -42,12 +35,10 @@ use crate::store::{Facts, Incoming, PartFacts, tiers};
 pub use error::Error;
 pub use history::History;
 pub use live::{FetchLimits, Live, LiveContent, LivePart, compare as compare_live};
-pub use receive::Error as ReceiveError;
 
 use capture::{Taken, Taking};
 use facts::ProbeAnswer;
 use fetch::Fetch;
-use part::Outcome;
 use pull::Pull;
 use wire::Wire;
 

@@ -15,8 +15,8 @@ use crate::name::{RemotePath, SourceName};
 use crate::source::scan::FoundKind;
 use crate::tarstream::tree::Blockers;
 
-use super::compare::KeptEntry;
-use super::part::{Content, Outcome};
+use crate::intake::kept::KeptEntry;
+use crate::intake::part::{Content, Outcome};
 use crate::units::{NAMED_MAX, listing};
 
 /// What an entry is, as far as that matters here. All names of a regular file are files.

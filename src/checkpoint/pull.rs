@@ -20,11 +20,11 @@ use crate::source::scan::{Found, FoundKind};
 use crate::ssh::{self, Body, Input, ReadSession};
 
 use super::asked_to_stop;
-use super::compare::Difference;
-use super::receive::{self, Intake, Received, Unasked};
-use super::repack::{self, Broken, TakenIn};
-use super::unsized_files::{ReadFile, lacks_blocks};
 use super::wire::{Timed, Wire, decoded};
+use crate::intake::kept::Difference;
+use crate::intake::receive::{self, Intake, Received, Unasked};
+use crate::intake::repack::{self, Broken, TakenIn};
+use crate::intake::unsized_files::{ReadFile, lacks_blocks};
 use crate::scan::directory::is_lost;
 use underway::Underway;
 

@@ -18,11 +18,11 @@ use crate::source::scan::Found;
 use crate::store::Note;
 use crate::tarstream::{self, Head};
 
-use super::super::compare::Kept;
 use super::super::history::Known;
-use super::super::part::{Content, Outcome, shrinkage};
-use super::super::receive::{self, Intake, Unasked};
 use super::{Captured, SpooledFile};
+use crate::intake::kept::Kept;
+use crate::intake::part::{Content, Outcome, shrinkage};
+use crate::intake::receive::{self, Intake, Unasked};
 
 /// Where captures lie in a checkpoint, as if on the host.
 const FOLDER: &str = "/fleet-captures";

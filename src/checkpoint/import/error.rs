@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::super::ReceiveError;
 use crate::fault::{ExitClass, Fault};
+use crate::intake::receive::Error as ReceiveError;
 use crate::name::{RemotePath, SourceName};
 use crate::pack;
 use crate::store;

@@ -29,10 +29,10 @@ use crate::source::scan::Found;
 use crate::store::{Facts, Incoming, Note, PartFacts, Store};
 use crate::tarstream::{Member, Relocated};
 
-use super::compare::Difference;
-use super::compose::{Asked, compose};
-use super::entries;
-use super::receive::{Intake, Received, Stop, Unasked};
+use crate::intake::build_entries::{Asked, build_entries};
+use crate::intake::entries;
+use crate::intake::kept::Difference;
+use crate::intake::receive::{Intake, Received, Stop, Unasked};
 
 pub use error::Error;
 pub use landing::{Landing, Mapping, ParseMappingError};
@@ -253,14 +253,14 @@ impl Taking<'_> {
             tells_extended: false,
         };
         let pack = received.pack.take();
-        let composed = compose(
+        let built = build_entries(
             asked,
             &mut received,
             Vec::new(),
             0,
             &self.incoming.pack_name(name),
         );
-        if let Some(failure) = composed.failure {
+        if let Some(failure) = built.failure {
             return Err(Error::Part {
                 part: name.clone(),
                 problem: crate::fault::chain(&failure).join(": "),
@@ -275,17 +275,17 @@ impl Taking<'_> {
             exclude: Vec::new(),
             lines: None,
             left_out: Vec::new(),
-            totals: composed.content.totals(),
-            entries: composed.content.entries(),
+            totals: built.content.totals(),
+            entries: built.content.entries(),
             fetched_bytes: 0,
             scanned_at: None,
-            warnings: composed.warnings,
+            warnings: built.warnings,
             failure: None,
         };
         if !part.warnings.is_empty() {
             part.state = PartState::Warned;
         }
-        let entries = entries::write(self.incoming, name, entries::Files::Whole, composed.content)?;
+        let entries = entries::write(self.incoming, name, entries::Files::Whole, built.content)?;
         (self.sink)(Event::PartEnded {
             host: self.host.name.clone(),
             part: Box::new(part.clone()),

@@ -13,9 +13,9 @@ use crate::source::scan::Found;
 use crate::ssh::{self, ReadSession};
 use crate::tarstream::{Kind, Member};
 
-use super::super::compare::Difference;
 use super::super::pull::list;
-use super::super::receive::{self, Intake, Received, Unasked};
+use crate::intake::kept::Difference;
+use crate::intake::receive::{self, Intake, Received, Unasked};
 use crate::scan::directory::is_lost;
 
 /// What may come beside the content of each file: headers, names, attributes, the rest of a block.

@@ -6,10 +6,10 @@ use crate::guard::Compression;
 use crate::name::RemotePath;
 use crate::source::scan::Found;
 
-use super::super::compare::Difference;
-use super::super::receive::{self, Intake};
-use super::super::unsized_files::ReadFile;
 use super::Pulled;
+use crate::intake::kept::Difference;
+use crate::intake::receive::{self, Intake};
+use crate::intake::unsized_files::ReadFile;
 
 /// What is kept from stream to stream.
 pub(super) struct Underway {

@@ -47,7 +47,7 @@ pub enum Error {
 
 impl Error {
     /// Whether the fault is the workstation's, so that going on with other parts makes no sense.
-    pub(in crate::checkpoint) fn is_local(&self) -> bool {
+    pub(crate) fn is_local(&self) -> bool {
         matches!(self, Self::Pack(_))
     }
 }

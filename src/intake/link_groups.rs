@@ -7,7 +7,7 @@ use crate::name::RemotePath;
 
 /// Tells the further names of symbolic links, pipes and devices their first name: by the inode that the
 /// scan saw, else as the stream told it. `fresh` is in path order.
-pub(super) fn name_groups(fresh: &mut [Entry], told: &HashMap<RemotePath, RemotePath>) {
+pub(crate) fn name_groups(fresh: &mut [Entry], told: &HashMap<RemotePath, RemotePath>) {
     let mut firsts: HashMap<(u64, u64), usize> = HashMap::new();
     for at in 0..fresh.len() {
         let entry = &fresh[at];

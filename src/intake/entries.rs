@@ -1,14 +1,14 @@
-//! The entries of a part, on their way into the store: what is taken over from an earlier checkpoint
-//! and what is new, merged in path order.
+//! Writes the entries of a part into the store: what is taken over from an earlier checkpoint and what is
+//! new, merged in path order.
 
 use crate::name::SourceName;
 use crate::store::{self, Incoming, WrittenEntries};
 
-use super::part::Content;
+use crate::intake::part::Content;
 
 /// What of files was kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Files {
+pub(crate) enum Files {
     /// All.
     Whole,
     /// Just lines.
@@ -21,7 +21,7 @@ pub(super) enum Files {
 /// # Errors
 ///
 /// [`store::Error`] if they can't be written, or if what is taken over can't be read any more.
-pub(super) fn write(
+pub(crate) fn write(
     incoming: &Incoming,
     part: &SourceName,
     kind: Files,

@@ -1,4 +1,4 @@
-//! The outcome of one source, in the making.
+//! The outcome of one source before it is sealed: its part, its entries and its pack.
 
 use crate::inventory::Source;
 use crate::manifest::{Entry, EntryKind, Pack, PackName, Part, PartFailure, PartState, Totals};
@@ -7,53 +7,53 @@ use crate::name::RemotePath;
 use crate::store::Note;
 use crate::tarstream::tree::Shape;
 
-use super::compare::Kept;
+use crate::intake::kept::Kept;
 
 /// A part, its entries, and the pack that holds their contents.
 #[derive(Debug)]
-pub(super) struct Outcome {
+pub(crate) struct Outcome {
     /// What the checkpoint says about it.
-    pub(super) part: Part,
+    pub(crate) part: Part,
     /// Its entries.
-    pub(super) content: Content,
+    pub(crate) content: Content,
     /// The pack that was made for it.
-    pub(super) pack: Option<Pack>,
+    pub(crate) pack: Option<Pack>,
     /// An older pack that turned out not to be what was sealed.
-    pub(super) broken: Option<PackName>,
+    pub(crate) broken: Option<PackName>,
     /// How fast the link is, if enough came to tell.
-    pub(super) link_bytes_per_second: Option<u64>,
+    pub(crate) link_bytes_per_second: Option<u64>,
     /// What `MANIFEST.txt` tells of it at its end.
-    pub(super) note: Option<Note>,
+    pub(crate) note: Option<Note>,
 }
 
 /// The entries of a part: what is taken over, and what is new.
 #[derive(Debug, Default)]
-pub(super) struct Content {
+pub(crate) struct Content {
     /// From an earlier checkpoint.
-    pub(super) kept: Option<Kept>,
+    pub(crate) kept: Option<Kept>,
     /// By path.
-    pub(super) fresh: Vec<Entry>,
+    pub(crate) fresh: Vec<Entry>,
 }
 
 impl Content {
     /// Whether there is nothing.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.kept.is_none() && self.fresh.is_empty()
     }
 
     /// Whether it is just what the earlier checkpoint has.
-    pub(super) fn is_unchanged(&self) -> bool {
+    pub(crate) fn is_unchanged(&self) -> bool {
         self.fresh.is_empty() && self.kept.as_ref().is_some_and(Kept::is_all)
     }
 
     /// How many entries there are.
-    pub(super) fn entries(&self) -> u64 {
+    pub(crate) fn entries(&self) -> u64 {
         let kept = self.kept.as_ref().map_or(0, |kept| kept.entries.len());
         (kept + self.fresh.len()) as u64
     }
 
     /// Regular files and their bytes.
-    pub(super) fn totals(&self) -> Totals {
+    pub(crate) fn totals(&self) -> Totals {
         let kept = self.kept.as_ref().map(Kept::totals).unwrap_or_default();
         let files = self.fresh.iter().filter_map(Entry::file_bytes);
         files.fold(kept, |sum, bytes| Totals {
@@ -63,7 +63,7 @@ impl Content {
     }
 
     /// What all entries are, as far as their places depend on it.
-    pub(super) fn shapes(&self) -> impl Iterator<Item = (&RemotePath, Shape<'_>)> {
+    pub(crate) fn shapes(&self) -> impl Iterator<Item = (&RemotePath, Shape<'_>)> {
         let kept = self.kept.iter().flat_map(|kept| &kept.entries);
         let kept = kept.map(|entry| (&entry.path, entry.shape()));
         kept.chain(
@@ -74,7 +74,7 @@ impl Content {
     }
 
     /// Whether it has anything that is not at hand already, directories aside.
-    pub(super) fn has_news(&self) -> bool {
+    pub(crate) fn has_news(&self) -> bool {
         let is_directory = |entry: &Entry| matches!(entry.kind, EntryKind::Directory);
         self.fresh.iter().any(|entry| !is_directory(entry))
     }
@@ -82,7 +82,7 @@ impl Content {
 
 impl Outcome {
     /// A part without anything in it yet.
-    pub(super) fn new(source: &Source, state: PartState) -> Self {
+    pub(crate) fn new(source: &Source, state: PartState) -> Self {
         Self {
             part: Part {
                 name: source.name.clone(),
@@ -109,14 +109,14 @@ impl Outcome {
     }
 
     /// A part that has nothing but a reason.
-    pub(super) fn failed(source: &Source, failure: PartFailure) -> Self {
+    pub(crate) fn failed(source: &Source, failure: PartFailure) -> Self {
         let mut outcome = Self::new(source, PartState::Complete);
         outcome.fail(failure);
         outcome
     }
 
     /// The part has failed; the first reason is the one that is kept.
-    pub(super) fn fail(&mut self, failure: PartFailure) {
+    pub(crate) fn fail(&mut self, failure: PartFailure) {
         self.part.state = PartState::Failed;
         if self.part.failure.is_none() {
             self.part.failure = Some(failure);
@@ -124,7 +124,7 @@ impl Outcome {
     }
 
     /// Says what was captured.
-    pub(super) fn fill(&mut self, content: Content, warnings: Vec<String>) {
+    pub(crate) fn fill(&mut self, content: Content, warnings: Vec<String>) {
         self.part.warnings.extend(warnings);
         if !self.part.warnings.is_empty() && self.part.state == PartState::Complete {
             self.part.state = PartState::Warned;
@@ -134,7 +134,7 @@ impl Outcome {
     }
 
     /// Counts what the content has now.
-    pub(super) fn recount(&mut self) {
+    pub(crate) fn recount(&mut self) {
         self.part.entries = self.content.entries();
         self.part.totals = self.content.totals();
     }
@@ -142,13 +142,13 @@ impl Outcome {
 
 /// The link's speed, if any part was large enough to tell. The fastest: others may have waited for the
 /// host.
-pub(super) fn link_speed(outcomes: &[Outcome]) -> Option<u64> {
+pub(crate) fn link_speed(outcomes: &[Outcome]) -> Option<u64> {
     let speeds = outcomes.iter().filter_map(|o| o.link_bytes_per_second);
     speeds.max()
 }
 
 /// The packs that were written, and those of earlier checkpoints that are still needed.
-pub(super) fn packs(outcomes: &[Outcome]) -> Vec<Pack> {
+pub(crate) fn packs(outcomes: &[Outcome]) -> Vec<Pack> {
     let mut packs: Vec<Pack> = Vec::new();
     for outcome in outcomes {
         packs.extend(outcome.pack.clone());
@@ -163,7 +163,7 @@ pub(super) fn packs(outcomes: &[Outcome]) -> Vec<Pack> {
 }
 
 /// Whether a part is under half of what it was: the sign of a source that went missing.
-pub(super) fn shrinkage(part: &Part, previous: Option<&Part>) -> Option<PartFailure> {
+pub(crate) fn shrinkage(part: &Part, previous: Option<&Part>) -> Option<PartFailure> {
     let before = previous?;
     let files = part.totals.files.saturating_mul(2) < before.totals.files;
     let bytes = part.totals.bytes.saturating_mul(2) < before.totals.bytes;

@@ -92,7 +92,7 @@ fn compose_with(asked: Asked, mut received: Received, notes: Vec<Note>, status: 
     let pack = "packs/20261121T101500Z/app.tar.zst"
         .parse()
         .expect("a pack");
-    compose(asked, &mut received, notes, status, &pack)
+    build_entries(asked, &mut received, notes, status, &pack)
 }
 
 fn paths(composed: &Composed) -> Vec<String> {
@@ -232,7 +232,7 @@ fn what_tar_could_not_read_is_a_failure_that_names_it() {
         ..asked(&["/a/x", "/a/y"])
     };
     let mut received = received(vec![file("/a/y")]);
-    let skipping = compose(skipping, &mut received, notes(), 2, &pack);
+    let skipping = build_entries(skipping, &mut received, notes(), 2, &pack);
     assert_eq!(
         (skipping.failure, skipping.warnings),
         (None, vec![text.to_owned()])

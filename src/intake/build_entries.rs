@@ -1,4 +1,5 @@
-//! From what was asked for, what arrived and what tar said to the entries of a part.
+//! Builds the entries of a part from the requested list, the received members and what tar wrote to its
+//! standard error.
 //!
 //! An entry is in the part only as the stream told it. What was asked for and did not arrive is
 //! vanished, unreadable or a failure; it is never left out in silence.
@@ -17,50 +18,50 @@ use crate::source::scan::{Found, FoundKind};
 use crate::tarstream::{self, Member};
 use crate::units::size;
 
-use super::altered::Altered;
+use crate::intake::altered::Altered;
 use link_targets::link_targets;
 use tar_notes::Said;
 
-use super::compare::Difference;
-use super::link_groups::name_groups;
-use super::part::Content;
-use super::receive::Received;
+use crate::intake::kept::Difference;
+use crate::intake::link_groups::name_groups;
+use crate::intake::part::Content;
+use crate::intake::receive::Received;
 use crate::scan::files::newest;
 use crate::units::{NAMED_MAX, listing};
 
 /// What was asked for, and what need not be.
 #[derive(Debug, Default)]
-pub(super) struct Asked {
+pub(crate) struct Asked {
     /// The roots that are there.
-    pub(super) roots: Vec<RemotePath>,
+    pub(crate) roots: Vec<RemotePath>,
     /// What was fetched, what is recorded as the scan saw it, and what is taken over.
-    pub(super) difference: Difference,
+    pub(crate) difference: Difference,
     /// What to do about entries that can't be read.
-    pub(super) unreadable: Unreadable,
+    pub(crate) unreadable: Unreadable,
     /// It is known already that some can't be.
-    pub(super) has_unreadable: bool,
+    pub(crate) has_unreadable: bool,
     /// Of what arrives only so many are kept, the newest first.
-    pub(super) newest: Option<u32>,
+    pub(crate) newest: Option<u32>,
     /// What tar sent otherwise than the host has it.
-    pub(super) altered: Option<Altered>,
+    pub(crate) altered: Option<Altered>,
     /// The stream tells extended attributes and ACLs: what comes without has none. Else that is not known.
-    pub(super) tells_extended: bool,
+    pub(crate) tells_extended: bool,
 }
 
 /// The entries of a part, and what is to be said about them.
 #[derive(Debug)]
-pub(super) struct Composed {
+pub(crate) struct Composed {
     /// The entries.
-    pub(super) content: Content,
+    pub(crate) content: Content,
     /// What the operator should know.
-    pub(super) warnings: Vec<String>,
+    pub(crate) warnings: Vec<String>,
     /// Why the part is not what was asked for, though it has entries.
-    pub(super) failure: Option<Error>,
+    pub(crate) failure: Option<Error>,
 }
 
 /// Why a part is not what was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Error {
+pub(crate) enum Error {
     /// tar could not read some entries.
     #[error("{count} of the entries can't be read: {}", listing(*count, first))]
     Unreadable {
@@ -138,7 +139,7 @@ impl Fault for Error {
 }
 
 /// Puts a part together. `status` is tar's, `pack` the name of the pack that `received` is in.
-pub(super) fn compose(
+pub(crate) fn build_entries(
     asked: Asked,
     received: &mut Received,
     notes: Vec<Note>,

@@ -17,7 +17,7 @@ use crate::source::scan::{Facts, Found, FoundKind};
 use crate::ssh::ReadSession;
 use crate::tarstream::{Head, Kind};
 
-use super::receive::Received;
+use crate::intake::receive::Received;
 use crate::scan::directory::{self, ScanError};
 use crate::units::NAMED_MAX;
 
@@ -32,7 +32,7 @@ const BATCHES_MAX: usize = 16;
 
 /// One entry that tar sent otherwise than the scan saw it.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Mismatch {
+pub(crate) struct Mismatch {
     path: RemotePath,
     /// What the scan saw.
     facts: Facts,
@@ -42,16 +42,16 @@ pub(super) struct Mismatch {
 
 /// Entries that tar altered on their way.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Altered {
+pub(crate) struct Altered {
     /// How many, as far as it is known.
-    pub(super) count: usize,
+    pub(crate) count: usize,
     /// The first of them, each with what differs.
-    pub(super) first: Vec<String>,
+    pub(crate) first: Vec<String>,
 }
 
 /// The entries of `received` that are not what the scan saw of them. `wanted` is sorted by path. Where
 /// `find` reports only names, there is nothing to compare.
-pub(super) fn mismatches(wanted: &[Found], received: &Received) -> Vec<Mismatch> {
+pub(crate) fn mismatches(wanted: &[Found], received: &Received) -> Vec<Mismatch> {
     let facts_of = |path: &RemotePath| {
         let at = wanted.binary_search_by(|found| found.path.cmp(path)).ok()?;
         wanted[at].facts.as_ref()
@@ -154,7 +154,7 @@ fn is_time(sent: FileTime, seen: FileTime) -> bool {
     sent == seen || (sent.nanoseconds == 0 && sent.seconds == seen.seconds)
 }
 
-/// Hard links are files here: [`super::receive`] resolves those to anything else.
+/// Hard links are files here: [`crate::intake::receive`] resolves those to anything else.
 fn kind(kind: &Kind) -> FoundKind {
     match kind {
         Kind::File { .. } | Kind::HardLink { .. } => FoundKind::File,
@@ -188,7 +188,7 @@ fn noun(kind: FoundKind) -> &'static str {
 /// # Cancel
 ///
 /// Dropping the future leaves nothing behind.
-pub(super) async fn judge(
+pub(crate) async fn judge(
     mismatches: &[Mismatch],
     sudo: bool,
     session: &ReadSession,

@@ -1,25 +1,25 @@
-//! Keeping packs few: members of older packs are copied into the one that is being written, and nothing
-//! is fetched for it.
+//! Merges packs: copies members of older packs into the one that is being written, so that packs stay
+//! few. Nothing is fetched for it.
 
 use crate::fault::chain;
 use crate::manifest::{PackName, PartFailure};
 use crate::pack::{self, PackReader, Wanted};
 use crate::store::tiers::{self, NeededPack};
 
-use super::compare::{Kept, KeptEntry, Place};
-use super::receive::{self, Intake, Received};
+use crate::intake::kept::{Kept, KeptEntry, Place};
+use crate::intake::receive::{self, Intake, Received};
 
 /// A pack that turned out not to be what was sealed while it was being copied.
 #[derive(Debug)]
-pub(super) struct Broken {
+pub(crate) struct Broken {
     /// Its name.
-    pub(super) pack: PackName,
+    pub(crate) pack: PackName,
     error: pack::Error,
 }
 
 impl Broken {
     /// What the part says of it.
-    pub(super) fn failure(&self) -> PartFailure {
+    pub(crate) fn failure(&self) -> PartFailure {
         PartFailure {
             message: format!(
                 "{} is not what was sealed: {}",
@@ -48,7 +48,7 @@ impl Broken {
 
 /// Which of the packs of `kept` are to be copied into the new one, which holds `fresh_bytes` by itself.
 /// Blocking. A pack whose index can't be read is left alone here.
-pub(super) fn taken(kept: &Kept, fresh_bytes: Option<u64>, packs_max: usize) -> Vec<usize> {
+pub(crate) fn taken(kept: &Kept, fresh_bytes: Option<u64>, packs_max: usize) -> Vec<usize> {
     let mut members: Vec<Vec<(u64, u64)>> = vec![Vec::new(); kept.packs.len()];
     for (entry, place) in placed(kept) {
         let content_bytes = entry.sha256.map_or(0, |_| entry.size_bytes);
@@ -74,18 +74,18 @@ pub(super) fn taken(kept: &Kept, fresh_bytes: Option<u64>, packs_max: usize) -> 
 
 /// What was copied into the new pack.
 #[derive(Debug, Default)]
-pub(super) struct TakenIn {
+pub(crate) struct TakenIn {
     /// Which of the kept entries, and the number of its member in the new pack.
     moved: Vec<(usize, usize)>,
     /// A pack that is not what was sealed: nothing that lies in it may be referred to, and no others
     /// were copied after it.
-    pub(super) broken: Option<Broken>,
+    pub(crate) broken: Option<Broken>,
 }
 
 impl TakenIn {
     /// Tells the entries of `kept`, which are still those that were copied from, where they lie in the
     /// pack that holds `received`.
-    pub(super) fn place(&self, kept: &mut Kept, received: &Received) {
+    pub(crate) fn place(&self, kept: &mut Kept, received: &Received) {
         if let Some(pack) = &received.pack {
             for &(index, number) in &self.moved {
                 kept.entries[index].moved_to = Some(pack.offsets[number]);
@@ -99,7 +99,7 @@ impl TakenIn {
 /// # Errors
 ///
 /// [`receive::Error`] if the new pack can't be written.
-pub(super) fn take_in(
+pub(crate) fn take_in(
     intake: &mut Intake,
     kept: &Kept,
     taken: &[usize],

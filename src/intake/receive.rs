@@ -1,4 +1,4 @@
-//! One tar stream from a host into one pack: read along, hash, and keep only what arrived whole.
+//! Receives a tar stream into a pack: reads along, hashes, and keeps only what arrived whole.
 //!
 //! Blocking: runs on a thread of its own. The stream is a stranger's: a member that was not asked
 //! for ends it, and nothing of such a stream is kept.
@@ -21,8 +21,8 @@ use crate::source::lines::Lines;
 use crate::source::scan::Found;
 use crate::tarstream::{self, Event, Head, Kind, Member, MemberStream};
 
-use super::extract::Extract;
-use super::unsized_files::ReadFile;
+use crate::intake::extract::Extract;
+use crate::intake::unsized_files::ReadFile;
 
 pub use error::Error;
 
@@ -31,7 +31,7 @@ const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 
 /// What becomes of members that were not asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unasked {
+pub(crate) enum Unasked {
     /// The host was given a list, and sends something else: nothing is kept.
     Refuse,
     /// The host takes no lists and sends everything beneath the roots: they are dropped.
@@ -40,25 +40,25 @@ pub(super) enum Unasked {
 
 /// What arrived.
 #[derive(Debug, Default)]
-pub(super) struct Received {
+pub(crate) struct Received {
     /// Whole members in the order of the stream, and where each begins in the pack.
-    pub(super) members: Vec<(Member, u64)>,
+    pub(crate) members: Vec<(Member, u64)>,
     /// The finished pack; none if nothing arrived.
-    pub(super) pack: Option<PackSummary>,
+    pub(crate) pack: Option<PackSummary>,
     /// File content that crossed the wire, uncompressed.
-    pub(super) content_bytes: u64,
+    pub(crate) content_bytes: u64,
     /// The sizes of files as the host sent them, where only lines of them were kept.
-    pub(super) sent_bytes: HashMap<RemotePath, u64>,
+    pub(crate) sent_bytes: HashMap<RemotePath, u64>,
     /// The first name of each further name of a link, pipe or device, where the stream told it.
-    pub(super) first_names: HashMap<RemotePath, RemotePath>,
+    pub(crate) first_names: HashMap<RemotePath, RemotePath>,
     /// Why the stream ended early, if it did.
-    pub(super) cut: Option<tarstream::Error>,
+    pub(crate) cut: Option<tarstream::Error>,
 }
 
 /// A pack that is being filled from one stream after the other.
 #[derive(Debug)]
 #[must_use = "what arrived is kept by `end` or `finish` only"]
-pub(super) struct Intake {
+pub(crate) struct Intake {
     pack: PackWriter,
     received: Received,
     /// The number in the pack of each member of `received`.
@@ -72,7 +72,7 @@ pub(super) struct Intake {
 
 /// Whether the operator wants to stop: asked while nothing is read, for the zeros of holes take time.
 #[derive(Clone)]
-pub(super) struct Stop(pub(super) Arc<dyn Fn() -> bool + Send + Sync>);
+pub(crate) struct Stop(pub(crate) Arc<dyn Fn() -> bool + Send + Sync>);
 
 impl fmt::Debug for Stop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -86,7 +86,7 @@ impl Intake {
     /// # Errors
     ///
     /// [`Error::Pack`].
-    pub(super) fn create(path: PathBuf, options: PackOptions) -> Result<Self, Error> {
+    pub(crate) fn create(path: PathBuf, options: PackOptions) -> Result<Self, Error> {
         Ok(Self {
             pack: PackWriter::create(path, options)?,
             received: Received::default(),
@@ -99,17 +99,17 @@ impl Intake {
     }
 
     /// From now on, just these lines of regular files are kept; of all, if none are said.
-    pub(super) fn keep_lines(&mut self, lines: Option<Lines>) {
+    pub(crate) fn keep_lines(&mut self, lines: Option<Lines>) {
         self.lines = lines;
     }
 
     /// From now on, reading ends when `stop` says so, as if the stream had been cut there.
-    pub(super) fn stop_when(&mut self, stop: Stop) {
+    pub(crate) fn stop_when(&mut self, stop: Stop) {
         self.stop = Some(stop);
     }
 
     /// What arrived whole.
-    pub(super) fn arrived(&self) -> impl Iterator<Item = &RemotePath> {
+    pub(crate) fn arrived(&self) -> impl Iterator<Item = &RemotePath> {
         self.received
             .members
             .iter()
@@ -117,7 +117,7 @@ impl Intake {
     }
 
     /// Another stream follows one that was ended on purpose.
-    pub(super) fn go_on(&mut self) {
+    pub(crate) fn go_on(&mut self) {
         self.received.cut = None;
     }
 
@@ -129,7 +129,7 @@ impl Intake {
     /// # Errors
     ///
     /// [`Error`]; nothing is to be kept then: [`Intake::end`].
-    pub(super) fn read(
+    pub(crate) fn read(
         &mut self,
         stream: impl Read,
         wanted: &[Found],
@@ -254,7 +254,7 @@ impl Intake {
     /// # Errors
     ///
     /// [`Error::Unwritable`] and [`Error::Pack`].
-    pub(super) fn add(&mut self, file: ReadFile) -> Result<(), Error> {
+    pub(crate) fn add(&mut self, file: ReadFile) -> Result<(), Error> {
         let ReadFile { found, content } = file;
         let (path, Some(facts)) = (found.path, found.facts) else {
             return Ok(());
@@ -302,12 +302,12 @@ impl Intake {
     }
 
     /// Whether the last stream ended early.
-    pub(super) fn is_cut(&self) -> bool {
+    pub(crate) fn is_cut(&self) -> bool {
         self.received.cut.is_some()
     }
 
     /// How long the archive in the pack is so far.
-    pub(super) fn archive_bytes(&self) -> u64 {
+    pub(crate) fn archive_bytes(&self) -> u64 {
         self.pack.position_bytes()
     }
 
@@ -317,7 +317,7 @@ impl Intake {
     /// # Errors
     ///
     /// [`Error::Pack`]; one that names `source` leaves this pack as it was.
-    pub(super) fn adopt(
+    pub(crate) fn adopt(
         &mut self,
         source: &mut PackReader,
         wanted: &[Wanted<'_>],
@@ -332,7 +332,7 @@ impl Intake {
     /// # Errors
     ///
     /// The one that reading ended with, or [`Error::Pack`].
-    pub(super) fn end(self, read: Result<(), Error>) -> Result<Received, Error> {
+    pub(crate) fn end(self, read: Result<(), Error>) -> Result<Received, Error> {
         match read {
             Ok(()) => self.finish(),
             Err(error) => {
@@ -347,7 +347,7 @@ impl Intake {
     /// # Errors
     ///
     /// [`Error::Pack`].
-    pub(super) fn finish(mut self) -> Result<Received, Error> {
+    pub(crate) fn finish(mut self) -> Result<Received, Error> {
         if self.received.members.is_empty() && !self.has_adopted {
             self.pack.abandon()?;
         } else {

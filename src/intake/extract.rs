@@ -1,4 +1,4 @@
-//! A file of which only some lines are kept: the rest of it never leaves memory.
+//! Extracts the matching lines of a file as it arrives; the rest of it never leaves memory.
 
 use std::io::Read as _;
 
@@ -8,24 +8,24 @@ use crate::tarstream::{
     Attributes, BLOCK_BYTES, Head, Kind, Member, MemberContent, access_acl_records,
 };
 
-use super::receive::Error;
+use crate::intake::receive::Error;
 
 /// A file on its way.
 #[derive(Debug)]
-pub(super) struct Extract {
+pub(crate) struct Extract {
     /// Its member as the host sends it: holes are not filled before it is whole.
     raw: Vec<u8>,
 }
 
 /// A file that has come whole, and is another one now.
 #[derive(Debug)]
-pub(super) struct Extracted {
+pub(crate) struct Extracted {
     /// What it is kept as.
-    pub(super) member: Member,
+    pub(crate) member: Member,
     /// The same as blocks of an archive.
-    pub(super) raw: Vec<u8>,
+    pub(crate) raw: Vec<u8>,
     /// How much of that is header.
-    pub(super) header_bytes: usize,
+    pub(crate) header_bytes: usize,
 }
 
 impl Extract {
@@ -34,7 +34,7 @@ impl Extract {
     /// # Errors
     ///
     /// [`Error::TooLarge`], by what they say, holes included.
-    pub(super) fn begin(head: &Head, raw: &[u8]) -> Result<Self, Error> {
+    pub(crate) fn begin(head: &Head, raw: &[u8]) -> Result<Self, Error> {
         let size_bytes = head.kind.content_bytes();
         // The map of a sparse file comes on top, and is no longer than what it maps in honest ones.
         if size_bytes.max(head.stored_bytes / 2) > FILE_MAX_BYTES {
@@ -46,7 +46,7 @@ impl Extract {
     }
 
     /// Takes the next stored bytes.
-    pub(super) fn push(&mut self, bytes: &[u8]) {
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
         self.raw.extend_from_slice(bytes);
     }
 
@@ -57,7 +57,7 @@ impl Extract {
     /// # Errors
     ///
     /// [`Error::Refused`] and [`Error::Unwritable`] for a file that can't be read or written down.
-    pub(super) fn end(self, member: &Member, lines: &Lines) -> Result<Extracted, Error> {
+    pub(crate) fn end(self, member: &Member, lines: &Lines) -> Result<Extracted, Error> {
         let mut content = Vec::new();
         let mut whole = MemberContent::open(self.raw.as_slice()).map_err(Error::Refused)?;
         let attributes = Attributes {

@@ -29,20 +29,20 @@ const INLINE_MAX_BYTES: u64 = 64 << 10;
 
 /// A file and all of its content.
 #[derive(Debug)]
-pub(super) struct ReadFile {
-    pub(super) found: Found,
-    pub(super) content: Vec<u8>,
+pub(crate) struct ReadFile {
+    pub(crate) found: Found,
+    pub(crate) content: Vec<u8>,
 }
 
 /// What came of all of them.
 #[derive(Debug, Default)]
-pub(super) struct Outcome {
+pub(crate) struct Outcome {
     /// By path.
-    pub(super) read: Vec<ReadFile>,
+    pub(crate) read: Vec<ReadFile>,
     /// Why not all of them are there.
-    pub(super) failure: Option<PartFailure>,
+    pub(crate) failure: Option<PartFailure>,
     /// The end of the connection.
-    pub(super) lost: Option<ssh::Error>,
+    pub(crate) lost: Option<ssh::Error>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -82,7 +82,7 @@ fn plural(count: usize, noun: &str) -> String {
 }
 
 /// Takes the files out of `found` whose size says nothing about their content.
-pub(super) fn take(found: &mut Vec<Found>, mounts: &Mounts) -> Vec<Found> {
+pub(crate) fn take(found: &mut Vec<Found>, mounts: &Mounts) -> Vec<Found> {
     let is_unsized = |facts: &Facts, path: &RemotePath| {
         facts.kind == FoundKind::File
             && facts.blocks == 0
@@ -105,7 +105,7 @@ fn is_anonymous(device: u64) -> bool {
 }
 
 /// Whether a file may have content although it reports no blocks: `tar --sparse` takes it for a hole.
-pub(super) fn lacks_blocks(found: &Found, mounts: &Mounts) -> bool {
+pub(crate) fn lacks_blocks(found: &Found, mounts: &Mounts) -> bool {
     found.facts.as_ref().is_some_and(|facts| {
         facts.kind == FoundKind::File
             && facts.blocks == 0
@@ -120,7 +120,7 @@ pub(super) fn lacks_blocks(found: &Found, mounts: &Mounts) -> bool {
 /// # Cancel
 ///
 /// Dropping the future leaves nothing behind.
-pub(super) async fn read(files: Vec<Found>, sudo: bool, session: &ReadSession) -> Outcome {
+pub(crate) async fn read(files: Vec<Found>, sudo: bool, session: &ReadSession) -> Outcome {
     let mut outcome = Outcome::default();
     if files.is_empty() {
         return outcome;
