@@ -244,6 +244,12 @@ impl ReadCommand {
         }
     }
 
+    /// Whether the answer is so short that the host never waits until it may send more of it.
+    #[must_use]
+    pub fn has_short_answer(&self) -> bool {
+        matches!(self, Self::Probe { .. } | Self::Facts { .. })
+    }
+
     /// Whether the host can be asked so much: a tool takes only so many arguments.
     #[must_use]
     pub fn is_too_long(&self) -> bool {

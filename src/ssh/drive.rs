@@ -29,7 +29,8 @@ const PIECE_BYTES: usize = 256 << 10;
 /// a login shell started holds it open for ever.
 const LINGER_MAX: Duration = Duration::from_secs(2);
 
-/// What runs shorter than this has no need to tell the host that this side lives.
+/// A command with a short answer is told only after this that this side lives: to watch for it costs the
+/// host two processes.
 const ALIVE_FIRST: Duration = Duration::from_secs(1);
 
 /// The shortest and the longest pause between two lines that tell a host that this side lives.
@@ -48,6 +49,8 @@ pub(super) struct Start {
     /// For the answer to a password.
     pub(super) answer: Duration,
     pub(super) rendered: Rendered,
+    /// A host that may not send more never waits for this side.
+    pub(super) has_short_answer: bool,
     pub(super) sudo: Sudo,
     pub(super) password: Option<Secret>,
     pub(super) input: Input,
@@ -323,6 +326,11 @@ impl Drive {
         let preamble = Bytes::from(std::mem::take(&mut self.start.rendered.preamble));
         let input = std::mem::take(&mut self.start.input);
         let pause = self.start.stall.clamp(ALIVE_PAUSE.0, ALIVE_PAUSE.1);
+        let first = if self.start.has_short_answer {
+            ALIVE_FIRST
+        } else {
+            Duration::ZERO
+        };
         let alive = format!("{}\n", (pause * ALIVE_PAUSES_MAX).as_secs());
         self.writer = Some(tokio::spawn(async move {
             for mut rest in std::iter::once(preamble).chain(input.0) {
@@ -334,7 +342,7 @@ impl Drive {
                     link.moved();
                 }
             }
-            let mut next = ALIVE_FIRST;
+            let mut next = first;
             loop {
                 tokio::time::sleep(std::mem::replace(&mut next, pause)).await;
                 if write.data_bytes(alive.clone()).await.is_err() {

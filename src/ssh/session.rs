@@ -372,6 +372,7 @@ impl ReadSession {
             stall: connection.limits.stall_timeout,
             answer: connection.limits.connect_timeout,
             rendered,
+            has_short_answer: command.has_short_answer(),
             sudo,
             password: password.cloned(),
             input,
