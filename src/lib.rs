@@ -7,7 +7,7 @@
 //! | 11 | [`cli`] | arguments → request → engine → exit status |
 //! | 9 | [`report`] | the only place that prints |
 //! | 8 | [`engine`] | many hosts: fan-out, limits, stop levels |
-//! | 7 | [`checkpoint`] | one host: scan → fetch → seal |
+//! | 7 | [`checkpoint`], [`import`], [`live`] | what is made of one host, or of one foreign backup |
 //! | 6 | [`intake`], [`health`] | a tar stream becomes a pack and entries; what a host can do |
 //! | 5 | [`scan`] | looking at a host, and comparing it with a checkpoint |
 //! | 4 | [`ssh`], [`source`], [`store`] | the outside world |
@@ -26,8 +26,10 @@ pub mod event;
 pub mod fault;
 pub mod guard;
 pub mod health;
+pub mod import;
 pub mod intake;
 pub mod inventory;
+pub mod live;
 pub mod manifest;
 pub mod name;
 pub mod pack;

@@ -5,11 +5,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The floor of every module; a module imports only from floors below its own.
-const FLOORS: [(&str, u8); 25] = [
+const FLOORS: [(&str, u8); 27] = [
     ("cli", 11),
     ("report", 9),
     ("engine", 8),
     ("checkpoint", 7),
+    ("import", 7),
+    ("live", 7),
     ("intake", 6),
     ("health", 6),
     ("scan", 5),

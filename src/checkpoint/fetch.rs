@@ -28,7 +28,7 @@ use crate::intake::unsized_files::{self, ReadFile};
 use crate::scan::directory::{Scanned, Terms};
 use crate::scan::left_out::left_out;
 use crate::scan::machine::other_machine;
-use crate::scan::result::ScanResult;
+use crate::scan::result::{ScanResult, sorted};
 
 /// What it takes to make a part of what a scan found.
 pub(super) struct Fetch<'a> {
@@ -342,13 +342,4 @@ fn no_lines(expression: &str) -> PartFailure {
                 .to_owned(),
         ),
     }
-}
-
-/// Both of them by path.
-pub(super) fn sorted(mut wanted: Vec<Found>, sockets: Vec<Found>) -> Vec<Found> {
-    if !sockets.is_empty() {
-        wanted.extend(sockets);
-        wanted.sort_by(|a, b| a.path.cmp(&b.path));
-    }
-    wanted
 }

@@ -10,8 +10,6 @@ mod error;
 mod facts;
 mod fetch;
 mod history;
-pub mod import;
-mod live;
 mod one_tree;
 mod pull;
 mod unchanged;
@@ -34,7 +32,6 @@ use crate::store::{Facts, Incoming, PartFacts, tiers};
 
 pub use error::Error;
 pub use history::History;
-pub use live::{FetchLimits, Live, LiveContent, LivePart, compare as compare_live};
 
 use capture::{Taken, Taking};
 use facts::ProbeAnswer;

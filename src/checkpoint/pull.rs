@@ -10,6 +10,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::event::{Event, Sink};
 use crate::guard::{Compression, ReadCommand, TarFlavour};
+use crate::intake::fetch_list;
 use crate::inventory::{Source, WireCompression};
 use crate::manifest::PartFailure;
 use crate::name::{HostName, RemotePath};
@@ -389,7 +390,7 @@ fn asked(
                 },
                 compression: underway.compression,
             },
-            list(underway.wanted(), underway.difference.kept.is_some()),
+            fetch_list(underway.wanted(), underway.difference.kept.is_some()),
             Unasked::Refuse,
         ),
         None => (
@@ -400,25 +401,4 @@ fn asked(
             Unasked::Drop,
         ),
     }
-}
-
-/// The names that tar is asked for. Where entries are taken over, the directories come first: a pull that
-/// is cut then still knows where those belong.
-pub(super) fn list(wanted: &[Found], directories_first: bool) -> Input {
-    let mut list = Vec::new();
-    let mut add = |found: &Found| {
-        list.extend_from_slice(found.path.member());
-        list.push(0);
-    };
-    let is_directory = |found: &&Found| found.is(FoundKind::Directory);
-    if directories_first {
-        wanted.iter().filter(is_directory).for_each(&mut add);
-        wanted
-            .iter()
-            .filter(|found| !is_directory(found))
-            .for_each(add);
-    } else {
-        wanted.iter().for_each(add);
-    }
-    Input::bytes(list)
 }

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::checkpoint::import::{Error, Import, Wish};
 use crate::event::{Event, Failure, Sink};
 use crate::fault::{ExitClass, Fault};
+use crate::import::{Error, Import, Wish};
 use crate::inventory::Host;
 use crate::manifest::{Checkpoint, Totals};
 use crate::name::{CheckpointId, Stamp};
@@ -16,7 +16,7 @@ use crate::store::Store;
 
 use super::Interrupt;
 
-pub use crate::checkpoint::import::{Checked, Landed, Landing, Mapping, Order, SaidBy, Taken};
+pub use crate::import::{Checked, Landed, Landing, Mapping, Order, SaidBy, Taken};
 
 /// What is asked for.
 #[derive(Debug, Clone)]

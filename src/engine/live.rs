@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::checkpoint::{self, FetchLimits, Live};
 use crate::fault::{ExitClass, Fault};
+use crate::live::{self, FetchLimits, Live};
 use crate::store::SealedCheckpoint;
 
 use super::{Network, SelectionError, host};
@@ -16,27 +16,27 @@ pub enum Error {
     Selection(#[from] SelectionError),
     /// The host can't be reached or asked, or something here can't be read.
     #[error(transparent)]
-    Checkpoint(#[from] checkpoint::Error),
+    Live(#[from] live::Error),
 }
 
 impl Fault for Error {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Selection(error) => error.hint(),
-            Self::Checkpoint(error) => error.hint(),
+            Self::Live(error) => error.hint(),
         }
     }
 
     fn exit_class(&self) -> ExitClass {
         match self {
             Self::Selection(error) => error.exit_class(),
-            Self::Checkpoint(error) => error.exit_class(),
+            Self::Live(error) => error.exit_class(),
         }
     }
 }
 
 /// Connects to the host of `base`, as the inventory has it now, and compares: see
-/// [`checkpoint::compare_live`]. Reads only, and takes no lock.
+/// [`live::compare`]. Reads only, and takes no lock.
 ///
 /// # Errors
 ///
@@ -51,8 +51,8 @@ pub async fn run(
     limits: Option<FetchLimits>,
 ) -> Result<Live, Error> {
     let host = host(&network.inventory, &base.id().host)?;
-    let (session, _) = network.reach(host).await.map_err(checkpoint::Error::Ssh)?;
-    let live = checkpoint::compare_live(base, host, &session, limits).await;
+    let (session, _) = network.reach(host).await.map_err(live::Error::Ssh)?;
+    let live = live::compare(base, host, &session, limits).await;
     session.close().await;
     Ok(live?)
 }

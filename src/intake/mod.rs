@@ -6,6 +6,7 @@ pub(crate) mod altered;
 pub(crate) mod build_entries;
 pub(crate) mod entries;
 mod extract;
+mod fetch_list;
 pub(crate) mod kept;
 mod link_groups;
 pub(crate) mod part;
@@ -13,4 +14,5 @@ pub(crate) mod receive;
 pub(crate) mod repack;
 pub(crate) mod unsized_files;
 
+pub(crate) use fetch_list::fetch_list;
 pub use receive::Error;

@@ -341,5 +341,14 @@ fn keep(roots: &[RemotePath], exclude: &Exclude, mut found: Vec<Found>) -> Vec<F
     found
 }
 
+/// Merges entries that are fetched and those that are not, sorted by path.
+pub(crate) fn sorted(mut wanted: Vec<Found>, others: Vec<Found>) -> Vec<Found> {
+    if !others.is_empty() {
+        wanted.extend(others);
+        wanted.sort_by(|a, b| a.path.cmp(&b.path));
+    }
+    wanted
+}
+
 #[cfg(test)]
 mod tests;

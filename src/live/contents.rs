@@ -13,7 +13,7 @@ use crate::source::scan::Found;
 use crate::ssh::{self, ReadSession};
 use crate::tarstream::{Kind, Member};
 
-use super::super::pull::list;
+use crate::intake::fetch_list;
 use crate::intake::kept::Difference;
 use crate::intake::receive::{self, Intake, Received, Unasked};
 use crate::scan::directory::is_lost;
@@ -75,7 +75,7 @@ pub(super) async fn fetch(
         compression: Compression::None,
     };
     let running = match session
-        .run(&command, sudo, list(&difference.fetch, false))
+        .run(&command, sudo, fetch_list(&difference.fetch, false))
         .await
     {
         Ok(running) => running,

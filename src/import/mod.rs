@@ -1,4 +1,4 @@
-//! Taking over a backup that another system made, as a checkpoint of the moment when it was taken.
+//! Imports a backup that another system made, as a checkpoint of the moment when it was taken.
 //!
 //! The backup is read twice. The first reading decides everything: whether it is harmless, when it was
 //! taken, where its files land, whether they match their own digests; nothing is written. The second

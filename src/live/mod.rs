@@ -1,4 +1,4 @@
-//! A checkpoint against its host as it is now: the scan of a checkpoint, and no checkpoint.
+//! Compares a checkpoint with the live host (`fleet diff --live`): the same scan, and nothing is stored.
 //!
 //! What is still the same by its marks is looked at no further. The host hashes files that may have
 //! changed without another size. Extended attributes, ACLs and capabilities show in a scan only by the
@@ -7,6 +7,7 @@
 //! locked.
 
 mod contents;
+mod error;
 mod limits;
 
 use std::collections::{BTreeSet, HashMap};
@@ -23,15 +24,15 @@ use crate::source::probe::Probe;
 use crate::ssh::{self, ReadSession};
 use crate::store::SealedCheckpoint;
 
-use super::Error;
-use super::fetch::sorted;
 use crate::scan::digests::digests;
 use crate::scan::directory::{Scanned, is_lost};
 use crate::scan::machine::other_machine;
+use crate::scan::result::sorted;
 use crate::scan::{self, against};
 use crate::units::listing;
 use contents::Contents;
 
+pub use error::Error;
 pub use limits::FetchLimits;
 
 /// So much of each source, content included, is fetched to compare extended metadata.
@@ -92,7 +93,7 @@ pub async fn compare(
     let (sources, mut notes) = sources(base, host);
     let scans = sources
         .iter()
-        .map(|(_, source)| super::scan(source, session));
+        .map(|(_, source)| scan::scan(source, session));
     // Asked at the same time: each question costs a round trip.
     let (probe, scans) = tokio::join!(scan::probe(session, false), join_all(scans));
     let probe = probe?;
