@@ -300,6 +300,8 @@ fn pass(state: &State, direction: Direction, pair: &Pair) {
         if let Some(nanos) = (length as u64 * 1_000_000_000).checked_div(faults.rate) {
             std::thread::sleep(Duration::from_nanos(nanos));
         }
+        // Before it is passed on: whoever has got it finds it counted.
+        total.fetch_add(length as u64, Ordering::SeqCst);
         if to.write_all(&buffer[..length]).is_err() {
             if pair.closed.load(Ordering::SeqCst) {
                 continue;
@@ -308,7 +310,6 @@ fn pass(state: &State, direction: Direction, pair: &Pair) {
             return;
         }
         passed += length as u64;
-        total.fetch_add(length as u64, Ordering::SeqCst);
     }
 }
 
