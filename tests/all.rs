@@ -2,6 +2,7 @@
 
 mod capture;
 mod cli;
+mod docs;
 mod inventory;
 mod pull;
 mod ssh;
