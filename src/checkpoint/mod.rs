@@ -210,7 +210,12 @@ impl Capture<'_> {
         let mut lost: Option<ssh::Error> = None;
         let mut fetching = async |answer: ProbeAnswer| {
             // Asked at the same time as the scans: each question costs a round trip.
-            let probe = answer.get().await?;
+            let probe = tokio::select! {
+                probe = answer.get() => probe?,
+                () = asked_to_stop(self.stop) => return Err(Error::Ssh(ssh::Error::Stopped {
+                    host: self.host.name.to_string(),
+                })),
+            };
             while let Some((place, read)) = waiting.recv().await {
                 let source = sources[place];
                 (self.sink)(Event::PartStarted {

@@ -166,19 +166,24 @@ impl Handler for Callbacks {
         Ok(())
     }
 
-    async fn data(&mut self, _: ChannelId, _: &[u8], _: &mut Session) -> Result<(), Self::Error> {
-        self.link.moved();
+    async fn data(
+        &mut self,
+        channel: ChannelId,
+        bytes: &[u8],
+        _: &mut Session,
+    ) -> Result<(), Self::Error> {
+        self.link.received(channel, bytes, false);
         Ok(())
     }
 
     async fn extended_data(
         &mut self,
-        _: ChannelId,
+        channel: ChannelId,
         _: u32,
-        _: &[u8],
+        bytes: &[u8],
         _: &mut Session,
     ) -> Result<(), Self::Error> {
-        self.link.moved();
+        self.link.received(channel, bytes, true);
         Ok(())
     }
 

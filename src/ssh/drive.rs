@@ -198,6 +198,8 @@ impl Drive {
     ) -> Outcome {
         let link = Arc::clone(&self.start.link);
         let stall = self.start.stall;
+        let channel = self.write.id();
+        link.start(channel);
         let line = std::mem::take(&mut self.start.rendered.line);
         if self.write.exec(true, line).await.is_err() {
             return Err(link.ended());
@@ -219,7 +221,9 @@ impl Drive {
                 _ = stopping.wait_for(|stop| *stop) => {
                     return Err(Error::Stopped { host: self.start.host.clone() });
                 }
-                message = link.patiently(stall, read.wait()) => Some(message?),
+                message = link.patiently_on(Some(channel), stall, read.wait()) => {
+                    Some(message.map_err(|error| self.not_run(error))?)
+                }
                 () = until(self.linger_until) => None,
             };
             let Some(message) = message else {
@@ -304,6 +308,7 @@ impl Drive {
     /// its own way.
     fn begun(&mut self) {
         if let Some(begin) = self.begin.take() {
+            self.start.link.begun(self.write.id());
             begin.send(()).ok();
         }
     }
@@ -437,6 +442,16 @@ impl Drive {
         })
     }
 
+    /// A login shell that printed something and let the time limit pass runs no command.
+    fn not_run(&self, error: Error) -> Error {
+        match error {
+            Error::Stalled { .. } if !self.frame.is_open() && !self.frame.noise().is_empty() => {
+                self.not_begun()
+            }
+            other => other,
+        }
+    }
+
     /// sudo has refused, in its own words.
     fn is_refused(&self) -> bool {
         SUDO_REFUSALS.iter().any(|text| self.stderr.contains(text))
@@ -445,7 +460,7 @@ impl Drive {
     fn not_begun(&self) -> Error {
         let said = self.stderr.last_line().unwrap_or_else(|| {
             let noise = self.frame.noise().trim_ascii();
-            crate::name::escape(&noise[..noise.len().min(300)])
+            crate::name::escape(&noise[..noise.len().min(120)])
         });
         Error::NotBegun {
             host: self.start.host.clone(),

@@ -316,10 +316,10 @@ impl Fault for Error {
                     format!("Check that {address} is right, and that {host} can reach it.")
                 }
             }),
-            Self::Stalled { .. } => Some(
-                "Raise `stall_timeout` in the inventory if the host may be silent for so long."
-                    .to_owned(),
-            ),
+            Self::Stalled { host, .. } => Some(format!(
+                "`ssh {host} true` shows whether the host runs commands at all; raise `stall_timeout` \
+                 in the inventory if it may be silent for so long."
+            )),
             Self::Noise { host, .. } | Self::NotBegun { host, .. } => Some(format!(
                 "Is the account's shell a shell? `ssh {host} true` should print nothing."
             )),
@@ -387,7 +387,8 @@ mod tests {
                 },
                 vec!["web sent nothing for 60 s"],
                 Some(
-                    "Raise `stall_timeout` in the inventory if the host may be silent for so long.",
+                    "`ssh web true` shows whether the host runs commands at all; raise `stall_timeout` \
+                     in the inventory if it may be silent for so long.",
                 ),
                 ExitClass::Unreachable,
             ),

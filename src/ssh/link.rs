@@ -50,6 +50,16 @@ struct Inner {
     /// Channels that the server tried to open.
     opened: usize,
     places: HashMap<ChannelId, OwnedSemaphorePermit>,
+    commands: HashMap<ChannelId, Pulse>,
+}
+
+/// What tells that a command on a channel lives.
+#[derive(Debug)]
+struct Pulse {
+    /// Its opening line came. What comes before it is noise of the login shell, and no sign of life.
+    has_begun: bool,
+    /// When it last sent a blank line on its standard error, which says that a silent tool goes on.
+    last_beat: Instant,
 }
 
 /// The host keys that a host has announced after authentication; not proven yet.
@@ -59,6 +69,14 @@ pub(super) enum Announced {
     Keys(Vec<PublicKey>),
     /// A second list came: none of them counts.
     Twice,
+}
+
+impl Inner {
+    /// When there was last a sign that the host lives, and the command on `channel`, if it is one.
+    fn last_sign(&self, channel: Option<ChannelId>) -> Instant {
+        let beat = channel.and_then(|channel| self.commands.get(&channel));
+        beat.map_or(self.last_byte, |pulse| pulse.last_beat.max(self.last_byte))
+    }
 }
 
 impl Link {
@@ -80,6 +98,7 @@ impl Link {
                 ears: None,
                 opened: 0,
                 places: HashMap::new(),
+                commands: HashMap::new(),
             }),
         })
     }
@@ -129,6 +148,38 @@ impl Link {
         self.inner().last_byte = Instant::now();
     }
 
+    /// A command is started on `channel`.
+    pub(super) fn start(&self, channel: ChannelId) {
+        let pulse = Pulse {
+            has_begun: false,
+            last_beat: Instant::now(),
+        };
+        self.inner().commands.insert(channel, pulse);
+    }
+
+    /// The opening line of the command on `channel` came.
+    pub(super) fn begun(&self, channel: ChannelId) {
+        let mut inner = self.inner();
+        inner.last_byte = Instant::now();
+        if let Some(pulse) = inner.commands.get_mut(&channel) {
+            pulse.has_begun = true;
+        }
+    }
+
+    /// The host sent `bytes` on `channel`. Blank lines on standard error are a sign of life of this
+    /// command alone: one that waits for a tool must not hide another one that hangs.
+    pub(super) fn received(&self, channel: ChannelId, bytes: &[u8], is_stderr: bool) {
+        let now = Instant::now();
+        let mut inner = self.inner();
+        match inner.commands.get_mut(&channel) {
+            Some(pulse) if !pulse.has_begun => {}
+            Some(pulse) if is_stderr && bytes.iter().all(|&byte| byte == b'\n') => {
+                pulse.last_beat = now;
+            }
+            Some(_) | None => inner.last_byte = now,
+        }
+    }
+
     /// Waits for `work`, as long as there are bytes on the connection at least every `limit`.
     ///
     /// The time in which a consumer here was slow doesn't count.
@@ -141,11 +192,25 @@ impl Link {
         limit: Duration,
         work: impl Future<Output = T>,
     ) -> Result<T, Error> {
+        self.patiently_on(None, limit, work).await
+    }
+
+    /// The same for the command on `channel`, whose own signs of life count, too.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::patiently`]; the connection is not ended where another command is alive.
+    pub(super) async fn patiently_on<T>(
+        &self,
+        channel: Option<ChannelId>,
+        limit: Duration,
+        work: impl Future<Output = T>,
+    ) -> Result<T, Error> {
         let begun = Instant::now();
         let mut cut = self.cut.subscribe();
         tokio::pin!(work);
         loop {
-            let deadline = begun.max(self.inner().last_byte) + limit;
+            let deadline = begun.max(self.inner().last_sign(channel)) + limit;
             tokio::select! {
                 biased;
                 done = &mut work => return Ok(done),
@@ -153,13 +218,17 @@ impl Link {
                 () = tokio::time::sleep_until(deadline) => {
                     let inner = self.inner();
                     let waited_for_us = inner.slow_consumers > 0;
-                    let moved = begun.max(inner.last_byte) + limit > Instant::now();
+                    let now = Instant::now();
+                    let moved = begun.max(inner.last_sign(channel)) + limit > now;
+                    let is_alive = inner.commands.values().any(|pulse| pulse.last_beat + limit > now);
                     drop(inner);
                     if waited_for_us {
                         self.moved();
                     } else if !moved {
                         let stalled = Error::Stalled { host: self.host.clone(), after: limit };
-                        self.end(stalled.clone());
+                        if !is_alive {
+                            self.end(stalled.clone());
+                        }
                         return Err(stalled);
                     }
                 }
@@ -191,7 +260,9 @@ impl Link {
 
     /// Frees the place of a channel.
     pub(super) fn vacate(&self, channel: ChannelId) {
-        self.inner().places.remove(&channel);
+        let mut inner = self.inner();
+        inner.commands.remove(&channel);
+        inner.places.remove(&channel);
     }
 
     /// What the host will say about ways that it doesn't open, from now on.

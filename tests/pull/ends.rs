@@ -2,12 +2,14 @@
 
 use std::fs;
 
+use serde_json::json;
+
 use super::{Scene, program};
 use crate::support::disk::SmallDisk;
 use crate::support::fleet::Begun;
 use crate::support::not_here;
 use crate::support::proxy::{Faults, Proxy};
-use crate::support::sshd::eventually;
+use crate::support::sshd::{Sshd, eventually};
 use crate::support::tree;
 
 /// A pull that is under way, and would take long.
@@ -183,4 +185,31 @@ fn a_full_disk_here_fails_clearly_and_shows_nothing() {
         scene.fleet.checkpoint(&["web"]).exits(0).state(),
         "complete"
     );
+}
+
+/// What a start-up file may put in the place of the shell. The input comes back, and is no sign of life.
+#[test]
+fn a_host_that_never_begins_is_given_up_and_can_be_stopped() {
+    let Some(scene) = Scene::with(Sshd::builder().option("ForceCommand exec cat")) else {
+        return;
+    };
+    let mut host = scene.host(scene.app());
+    host["stall_timeout"] = json!("7s");
+    scene.describe(host);
+    let ran = scene.fleet.checkpoint(&["web"]);
+    assert_eq!(ran.exit, Some(1), "{}", ran.stdout);
+    assert_eq!(ran.failed().len(), 1);
+    assert!(
+        ran.failed()[0].starts_with("web -: web did not run the command (exit status unknown)"),
+        "{:?}",
+        ran.failed()
+    );
+
+    scene.describe(scene.host(scene.app()));
+    for signal in ["INT", "TERM", "HUP"] {
+        let mut begun = scene.fleet.begin_checkpoint(&["web"]);
+        begun.wait_for("connected");
+        begun.signal(signal);
+        assert_eq!(begun.end().exit, Some(130), "{signal}");
+    }
 }

@@ -9,7 +9,11 @@ use crate::support::mount::Mounted;
 use crate::support::tree;
 
 fn shown(scene: &Scene) -> Value {
-    let shown = scene.fleet.run(&["--json", "show", "web@latest"]).exits(0);
+    shown_of(scene, "web@latest")
+}
+
+fn shown_of(scene: &Scene, checkpoint: &str) -> Value {
+    let shown = scene.fleet.run(&["--json", "show", checkpoint]).exits(0);
     serde_json::from_str(&shown.stdout).expect("a document")
 }
 
@@ -83,6 +87,43 @@ fn what_is_mounted_beneath_a_source_is_named_wherever_it_is_left_out() {
         "mounted"
     );
     scene.fleet.assert_verified();
+}
+
+#[test]
+fn a_mount_that_hangs_costs_the_source_that_it_is_in() {
+    let Some(scene) = Scene::start() else { return };
+    tree::fill(&scene.tree, &[("a", "1"), ("other/b", "2")]);
+    let mnt = scene.tree.join("mnt");
+    let Some(mounted) = Mounted::fuse(&mnt, &json!({})) else {
+        return;
+    };
+    mounted.hang();
+    let mut host = scene.host(json!({
+        "app": { "directory": scene.tree },
+        "other": { "directory": scene.tree.join("other") },
+        // It says that it goes on, for longer than the time limit.
+        "slow": { "shell": "sleep 20; echo done" },
+    }));
+    host["stall_timeout"] = json!("8s");
+    scene.describe(host);
+    let ran = scene.fleet.checkpoint(&["web"]).exits(3);
+    assert_eq!(ran.failed(), ["web app: web sent nothing for 8 s"]);
+    assert_eq!(ran.state(), "partial");
+    let parts: Vec<(Value, Value)> = shown_of(&scene, &ran.id())["parts"]
+        .as_array()
+        .expect("parts")
+        .iter()
+        .map(|part| (part["name"].clone(), part["state"].clone()))
+        .collect();
+    let expected = [
+        ("app", "failed"),
+        ("other", "complete"),
+        ("slow", "complete"),
+    ];
+    assert_eq!(
+        parts,
+        expected.map(|(name, state)| (json!(name), json!(state)))
+    );
 }
 
 #[test]

@@ -63,6 +63,14 @@ impl Mounted {
         })
     }
 
+    /// Stops the program that serves it: whoever looks at what is not known yet waits.
+    pub(crate) fn hang(&self) {
+        let server = self.server.as_ref().expect("a program serves it");
+        let pid = server.0.id().to_string();
+        let status = Command::new("kill").args(["-STOP", &pid]).status();
+        assert!(status.expect("kill").success());
+    }
+
     /// Kills the program that serves it: whoever looks at it then learns that it is not connected.
     pub(crate) fn die(&mut self) {
         drop(self.server.take());

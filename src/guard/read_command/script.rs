@@ -9,6 +9,12 @@ use std::sync::OnceLock;
 use super::Sudo;
 use crate::name::AccountName;
 
+/// A nonce has so many hexadecimal digits.
+const NONCE_DIGITS: usize = 32;
+
+/// Stands for a line end in a script that is sent.
+const LINE_END: &str = "\u{1}";
+
 /// The version of the request line.
 const VERSION: u32 = 1;
 
@@ -139,27 +145,31 @@ pub(super) fn command_line(nonce: &str, sudo: Sudo, account: Option<&AccountName
 ///
 /// The builtin `read` takes a system call for each byte, so what is longer than a line is read by `dd`,
 /// which never asks for more bytes than the script has left: what follows stays in the input. A host
-/// without `dd` reads line by line. The line begins with `z=` and the length of the script in bytes, for
-/// whoever serves the request with a script of its own and has to skip this one.
+/// without `dd` reads the line as one. The line begins with `z=` and the length of the script in bytes,
+/// for whoever serves the request with a script of its own and has to skip this one.
+///
+/// A start-up file may have put another shell in the place of the one that the command line starts. It
+/// reads all this as commands of its own, in its own environment, and must not run any of it: the first
+/// line runs only where the command line has left the nonce in `$l`, and the script is a comment until
+/// then, one line with a byte 1 between its lines.
 fn with_loader(files: &[&str]) -> Vec<u8> {
-    let mut script = Vec::new();
-    for line in files.iter().flat_map(|file| file.lines()) {
-        let line = line.trim_start();
-        if line.is_empty() || line.starts_with('#') {
-            continue;
-        }
-        script.extend_from_slice(line.as_bytes());
-        script.push(b'\n');
-    }
+    let lines = files.iter().flat_map(|file| file.lines());
+    let lines = lines.map(str::trim_start);
+    let lines: Vec<&str> = lines
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .collect();
+    let script = format!("#{}\n", lines.join(LINE_END));
+    let nonce = "?".repeat(NONCE_DIGITS);
     let mut text = format!(
-        "z={} s= e=$(printf '\\nx') e=${{e%x}}; while [ ${{#s}} -lt $z ]; do \
-         if command -v dd >/dev/null; then r=$(dd bs=$((z-${{#s}})) count=1 2>/dev/null; echo x) r=${{r%x}}; \
-         else IFS= read -r r && r=$r$e; fi; \
-         case $r in '') exit 1;; esac; s=$s$r; done; eval \"$s\"\n",
+        "z={} s=; case $l in {nonce}) ;; *) exit 1;; esac; set -f; \
+         while [ ${{#s}} -lt $z ]; do if command -v dd >/dev/null; then \
+         r=$(dd bs=$((z-${{#s}})) count=1 2>/dev/null; echo x) r=${{r%x}}; else IFS= read -r r && r=\"$r \"; fi; \
+         case $r in '') exit 1;; esac; s=$s$r; done; \
+         IFS=$(printf '\\001'); set -- ${{s#?}}; s=$(printf '\\nx'); IFS=${{s%x}}; s=\"$*\"; unset IFS; eval \"$s\"\n",
         script.len()
     )
     .into_bytes();
-    text.extend_from_slice(&script);
+    text.extend_from_slice(script.as_bytes());
     text
 }
 

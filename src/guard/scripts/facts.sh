@@ -230,7 +230,7 @@ done
 facts() {
 probe
 echo facts=
-before= work_tree=
+before=
 set --
 for k in $q; do
   dec "${k#*=}"
@@ -250,12 +250,6 @@ beat 1
 disks "$@"
 [ $# = 0 ] || processes
 (versions)
-# The file system of a directory may hang, so this comes last.
-set +f
-for d; do
-  for e in "$d"/*/.git; do [ ! -e "$e" ] || work_tree=yes; done
-  while [ -n "$d" ]; do [ ! -e "$d/.git" ] || work_tree=yes; d=${d%/*}; done
-done
-[ -z "$work_tree" ] || lim 4 sh -c "$s" part repositories "$@"
+[ $# = 0 ] || lim 4 sh -c "$s" part repositories "$@"
 return 0
 }

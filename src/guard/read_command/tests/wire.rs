@@ -128,7 +128,7 @@ fn probe_script() -> String {
 /// Loads the script of the probe as the command line does, from `input` behind the line that loads it,
 /// and prints it and what is left of the input.
 fn loaded(shell: &str, path: &OsStr, input: &[&[u8]]) -> (Option<i32>, String) {
-    let load = r#"IFS= read -r s; eval "$s""#;
+    let load = format!(r#"l={NONCE}; IFS= read -r s; eval "$s""#);
     let script = Verb::Probe.script();
     let end = script
         .iter()
@@ -137,10 +137,10 @@ fn loaded(shell: &str, path: &OsStr, input: &[&[u8]]) -> (Option<i32>, String) {
     let line = script[..end]
         .strip_suffix(b"eval \"$s\"")
         .expect("it evaluates");
-    let show = b"printf '%s' \"$s\"; exec /bin/cat\n".to_vec();
+    let show = b"printf '%s\\n' \"${s%?}\"; exec /bin/cat\n".to_vec();
     let mut child = Command::new(shell)
         .env("PATH", path)
-        .args(["-c", load])
+        .args(["-c", &load])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -182,6 +182,53 @@ fn a_script_is_what_its_files_say_and_what_follows_stays_in_the_input() {
             assert_eq!(loaded(shell, path, &pieces), (Some(0), expected.clone()));
             // A connection that is lost meanwhile runs nothing.
             assert_eq!(loaded(shell, path, &[first]), (Some(1), String::new()));
+        }
+    }
+}
+
+/// Whatever a start-up file puts in the place of the shell reads the input as its own commands.
+#[test]
+fn another_shell_runs_nothing_of_what_is_sent() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let witness = folder.path().join("witness");
+    let tool = format!("#!/bin/sh\necho \"$0 $*\" >>{}\n", witness.display());
+    for name in [
+        "tar", "find", "dd", "setsid", "renice", "sh", "kill", "sudo", "head", "ps",
+    ] {
+        let file = folder.path().join(name);
+        fs::write(&file, &tool).expect("a script");
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        fs::set_permissions(&file, mode).expect("mode");
+    }
+    let shells: Vec<_> = [
+        "dash", "bash", "zsh", "mksh", "ksh93", "csh", "tcsh", "fish",
+    ]
+    .into_iter()
+    .map(|shell| std::path::Path::new("/usr/bin").join(shell))
+    .filter(|program| program.exists())
+    .collect();
+    assert!(shells.len() >= 2, "{shells:?}");
+    for shell in shells {
+        for command in [
+            fetch_of(Compression::None),
+            ReadCommand::Probe { ask_sudo: true },
+        ] {
+            let preamble = command.render(NONCE, Sudo::No, Pace::Full, 7).preamble;
+            let mut child = Command::new(&shell)
+                .env_clear()
+                .env("PATH", folder.path())
+                .current_dir(folder.path())
+                .stdin(Stdio::piped())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .expect("a shell");
+            let mut stdin = child.stdin.take().expect("piped");
+            drop(stdin.write_all(&[&preamble[..], b"a/file\0"].concat()));
+            drop(stdin);
+            child.wait().expect("it ends");
+            let ran = fs::read_to_string(&witness).unwrap_or_default();
+            assert_eq!(ran, "", "{}", shell.display());
         }
     }
 }
