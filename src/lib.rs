@@ -12,7 +12,7 @@
 //! | 5 | [`scan`] | looking at a host, and comparing it with a checkpoint |
 //! | 4 | [`ssh`], [`source`], [`store`] | the outside world |
 //! | 3 | [`disk`], [`pack`] | durable private files; the format of packs |
-//! | 2 | [`guard`], [`tarstream`], [`event`], [`change`] | rules, formats and what can happen: pure, synchronous |
+//! | 2 | [`guard`], [`tarstream`], [`event`], [`change`], [`shrinkage`] | rules, formats and what can happen: pure, synchronous |
 //! | 1 | [`inventory`], [`manifest`] | facts: plain data |
 //! | 0 | [`name`], [`digest`], [`fault`], [`units`], `redact` | words |
 
@@ -36,6 +36,7 @@ pub mod pack;
 mod redact;
 pub mod report;
 pub mod scan;
+pub mod shrinkage;
 pub mod source;
 pub mod ssh;
 pub mod store;

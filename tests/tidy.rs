@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The floor of every module; a module imports only from floors below its own.
-const FLOORS: [(&str, u8); 27] = [
+const FLOORS: [(&str, u8); 28] = [
     ("cli", 11),
     ("report", 9),
     ("engine", 8),
@@ -24,6 +24,7 @@ const FLOORS: [(&str, u8); 27] = [
     ("tarstream", 2),
     ("event", 2),
     ("change", 2),
+    ("shrinkage", 2),
     ("inventory", 1),
     ("manifest", 1),
     ("name", 0),

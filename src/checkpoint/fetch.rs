@@ -5,8 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::event::Event;
-use crate::manifest::{Pack, PackName, Part, PartFailure, PartState};
-use crate::name::escape;
+use crate::manifest::{Pack, PackName, PartFailure, PartState};
 use crate::pack::PackOptions;
 use crate::source::lines::Lines;
 use crate::source::notes::{self, Note};
@@ -21,7 +20,7 @@ use super::unchanged;
 use crate::intake::altered::{self, Altered};
 use crate::intake::build_entries::{Asked, build_entries};
 use crate::intake::kept::Difference;
-use crate::intake::part::{Outcome, shrinkage};
+use crate::intake::part::Outcome;
 use crate::intake::receive::{self, Intake, Received};
 use crate::intake::repack;
 use crate::intake::unsized_files::{self, ReadFile};
@@ -29,6 +28,7 @@ use crate::scan::directory::{Scanned, Terms};
 use crate::scan::left_out::left_out;
 use crate::scan::machine::other_machine;
 use crate::scan::result::{ScanResult, sorted};
+use crate::shrinkage::{self, Holds, all_vanished, shrinkage};
 
 /// What it takes to make a part of what a scan found.
 pub(super) struct Fetch<'a> {
@@ -294,52 +294,17 @@ impl Fetch<'_> {
         if is_asked && outcome.content.is_empty() && outcome.part.failure.is_none() {
             outcome.fail(all_vanished());
         }
-        if let Some(failure) = self.shrunk(&outcome.part) {
+        let terms = shrinkage::Terms {
+            may_shrink: self.pull.source.may_shrink,
+            optional: self.pull.source.optional,
+            holds: match self.terms.newest {
+                Some(_) => Holds::NewestFiles,
+                None => Holds::Files,
+            },
+        };
+        if let Some(failure) = shrinkage(&outcome.part, self.known.previous.as_ref(), terms) {
             outcome.fail(failure);
         }
         (outcome, pulled.lost)
-    }
-
-    /// Whether less is there than should be.
-    fn shrunk(&self, part: &Part) -> Option<PartFailure> {
-        let source = self.pull.source;
-        if source.may_shrink {
-            return None;
-        }
-        if let Some(lines) = &part.lines
-            && part.failure.is_none()
-            && part.entries > 0
-            && part.totals.bytes == 0
-            && !source.optional
-        {
-            return Some(no_lines(lines));
-        }
-        // Other lines are no measure.
-        let previous = self.known.previous.as_ref();
-        let previous = previous.filter(|known| known.lines == part.lines)?;
-        // The newest of files that grow and are put away are as large as they happen to be.
-        let is_fewer = part.totals.files.saturating_mul(2) < previous.totals.files;
-        if self.terms.newest.is_some() && !is_fewer {
-            return None;
-        }
-        shrinkage(part, Some(previous))
-    }
-}
-
-fn all_vanished() -> PartFailure {
-    PartFailure {
-        message: "all of it vanished before it was read".to_owned(),
-        hint: Some("Run the command again.".to_owned()),
-    }
-}
-
-fn no_lines(expression: &str) -> PartFailure {
-    PartFailure {
-        message: format!("no line matches `{}`", escape(expression.as_bytes())),
-        hint: Some(
-            "Correct `lines`, or say `may_shrink: true` at the source if that may be. A symbolic link \
-             is kept as a link: name the file that it leads to."
-                .to_owned(),
-        ),
     }
 }

@@ -161,20 +161,3 @@ pub(crate) fn packs(outcomes: &[Outcome]) -> Vec<Pack> {
     }
     packs
 }
-
-/// Whether a part is under half of what it was: the sign of a source that went missing.
-pub(crate) fn shrinkage(part: &Part, previous: Option<&Part>) -> Option<PartFailure> {
-    let before = previous?;
-    let files = part.totals.files.saturating_mul(2) < before.totals.files;
-    let bytes = part.totals.bytes.saturating_mul(2) < before.totals.bytes;
-    (files || bytes).then(|| PartFailure {
-        message: format!(
-            "it shrank to under half: from {} files, {} bytes to {} files, {} bytes",
-            before.totals.files, before.totals.bytes, part.totals.files, part.totals.bytes
-        ),
-        hint: Some(
-            "Look at the host. If that is how it should be, say `may_shrink: true` at the source."
-                .to_owned(),
-        ),
-    })
-}

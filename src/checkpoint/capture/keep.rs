@@ -21,15 +21,14 @@ use crate::tarstream::{self, Head};
 use super::super::history::Known;
 use super::{Captured, SpooledFile};
 use crate::intake::kept::Kept;
-use crate::intake::part::{Content, Outcome, shrinkage};
+use crate::intake::part::{Content, Outcome};
 use crate::intake::receive::{self, Intake, Unasked};
+use crate::shrinkage::{Holds, Terms, shrinkage};
 
 /// Where captures lie in a checkpoint, as if on the host.
 const FOLDER: &str = "/fleet-captures";
 /// The two blocks that end an archive.
 const END_BYTES: u64 = 2 * tarstream::BLOCK_BYTES as u64;
-/// Of less than this nobody can say that it shrank.
-const SHRINKING_MIN_BYTES: u64 = 4096;
 
 /// What it takes to keep what was captured of one source.
 #[derive(Debug)]
@@ -99,7 +98,14 @@ impl Keeping {
         outcome.note = note(&self.source, &captured.notes);
         outcome.part.fetched_bytes = files.iter().map(|(_, file)| file.size_bytes).sum();
         outcome.fill(Content { kept, fresh }, captured.warnings);
-        self.judge(&mut outcome);
+        let terms = Terms {
+            may_shrink: self.source.may_shrink,
+            optional: self.source.optional,
+            holds: Holds::Answer,
+        };
+        if let Some(failure) = shrinkage(&outcome.part, self.known.previous.as_ref(), terms) {
+            outcome.fail(failure);
+        }
         Ok(outcome)
     }
 
@@ -201,27 +207,6 @@ impl Keeping {
             stored_bytes: pack.stored_bytes,
         });
         Ok(Some(entries))
-    }
-
-    /// An answer that is empty, or much smaller than last time, is the sign of something that broke.
-    fn judge(&self, outcome: &mut Outcome) {
-        if self.source.may_shrink {
-            return;
-        }
-        if outcome.part.totals.bytes == 0 {
-            outcome.fail(PartFailure {
-                message: "it answered with nothing".to_owned(),
-                hint: Some(
-                    "Say `may_shrink: true` at the source if that is how it should be.".to_owned(),
-                ),
-            });
-            return;
-        }
-        let previous = self.known.previous.as_ref();
-        let previous = previous.filter(|part| part.totals.bytes >= SHRINKING_MIN_BYTES);
-        if let Some(shrunk) = shrinkage(&outcome.part, previous) {
-            outcome.fail(shrunk);
-        }
     }
 }
 
