@@ -15,6 +15,27 @@
 //! | 2 | [`guard`], [`tarstream`], [`event`], [`change`], [`shrinkage`] | rules, formats and what can happen: pure, synchronous |
 //! | 1 | [`inventory`], [`manifest`] | facts: plain data |
 //! | 0 | [`name`], [`digest`], [`fault`], [`units`], `redact` | words |
+//!
+//! # Invariants
+//!
+//! - A protected host is never written: what could change a host takes a [`guard::WritePermit`], which only
+//!   [`guard`] makes.
+//! - Everything that is sent to a host for reading is a [`guard::ReadCommand`].
+//! - What a host sends is checked before it becomes an entry, a file, or text on a terminal.
+//! - Nothing unfinished is visible in the [`store`], however a run ends. What is sealed never changes.
+//! - Every wait for a host has a limit, every queue a bound.
+//! - Only [`report`] prints; everything below it emits an [`event::Event`].
+//!
+//! # The life of a checkpoint
+//!
+//! [`cli`] makes a request of the arguments, and [`engine`] selects the hosts. For each of them, a
+//! [`store::HostLock`] is taken and a [`ssh::ReadSession`] opened. [`scan`] probes the host and lists each
+//! source, and what is unchanged since the last checkpoint is taken over. [`checkpoint`] fetches the rest as a
+//! tar stream, which [`intake`] turns into a [`pack`] and entries while [`tarstream`] reads it. All parts are
+//! checked as one tree, and [`store::Incoming::seal`] makes the checkpoint visible.
+//!
+//! `docs/src/explanation/architecture.md` has the same in ten steps with file names, and the tests that prove
+//! each promise.
 
 pub mod change;
 pub mod checkpoint;

@@ -3,7 +3,7 @@
 //! What is still the same by its marks is looked at no further. The host hashes files that may have
 //! changed without another size. Extended attributes, ACLs and capabilities show in a scan only by the
 //! inode's time: where that moved and content did not, the entry is fetched for them, up to
-//! [`EXTENDED_MAX_BYTES`] of each source. Nothing is written on the host or in the store, and nothing is
+//! `EXTENDED_MAX_BYTES` of each source. Nothing is written on the host or in the store, and nothing is
 //! locked.
 
 mod contents;
