@@ -145,9 +145,10 @@ impl Sandbox {
             "    sources:\n      app: {{ directory: {tree}/opt/app, exclude: [\"*.log\"] }}\n      \
              asterisk: {{ directory: {tree}/etc/asterisk }}\n"
         );
+        // Limits that no healthy run reaches, on a busy machine either.
         let text = format!(
             "version: 1\nstore: ../checkpoints\nhosts:\n  prod-vm:\n    env: prod\n{sources}  dev-vm:\n    \
-             env: dev\n    access: writable\n{sources}"
+             env: dev\n    access: writable\n{sources}defaults: {{ connect_timeout: 60s, stall_timeout: 60s }}\n"
         );
         fs::write(&inventory, text).expect("an inventory");
 
