@@ -34,8 +34,8 @@ pub(super) fn identity(
         env: host
             .env
             .as_ref()
-            .map_or_else(String::new, |(env, _)| env.clone()),
-        protected: !guard::protection(host).is_empty(),
+            .map_or_else(String::new, |(env, _)| env.to_string()),
+        protected: guard::is_protected(host),
         address: address.to_owned(),
         user: session.user().to_owned(),
         host_key: session.host_key_fingerprint(),

@@ -4,8 +4,8 @@ use anstyle::{AnsiColor, Style};
 
 use super::Status;
 use super::setup::Setup;
-use crate::guard::protection;
-use crate::inventory::{Access, Host};
+use crate::guard::{is_protected, protection};
+use crate::inventory::{Env, Host};
 use crate::report::{Table, json};
 
 /// List the hosts, who may be written, and why not
@@ -47,7 +47,7 @@ pub(super) fn run(_: &Args, setup: &Setup) -> Status {
             [
                 host.name.to_string(),
                 address(host),
-                host.env.as_ref().map_or("-", |(env, _)| env).to_owned(),
+                env(host).map_or("-", Env::as_str).to_owned(),
                 access(host).to_owned(),
                 sources(host),
                 reasons.join("; "),
@@ -68,10 +68,15 @@ fn address(host: &Host) -> String {
 }
 
 fn access(host: &Host) -> &'static str {
-    match host.access {
-        Some((Access::Writable, _)) if protection(host).is_empty() => "writable",
-        Some((Access::Writable | Access::ReadOnly, _)) | None => "read-only",
+    if is_protected(host) {
+        "read-only"
+    } else {
+        "writable"
     }
+}
+
+fn env(host: &Host) -> Option<&Env> {
+    host.env.as_ref().map(|(env, _)| env)
 }
 
 fn sources(host: &Host) -> String {

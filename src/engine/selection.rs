@@ -163,10 +163,10 @@ fn check(selector: &Selector, inventory: &Inventory) -> Result<(), SelectionErro
 }
 
 fn words(host: &Host) -> Vec<String> {
-    let tags = host.tags.iter().map(|(tag, _)| tag.clone());
+    let tags = host.tags.iter().map(|(tag, _)| tag.to_string());
     host.env
         .iter()
-        .map(|(env, _)| env.clone())
+        .map(|(env, _)| env.to_string())
         .chain(tags)
         .collect()
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::inventory::{Access, Host, Place};
+use crate::inventory::{self, Access, Host, Place, Protection};
 
 /// What somebody wants to do with a host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,99 +65,17 @@ impl FromStr for Operation {
     }
 }
 
-/// Why a host is protected.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Protection {
-    /// `env` says prod.
-    Env {
-        /// The word as the inventory has it.
-        env: String,
-        /// Where.
-        place: Place,
-    },
-    /// A tag says prod.
-    Tag {
-        /// The word as the inventory has it.
-        tag: String,
-        /// Where.
-        place: Place,
-    },
-    /// There is no `env`, which counts as prod.
-    NoEnv {
-        /// Where the host begins.
-        place: Place,
-    },
-    /// `access` says read-only.
-    ReadOnly {
-        /// Where.
-        place: Place,
-    },
-    /// There is no `access`, which means read-only.
-    NoAccess {
-        /// Where the host begins.
-        place: Place,
-    },
-}
-
-impl Protection {
-    /// The line of the inventory that says so.
-    #[must_use]
-    pub fn place(&self) -> Place {
-        match self {
-            Self::Env { place, .. }
-            | Self::Tag { place, .. }
-            | Self::NoEnv { place }
-            | Self::ReadOnly { place }
-            | Self::NoAccess { place } => *place,
-        }
-    }
-}
-
-impl fmt::Display for Protection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Env { env, .. } => write!(f, "env is `{env}`"),
-            Self::Tag { tag, .. } => write!(f, "tag is `{tag}`"),
-            Self::NoEnv { .. } => f.write_str("no env is given, which counts as prod"),
-            Self::ReadOnly { .. } => f.write_str("access is `read-only`"),
-            Self::NoAccess { .. } => f.write_str("access is not `writable`"),
-        }
-    }
-}
-
 /// Everything that protects `host`, the plainest reason first; empty only for a writable host.
 #[must_use]
 pub fn protection(host: &Host) -> Vec<Protection> {
-    let mut reasons = Vec::new();
-    match &host.env {
-        None => reasons.push(Protection::NoEnv { place: host.place }),
-        Some((env, place)) if means_prod(env) => {
-            reasons.push(Protection::Env {
-                env: env.clone(),
-                place: *place,
-            });
-        }
-        Some(_) => {}
-    }
-    for (tag, place) in &host.tags {
-        if means_prod(tag) {
-            reasons.push(Protection::Tag {
-                tag: tag.clone(),
-                place: *place,
-            });
-        }
-    }
-    match host.access {
-        Some((Access::Writable, _)) => {}
-        Some((Access::ReadOnly, place)) => reasons.push(Protection::ReadOnly { place }),
-        None => reasons.push(Protection::NoAccess { place: host.place }),
-    }
-    reasons
+    inventory::protection(host)
 }
 
-fn means_prod(word: &str) -> bool {
-    let word = word.trim();
-    word.eq_ignore_ascii_case("prod") || word.eq_ignore_ascii_case("production")
+/// Whether `host` must never be written: its `access` is not `writable`, or its `env` or a tag means
+/// prod, or it has no `env`.
+#[must_use]
+pub fn is_protected(host: &Host) -> bool {
+    !protection(host).is_empty()
 }
 
 /// Whether an operation may be done.
@@ -256,16 +174,20 @@ pub(crate) mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::inventory::{Keep, Limits};
+    use crate::inventory::{Env, Keep, Limits, ProdWords, Tag};
 
     pub(crate) fn host(env: Option<&str>, access: Option<Access>, tags: &[&str]) -> Host {
         let at = |line| Place { line, column: 5 };
+        let prod = ProdWords::default();
         Host {
             name: "a-host".parse().expect("a name"),
             place: at(1),
-            env: env.map(|env| (env.to_owned(), at(2))),
+            env: env.map(|env| (Env::parse(env, &prod).expect("a word"), at(2))),
             access: access.map(|access| (access, at(3))),
-            tags: tags.iter().map(|tag| ((*tag).to_owned(), at(4))).collect(),
+            tags: tags
+                .iter()
+                .map(|tag| (Tag::parse(tag, &prod).expect("a word"), at(4)))
+                .collect(),
             address: None,
             port: None,
             user: None,
@@ -277,7 +199,7 @@ pub(crate) mod tests {
                 connect_timeout: Duration::from_secs(10),
                 stall_timeout: Duration::from_secs(60),
             },
-            compression: crate::inventory::WireCompression::default(),
+            compression: inventory::WireCompression::default(),
             schedule: None,
             keep: Keep::default(),
             max_age: None,
@@ -348,6 +270,24 @@ pub(crate) mod tests {
                     "{host:?}"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn a_host_is_protected_exactly_if_something_protects_it() {
+        use Access::{ReadOnly, Writable};
+        for (env, access, tags, expected) in [
+            (Some("dev"), Some(Writable), &[][..], false),
+            (Some("dev"), Some(Writable), &["delivery"], false),
+            (Some("dev"), Some(Writable), &["eu.live"], true),
+            (Some("prod-eu"), Some(Writable), &[], true),
+            (Some("PRD1"), Some(Writable), &[], true),
+            (Some("dev"), Some(ReadOnly), &[], true),
+            (Some("dev"), None, &[], true),
+            (None, Some(Writable), &[], true),
+        ] {
+            let host = host(env, access, tags);
+            assert_eq!(is_protected(&host), expected, "{host:?}");
         }
     }
 

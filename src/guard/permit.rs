@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::judgement::{Decision, Operation, Protection, judge, protection};
+use super::judgement::{Decision, Operation, judge, protection};
 use crate::fault::{ExitClass, Fault};
-use crate::inventory::{Host, Inventory};
+use crate::inventory::{Host, Inventory, Protection};
 use crate::name::HostName;
 
 /// Proof, made only by [`permit`], that one host may be written in this run.

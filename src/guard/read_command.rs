@@ -11,7 +11,7 @@ mod script;
 
 pub use postgres::{DumpOf, PostgresDump};
 
-use super::judgement::protection;
+use super::judgement::is_protected;
 use crate::inventory::glob::Walk;
 use crate::inventory::{CommandLine, Host};
 use crate::name::{AccountName, RemotePath};
@@ -124,10 +124,10 @@ impl Pace {
     /// Protected hosts are there for others.
     #[must_use]
     pub fn on(host: &Host) -> Self {
-        if protection(host).is_empty() {
-            Self::Full
-        } else {
+        if is_protected(host) {
             Self::Gentle
+        } else {
+            Self::Full
         }
     }
 }

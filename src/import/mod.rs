@@ -171,8 +171,8 @@ impl Import {
                 env: host
                     .env
                     .as_ref()
-                    .map_or_else(String::new, |(env, _)| env.clone()),
-                protected: !guard::protection(host).is_empty(),
+                    .map_or_else(String::new, |(env, _)| env.to_string()),
+                protected: guard::is_protected(host),
                 ..HostFacts::default()
             },
             parts: Vec::new(),

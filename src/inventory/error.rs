@@ -291,7 +291,9 @@ impl Rule {
             Self::NotYet { .. } => "Remove it; a later fleet will read it.",
             Self::Name(_) => return None,
             Self::Value { hint, .. } => return Some(hint.to_string()),
-            Self::ProdWritable { .. } => "Remove `access: writable`: a prod host is never written.",
+            Self::ProdWritable { .. } => {
+                "Remove `access: writable`: a prod host is never written. `prod`, `production`, `prd`, `live` and the words of `protect` mean prod, also as a piece, as in `prod-eu`."
+            }
             Self::NoEnvWritable { .. } => {
                 "Say what it is, as in `env: dev`, or remove `access: writable`."
             }

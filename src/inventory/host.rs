@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::Source;
+use super::{Env, Source, Tag};
 use crate::name::{HostName, ProfileName};
 
 /// A whole inventory file, checked.
@@ -140,11 +140,11 @@ pub struct Host {
     /// Where its entry begins.
     pub place: Place,
     /// `env`, and where it is said; none: counts as prod.
-    pub env: Option<(String, Place)>,
+    pub env: Option<(Env, Place)>,
     /// `access`, and where it is said; none: read-only.
     pub access: Option<(Access, Place)>,
     /// Free words, and where each is said.
-    pub tags: Vec<(String, Place)>,
+    pub tags: Vec<(Tag, Place)>,
     /// Where it is; none: OpenSSH's configuration tells.
     pub address: Option<String>,
     /// Port of the SSH server; none: OpenSSH's configuration tells.

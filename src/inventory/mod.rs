@@ -8,6 +8,8 @@ mod error;
 pub mod glob;
 mod host;
 pub mod pattern;
+mod prod_words;
+mod protection;
 mod raw;
 mod resolve;
 mod schema;
@@ -25,6 +27,9 @@ pub use host::{
     Access, Defaults, Host, Inventory, Keep, Limits, ParseCompressionError, Place, Profile,
     WireCompression,
 };
+pub use prod_words::{Env, ParseWordError, ProdWords, Tag};
+pub use protection::Protection;
+pub(crate) use protection::protection;
 pub use schema::schema;
 pub use source::{
     CommandLine, CommandSource, DirectorySource, Dump, DumpFormat, FilesSource, HttpSource,

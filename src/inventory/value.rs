@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::WireCompression;
 use super::error::{Rule, nearest};
 use super::glob::{FileGlob, GlobError};
+use super::prod_words::{Env, ProdWords, Tag, plain_word};
 use super::url::{HttpUrl, ParseUrlError};
 use crate::name::{AccountName, escape};
 
@@ -191,27 +192,19 @@ pub(super) fn size_bytes(text: &str) -> Result<u64, Refusal> {
         })
 }
 
-/// An env or a tag. ASCII only, so that no word merely looks like `prod`.
-pub(super) fn word(text: &str) -> Result<String, Refusal> {
-    let text = text.trim();
-    let fine = text.starts_with(|c: char| c.is_ascii_alphanumeric())
-        && text
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'));
-    if fine {
-        Ok(text.to_owned())
-    } else {
-        Err(Refusal::new(
-            format!("{} is not a word", quoted(text)),
-            "Use letters, digits, `.`, `_` and `-`, beginning with a letter or digit.",
-        ))
-    }
+/// The `env` of a host.
+pub(super) fn env(text: &str, prod: &ProdWords) -> Result<Env, Refusal> {
+    Env::parse(text, prod).map_err(|error| Refusal::new(error.to_string(), error.hint()))
 }
 
-/// Whether an env or a tag protects its host.
-pub(super) fn says_prod(word: &str) -> bool {
-    let word = word.trim();
-    word.eq_ignore_ascii_case("prod") || word.eq_ignore_ascii_case("production")
+/// One of the `tags` of a host.
+pub(super) fn tag(text: &str, prod: &ProdWords) -> Result<Tag, Refusal> {
+    Tag::parse(text, prod).map_err(|error| Refusal::new(error.to_string(), error.hint()))
+}
+
+/// One more word that means prod.
+pub(super) fn prod_word(text: &str) -> Result<String, Refusal> {
+    plain_word(text).map_err(|error| Refusal::new(error.to_string(), error.hint()))
 }
 
 /// Text that is handed to another program as one argument: an account, a jump host.

@@ -4,6 +4,10 @@ use fleet::inventory::Access;
 
 use super::{accepted, refusal_of};
 
+/// The hint for a host that is prod and writable.
+const PROD: &str = "Remove `access: writable`: a prod host is never written. `prod`, `production`, \
+                    `prd`, `live` and the words of `protect` mean prod, also as a piece, as in `prod-eu`.";
+
 #[test]
 fn a_host_is_read_only_unless_it_says_otherwise() {
     let inventory = accepted(
@@ -30,7 +34,19 @@ fn a_host_is_read_only_unless_it_says_otherwise() {
 
 #[test]
 fn prod_is_never_writable_however_it_is_spelled() {
-    for word in ["prod", "PROD", "Production", "\" prod \"", "!!str prod"] {
+    for word in [
+        "prod",
+        "PROD",
+        "Production",
+        "\" prod \"",
+        "!!str prod",
+        "prd",
+        "Live",
+        "prod1",
+        "prod-eu",
+        "Production_EU",
+        "eu.live",
+    ] {
         let told = refusal_of(&format!(
             "hosts:\n  a:\n    env: {word}\n    access: writable\n"
         ));
@@ -42,7 +58,7 @@ fn prod_is_never_writable_however_it_is_spelled() {
             format!(
                 "fleet.yaml:5:13: host `a` can't be `access: writable`, for its env is `{shown}` \
                  (see also fleet.yaml:4:{column})\n\
-                 hint: Remove `access: writable`: a prod host is never written."
+                 hint: {PROD}"
             )
         );
     }
@@ -54,9 +70,11 @@ fn a_prod_tag_is_as_good_as_a_prod_env() {
         refusal_of(
             "hosts:\n  a:\n    access: writable\n    env: dev\n    tags: [pbx, PRODUCTION]\n"
         ),
-        "fleet.yaml:4:13: host `a` can't be `access: writable`, for it has the tag `PRODUCTION` \
+        format!(
+            "fleet.yaml:4:13: host `a` can't be `access: writable`, for it has the tag `PRODUCTION` \
          (see also fleet.yaml:6:17)\n\
-         hint: Remove `access: writable`: a prod host is never written."
+         hint: {PROD}"
+        )
     );
     assert_eq!(
         refusal_of("hosts:\n  a: { access: writable, tags: prod }\n")
@@ -66,6 +84,68 @@ fn a_prod_tag_is_as_good_as_a_prod_env() {
             "fleet.yaml:3:16: host `a` can't be `access: writable`, for it has the tag `prod` \
              (see also fleet.yaml:3:32)"
         )
+    );
+}
+
+#[test]
+fn more_words_mean_prod_with_protect_wherever_it_is_in_the_file() {
+    let hosts = "hosts:\n  a:\n    env: eu-staging\n    access: writable\n    tags: [tier1]\n";
+    accepted(&format!("version: 1\n{hosts}"));
+    for (protect, because) in [
+        (
+            "staging",
+            "for its env is `eu-staging` (see also fleet.yaml:4:10)",
+        ),
+        (
+            "[x, Staging]",
+            "for its env is `eu-staging` (see also fleet.yaml:4:10)",
+        ),
+        (
+            "[tier1]",
+            "for it has the tag `tier1` (see also fleet.yaml:6:12)",
+        ),
+    ] {
+        assert_eq!(
+            refusal_of(&format!("{hosts}protect: {protect}\n")),
+            format!(
+                "fleet.yaml:5:13: host `a` can't be `access: writable`, {because}\nhint: {PROD}"
+            )
+        );
+    }
+    accepted(&format!("version: 1\n{hosts}protect: [stag, ier1]\n"));
+    accepted(&format!("version: 1\n{hosts}protect: []\n"));
+}
+
+#[test]
+fn no_word_of_protect_takes_another_away() {
+    for protect in ["[]", "[staging]", "~"] {
+        let told = refusal_of(&format!(
+            "protect: {protect}\nhosts:\n  a: {{ env: live, access: writable }}\n"
+        ));
+        assert!(told.contains("for its env is `live`"), "{protect}: {told}");
+    }
+    assert_eq!(
+        refusal_of("protect: [\"!prod\"]\n"),
+        "fleet.yaml:2:11: `protect`: `!prod` is not a word\n\
+         hint: Use letters, digits, `.`, `_` and `-`, beginning with a letter or digit."
+    );
+}
+
+#[test]
+fn an_env_that_is_no_word_to_yaml_is_refused() {
+    for word in ["no", "Yes", "off", "true", "1", "1.5", "2024-01-01", "0x1f"] {
+        assert_eq!(
+            refusal_of(&format!("hosts:\n  a: {{ env: {word} }}\n")),
+            format!(
+                "fleet.yaml:3:13: `env`: a word is wanted, found `{word}`\n\
+                 hint: Write a word such as `dev` or `staging`; numbers, `true`, `false`, `yes`, `no`, \
+                 `on`, `off` and `null` are none."
+            )
+        );
+    }
+    assert_eq!(
+        refusal_of("hosts:\n  a: { env: [dev] }\n"),
+        "fleet.yaml:3:13: `env` wants one word, found a list\nhint: Write it as in `env: dev`."
     );
 }
 

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use fleet::guard::is_protected;
 use fleet::inventory::{Inventory, ReadyMade, STARTER, schema};
 use fleet::name::ProfileName;
 
@@ -65,7 +66,7 @@ fn ready_made_profiles_are_used_by_a_host_that_is_never_written() {
         let protected: Vec<_> = inventory
             .hosts
             .iter()
-            .filter(|host| host.env.as_ref().is_some_and(|(env, _)| env == "prod"))
+            .filter(|host| is_protected(host))
             .collect();
         assert_eq!(protected.len(), 1, "{}", ready.name());
         let profile = inventory.profiles.values().next().expect("one");

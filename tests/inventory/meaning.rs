@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fleet::inventory::{
-    Access, CommandLine, CommandSource, Defaults, DirectorySource, Dump, DumpFormat, FilesSource,
-    Host, HttpSource, Inventory, Keep, Limits, Place, PostgresSource, Secret, Source, SourceKind,
-    Unreadable, WireCompression,
+    Access, CommandLine, CommandSource, Defaults, DirectorySource, Dump, DumpFormat, Env,
+    FilesSource, Host, HttpSource, Inventory, Keep, Limits, Place, PostgresSource, ProdWords,
+    Secret, Source, SourceKind, Tag, Unreadable, WireCompression,
 };
 use fleet::name::RemotePath;
 
@@ -80,16 +80,17 @@ fn a_host_that_says_everything() {
             "status"
         ]
     );
+    let prod = ProdWords::default();
     assert_eq!(
         every,
         Host {
             name: "every".parse().expect("a name"),
-            place: place(24, 3),
-            env: Some(("Dev".to_owned(), place(25, 10))),
-            access: Some((Access::Writable, place(26, 13))),
+            place: place(25, 3),
+            env: Some((Env::parse("Dev", &prod).expect("a word"), place(26, 10))),
+            access: Some((Access::Writable, place(27, 13))),
             tags: vec![
-                ("pbx".to_owned(), place(32, 12)),
-                ("eu".to_owned(), place(32, 17))
+                (Tag::parse("pbx", &prod).expect("a word"), place(33, 12)),
+                (Tag::parse("eu", &prod).expect("a word"), place(33, 17))
             ],
             address: Some("2001:db8::1".to_owned()),
             port: Some(22),
@@ -125,7 +126,7 @@ fn a_host_that_says_nothing_takes_the_defaults() {
         *host(&inventory, "plain"),
         Host {
             name: "plain".parse().expect("a name"),
-            place: place(72, 3),
+            place: place(73, 3),
             env: None,
             access: None,
             tags: Vec::new(),
@@ -176,7 +177,7 @@ fn directories() {
         *source(every, "etc"),
         Source {
             name: "etc".parse().expect("a name"),
-            place: place(16, 7),
+            place: place(17, 7),
             kind: SourceKind::Directory(DirectorySource {
                 roots: vec![path("/etc")],
                 exclude: Vec::new(),

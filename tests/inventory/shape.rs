@@ -60,7 +60,7 @@ fn an_unknown_key_like_no_other_is_told_with_all_known_ones() {
     assert_eq!(
         refusal_of("machines: {}\n"),
         "fleet.yaml:2:1: unknown key `machines`\n\
-         hint: Known here: `version`, `store`, `defaults`, `profiles`, `hosts`."
+         hint: Known here: `version`, `store`, `protect`, `defaults`, `profiles`, `hosts`."
     );
 }
 

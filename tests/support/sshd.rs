@@ -11,7 +11,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use fleet::inventory::{Access, Defaults, Host, Inventory, Keep, Limits, Place, WireCompression};
+use fleet::inventory::{
+    Access, Defaults, Env, Host, Inventory, Keep, Limits, Place, ProdWords, WireCompression,
+};
 use fleet::ssh::SshConfig;
 
 /// Where the server is; none, and the tests that need it are skipped, loudly.
@@ -357,7 +359,10 @@ pub(crate) fn host(name: &str) -> Host {
     Host {
         name: name.parse().expect("a host name"),
         place: Place { line: 1, column: 1 },
-        env: Some(("dev".to_owned(), Place::default())),
+        env: Some((
+            Env::parse("dev", &ProdWords::default()).expect("a word"),
+            Place::default(),
+        )),
         access: Some((Access::Writable, Place::default())),
         tags: Vec::new(),
         address: None,

@@ -25,6 +25,9 @@ pub(super) struct File {
     pub(super) version: At<u64>,
     /// Where checkpoints are kept, relative to this file. Default: the user's data directory.
     pub(super) store: Option<At<String>>,
+    /// Words that mean prod in `env` and `tags`, besides `prod`, `production`, `prd` and `live`.
+    #[schemars(example = ["staging"])]
+    pub(super) protect: Option<OneOrMany>,
     /// What every host takes that does not say it itself. Neither `env` nor `access` can stand here.
     pub(super) defaults: Option<Defaults>,
     /// Reusable sets of sources, by name. Neither `env` nor `access` can stand here.
@@ -81,7 +84,8 @@ pub(super) struct Profile {
 #[derive(Deserialize, JsonSchema, Default)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Host {
-    /// Any word; `prod` and `production` are protected, and a host without `env` counts as prod.
+    /// Any word. `prod`, `production`, `prd`, `live` and the words of `protect` mean prod, also as a
+    /// piece, as in `prod-eu`; a host without `env` counts as prod.
     #[schemars(example = &"dev")]
     pub(super) env: Option<At<String>>,
     /// Whether fleet may ever change this host. Default: `read-only`.
@@ -100,7 +104,7 @@ pub(super) struct Host {
     pub(super) identity: Option<OneOrMany>,
     /// A host of this inventory to go through, or what `ssh -J` would take; `none` for no one.
     pub(super) jump: Option<At<String>>,
-    /// Words to select hosts by; the tags `prod` and `production` protect the host.
+    /// Words to select hosts by; one that means prod protects the host, as in `env`.
     #[schemars(example = ["pbx"])]
     pub(super) tags: Option<OneOrMany>,
     /// The profiles whose sources are captured of this host.

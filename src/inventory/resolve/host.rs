@@ -7,7 +7,9 @@ use std::time::Duration;
 use super::super::error::{Rule, nearest};
 use super::super::raw::{self, At, Entries, OneOrMany};
 use super::super::value;
-use super::super::{Access, Host, Keep, Limits, Place, Source, WireCompression};
+use super::super::{
+    Access, Env, Host, Keep, Limits, Place, ProdWords, Source, Tag, WireCompression,
+};
 use super::{Findings, Profiles, sources};
 use crate::name::{HostName, ProfileName, SourceName};
 
@@ -72,6 +74,7 @@ pub(super) fn hosts(
     raw: Option<&Entries<Option<raw::Host>>>,
     base: &Base,
     profiles: &Profiles,
+    prod: &ProdWords,
     findings: &mut Findings,
 ) -> Vec<Found> {
     let nothing = raw::Host::default();
@@ -82,7 +85,7 @@ pub(super) fn hosts(
             continue;
         };
         let raw = raw.as_ref().unwrap_or(&nothing);
-        let found = host(name, said_name.place, raw, base, profiles, findings);
+        let found = host(name, said_name.place, raw, base, profiles, prod, findings);
         count += found.host.sources.len();
         if count > SOURCES_MAX {
             findings.add(said_name.place, Rule::TooManySources { max: SOURCES_MAX });
@@ -99,6 +102,7 @@ fn host(
     raw: &raw::Host,
     base: &Base,
     profiles: &Profiles,
+    prod: &ProdWords,
     findings: &mut Findings,
 ) -> Found {
     findings.not_yet("services", raw.services.as_ref());
@@ -114,15 +118,9 @@ fn host(
     let own_identity = identity(raw.identity.as_ref(), findings);
     let host = Host {
         place,
-        env: word("env", raw.env.as_ref(), findings),
+        env: env(raw.env.as_ref(), prod, findings),
         access: access(raw.access.as_ref(), findings),
-        tags: raw
-            .tags
-            .as_ref()
-            .map_or(&[][..], |said| &said.0)
-            .iter()
-            .filter_map(|said| word("tags", Some(said), findings))
-            .collect(),
+        tags: tags(raw.tags.as_ref(), prod, findings),
         address: findings.take_if_said("address", raw.address.as_ref(), value::address),
         port: findings.port(raw.port.as_ref()).or(base.port),
         user: findings
@@ -168,15 +166,30 @@ fn host(
     }
 }
 
-fn word(
-    key: &'static str,
+fn env(
     said: Option<&At<String>>,
+    prod: &ProdWords,
     findings: &mut Findings,
-) -> Option<(String, Place)> {
+) -> Option<(Env, Place)> {
     let said = said?;
     findings
-        .take(key, said, value::word)
-        .map(|word| (word, said.place))
+        .take("env", said, |text| value::env(text, prod))
+        .map(|env| (env, said.place))
+}
+
+fn tags(
+    said: Option<&OneOrMany>,
+    prod: &ProdWords,
+    findings: &mut Findings,
+) -> Vec<(Tag, Place)> {
+    said.map_or(&[][..], |said| &said.0)
+        .iter()
+        .filter_map(|said| {
+            findings
+                .take("tags", said, |text| value::tag(text, prod))
+                .map(|tag| (tag, said.place))
+        })
+        .collect()
 }
 
 fn access(said: Option<&At<String>>, findings: &mut Findings) -> Option<(Access, Place)> {

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use super::error::{Problem, Rule, TOLD_MAX};
+use super::prod_words::ProdWords;
 use super::raw::{At, Entries, File, OneOrMany};
 use super::value::{self, Refusal};
 use super::{Defaults, Inventory, Place, Profile, Source};
@@ -128,8 +129,10 @@ pub(super) fn inventory(raw: &File, file: &Path, findings: &mut Findings) -> Inv
         .take_if_said("store", raw.store.as_ref(), value::some_text)
         .map(PathBuf::from);
     let profiles = profiles(raw.profiles.as_ref(), findings);
+    let prod =
+        ProdWords::with(findings.take_all("protect", raw.protect.as_ref(), value::prod_word));
     let base = host::Base::new(raw.defaults.as_ref(), findings);
-    let hosts = host::hosts(raw.hosts.as_ref(), &base, &profiles, findings);
+    let hosts = host::hosts(raw.hosts.as_ref(), &base, &profiles, &prod, findings);
     rules::judge(&hosts, findings);
     Inventory {
         file: file.to_owned(),

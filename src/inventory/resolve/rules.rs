@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 
 use super::super::error::Rule;
-use super::super::value::{same_address, says_prod};
-use super::super::{Access, Host, Place, Source, SourceKind};
+use super::super::value::same_address;
+use super::super::{Access, Host, Place, Protection, Source, SourceKind, protection};
 use super::Findings;
 use super::host::Found;
 use crate::name::{HostName, SourceName};
@@ -31,15 +31,13 @@ fn is_writable(host: &Host) -> bool {
 
 /// What makes it prod: its env, else a tag.
 fn prod_word(host: &Host) -> Option<(String, Place)> {
-    if let Some((env, place)) = &host.env
-        && says_prod(env)
-    {
-        return Some((format!("its env is `{env}`"), *place));
-    }
-    host.tags
-        .iter()
-        .find(|(tag, _)| says_prod(tag))
-        .map(|(tag, place)| (format!("it has the tag `{tag}`"), *place))
+    protection(host).into_iter().find_map(|reason| match reason {
+        Protection::Env { env, place } => Some((format!("its env is `{env}`"), place)),
+        Protection::Tag { tag, place } => Some((format!("it has the tag `{tag}`"), place)),
+        Protection::NoEnv { .. } | Protection::ReadOnly { .. } | Protection::NoAccess { .. } => {
+            None
+        }
+    })
 }
 
 fn writable_prod(found: &Found, findings: &mut Findings) {
@@ -125,14 +123,14 @@ fn one_name(hosts: &[Found], findings: &mut Findings) {
 fn not_vouched(hosts: &[Found], findings: &mut Findings) {
     let mut unvouched: BTreeMap<(Place, &SourceName), Vec<&HostName>> = BTreeMap::new();
     for Found { host, .. } in hosts {
-        let is_protected = !is_writable(host) || prod_word(host).is_some() || host.env.is_none();
+        if protection(host).is_empty() {
+            continue;
+        }
         for source in host.sources.iter().filter(|source| runs_unvouched(source)) {
-            if is_protected {
-                unvouched
-                    .entry((source.place, &source.name))
-                    .or_default()
-                    .push(&host.name);
-            }
+            unvouched
+                .entry((source.place, &source.name))
+                .or_default()
+                .push(&host.name);
         }
     }
     for ((place, source_name), names) in unvouched {

@@ -93,6 +93,7 @@ pub(super) fn is_switch(name: &str) -> bool {
 fn key(name: &str) -> (&'static str, &'static str) {
     match name {
         "version" => ("the number 1", "version: 1"),
+        "protect" => ("a word or a list of words", "protect: [staging]"),
         "store" => ("a path", "store: ../checkpoints"),
         "defaults" => (
             "a mapping",

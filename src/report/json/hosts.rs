@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::Version;
 use super::checkpoint::word;
-use crate::guard::protection;
+use crate::guard::{is_protected, protection};
 use crate::inventory;
 
 /// `hosts`
@@ -92,9 +92,9 @@ impl From<&inventory::Host> for HostLine {
             address: host.address.clone(),
             port: host.port,
             user: host.user.clone(),
-            env: host.env.as_ref().map(|(env, _)| env.clone()),
+            env: host.env.as_ref().map(|(env, _)| env.to_string()),
             access: access.into(),
-            protected: !reasons.is_empty(),
+            protected: is_protected(host),
             protected_because: reasons
                 .iter()
                 .map(|reason| Protected {
@@ -102,7 +102,7 @@ impl From<&inventory::Host> for HostLine {
                     says: reason.to_string(),
                 })
                 .collect(),
-            tags: host.tags.iter().map(|(tag, _)| tag.clone()).collect(),
+            tags: host.tags.iter().map(|(tag, _)| tag.to_string()).collect(),
             sources: host
                 .sources
                 .iter()
