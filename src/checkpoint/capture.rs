@@ -9,7 +9,7 @@ mod spool;
 
 use std::path::Path;
 
-use crate::inventory::{Source, SourceKind};
+use crate::inventory::{Host, Source, SourceKind};
 use crate::manifest::PartFailure;
 use crate::ssh::{self, ReadSession};
 
@@ -46,6 +46,8 @@ pub(super) struct Captured {
 pub(super) struct Taking<'a> {
     /// Which.
     pub(super) source: &'a Source,
+    /// The host that has it.
+    pub(super) host: &'a Host,
     /// The way to it.
     pub(super) session: &'a ReadSession,
     /// Where its answers are spooled: a folder of its own, removed with the rest of the run.

@@ -282,6 +282,7 @@ impl Capture<'_> {
                 None => {
                     let taking = Taking {
                         source,
+                        host: self.host,
                         session: self.session,
                         spool: &self.incoming.spool_path(&source.name),
                     };

@@ -11,6 +11,7 @@ mod http_get;
 mod judgement;
 mod permit;
 mod read_command;
+mod vouched_command;
 
 pub use http_get::HttpGet;
 pub use judgement::{Decision, Judgement, Operation, Rule, is_protected, judge, protection};
@@ -18,3 +19,4 @@ pub use permit::{Refusal, WritePermit, permit};
 pub use read_command::{
     Compression, DumpOf, Pace, PostgresDump, Prune, ReadCommand, Rendered, Sudo, TarFlavour,
 };
+pub use vouched_command::{NotVouched, VouchedCommand};

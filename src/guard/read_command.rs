@@ -12,9 +12,10 @@ mod script;
 pub use postgres::{DumpOf, PostgresDump};
 
 use super::judgement::is_protected;
+use super::vouched_command::VouchedCommand;
+use crate::inventory::Host;
 use crate::inventory::glob::Walk;
-use crate::inventory::{CommandLine, Host};
-use crate::name::{AccountName, RemotePath};
+use crate::name::{AccountName, HostName, RemotePath};
 
 /// One thing that fleet says to a host for reading.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,14 +71,9 @@ pub enum ReadCommand {
         /// The directories.
         roots: Vec<RemotePath>,
     },
-    /// Runs what the operator wrote in the inventory, and sends what it prints. At a protected host the
+    /// Runs what the operator wrote in the inventory, and sends what it prints. On a protected host the
     /// inventory vouches that it only reads.
-    Run {
-        /// What is run.
-        line: CommandLine,
-        /// The account that runs it; none: the one that logged in, or root with sudo.
-        run_as: Option<AccountName>,
-    },
+    Run(VouchedCommand),
     /// Sends a dump of a database, or of the roles of a server.
     Dump(PostgresDump),
 }
@@ -171,24 +167,66 @@ pub enum Sudo {
     Tools,
 }
 
-/// A command as it goes over the wire.
+/// A command as it goes over the wire: made by [`ReadCommand::render`] alone, and never changed.
 ///
 /// Its standard input stays open until the closing line has come: an input that ends before that ends
 /// the command, so that a connection that is lost leaves nothing behind on the host.
+///
+/// ```compile_fail,E0616
+/// use fleet::guard::{Pace, ReadCommand, Sudo};
+/// fn sneak(command: &ReadCommand) -> fleet::guard::Rendered {
+///     let mut rendered = command.render("0f", Sudo::No, Pace::Full, 0);
+///     rendered.preamble.extend_from_slice(b"rm -rf /\n");
+///     rendered
+/// }
+/// ```
+///
+/// ```compile_fail,E0451
+/// fn sneak(rendered: fleet::guard::Rendered) -> fleet::guard::Rendered {
+///     fleet::guard::Rendered { line: b"rm -rf /".to_vec(), ..rendered }
+/// }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rendered {
+    line: Vec<u8>,
+    ready: String,
+    preamble: Vec<u8>,
+    opening: String,
+    closing: String,
+}
+
+impl Rendered {
     /// The command line. It is the same for all commands but for the nonce.
-    pub line: Vec<u8>,
+    #[must_use]
+    pub fn line(&self) -> &[u8] {
+        &self.line
+    }
+
     /// The line, without its end, that is printed once the shell reads its input: sudo is satisfied.
-    pub ready: String,
+    #[must_use]
+    pub fn ready(&self) -> &str {
+        &self.ready
+    }
+
     /// What the shell reads first; data follows it.
-    pub preamble: Vec<u8>,
+    #[must_use]
+    pub fn preamble(&self) -> &[u8] {
+        &self.preamble
+    }
+
     /// The line, without its end, that comes before the output; what comes before it is noise of
     /// the login shell.
-    pub opening: String,
+    #[must_use]
+    pub fn opening(&self) -> &str {
+        &self.opening
+    }
+
     /// What comes behind the output, followed by the exit status and a line end. Begins with a line
     /// end of its own.
-    pub closing: String,
+    #[must_use]
+    pub fn closing(&self) -> &str {
+        &self.closing
+    }
 }
 
 impl ReadCommand {
@@ -227,12 +265,29 @@ impl ReadCommand {
         }
     }
 
+    /// The only host on which it may run; none: any host of the inventory.
+    #[must_use]
+    pub fn only_host(&self) -> Option<&HostName> {
+        match self {
+            Self::Run(command) => Some(command.host()),
+            Self::Probe { .. }
+            | Self::Scan { .. }
+            | Self::ScanFiles { .. }
+            | Self::Digest
+            | Self::Read
+            | Self::Facts { .. }
+            | Self::Fetch { .. }
+            | Self::FetchWhole { .. }
+            | Self::Dump(_) => None,
+        }
+    }
+
     /// The account that it runs as, if not root or the one that logged in.
     #[must_use]
     pub fn account(&self) -> Option<&AccountName> {
         match self {
             Self::Dump(dump) => dump.run_as.as_ref(),
-            Self::Run { run_as, .. } => run_as.as_ref(),
+            Self::Run(command) => command.run_as(),
             Self::Probe { .. }
             | Self::Scan { .. }
             | Self::ScanFiles { .. }

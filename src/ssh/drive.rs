@@ -69,7 +69,7 @@ impl Start {
         let answer = self.answer;
         let (read, write) = channel.split();
         let drive = Drive {
-            frame: Frame::new(&self.rendered.opening, &self.rendered.closing),
+            frame: Frame::new(self.rendered.opening(), self.rendered.closing()),
             start: self,
             write: Arc::new(write),
             queue,
@@ -200,7 +200,7 @@ impl Drive {
         let stall = self.start.stall;
         let channel = self.write.id();
         link.start(channel);
-        let line = std::mem::take(&mut self.start.rendered.line);
+        let line = self.start.rendered.line().to_vec();
         if self.write.exec(true, line).await.is_err() {
             return Err(link.ended());
         }
@@ -299,7 +299,7 @@ impl Drive {
 
     /// The shell reads its standard input: sudo has no more questions.
     fn is_ready(&self) -> bool {
-        let line = format!("{}\n", self.start.rendered.ready);
+        let line = format!("{}\n", self.start.rendered.ready());
         let mut noise = self.frame.noise().windows(line.len());
         self.frame.is_open() || noise.any(|window| window == line.as_bytes())
     }
@@ -328,7 +328,7 @@ impl Drive {
     fn send_input(&mut self) {
         let write = Arc::clone(&self.write);
         let link = Arc::clone(&self.start.link);
-        let preamble = Bytes::from(std::mem::take(&mut self.start.rendered.preamble));
+        let preamble = Bytes::copy_from_slice(self.start.rendered.preamble());
         let input = std::mem::take(&mut self.start.input);
         let pause = self.start.stall.clamp(ALIVE_PAUSE.0, ALIVE_PAUSE.1);
         let first = if self.start.has_short_answer {

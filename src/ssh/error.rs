@@ -191,6 +191,14 @@ pub enum Error {
         /// The account.
         user: String,
     },
+    /// The guard let the command run on another host.
+    #[error("a command for {vouched} was about to run on {host}")]
+    OtherHost {
+        /// The host of the session.
+        host: String,
+        /// The only host on which it may run.
+        vouched: String,
+    },
     /// A file here can't be read or written.
     #[error("can't use {}", .file.display())]
     File {
@@ -337,6 +345,7 @@ impl Fault for Error {
             | Self::Stopped { .. }
             | Self::TooMuch { .. }
             | Self::SudoPassword { .. }
+            | Self::OtherHost { .. }
             | Self::File { .. } => None,
         }
     }
@@ -344,6 +353,7 @@ impl Fault for Error {
     fn exit_class(&self) -> ExitClass {
         match self {
             Self::Resolve { .. } => ExitClass::Usage,
+            Self::OtherHost { .. } => ExitClass::Refused,
             Self::Connect { .. }
             | Self::HostKey(_)
             | Self::HostKeyCheck { .. }

@@ -195,14 +195,22 @@ impl ReadSession {
     ///
     /// # Errors
     ///
-    /// [`Error::NoSession`], [`Error::Noise`], [`Error::NotBegun`], [`Error::SudoPassword`], or the
-    /// end of the connection.
+    /// [`Error::OtherHost`] before anything is sent, [`Error::NoSession`], [`Error::Noise`],
+    /// [`Error::NotBegun`], [`Error::SudoPassword`], or the end of the connection.
     pub async fn run(
         &self,
         command: &ReadCommand,
         sudo: bool,
         input: Input,
     ) -> Result<Running, Error> {
+        if let Some(vouched) = command.only_host()
+            && vouched.as_str() != self.connection.name
+        {
+            return Err(Error::OtherHost {
+                host: self.connection.name.clone(),
+                vouched: vouched.to_string(),
+            });
+        }
         if !sudo {
             return self.start(command, Sudo::No, None, input).await;
         }

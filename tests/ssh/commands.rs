@@ -84,6 +84,47 @@ async fn a_session_that_writes_takes_the_permit_of_its_host() -> Result<(), Erro
     Ok(())
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_command_runs_only_on_the_host_for_which_it_was_judged() -> Result<(), Error> {
+    use fleet::guard::{ReadCommand, VouchedCommand};
+    use fleet::inventory::{CommandLine, CommandSource};
+
+    let Some(sshd) = Sshd::builder().start() else {
+        return Ok(());
+    };
+    let source = CommandSource {
+        line: CommandLine::Argv(vec!["true".to_owned()]),
+        run_as: None,
+        timeout: std::time::Duration::from_secs(60),
+        max_bytes: 1,
+        reads_only: false,
+        file: None,
+    };
+    let name = "check".parse().expect("a name");
+    let command_of = |host| {
+        let command = VouchedCommand::of(&sshd.host(host), &name, &source);
+        ReadCommand::Run(command.expect("a writable host"))
+    };
+    let session = session(&sshd).await?;
+    for sudo in [false, true] {
+        let error = session
+            .output(&command_of("db"), sudo, Input::none(), 1)
+            .await
+            .expect_err("another host's command");
+        assert!(matches!(error, Error::OtherHost { .. }));
+        assert_eq!(
+            error.to_string(),
+            "a command for db was about to run on web"
+        );
+        assert_eq!(error.exit_class(), ExitClass::Refused);
+    }
+    let output = session
+        .output(&command_of("web"), false, Input::none(), 1)
+        .await?;
+    assert_eq!(output.status, 0);
+    Ok(())
+}
+
 fn fleet_fingerprint(line: &str) -> String {
     let key = russh::keys::PublicKey::from_openssh(line).expect("a key");
     fleet::ssh::known_hosts::fingerprint(&key)

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::fault::Fault;
-use crate::guard::ReadCommand;
+use crate::guard::{NotVouched, ReadCommand, VouchedCommand};
 use crate::inventory::{CommandLine, CommandSource};
 use crate::manifest::PartFailure;
 use crate::name::{AccountName, escape};
@@ -17,6 +17,8 @@ use super::{Captured, Spool, SpoolError, SpooledFile, Taken, Taking};
 enum Error {
     #[error(transparent)]
     Ssh(#[from] ssh::Error),
+    #[error(transparent)]
+    NotVouched(#[from] NotVouched),
     #[error(transparent)]
     Spool(#[from] SpoolError),
     #[error("`{program}` did not end within {} s", timeout.as_secs_f64())]
@@ -39,6 +41,7 @@ impl Fault for Error {
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Ssh(error) => return error.hint(),
+            Self::NotVouched(error) => return error.hint(),
             Self::Spool(error) => return error.hint(),
             Self::Endless { .. } => {
                 "Nothing of it was kept. Say a longer `timeout` at the source if it needs one."
@@ -82,10 +85,8 @@ async fn run(taking: &Taking<'_>, command: &CommandSource) -> Result<SpooledFile
     let name = command.file.clone();
     let name = name.unwrap_or_else(|| format!("{}.txt", taking.source.name));
     let mut spool = Spool::create(taking.spool, &name)?;
-    let said = ReadCommand::Run {
-        line: command.line.clone(),
-        run_as: command.run_as.clone(),
-    };
+    let vouched = VouchedCommand::of(taking.host, &taking.source.name, command)?;
+    let said = ReadCommand::Run(vouched);
     let sudo = taking.source.sudo || command.run_as.is_some();
     let mut running = taking.session.run(&said, sudo, Input::none()).await?;
     while let Some(bytes) = running.next().await {

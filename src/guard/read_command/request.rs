@@ -50,7 +50,7 @@ impl ReadCommand {
                 }
                 request
             }
-            Self::Run { line, .. } => run(line),
+            Self::Run(command) => run(command.line()),
             Self::Dump(dump) => dump.request(),
         }
     }

@@ -7,6 +7,8 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::process::{Command, Stdio};
 
 use super::*;
+use crate::guard::{judgement, vouched_command};
+use crate::inventory::CommandLine;
 
 mod ends;
 mod files;
@@ -303,15 +305,20 @@ fn what_is_run_is_told_word_by_word_and_ends_with_its_own_status() {
             (&argv, "<a b><it's><$HOME `x` \\ \n><-n><><*>", 0),
             (&text, "a|b c|", 7),
         ] {
-            let command = ReadCommand::Run {
-                line: line.clone(),
-                run_as: None,
-            };
+            let command = run_of(line.clone(), None);
             let answer = answer(shell, &command, b"");
             assert_eq!(String::from_utf8_lossy(&answer.body), body, "{shell}");
             assert_eq!(answer.status, Some(status), "{shell}");
         }
     }
+}
+
+/// As a source of a protected host for which somebody vouches.
+fn run_of(line: CommandLine, run_as: Option<AccountName>) -> ReadCommand {
+    let host = judgement::tests::host(Some("prod"), None, &[]);
+    let name = "a-source".parse().expect("a name");
+    let source = vouched_command::tests::source(line, run_as);
+    ReadCommand::Run(VouchedCommand::of(&host, &name, &source).expect("somebody vouches for it"))
 }
 
 fn fetch_of(compression: Compression) -> ReadCommand {

@@ -91,10 +91,7 @@ fn silent_tools(folder: &std::path::Path, mark: &str, deaf: bool) -> OsString {
 
 #[test]
 fn every_command_ends_when_its_input_does() {
-    let run = ReadCommand::Run {
-        line: CommandLine::Argv(vec!["silent".to_owned()]),
-        run_as: None,
-    };
+    let run = run_of(CommandLine::Argv(vec!["silent".to_owned()]), None);
     // Longer than a pipe holds, and the tools take none of it.
     let long = b"nowhere/at/all\0".repeat(20_000);
     for shell in ["dash", "bash"] {
@@ -119,10 +116,7 @@ fn every_command_ends_when_its_input_does() {
 
 #[test]
 fn a_command_ends_when_the_other_side_is_silent_for_too_long() {
-    let run = ReadCommand::Run {
-        line: CommandLine::Argv(vec!["silent".to_owned()]),
-        run_as: None,
-    };
+    let run = run_of(CommandLine::Argv(vec!["silent".to_owned()]), None);
     std::thread::scope(|scope| {
         for (name, command, list) in [
             ("run", run, &b""[..]),
@@ -165,10 +159,7 @@ fn what_a_command_leaves_behind_ends_with_it() {
     let mark = format!("fleet-test-{}-behind", std::process::id());
     let script =
         format!("sh -c 'trap \"\" TERM; while :; do sleep 1; done' {mark} & echo done; exit 3");
-    let command = ReadCommand::Run {
-        line: CommandLine::Shell(script),
-        run_as: None,
-    };
+    let command = run_of(CommandLine::Shell(script), None);
     let answer = answer("sh", &command, b"");
     assert_eq!(
         (answer.body.as_slice(), answer.status),
@@ -240,10 +231,7 @@ fn a_compressor_that_fails_or_is_not_there_is_told() {
 
 #[test]
 fn a_command_on_a_protected_host_steps_back() {
-    let command = ReadCommand::Run {
-        line: CommandLine::Argv(vec!["nice".to_owned()]),
-        run_as: None,
-    };
+    let command = run_of(CommandLine::Argv(vec!["nice".to_owned()]), None);
     for pace in [Pace::Full, Pace::Gentle] {
         let rendered = command.render(NONCE, Sudo::No, pace, 0);
         let answer = answer_of(Command::new("sh").arg("-c"), &rendered, b"");

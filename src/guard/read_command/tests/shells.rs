@@ -40,14 +40,14 @@ fn every_login_shell_and_every_sh_gives_the_same_answer() {
     let link = folder.path().join("-l !\n");
     std::os::unix::fs::symlink(".", &link).expect("a link");
     let linked = link.join(root.file_name().expect("a name"));
-    let run = ReadCommand::Run {
-        line: CommandLine::Argv(
+    let run = run_of(
+        CommandLine::Argv(
             ["printf", "<%s>", "! it's \n", "", "*"]
                 .map(str::to_owned)
                 .to_vec(),
         ),
-        run_as: None,
-    };
+        None,
+    );
     let long_list = member.repeat(2000);
     let mut pairs = 0;
     for login in shells(&[
@@ -89,10 +89,7 @@ fn nothing_of_the_environment_reaches_a_tool() {
     fs::write(&file, "content").expect("a file");
     let member = [&file.as_os_str().as_bytes()[1..], b"\0"].concat();
     let plain = answer("sh", &fetch_of(Compression::Gzip), &member);
-    let env = ReadCommand::Run {
-        line: CommandLine::Argv(vec!["env".to_owned()]),
-        run_as: None,
-    };
+    let env = run_of(CommandLine::Argv(vec!["env".to_owned()]), None);
     for shell in ["dash", "bash"] {
         for command in [
             fetch_of(Compression::Gzip),
@@ -123,7 +120,7 @@ fn nothing_of_the_environment_reaches_a_tool() {
             assert_eq!(answer.status, Some(0), "{shell}");
             match &command {
                 ReadCommand::Fetch { .. } => assert_eq!(answer.body, plain.body, "{shell}"),
-                ReadCommand::Run { .. } => {
+                ReadCommand::Run(_) => {
                     let text = String::from_utf8_lossy(&answer.body).into_owned();
                     let mut names: Vec<&str> = text
                         .lines()
@@ -146,15 +143,14 @@ fn nothing_of_the_environment_reaches_a_tool() {
 
 #[test]
 fn what_a_host_lacks_is_told_beside_the_status() {
-    let run = |words: &[&str], run_as: Option<&str>| ReadCommand::Run {
-        line: CommandLine::Argv(words.iter().map(|&word| word.to_owned()).collect()),
-        run_as: run_as.map(|name| name.parse().expect("an account")),
+    let run = |words: &[&str], run_as: Option<&str>| {
+        run_of(
+            CommandLine::Argv(words.iter().map(|&word| word.to_owned()).collect()),
+            run_as.map(|name| name.parse().expect("an account")),
+        )
     };
     let exits_127 = CommandLine::Shell("exit 127".to_owned());
-    let of_itself = ReadCommand::Run {
-        line: exits_127,
-        run_as: None,
-    };
+    let of_itself = run_of(exits_127, None);
     for (command, sudo, status, missing) in [
         (run(&["no-such-program"], None), Sudo::No, 127, "program"),
         (of_itself, Sudo::No, 127, ""),

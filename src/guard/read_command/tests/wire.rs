@@ -23,10 +23,7 @@ fn every_command() -> Vec<ReadCommand> {
             password_follows: true,
         })
     };
-    let run = |run_as| ReadCommand::Run {
-        line: CommandLine::Shell("echo ! it's; x".repeat(1000)),
-        run_as,
-    };
+    let run = |run_as| run_of(CommandLine::Shell("echo ! it's; x".repeat(1000)), run_as);
     vec![
         ReadCommand::Probe { ask_sudo: true },
         ReadCommand::Scan {
