@@ -7,15 +7,24 @@ use crate::fault::{ExitClass, Fault};
 use crate::inventory::{Host, Inventory, Protection};
 use crate::name::HostName;
 
-/// Proof, made only by [`permit`], that one host may be written in this run.
+/// Proof, made only by [`permit`], that one host may be written in this run. It owns the host as it was
+/// judged.
 ///
 /// It can't be made, copied or read from anywhere else:
 ///
 /// ```compile_fail,E0451
 /// use fleet::guard::{Operation, WritePermit};
-/// let host: fleet::name::HostName = "prod-vm".parse()?;
-/// let forged = WritePermit { host, operation: Operation::Restore };
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// fn forge(host: fleet::inventory::Host) -> WritePermit {
+///     WritePermit { host, operation: Operation::Restore }
+/// }
+/// ```
+///
+/// The host cannot be replaced by another one after it was judged:
+///
+/// ```compile_fail,E0616
+/// fn swap(mut permit: fleet::guard::WritePermit, other: fleet::inventory::Host) {
+///     permit.host = other;
+/// }
 /// ```
 ///
 /// ```compile_fail,E0599
@@ -36,14 +45,14 @@ use crate::name::HostName;
 #[must_use = "a permit that is not used writes nothing"]
 #[derive(Debug)]
 pub struct WritePermit {
-    host: HostName,
+    host: Host,
     operation: Operation,
 }
 
 impl WritePermit {
-    /// The only host that it is good for.
+    /// The only host that it is good for, as it was judged.
     #[must_use]
-    pub fn host(&self) -> &HostName {
+    pub fn host(&self) -> &Host {
         &self.host
     }
 
@@ -96,7 +105,7 @@ pub fn permit(
     let judgement = judge(host, operation);
     match (judgement.decision, operation.writes()) {
         (Decision::Allow, true) => Ok(WritePermit {
-            host: host.name.clone(),
+            host: host.clone(),
             operation,
         }),
         (Decision::Allow, false) | (Decision::Deny, _) => {
@@ -133,12 +142,12 @@ mod tests {
     }
 
     #[test]
-    fn a_permit_names_its_host_and_operation() {
+    fn a_permit_owns_the_host_that_was_judged() {
         let host = host(Some("dev"), Some(Access::Writable), &[]);
         let permit = permit(&inventory(), &host, Operation::Restore).expect("writable");
         assert_eq!(
-            (permit.host().as_str(), permit.operation()),
-            ("a-host", Operation::Restore)
+            (permit.host(), permit.operation()),
+            (&host, Operation::Restore)
         );
     }
 

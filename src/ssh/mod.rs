@@ -68,4 +68,4 @@ pub use russh::keys::PublicKey;
 pub use session::{Input, Output, ReadSession};
 pub use stderr::Stderr;
 pub use words::Words;
-pub use write::{OpenError, WriteSession};
+pub use write::WriteSession;
