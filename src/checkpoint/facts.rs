@@ -11,7 +11,7 @@ use tokio::sync::{oneshot, watch};
 use super::asked_to_stop;
 use crate::guard::{self, ReadCommand};
 use crate::inventory::{Host, Source, SourceKind};
-use crate::manifest::{Facts, HostFacts};
+use crate::manifest::{HostFacts, MachineIdentity};
 use crate::name::RemotePath;
 use crate::source::facts::{ANSWER_MAX_BYTES, parse};
 use crate::source::probe::Probe;
@@ -29,8 +29,8 @@ pub(super) fn identity(
     session: &ReadSession,
     address: &str,
     probe: &Probe,
-) -> HostFacts {
-    HostFacts {
+) -> MachineIdentity {
+    MachineIdentity {
         env: host
             .env
             .as_ref()
@@ -56,9 +56,9 @@ pub(super) async fn beside<T, E, W>(
     work: impl FnOnce(ProbeAnswer) -> W,
     session: &ReadSession,
     sources: &[&Source],
-    before: Option<&Facts>,
+    before: Option<&HostFacts>,
     stop: &watch::Receiver<bool>,
-) -> Result<(T, Facts), E>
+) -> Result<(T, HostFacts), E>
 where
     W: Future<Output = Result<T, E>>,
 {
@@ -179,7 +179,7 @@ fn roots(sources: &[&Source]) -> Vec<RemotePath> {
 async fn ask(
     session: &ReadSession,
     roots: &[RemotePath],
-    before: Option<&Facts>,
+    before: Option<&HostFacts>,
     answer: &mut Answer,
 ) {
     let asked = try_ask(session, roots, before, answer).await;
@@ -199,7 +199,7 @@ async fn ask(
 async fn try_ask(
     session: &ReadSession,
     roots: &[RemotePath],
-    before: Option<&Facts>,
+    before: Option<&HostFacts>,
     answer: &mut Answer,
 ) -> Result<(), ssh::Error> {
     let command = ReadCommand::Facts {

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::manifest::{Facts, Pack, PackName, Part, PartState, Trigger};
+use crate::manifest::{HostFacts, Pack, PackName, Part, PartState, Trigger};
 use crate::name::SourceName;
 use crate::store::{self, HostLock, PackHealth, SealedCheckpoint, Store};
 
@@ -21,7 +21,7 @@ pub struct History {
     /// How fast the link to the host was.
     pub(super) link_bytes_per_second: Option<u64>,
     /// What the host was like, if that says which programs were asked for their versions.
-    pub(super) observed: Option<Facts>,
+    pub(super) observed: Option<HostFacts>,
 }
 
 /// What is known of one source.

@@ -182,7 +182,7 @@ struct Capture<'a> {
 /// What the sources of a host came to.
 struct Captured {
     probe: Probe,
-    facts: manifest::Facts,
+    facts: manifest::HostFacts,
     /// In the inventory's order.
     outcomes: Vec<Outcome>,
 }

@@ -22,7 +22,7 @@ use jiff::Timestamp;
 use crate::event::{Event, Sink};
 use crate::guard;
 use crate::inventory::{Host, Unreadable};
-use crate::manifest::{self, Checkpoint, HostFacts, Pack, Part, PartState, Totals, Trigger};
+use crate::manifest::{self, Checkpoint, MachineIdentity, Pack, Part, PartState, Totals, Trigger};
 use crate::name::{CheckpointId, RemotePath, SourceName, Stamp};
 use crate::pack::PackOptions;
 use crate::source::scan::Found;
@@ -167,20 +167,20 @@ impl Import {
             trigger: Trigger::Import,
             subset: self.subset,
             description: self.description,
-            host: HostFacts {
+            host: MachineIdentity {
                 env: host
                     .env
                     .as_ref()
                     .map_or_else(String::new, |(env, _)| env.to_string()),
                 protected: guard::is_protected(host),
-                ..HostFacts::default()
+                ..MachineIdentity::default()
             },
             parts: Vec::new(),
             packs: Vec::new(),
             warnings: self.warnings,
             fetched_bytes: 0,
             notes: self.notes,
-            observed: manifest::Facts::default(),
+            observed: manifest::HostFacts::default(),
         };
         for part in &self.parts {
             let taken = Taking {

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use jiff::Timestamp;
 
-use super::{Facts, FileTime, Resolved};
+use super::{FileTime, HostFacts, Resolved};
 use crate::digest::Sha256;
 use crate::fault::{self, Fault};
 use crate::name::{CheckpointId, RemotePath, SourceName, Stamp, escape};
@@ -27,9 +27,9 @@ pub struct Checkpoint {
     /// What the operator said about it; may be empty.
     pub description: String,
     /// Which machine it really was.
-    pub host: HostFacts,
+    pub host: MachineIdentity,
     /// What that machine was like.
-    pub facts: Facts,
+    pub facts: HostFacts,
     /// One for each source that was asked for, in the inventory's order.
     pub parts: Vec<Part>,
     /// Every pack that an entry of this checkpoint lies in.
@@ -192,7 +192,7 @@ impl Uncounted {
 
 /// Which machine a checkpoint was taken of.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct HostFacts {
+pub struct MachineIdentity {
     /// `env` of the inventory at that time.
     pub env: String,
     /// Whether the inventory called it protected at that time.

@@ -11,7 +11,7 @@ use crate::name::RemotePath;
 ///
 /// Texts are the host's own, not escaped. Command lines hold no secrets that could be told as such.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Facts {
+pub struct HostFacts {
     /// How long the system was up.
     pub uptime: Option<Duration>,
     /// The kernel's name for this time of being up; empty if unknown.
@@ -31,7 +31,7 @@ pub struct Facts {
     pub more_processes: u64,
 }
 
-impl Facts {
+impl HostFacts {
     /// Whether the host told nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {

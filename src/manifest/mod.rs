@@ -12,10 +12,10 @@ mod resolved;
 pub(crate) mod sample;
 
 pub use checkpoint::{
-    Checkpoint, HostFacts, LeftOut, Pack, PackName, ParsePackNameError, Part, PartFailure,
+    Checkpoint, LeftOut, MachineIdentity, Pack, PackName, ParsePackNameError, Part, PartFailure,
     PartState, State, Totals, Trigger, Uncounted,
 };
 pub use entry::{Entry, EntryKind, FileTime, Owner, Piece, ScanMark};
 pub use extended::{Extended, ExtendedClass};
-pub use facts::{Changes, Commit, Disk, Facts, Head, Process, Repository, Version};
+pub use facts::{Changes, Commit, Disk, Head, HostFacts, Process, Repository, Version};
 pub use resolved::{Resolved, real_path};

@@ -2,7 +2,9 @@
 
 use jiff::Timestamp;
 
-use super::{Checkpoint, Facts, HostFacts, Part, PartFailure, PartState, Totals, Trigger};
+use super::{
+    Checkpoint, HostFacts, MachineIdentity, Part, PartFailure, PartState, Totals, Trigger,
+};
 
 /// Of `host`, with one part `app` of 2 files and 1 MiB, all of it fetched, that came out as `state`.
 pub(crate) fn checkpoint(host: &str, state: PartState) -> Checkpoint {
@@ -15,7 +17,7 @@ pub(crate) fn checkpoint(host: &str, state: PartState) -> Checkpoint {
         trigger: Trigger::Manual,
         subset: false,
         description: String::new(),
-        host: HostFacts {
+        host: MachineIdentity {
             env: "dev".to_owned(),
             protected: false,
             address: "203.0.113.7:22".to_owned(),
@@ -26,7 +28,7 @@ pub(crate) fn checkpoint(host: &str, state: PartState) -> Checkpoint {
             kernel: String::new(),
             hostname: host.to_owned(),
         },
-        facts: Facts::default(),
+        facts: HostFacts::default(),
         parts: vec![Part {
             name: "app".parse().expect("a name"),
             kind: "directory".to_owned(),

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::manifest::{Commit, Disk, Facts, Head, Process, Repository, Version};
+use crate::manifest::{Commit, Disk, Head, HostFacts, Process, Repository, Version};
 use crate::name::RemotePath;
 use crate::redact;
 
@@ -38,7 +38,7 @@ const LOGIN_AGE_SECONDS: u64 = 60;
 /// Reads the answer to [`crate::guard::ReadCommand::Facts`], as much of it as arrived. `roots` are the
 /// directories that it was asked with, and `before` are the facts whose programs it named.
 #[must_use]
-pub fn parse(answer: &[u8], roots: &[RemotePath], before: Option<&Facts>) -> Facts {
+pub fn parse(answer: &[u8], roots: &[RemotePath], before: Option<&HostFacts>) -> HostFacts {
     let mut reading = Reading {
         before: before.cloned().unwrap_or_default(),
         ..Reading::default()
@@ -53,8 +53,8 @@ pub fn parse(answer: &[u8], roots: &[RemotePath], before: Option<&Facts>) -> Fac
 
 #[derive(Default)]
 struct Reading {
-    facts: Facts,
-    before: Facts,
+    facts: HostFacts,
+    before: HostFacts,
     uptime_seconds: Option<u64>,
     ticks_per_second: Option<u64>,
     /// When fleet's connection began, in ticks since the system came up.
@@ -245,7 +245,7 @@ impl Reading {
         }
     }
 
-    fn finish(mut self, roots: &[RemotePath]) -> Facts {
+    fn finish(mut self, roots: &[RemotePath]) -> HostFacts {
         self.end_repository();
         let place = |version: &Version| PROGRAMS.iter().position(|name| *name == version.program);
         self.facts.versions.sort_by(|a, b| {

@@ -21,7 +21,7 @@ use super::record::checkpoint::{FileFacts, Sealed};
 use super::sealed::SealedCheckpoint;
 use super::sums;
 use crate::disk;
-use crate::manifest::{self, Checkpoint, HostFacts, Pack, PackName, Part, Trigger};
+use crate::manifest::{self, Checkpoint, MachineIdentity, Pack, PackName, Part, Trigger};
 use crate::name::{CheckpointId, SourceName, Stamp};
 
 /// A checkpoint that is being made. Nothing of it is visible before [`Incoming::seal`].
@@ -49,9 +49,9 @@ pub struct Facts {
     /// What the operator said about it; may be empty.
     pub description: String,
     /// Which machine it really was.
-    pub host: HostFacts,
+    pub host: MachineIdentity,
     /// What that machine was like.
-    pub observed: manifest::Facts,
+    pub observed: manifest::HostFacts,
     /// One for each source, in the inventory's order.
     pub parts: Vec<PartFacts>,
     /// The packs that this run wrote, and older ones as an earlier checkpoint names them. One of

@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use fleet::digest::Sha256;
 use fleet::manifest::{
-    Checkpoint, Entry, EntryKind, FileTime, HostFacts, Pack, Part, PartState, Piece, ScanMark,
-    Totals, Trigger,
+    Checkpoint, Entry, EntryKind, FileTime, MachineIdentity, Pack, Part, PartState, Piece,
+    ScanMark, Totals, Trigger,
 };
 use fleet::name::{CheckpointId, HostName, RemotePath, SourceName};
 use fleet::pack::{Order, PackOptions, PackWriter};
@@ -337,7 +337,7 @@ pub(super) fn facts(captured: Vec<(PartFacts, Vec<Pack>)>) -> Facts {
         trigger: Trigger::Manual,
         subset: false,
         description: "before the codec change".to_owned(),
-        host: HostFacts {
+        host: MachineIdentity {
             env: "dev".to_owned(),
             protected: false,
             address: "203.0.113.53:22".to_owned(),
@@ -361,7 +361,7 @@ pub(super) fn facts(captured: Vec<(PartFacts, Vec<Pack>)>) -> Facts {
 }
 
 /// A host as people have it, with names as strangers may give them.
-pub(super) fn observed() -> fleet::manifest::Facts {
+pub(super) fn observed() -> fleet::manifest::HostFacts {
     use fleet::manifest::{Changes, Commit, Disk, Head, Process, Repository, Version};
     let path = |text: &str| text.parse::<RemotePath>().expect("a path");
     let days = |days: u64| Duration::from_secs(days * 86_400);
@@ -375,7 +375,7 @@ pub(super) fn observed() -> fleet::manifest::Facts {
         }),
         changes,
     };
-    fleet::manifest::Facts {
+    fleet::manifest::HostFacts {
         uptime: Some(days(12)),
         boot_id: "6a2e0f1c-0000-4000-8000-000000000001".to_owned(),
         disks: vec![Disk {

@@ -239,10 +239,10 @@ fn what_the_host_was_like_is_read_back_and_makes_no_part_differ() {
         ),
     };
     let mut facts = facts(vec![(part, Vec::new())]);
-    facts.observed = fleet::manifest::Facts::default();
+    facts.observed = fleet::manifest::HostFacts::default();
     assert_eq!(
         incoming.seal(facts).expect("sealed").facts,
-        fleet::manifest::Facts::default()
+        fleet::manifest::HostFacts::default()
     );
     let read = |stamp: &str, file: &str| {
         fs::read(bed.store.dir().join(format!("dev-vm/{stamp}/{file}"))).expect("a file")

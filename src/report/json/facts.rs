@@ -92,8 +92,8 @@ pub struct Process {
     pub workers: u64,
 }
 
-impl From<&manifest::Facts> for Facts {
-    fn from(facts: &manifest::Facts) -> Self {
+impl From<&manifest::HostFacts> for Facts {
+    fn from(facts: &manifest::HostFacts) -> Self {
         Self {
             uptime_seconds: facts.uptime.map(|uptime| uptime.as_secs()),
             boot_id: facts.boot_id.clone(),

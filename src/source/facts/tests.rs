@@ -45,7 +45,7 @@ fn an_answer_is_read_line_by_line() {
     let facts = parse(answer.as_bytes(), &roots(), None);
     assert_eq!(
         facts,
-        Facts {
+        HostFacts {
             uptime: Some(Duration::from_secs(36_000)),
             boot_id: "6a2e0f1c-0000-4000-8000-000000000001".to_owned(),
             disks: vec![
@@ -252,7 +252,7 @@ fn noise_tells_nothing() {
         let facts = parse(noise, &roots(), None);
         assert_eq!(
             facts,
-            Facts::default(),
+            HostFacts::default(),
             "{}",
             String::from_utf8_lossy(noise)
         );

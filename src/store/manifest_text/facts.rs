@@ -1,6 +1,6 @@
 //! What a host was like, in lines for people.
 
-use crate::manifest::{Disk, Facts, Head, Process, Repository};
+use crate::manifest::{Disk, Head, HostFacts, Process, Repository};
 use crate::name::escape;
 use crate::units::{count, duration, size};
 
@@ -19,7 +19,7 @@ pub struct Section {
 /// What is known of git, processes, versions and disks, in the order in which it is asked for at night.
 /// What the host did not tell has no section.
 #[must_use]
-pub fn sections(facts: &Facts) -> Vec<Section> {
+pub fn sections(facts: &HostFacts) -> Vec<Section> {
     let mut sections: Vec<Section> = facts.repositories.iter().map(repository).collect();
     sections.extend([
         section("Processes", processes(facts)),
@@ -75,7 +75,7 @@ fn repository(repository: &Repository) -> Section {
     }
 }
 
-fn processes(facts: &Facts) -> Vec<String> {
+fn processes(facts: &HostFacts) -> Vec<String> {
     let told = facts.processes.iter().take(PROCESSES_SHOWN_MAX);
     let mut lines: Vec<String> = told.map(process).collect();
     let rest = facts.processes.len().saturating_sub(PROCESSES_SHOWN_MAX) as u64;
@@ -110,7 +110,7 @@ fn process(process: &Process) -> String {
     line
 }
 
-fn versions(facts: &Facts) -> Vec<String> {
+fn versions(facts: &HostFacts) -> Vec<String> {
     let versions = facts.versions.iter();
     versions
         .map(|version| format!("{:<9} {}", shown(&version.program), shown(&version.text)))

@@ -14,7 +14,7 @@ use super::path::{PathRecord, ResolvedRecord};
 use super::{RecordError, left_out};
 use crate::digest::Sha256;
 use crate::manifest::{
-    Checkpoint, Facts, Pack, PackName, Part, PartFailure, PartState, Resolved, Totals, Trigger,
+    Checkpoint, HostFacts, Pack, PackName, Part, PartFailure, PartState, Resolved, Totals, Trigger,
 };
 use crate::name::{RemotePath, SourceName};
 use crate::store::layout;
@@ -363,7 +363,7 @@ impl TryFrom<CheckpointRecord> for Sealed {
                 host: record.host.into(),
                 facts: match record.facts {
                     Some(facts) => facts.try_into()?,
-                    None => Facts::default(),
+                    None => HostFacts::default(),
                 },
                 parts,
                 packs,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::RecordError;
 use super::path::PathRecord;
-use crate::manifest::{Changes, Commit, Disk, Facts, Head, Process, Repository, Version};
+use crate::manifest::{Changes, Commit, Disk, Head, HostFacts, Process, Repository, Version};
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct FactsRecord {
@@ -76,8 +76,8 @@ struct ProcessRecord {
     workers: u64,
 }
 
-impl From<&Facts> for FactsRecord {
-    fn from(facts: &Facts) -> Self {
+impl From<&HostFacts> for FactsRecord {
+    fn from(facts: &HostFacts) -> Self {
         Self {
             uptime_seconds: facts.uptime.map(|uptime| uptime.as_secs()),
             boot_id: facts.boot_id.clone(),
@@ -149,7 +149,7 @@ impl From<&Process> for ProcessRecord {
     }
 }
 
-impl TryFrom<FactsRecord> for Facts {
+impl TryFrom<FactsRecord> for HostFacts {
     type Error = RecordError;
 
     fn try_from(record: FactsRecord) -> Result<Self, RecordError> {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::manifest::HostFacts;
+use crate::manifest::MachineIdentity;
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct HostRecord {
@@ -17,8 +17,8 @@ pub(super) struct HostRecord {
     hostname: String,
 }
 
-impl From<&HostFacts> for HostRecord {
-    fn from(host: &HostFacts) -> Self {
+impl From<&MachineIdentity> for HostRecord {
+    fn from(host: &MachineIdentity) -> Self {
         Self {
             env: host.env.clone(),
             protected: host.protected,
@@ -33,7 +33,7 @@ impl From<&HostFacts> for HostRecord {
     }
 }
 
-impl From<HostRecord> for HostFacts {
+impl From<HostRecord> for MachineIdentity {
     fn from(host: HostRecord) -> Self {
         Self {
             env: host.env,

@@ -4,7 +4,7 @@ use super::*;
 use std::time::Duration;
 
 use crate::manifest::{
-    Changes, Commit, Disk, FileTime, Head, HostFacts, LeftOut, Process, Repository, Resolved,
+    Changes, Commit, Disk, FileTime, Head, LeftOut, MachineIdentity, Process, Repository, Resolved,
     State, Version,
 };
 use crate::name::CheckpointId;
@@ -47,7 +47,7 @@ fn path(bytes: &[u8]) -> RemotePath {
     RemotePath::from_bytes(bytes).expect("a path")
 }
 
-fn observed() -> Facts {
+fn observed() -> HostFacts {
     let repository = |head, commit, changes| Repository {
         root: path(b"/app"),
         head,
@@ -63,7 +63,7 @@ fn observed() -> Facts {
         count: 1,
         first: vec![" M a".to_owned()],
     };
-    Facts {
+    HostFacts {
         uptime: Some(Duration::from_secs(60)),
         boot_id: "6a2e".to_owned(),
         disks: vec![Disk {
@@ -112,11 +112,11 @@ fn sealed() -> Sealed {
             trigger: Trigger::PreRestore,
             subset: true,
             description: "before \"it\"\n".to_owned(),
-            host: HostFacts {
+            host: MachineIdentity {
                 env: "dev".to_owned(),
                 protected: true,
                 address: "203.0.113.53:22".to_owned(),
-                ..HostFacts::default()
+                ..MachineIdentity::default()
             },
             facts: observed(),
             parts: vec![part("app", PartState::Warned), failed],
@@ -198,7 +198,7 @@ fn added_fields_are_tolerated_and_a_newer_version_is_not() {
 #[test]
 fn a_record_from_before_there_were_facts_has_none() {
     let mut old = sealed();
-    old.checkpoint.facts = Facts::default();
+    old.checkpoint.facts = HostFacts::default();
     let entries = old.entries.values_mut().next().expect("entries");
     entries.folders.clear();
     let text = old.to_text();
