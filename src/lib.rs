@@ -11,7 +11,7 @@
 //! | 6 | [`intake`], [`health`] | a tar stream becomes a pack and entries; what a host can do |
 //! | 5 | [`scan`] | looking at a host, and comparing it with a checkpoint |
 //! | 4 | [`ssh`], [`source`], [`store`] | the outside world |
-//! | 3 | [`disk`], [`pack`] | durable private files; the format of packs |
+//! | 3 | [`disk`], [`pack`], `blocking` | durable private files; the format of packs; work that blocks |
 //! | 2 | [`guard`], [`tarstream`], [`event`], [`change`], [`shrinkage`] | rules, formats and what can happen: pure, synchronous |
 //! | 1 | [`inventory`], [`manifest`] | facts: plain data |
 //! | 0 | [`name`], [`digest`], [`fault`], [`units`], `redact` | words |
@@ -37,6 +37,7 @@
 //! `docs/src/explanation/architecture.md` has the same in ten steps with file names, and the tests that prove
 //! each promise.
 
+mod blocking;
 pub mod change;
 pub mod checkpoint;
 pub mod cli;

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::blocking::blocking;
 use crate::event::Event;
 use crate::manifest::{Pack, PackName, PartFailure, PartState};
 use crate::pack::PackOptions;
@@ -132,10 +133,7 @@ impl Fetch<'_> {
             return (Difference::everything(found), None);
         };
         let (part, lost) = (self.pull.source.name.clone(), self.lost.clone());
-        let compared =
-            tokio::task::spawn_blocking(move || Comparison::new(found, base, &part, &lost))
-                .await
-                .expect("comparing does not panic");
+        let compared = blocking(move || Comparison::new(found, base, &part, &lost)).await;
         let mut comparison = match compared {
             Ok(comparison) => comparison,
             Err(Unusable { found, error }) => {
@@ -195,7 +193,7 @@ impl Fetch<'_> {
         let mut kept = difference.kept.take();
         let (path, packs_max) = (self.pull.pack_path.clone(), self.pull.packs_max);
         let lines = self.pull.lines.clone();
-        let rearranging = tokio::task::spawn_blocking(move || {
+        let rearranging = blocking(move || {
             let taken = match &kept {
                 Some(kept) if !kept.is_all() => repack::taken(kept, None, packs_max),
                 Some(_) | None => Vec::new(),
@@ -221,8 +219,7 @@ impl Fetch<'_> {
             };
             Ok::<_, receive::Error>((kept, broken, received))
         });
-        let rearranged = rearranging.await.expect("copying does not panic");
-        let (kept, broken, received) = rearranged?;
+        let (kept, broken, received) = rearranging.await?;
         difference.kept = kept;
         pulled.broken = broken;
         pulled.received = received;

@@ -19,6 +19,7 @@ use futures_util::future::join_all;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 
+use crate::blocking::blocking;
 use crate::event::{Event, Sink};
 use crate::intake::entries;
 use crate::intake::part::{self, Outcome};
@@ -322,8 +323,7 @@ impl Capture<'_> {
             known: self.history.of(&source.name),
             lost: self.history.lost.clone(),
         };
-        let kept = tokio::task::spawn_blocking(move || keeping.keep(captured));
-        let kept = kept.await.expect("keeping does not panic");
+        let kept = blocking(move || keeping.keep(captured)).await;
         kept.map_err(|error| Error::Receive {
             part: source.name.clone(),
             source: error,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use tokio::sync::{oneshot, watch};
 
+use crate::blocking::blocking;
 use crate::event::{Event, Sink};
 use crate::guard::{Compression, ReadCommand, TarFlavour};
 use crate::intake::fetch_list;
@@ -248,7 +249,7 @@ impl Pull<'_> {
         let (mut progress, path) = (self.progress(), self.pack_path.clone());
         let (packs_max, lines) = (self.packs_max, self.lines.clone());
         let stop = self.stop.clone();
-        let receiving = tokio::task::spawn_blocking(move || {
+        let receiving = blocking(move || {
             let mut intake = match underway.intake.take() {
                 Some(mut intake) => {
                     intake.go_on();
@@ -303,7 +304,7 @@ impl Pull<'_> {
                 is_damaged,
             })))
         });
-        receiving.await.expect("receiving does not panic")
+        receiving.await
     }
 
     fn progress(&self) -> impl FnMut(u64, &RemotePath) + Send + 'static {

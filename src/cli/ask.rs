@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 
+use crate::blocking::blocking;
 use crate::report::{Console, Reporter};
 use crate::ssh::{Prompter, Question, Secret};
 
@@ -102,8 +103,8 @@ impl Prompter for Terminal {
 /// that nobody waits for it.
 pub(super) async fn line(console: &Arc<Console>, prompt: &str) -> Option<String> {
     let (console, prompt) = (Arc::clone(console), prompt.to_owned());
-    let answer = tokio::task::spawn_blocking(move || shown(&console, &prompt)).await;
-    answer.ok().flatten().map(|text| text.trim().to_owned())
+    let answer = blocking(move || shown(&console, &prompt)).await;
+    answer.map(|text| text.trim().to_owned())
 }
 
 /// Asks and waits for a line; what is typed is seen. None if the terminal went away, or if the program

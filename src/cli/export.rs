@@ -7,6 +7,7 @@ use super::cat::{Output, forgive};
 use super::error::{Error, Stop};
 use super::setup::Setup;
 use super::{Status, stop};
+use crate::blocking::blocking;
 use crate::engine::Interrupt;
 use crate::fault::ExitClass;
 use crate::name::{CheckpointId, CheckpointRef, SourceName};
@@ -142,10 +143,7 @@ pub(super) fn run(args: &Args, setup: &Setup) -> Status {
     let (interrupt, of) = (Interrupt::new(), id.clone());
     let wish = interrupt.clone();
     let exported = stop::run(&interrupt, || {}, async move {
-        let work = tokio::task::spawn_blocking(move || {
-            write(&store, &of, &wanted, &mut Output(&console), &wish)
-        });
-        work.await.expect("exporting does not panic")
+        blocking(move || write(&store, &of, &wanted, &mut Output(&console), &wish)).await
     })?;
     let exported = exported.ok_or(Error::Stopped)??;
     let class = exported.has_contradictions().then_some(ExitClass::Partial);

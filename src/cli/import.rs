@@ -10,6 +10,7 @@ use jiff::tz::TimeZone;
 use super::error::{Error, Stop};
 use super::setup::Setup;
 use super::{Status, stop};
+use crate::blocking::blocking;
 use crate::engine::import::{self, End, Imported, Landing, Mapping, Mode, Order, Outcome, Request};
 use crate::engine::{Interrupt, host};
 use crate::event::Event;
@@ -121,14 +122,14 @@ pub(super) fn run(args: &Args, setup: &Setup) -> Status {
     };
     let (sink, wish, is_dry) = (reporter.sink(), interrupt.clone(), args.dry_run);
     let ended = stop::run(&interrupt, notice, async move {
-        let work = tokio::task::spawn_blocking(move || {
+        blocking(move || {
             let mode = match &store {
                 Some(store) if !is_dry => Mode::Write(store),
                 store => Mode::Dry(store.as_ref()),
             };
             import::run(&request, &host, mode, &sink, &wish)
-        });
-        work.await.expect("importing does not panic")
+        })
+        .await
     });
     reporter.finish();
     let outcome = ended?.ok_or(Error::Stopped)?;

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use super::setup::Setup;
 use super::{Status, stop};
+use crate::blocking::blocking;
 use crate::cli::error::{Error, Stop};
 use crate::engine::{Interrupt, Selection, Selector};
 use crate::fault::ExitClass;
@@ -89,9 +90,8 @@ pub(super) fn run(args: &Args, setup: &Setup) -> Status {
     };
     let interrupt = Interrupt::new();
     let wish = interrupt.clone();
-    let work = tokio::task::spawn_blocking;
-    let report = stop::run(&interrupt, || {}, async move {
-        let verified = work(move || {
+    let verifying = async move {
+        blocking(move || {
             store.verify(&scope, level, &mut |_| {
                 if wish.is_raised() {
                     ControlFlow::Break(())
@@ -99,9 +99,10 @@ pub(super) fn run(args: &Args, setup: &Setup) -> Status {
                     ControlFlow::Continue(())
                 }
             })
-        });
-        verified.await.expect("verifying does not panic")
-    })?;
+        })
+        .await
+    };
+    let report = stop::run(&interrupt, || {}, verifying)?;
     let report = report.ok_or(Error::Stopped)??;
     let problem = problem(&report);
     if setup.console.is_json() {

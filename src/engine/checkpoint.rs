@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
+use crate::blocking::blocking;
 use crate::checkpoint::{self, Gathered, History, Order};
 use crate::event::{Event, Failure, Sink};
 use crate::fault::{ExitClass, Fault};
@@ -292,8 +293,7 @@ async fn one(
         Some(Err(error)) => return fail(&error),
         None => return End::Stopped,
     };
-    let sealed = tokio::task::spawn_blocking(move || gathered.seal());
-    match sealed.await.expect("sealing does not panic") {
+    match blocking(move || gathered.seal()).await {
         Ok(checkpoint) => {
             let checkpoint = Box::new(checkpoint);
             sink(Event::Sealed {
@@ -378,13 +378,12 @@ async fn begin(
         .collect();
     let given_up = Arc::new(());
     let watch = Arc::downgrade(&given_up);
-    let (incoming, history) = tokio::task::spawn_blocking(move || {
+    let (incoming, history) = blocking(move || {
         let stop = || watch.strong_count() == 0;
         let history = History::read(&shared.store, &mut lock, &sources, full, &stop)?;
         Ok::<_, store::Error>((lock.begin((shared.clock)())?, history))
     })
-    .await
-    .expect("reading the store does not panic")?;
+    .await?;
     drop(given_up);
     Ok(Begun {
         session,

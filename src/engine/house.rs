@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::blocking::blocking;
 use crate::inventory::{Host, Inventory};
 use crate::name::HostName;
 use crate::ssh::{self, Connector, Endpoint, ReadSession};
@@ -77,13 +78,12 @@ impl House {
         let (house, host) = (Arc::clone(self), host.clone());
         let given_up = Arc::new(());
         let watch = Arc::downgrade(&given_up);
-        let lock = tokio::task::spawn_blocking(move || {
+        let lock = blocking(move || {
             house
                 .store
                 .lock(&host, house.wait, &|| watch.strong_count() == 0)
         })
-        .await
-        .expect("locking does not panic");
+        .await;
         drop(given_up);
         lock
     }

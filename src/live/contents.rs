@@ -5,6 +5,7 @@ use std::io::{self, Read};
 
 use tempfile::TempDir;
 
+use crate::blocking::blocking;
 use crate::guard::{Compression, ReadCommand, TarFlavour};
 use crate::manifest::{Extended, PartFailure};
 use crate::name::RemotePath;
@@ -87,14 +88,14 @@ pub(super) async fn fetch(
     let (body, ending) = running.split();
     let beside = BESIDE_MAX_BYTES.saturating_mul(difference.fetch.len() as u64);
     let mut stream = Bounded::new(body, max_bytes.saturating_add(beside));
-    let receiving = tokio::task::spawn_blocking(move || {
+    let receiving = blocking(move || {
         let folder = folder()?;
         let mut intake = Intake::create(folder.path().join("contents"), PackOptions::default())?;
         let read = intake.read(&mut stream, &difference.fetch, Unasked::Refuse, |_, _| {});
         Ok::<_, receive::Error>((folder, intake.end(read), stream.is_exceeded))
     });
     let (received, ended) = tokio::join!(receiving, ending.finish());
-    let (folder, received, is_exceeded) = received.expect("receiving does not panic")?;
+    let (folder, received, is_exceeded) = received?;
     match received {
         Ok(received) => {
             fetched.failure = received.cut.as_ref().map(|cut| PartFailure::of(cut));

@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 
+use crate::blocking::blocking;
 use crate::change::{Change, ChangeKind};
 use crate::inventory::{Host, Source, SourceKind};
 use crate::manifest::{Part, PartFailure, PartState};
@@ -278,10 +279,7 @@ impl Look<'_> {
             source.name.clone(),
             self.is_same_machine,
         );
-        let pairs =
-            tokio::task::spawn_blocking(move || against::pairs(&base, &name, found, trusts_marks))
-                .await
-                .expect("comparing does not panic")?;
+        let pairs = blocking(move || against::pairs(&base, &name, found, trusts_marks)).await?;
         let mut list = Vec::new();
         for path in pairs.iter().filter_map(against::Pair::doubtful) {
             list.extend_from_slice(path.as_bytes());

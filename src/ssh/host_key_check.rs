@@ -15,6 +15,7 @@ use super::known_hosts_command::{KnownHostsCommand, Reason};
 use super::resolve::Endpoint;
 use super::revocation::revoked_in;
 use super::rules::Rules;
+use crate::blocking::blocking;
 
 /// What decides about the keys of one host.
 #[derive(Debug, Clone)]
@@ -92,17 +93,11 @@ impl HostKeyCheck {
     /// can't be parsed.
     pub async fn of(endpoint: &Endpoint) -> Result<Self, Error> {
         let files = endpoint.known_hosts();
-        let read = tokio::task::spawn_blocking(move || KnownHosts::read(&files)).await;
-        let known = match read {
-            Ok(Ok(known)) => known,
-            Ok(Err((file, error))) => {
-                return Err(Error::File {
-                    file,
-                    source: error.into(),
-                });
-            }
-            Err(_) => KnownHosts::default(),
-        };
+        let read = blocking(move || KnownHosts::read(&files)).await;
+        let known = read.map_err(|(file, error)| Error::File {
+            file,
+            source: error.into(),
+        })?;
         let check = Self::with(endpoint, known);
         check.warn(&check.known);
         check.unbroken(&check.known)?;

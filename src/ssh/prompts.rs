@@ -9,6 +9,7 @@ use russh::keys::PrivateKey;
 use tokio::sync::Mutex;
 
 use super::options::{Prompter, Question, Secret};
+use crate::blocking::blocking;
 
 /// Wrong answers before a question is given up.
 pub(super) const TRIES_MAX: u32 = 3;
@@ -47,9 +48,9 @@ impl Prompts {
     pub(super) async fn ask(&self, question: Question) -> Option<Secret> {
         let prompter = Arc::clone(self.prompter.as_ref()?);
         let turn = self.terminal.lock().await;
-        let answer = tokio::task::spawn_blocking(move || prompter.ask(&question)).await;
+        let answer = blocking(move || prompter.ask(&question)).await;
         drop(turn);
-        answer.ok().flatten()
+        answer
     }
 
     /// The place for the sudo password of one account on one host, so that it is asked for once.
@@ -125,11 +126,8 @@ async fn decode(
     text: String,
     passphrase: Option<Secret>,
 ) -> Result<PrivateKey, russh::keys::Error> {
-    tokio::task::spawn_blocking(move || {
-        russh::keys::decode_secret_key(&text, passphrase.as_ref().map(Secret::reveal))
-    })
-    .await
-    .unwrap_or(Err(russh::keys::Error::CouldNotReadKey))
+    blocking(move || russh::keys::decode_secret_key(&text, passphrase.as_ref().map(Secret::reveal)))
+        .await
 }
 
 fn is_encrypted(error: &russh::keys::Error, text: &str) -> bool {

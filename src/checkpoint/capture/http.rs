@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::blocking::blocking;
 use crate::fault::Fault;
 use crate::guard::HttpGet;
 use crate::inventory::HttpSource;
@@ -109,14 +110,14 @@ async fn run(taking: &Taking<'_>, source: &HttpSource) -> Result<Captured, Error
 
 async fn revealed(request: &HttpGet) -> Result<Vec<(String, Revealed)>, Error> {
     let headers = request.headers().to_vec();
-    let reading = tokio::task::spawn_blocking(move || {
+    blocking(move || {
         let reveal = |(header, secret)| match reveal(&secret) {
             Ok(revealed) => Ok((header, revealed)),
             Err(source) => Err(Error::Header { header, source }),
         };
         headers.into_iter().map(reveal).collect()
-    });
-    reading.await.expect("reading a file does not panic")
+    })
+    .await
 }
 
 /// What it takes to ask once.
@@ -179,14 +180,12 @@ impl Exchange<'_> {
         }
         let limit = self.source.max_bytes.saturating_mul(NORMAL_FORM_MAX);
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let normal = tokio::task::spawn_blocking(move || json::normalise(&text, limit)).await;
-        let normal = normal
-            .expect("normalising does not panic")
-            .map_err(|source| Error::NotJson {
-                get: self.get.to_owned(),
-                called,
-                source,
-            })?;
+        let normal = blocking(move || json::normalise(&text, limit)).await;
+        let normal = normal.map_err(|source| Error::NotJson {
+            get: self.get.to_owned(),
+            called,
+            source,
+        })?;
         let mut spool = self.spool("json")?;
         for piece in normal.chunks(PIECE_BYTES) {
             spool.write(piece)?;

@@ -11,6 +11,7 @@ mod names;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::blocking::blocking;
 use crate::fault::Fault;
 use crate::guard::{DumpOf, PostgresDump, ReadCommand};
 use crate::inventory::{DumpFormat, PostgresSource};
@@ -135,13 +136,8 @@ pub(super) async fn take(taking: &Taking<'_>, source: &PostgresSource) -> Taken 
 async fn take_all(taking: &Taking<'_>, source: &PostgresSource) -> Result<Option<Captured>, Error> {
     let password = match source.password.clone() {
         Some(secret) => {
-            let reading = tokio::task::spawn_blocking(move || secret::reveal(&secret));
-            Some(
-                reading
-                    .await
-                    .expect("reading does not panic")
-                    .map_err(Error::Password)?,
-            )
+            let revealed = blocking(move || secret::reveal(&secret)).await;
+            Some(revealed.map_err(Error::Password)?)
         }
         None => None,
     };

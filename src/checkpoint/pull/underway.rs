@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use crate::blocking::blocking;
 use crate::guard::Compression;
 use crate::name::RemotePath;
 use crate::source::scan::Found;
@@ -76,8 +77,7 @@ impl Underway {
         said: Vec<u8>,
     ) -> Result<(Difference, Pulled), receive::Error> {
         if let Some(intake) = self.intake {
-            let finishing = tokio::task::spawn_blocking(move || intake.finish());
-            pulled.received = finishing.await.expect("finishing does not panic")?;
+            pulled.received = blocking(move || intake.finish()).await?;
             pulled.stderr = said;
         }
         Ok((self.difference, pulled))

@@ -11,14 +11,13 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::{Error, Stream};
+use crate::blocking::blocking;
 
 /// Shakes hands with the server that calls itself `host`.
 pub(super) async fn wrap<S: Stream>(stream: S, host: &str) -> Result<TlsStream<S>, Error> {
     let name = ServerName::try_from(host.to_owned()).map_err(|_| Error::Unaskable)?;
     // Reads the authorities from disk, once.
-    let config = tokio::task::spawn_blocking(config)
-        .await
-        .map_err(|_| Error::NoAuthorities)??;
+    let config = blocking(config).await?;
     TlsConnector::from(config)
         .connect(name, stream)
         .await
