@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use crate::fault::{ExitClass, Fault};
 use crate::inventory::{Host, Inventory};
-use crate::name::{HostName, ParseNameError};
+use crate::name::{HostName, ParseNameError, did_you_mean, nearest};
 
 /// One word of a selection.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,7 +74,7 @@ impl Fault for SelectionError {
             Self::UnknownHost {
                 nearest: Some(nearest),
                 ..
-            } => format!("Did you mean `{nearest}`?"),
+            } => did_you_mean(nearest),
             Self::UnknownHost { nearest: None, .. } => "`fleet hosts` lists every host.".to_owned(),
             Self::UnknownGroup { known, .. } if known.is_empty() => {
                 "No host of this inventory has an env or tag.".to_owned()
@@ -124,23 +124,9 @@ pub fn host<'a>(inventory: &'a Inventory, name: &HostName) -> Result<&'a Host, S
         .ok_or_else(|| SelectionError::UnknownHost {
             name: name.clone(),
             inventory: inventory.file.display().to_string(),
-            nearest: nearest(inventory, name),
+            nearest: nearest(name.as_str(), &inventory.hosts, |host| host.name.as_str())
+                .map(|host| host.name.clone()),
         })
-}
-
-fn nearest(inventory: &Inventory, name: &HostName) -> Option<HostName> {
-    inventory
-        .hosts
-        .iter()
-        .map(|host| {
-            (
-                strsim::damerau_levenshtein(host.name.as_str(), name.as_str()),
-                &host.name,
-            )
-        })
-        .filter(|(distance, _)| *distance <= 2.max(name.as_str().len() / 3))
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, name)| name.clone())
 }
 
 fn check(selector: &Selector, inventory: &Inventory) -> Result<(), SelectionError> {

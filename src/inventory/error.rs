@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::{FILE_MAX_BYTES, Place, VERSION};
 use crate::fault::{ExitClass, Fault};
-use crate::name::{HostName, ParseNameError, ProfileName, SourceName};
+use crate::name::{HostName, ParseNameError, ProfileName, SourceName, did_you_mean};
 
 /// So many problems are told; the rest is counted.
 pub(super) const TOLD_MAX: usize = 20;
@@ -268,7 +268,7 @@ impl Rule {
             Self::UnknownKey {
                 nearest: Some(nearest),
                 ..
-            } => return Some(format!("Did you mean `{nearest}`?")),
+            } => return Some(did_you_mean(nearest)),
             Self::UnknownKey { known, .. } => {
                 return Some(format!("Known here: `{}`.", known.join("`, `")));
             }
@@ -306,7 +306,7 @@ impl Rule {
             Self::UnknownProfile {
                 nearest: Some(nearest),
                 ..
-            } => return Some(format!("Did you mean `{nearest}`?")),
+            } => return Some(did_you_mean(nearest)),
             Self::UnknownProfile { .. } => "Add it under `profiles`, or remove it from `use`.",
             Self::ProfileTwice { .. } => "Remove one of the two.",
             Self::SourceTwice { .. } => "Rename or remove one of the two.",
@@ -426,17 +426,4 @@ impl Fault for Error {
     fn exit_class(&self) -> ExitClass {
         ExitClass::Usage
     }
-}
-
-/// The one of `known` that looks most like `text`, if any looks like it.
-pub(super) fn nearest<'a>(text: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
-    const COMPARED_MAX_BYTES: usize = 64;
-    if text.len() > COMPARED_MAX_BYTES {
-        return None;
-    }
-    known
-        .map(|name| (strsim::damerau_levenshtein(text, name), name))
-        .filter(|(distance, name)| *distance <= 1 + name.len() / 4)
-        .min()
-        .map(|(_, name)| name.to_owned())
 }

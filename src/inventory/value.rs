@@ -8,11 +8,11 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 use super::WireCompression;
-use super::error::{Rule, nearest};
+use super::error::Rule;
 use super::glob::{FileGlob, GlobError};
 use super::prod_words::{Env, ProdWords, Tag, plain_word};
 use super::url::{HttpUrl, ParseUrlError};
-use crate::name::{AccountName, escape};
+use crate::name::{AccountName, did_you_mean, escape, nearest};
 
 /// Why a value can't be taken, and how to mend it; the caller adds the key.
 pub(super) struct Refusal {
@@ -59,12 +59,12 @@ pub(super) fn one_of<T: Copy>(text: &str, choices: &[(&'static str, T)]) -> Resu
         names => names.concat(),
     };
     let names = choices.iter().map(|(name, _)| *name);
-    let nearest = nearest(&text.trim().to_ascii_lowercase(), names);
+    let nearest = nearest(&text.trim().to_ascii_lowercase(), names, |name| name);
     let (found, hint) = match nearest {
         // What is almost one of the words is no secret.
         Some(nearest) => (
             format!(", found {}", quoted(text)),
-            Cow::from(format!("Did you mean `{nearest}`?")),
+            Cow::from(did_you_mean(nearest)),
         ),
         None if choices.len() == 1 => (String::new(), "Write that, or remove the key.".into()),
         None => (
@@ -96,7 +96,7 @@ pub(super) fn duration(text: &str) -> Result<Duration, Refusal> {
 
     let refuse = |why: &str| {
         let hint = match with_unit(text) {
-            Some(meant) => format!("Did you mean `{meant}`? {HINT}").into(),
+            Some(meant) => format!("{} {HINT}", did_you_mean(meant)).into(),
             None => Cow::from(HINT),
         };
         Refusal::new(format!("{} {why}", quoted(text)), hint)
@@ -181,11 +181,10 @@ pub(super) fn size_bytes(text: &str) -> Result<u64, Refusal> {
             // `16M` is 16 MiB to most tools.
             let is_number = !number.is_empty() && number.bytes().any(|digit| digit != b'0');
             let hint = match unit.as_str() {
-                "k" | "m" | "g" | "t" if is_number => format!(
-                    "Did you mean `{number}{}iB`? {HINT}",
-                    unit.to_ascii_uppercase()
-                )
-                .into(),
+                "k" | "m" | "g" | "t" if is_number => {
+                    let meant = format!("{number}{}iB", unit.to_ascii_uppercase());
+                    format!("{} {HINT}", did_you_mean(meant)).into()
+                }
                 _ => Cow::from(HINT),
             };
             Refusal::new(format!("{} is not a size", quoted(text)), hint)

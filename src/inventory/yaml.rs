@@ -14,7 +14,7 @@ use serde_saphyr::options::{DuplicateKeyPolicy, MergeKeyPolicy, Options};
 use super::error::{Problem, Rule};
 use super::raw::{self, At, place_of};
 use super::{FILE_MAX_BYTES, Place, VERSION};
-use crate::name::escape;
+use crate::name::{did_you_mean, escape, nearest};
 
 /// Far above what hosts and sources need.
 const DEPTH_MAX: usize = 32;
@@ -170,7 +170,7 @@ fn unknown_key(field: &str, expected: &[&'static str]) -> Rule {
         };
     }
     Rule::UnknownKey {
-        nearest: super::error::nearest(field, expected.iter().copied()),
+        nearest: nearest(field, expected, |name| name).map(ToString::to_string),
         key: shown(field),
         known: expected.to_vec(),
     }
@@ -227,8 +227,8 @@ fn meant(keys: &[&str], shape: &locate::Shape) -> Option<String> {
     }
     let is_switch = wanted::is_switch(last);
     match text.to_ascii_lowercase().as_str() {
-        "yes" | "on" | "y" | "true" if is_switch => Some("Did you mean `true`?".to_owned()),
-        "no" | "off" | "n" | "false" if is_switch => Some("Did you mean `false`?".to_owned()),
+        "yes" | "on" | "y" | "true" if is_switch => Some(did_you_mean("true")),
+        "no" | "off" | "n" | "false" if is_switch => Some(did_you_mean("false")),
         _ => None,
     }
 }

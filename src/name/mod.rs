@@ -4,9 +4,11 @@
 //! A value of one of these types is always well-formed. Nothing here reads a file or a clock.
 
 mod checkpoint;
+mod nearest;
 mod path;
 mod word;
 
 pub use checkpoint::{CheckpointId, CheckpointRef, ParseCheckpointError, Stamp, Which};
+pub use nearest::{did_you_mean, nearest};
 pub use path::{ParsePathError, RemotePath, escape};
 pub use word::{AccountName, HostName, ParseAccountError, ParseNameError, ProfileName, SourceName};

@@ -15,7 +15,9 @@ use super::lock::Holder;
 use crate::disk;
 use crate::fault::{self, ExitClass, Fault};
 use crate::manifest::PackName;
-use crate::name::{CheckpointId, CheckpointRef, HostName, RemotePath, SourceName, escape};
+use crate::name::{
+    CheckpointId, CheckpointRef, HostName, RemotePath, SourceName, did_you_mean, escape,
+};
 use crate::pack;
 
 /// A fault of the store.
@@ -291,7 +293,7 @@ impl Fault for Error {
                     .to_owned(),
             ),
             Self::UnknownHost { nearest, known, .. } => Some(match (nearest, known.is_empty()) {
-                (Some(name), _) => format!("Did you mean `{name}`?"),
+                (Some(name), _) => did_you_mean(name),
                 (None, true) => "The store is empty; take one with `fleet checkpoint HOST`.".to_owned(),
                 (None, false) => format!("It knows {}.", list(known)),
             }),

@@ -11,7 +11,7 @@ use super::record::checkpoint::Sealed;
 use super::sealed::read_record;
 use crate::disk;
 use crate::manifest::{Checkpoint, Trigger, Uncounted};
-use crate::name::{CheckpointId, CheckpointRef, HostName, Stamp, Which};
+use crate::name::{CheckpointId, CheckpointRef, HostName, Stamp, Which, nearest};
 
 /// The checkpoints of one host.
 #[derive(Debug, Default)]
@@ -252,17 +252,10 @@ impl Store {
     }
 
     pub(super) fn unknown_host(&self, host: &HostName) -> Result<Error, Error> {
-        const LIKENESS_MIN: f64 = 0.8;
         let known = self.hosts()?;
-        let likeness = |name: &HostName| strsim::jaro_winkler(name.as_str(), host.as_str());
-        let nearest = known
-            .iter()
-            .filter(|name| likeness(name) >= LIKENESS_MIN)
-            .max_by(|a, b| likeness(a).total_cmp(&likeness(b)))
-            .cloned();
         Ok(Error::UnknownHost {
             host: host.clone(),
-            nearest,
+            nearest: nearest(host.as_str(), &known, |name| name.as_str()).cloned(),
             known,
         })
     }

@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::super::error::{Rule, nearest};
+use super::super::error::Rule;
 use super::super::raw::{self, At, Entries, OneOrMany};
 use super::super::value;
 use super::super::{
     Access, Env, Host, Keep, Limits, Place, ProdWords, Source, Tag, WireCompression,
 };
 use super::{Findings, Profiles, sources};
-use crate::name::{HostName, ProfileName, SourceName};
+use crate::name::{HostName, ProfileName, SourceName, nearest};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const STALL_TIMEOUT: Duration = Duration::from_secs(60);
@@ -177,11 +177,7 @@ fn env(
         .map(|env| (env, said.place))
 }
 
-fn tags(
-    said: Option<&OneOrMany>,
-    prod: &ProdWords,
-    findings: &mut Findings,
-) -> Vec<(Tag, Place)> {
+fn tags(said: Option<&OneOrMany>, prod: &ProdWords, findings: &mut Findings) -> Vec<(Tag, Place)> {
     said.map_or(&[][..], |said| &said.0)
         .iter()
         .filter_map(|said| {
@@ -268,10 +264,10 @@ fn all_sources(
             continue;
         }
         let Some(profile) = profiles.get(&profile_name) else {
-            let known = profiles.keys().map(ProfileName::as_str);
             // Dear with many profiles, and not told beyond the first problems.
             let nearest = if findings.are_all_told() {
-                nearest(profile_name.as_str(), known)
+                nearest(profile_name.as_str(), profiles.keys(), |name| name.as_str())
+                    .map(ToString::to_string)
             } else {
                 None
             };
