@@ -52,10 +52,19 @@ pub(crate) const NAMED_MAX: usize = 10;
 
 /// Formats the first ten of `items` as `a, b, c and 7 more`; `count` is how many there are in all.
 pub(crate) fn listing<T: Display>(count: usize, items: &[T]) -> String {
+    first_of(NAMED_MAX, count, items)
+}
+
+/// As [`listing`], with the first `named_max` of `items`.
+pub(crate) fn first_of<T: Display>(
+    named_max: usize,
+    count: usize,
+    items: impl IntoIterator<Item = T>,
+) -> String {
     let named: Vec<String> = items
-        .iter()
-        .take(NAMED_MAX)
-        .map(ToString::to_string)
+        .into_iter()
+        .take(named_max)
+        .map(|item| item.to_string())
         .collect();
     let mut text = named.join(", ");
     if count > named.len() {
@@ -81,6 +90,22 @@ mod tests {
         ] {
             assert_eq!(size(bytes), text, "{bytes}");
         }
+    }
+
+    #[test]
+    fn the_first_of_many_are_named_and_the_rest_is_counted() {
+        let eleven: Vec<u32> = (1..=11).collect();
+        let ten = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10";
+        for (count, items, text) in [
+            (0, &[][..], ""),
+            (1, &eleven[..1], "1"),
+            (10, &eleven[..10], ten),
+            (11, &eleven, &format!("{ten} and 1 more")),
+            (30, &eleven[..2], "1, 2 and 28 more"),
+        ] {
+            assert_eq!(listing(count, items), text);
+        }
+        assert_eq!(first_of(2, 3, eleven.iter().rev()), "11, 10 and 1 more");
     }
 
     #[test]

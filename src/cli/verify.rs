@@ -197,14 +197,5 @@ fn table(problems: &[store::Problem]) -> Table {
 
 fn names(checkpoints: &[crate::name::CheckpointId]) -> String {
     const SHOWN_MAX: usize = 3;
-    let shown: Vec<String> = checkpoints
-        .iter()
-        .rev()
-        .take(SHOWN_MAX)
-        .map(ToString::to_string)
-        .collect();
-    match checkpoints.len().checked_sub(SHOWN_MAX) {
-        Some(more @ 1..) => format!("{} and {more} more", shown.join(" ")),
-        _ => shown.join(" "),
-    }
+    crate::units::first_of(SHOWN_MAX, checkpoints.len(), checkpoints.iter().rev())
 }

@@ -7,9 +7,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 
 use crate::name::HostName;
-
-/// So many names are told of those of whom the same is said: enough to see which hosts they are.
-const NAMES_MAX: usize = 10;
+use crate::units::listing;
 
 /// Hosts of which the same is said.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,16 +59,7 @@ pub fn alike(said: &[(HostName, Vec<String>)]) -> Vec<Alike> {
 /// `web-1, web-2`; the first ten of many, and how many more.
 #[must_use]
 pub fn names(hosts: &[&HostName]) -> String {
-    let told: Vec<&str> = hosts
-        .iter()
-        .take(NAMES_MAX)
-        .map(|host| host.as_str())
-        .collect();
-    let mut text = told.join(", ");
-    if let Some(more) = hosts.len().checked_sub(NAMES_MAX).filter(|more| *more > 0) {
-        text.push_str(&format!(" and {more} more"));
-    }
-    text
+    listing(hosts.len(), hosts)
 }
 
 /// The words of a text, each with the blank behind it. How long something took, as `10 s)` at the end of

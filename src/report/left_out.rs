@@ -1,9 +1,7 @@
 //! Formats the file systems that a source leaves out.
 
 use crate::manifest::LeftOut;
-
-/// So many are named; the rest is counted.
-const NAMED_MAX: usize = 10;
+use crate::units::listing;
 
 /// `other file systems left out: /srv/app/cache (tmpfs)`; none if there are none.
 #[must_use]
@@ -11,16 +9,10 @@ pub fn left_out(left_out: &[LeftOut]) -> Option<String> {
     if left_out.is_empty() {
         return None;
     }
-    let named: Vec<String> = left_out
-        .iter()
-        .take(NAMED_MAX)
-        .map(ToString::to_string)
-        .collect();
-    let mut text = format!("other file systems left out: {}", named.join(", "));
-    if let Some(more) = left_out.len().checked_sub(NAMED_MAX).filter(|n| *n > 0) {
-        text.push_str(&format!(" and {more} more"));
-    }
-    Some(text)
+    Some(format!(
+        "other file systems left out: {}",
+        listing(left_out.len(), left_out)
+    ))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Formats what an export left out: one sentence a kind, with the first paths.
 
 use crate::store::{Shortfall, ShortfallKind};
-use crate::units::count;
+use crate::units::{count, listing};
 
 /// `3 sockets are left out: /run/a, /run/b, /run/c`.
 #[must_use]
@@ -36,13 +36,8 @@ pub fn shortfall(shortfall: &Shortfall) -> String {
         ShortfallKind::Xattrs => format!("extended attributes of {of} can't be set here"),
         ShortfallKind::Selinux => format!("the SELinux contexts of {of} can't be set here"),
     };
-    let named: Vec<String> = shortfall.paths.iter().map(ToString::to_string).collect();
-    let mut text = format!("{what}: {}", named.join(", "));
-    let more = number.saturating_sub(named.len() as u64);
-    if more > 0 {
-        text.push_str(&format!(" and {more} more"));
-    }
-    text
+    let number = usize::try_from(number).unwrap_or(usize::MAX);
+    format!("{what}: {}", listing(number, &shortfall.paths))
 }
 
 /// `1 entry`, `2 entries`.

@@ -202,7 +202,7 @@ fn many_protected_hosts_are_told_in_one_problem() {
         .lines()
         .next(),
         Some(
-            "fleet.yaml:3:19: source `v` runs a command at `a`, `b`, `c`, 2 more, which must never \
+            "fleet.yaml:3:19: source `v` runs a command at `a`, `b`, `c` and 2 more, which must never \
              be written"
         )
     );

@@ -11,6 +11,7 @@ use super::super::{Access, Host, Place, Protection, Source, SourceKind, protecti
 use super::Findings;
 use super::host::Found;
 use crate::name::{HostName, SourceName};
+use crate::units::first_of;
 
 /// So many hosts are named in a message.
 const NAMED_MAX: usize = 3;
@@ -31,13 +32,15 @@ fn is_writable(host: &Host) -> bool {
 
 /// What makes it prod: its env, else a tag.
 fn prod_word(host: &Host) -> Option<(String, Place)> {
-    protection(host).into_iter().find_map(|reason| match reason {
-        Protection::Env { env, place } => Some((format!("its env is `{env}`"), place)),
-        Protection::Tag { tag, place } => Some((format!("it has the tag `{tag}`"), place)),
-        Protection::NoEnv { .. } | Protection::ReadOnly { .. } | Protection::NoAccess { .. } => {
-            None
-        }
-    })
+    protection(host)
+        .into_iter()
+        .find_map(|reason| match reason {
+            Protection::Env { env, place } => Some((format!("its env is `{env}`"), place)),
+            Protection::Tag { tag, place } => Some((format!("it has the tag `{tag}`"), place)),
+            Protection::NoEnv { .. }
+            | Protection::ReadOnly { .. }
+            | Protection::NoAccess { .. } => None,
+        })
 }
 
 fn writable_prod(found: &Found, findings: &mut Findings) {
@@ -134,19 +137,13 @@ fn not_vouched(hosts: &[Found], findings: &mut Findings) {
         }
     }
     for ((place, source_name), names) in unvouched {
-        let mut hosts: Vec<String> = names
-            .iter()
-            .take(NAMED_MAX)
-            .map(|name| format!("`{name}`"))
-            .collect();
-        if names.len() > NAMED_MAX {
-            hosts.push(format!("{} more", names.len() - NAMED_MAX));
-        }
+        let quoted = names.iter().map(|name| format!("`{name}`"));
+        let hosts = first_of(NAMED_MAX, names.len(), quoted);
         findings.add(
             place,
             Rule::NotVouched {
                 source_name: source_name.clone(),
-                hosts: hosts.join(", "),
+                hosts,
             },
         );
     }
