@@ -370,7 +370,6 @@ impl Intake {
     }
 }
 
-/// Whether there may be further names of it.
 /// A hard link must come behind the file that it leads to; other files may lie anywhere.
 fn order(head: &Head, found: &Found, header_bytes: usize) -> Order {
     match head.kind {

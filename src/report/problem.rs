@@ -49,18 +49,6 @@ impl Problem {
         }
     }
 
-    /// The same for an error that has no hint of its own.
-    #[must_use]
-    pub fn of_error(error: &(dyn std::error::Error + 'static), class: ExitClass) -> Self {
-        let mut texts = chain(error);
-        Self {
-            message: texts.remove(0),
-            causes: texts,
-            hint: None,
-            class,
-        }
-    }
-
     /// What and why in one line, as JSON lists of failures have it.
     #[must_use]
     pub fn line(&self) -> String {
