@@ -32,6 +32,27 @@ impl ExitClass {
     pub fn code(self) -> u8 {
         self as u8
     }
+
+    /// What work on several hosts or files asks for: nothing if none of it failed, [`Partial`] if some
+    /// of it succeeded, what the failures ask for if they agree, and else `if_they_differ`.
+    ///
+    /// [`Partial`]: Self::Partial
+    #[must_use]
+    pub fn of_many(
+        any_succeeded: bool,
+        failures: impl IntoIterator<Item = Self>,
+        if_they_differ: Self,
+    ) -> Option<Self> {
+        let mut failures = failures.into_iter();
+        let first = failures.next()?;
+        Some(if any_succeeded {
+            Self::Partial
+        } else if failures.all(|failure| failure == first) {
+            first
+        } else {
+            if_they_differ
+        })
+    }
 }
 
 /// An error that knows how it is mended.
@@ -62,4 +83,26 @@ pub fn chain(error: &(dyn std::error::Error + 'static)) -> Vec<String> {
         below = cause.source();
     }
     texts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_failures_ask_for_what_they_agree_on_unless_something_succeeded() {
+        use ExitClass::{Failed, Locked, Partial, Unreachable};
+        for (any_succeeded, failures, expected) in [
+            (false, &[][..], None),
+            (true, &[], None),
+            (false, &[Unreachable], Some(Unreachable)),
+            (true, &[Unreachable], Some(Partial)),
+            (false, &[Locked, Locked, Locked], Some(Locked)),
+            (false, &[Locked, Locked, Unreachable], Some(Failed)),
+            (true, &[Locked, Unreachable], Some(Partial)),
+        ] {
+            let folded = ExitClass::of_many(any_succeeded, failures.iter().copied(), Failed);
+            assert_eq!(folded, expected, "{any_succeeded}, {failures:?}");
+        }
+    }
 }

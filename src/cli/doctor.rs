@@ -72,12 +72,12 @@ pub(super) fn run(args: &Args, setup: &Setup) -> Status {
 
 /// What all hosts ask for, if they agree; else that some failed.
 fn worst(reports: &[Report]) -> Option<ExitClass> {
-    let first = reports.first()?.exit_class();
-    if reports.iter().all(|report| report.exit_class() == first) {
-        first
-    } else {
-        Some(ExitClass::Partial)
-    }
+    let classes = reports.iter().map(Report::exit_class);
+    ExitClass::of_many(
+        classes.clone().any(|class| class.is_none()),
+        classes.flatten(),
+        ExitClass::Partial,
+    )
 }
 
 fn text(report: &Report) -> String {

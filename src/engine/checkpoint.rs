@@ -71,15 +71,11 @@ impl Outcome {
             let has_warnings = self.checkpoints.iter().any(Checkpoint::has_warnings);
             return has_warnings.then_some(ExitClass::Partial);
         }
-        let first = self.failed.first()?.class;
-        if !self.checkpoints.is_empty() {
-            return Some(ExitClass::Partial);
-        }
-        if self.failed.iter().all(|failure| failure.class == first) {
-            Some(first)
-        } else {
-            Some(ExitClass::Failed)
-        }
+        ExitClass::of_many(
+            !self.checkpoints.is_empty(),
+            self.failed.iter().map(|failure| failure.class),
+            ExitClass::Failed,
+        )
     }
 
     /// Whether every checkpoint is free of failures.

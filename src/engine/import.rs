@@ -93,15 +93,11 @@ impl Outcome {
         if self.is_interrupted {
             return Some(ExitClass::Interrupted);
         }
-        let first = self.failed.first()?.failure.class;
-        if !self.imported.is_empty() {
-            return Some(ExitClass::Partial);
-        }
-        let is_same = |failed: &Failed| failed.failure.class == first;
-        Some(match self.failed.iter().all(is_same) {
-            true => first,
-            false => ExitClass::Failed,
-        })
+        ExitClass::of_many(
+            !self.imported.is_empty(),
+            self.failed.iter().map(|failed| failed.failure.class),
+            ExitClass::Failed,
+        )
     }
 }
 
