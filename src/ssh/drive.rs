@@ -234,7 +234,7 @@ impl Drive {
                     return if self.closed {
                         self.conclude(stopping).await
                     } else {
-                        Err(link.ended())
+                        Err(self.not_run(link.ended()))
                     };
                 }
                 Some(ChannelMsg::Data { data }) => {
