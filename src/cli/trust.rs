@@ -11,8 +11,13 @@ use crate::fault::{ExitClass, chain};
 use crate::inventory::{Host, Inventory};
 use crate::name::HostName;
 use crate::report::{Problem, Reporter, Style, Table, json};
-use crate::ssh::known_hosts::{Place, Verdict, fingerprint};
-use crate::ssh::{Connector, Endpoint, HostKeyCheck, NotLearned, PublicKey, trust};
+use crate::ssh::Connector;
+use crate::ssh::Endpoint;
+use crate::ssh::HostKeyCheck;
+use crate::ssh::NotLearned;
+use crate::ssh::PublicKey;
+use crate::ssh::host_keys::known_hosts::{Place, Verdict, fingerprint};
+use crate::ssh::host_keys::trust;
 
 /// Look at a host's keys, and trust the one that a person compared
 #[derive(Debug, clap::Args)]

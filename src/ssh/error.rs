@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use super::cause::{Attempts, Cause, NoConnection};
-use super::host_key_check::CheckFailure;
-use super::refusal::{AuthenticationFailure, HostKeyRefusal};
-use super::words::Words;
 use crate::fault::{ExitClass, Fault};
+pub use crate::ssh::connection::cause::{Attempts, Cause, NoConnection};
+use crate::ssh::connection::refusal::{AuthenticationFailure, HostKeyRefusal};
+use crate::ssh::connection::words::Words;
+use crate::ssh::host_keys::check::CheckFailure;
 
 /// A failure that one host's connection, or one command on it, ended with. Cheap to clone, because
 /// the end of a connection ends everything on it.

@@ -15,8 +15,8 @@ use tokio::time::Instant;
 
 use super::error::{Error, ReachRefusal};
 use super::session::ReadSession;
-use super::transport::ChannelStream;
 use crate::guard::HttpGet;
+use crate::ssh::connection::transport::ChannelStream;
 
 /// How long the words of a refusal may come behind it. They are in the same packet.
 const WORDS_MAX: Duration = Duration::from_secs(1);

@@ -8,16 +8,16 @@ use bytes::Bytes;
 use russh::{ChannelOpenFailure, client};
 use tokio::sync::Mutex;
 
-use super::connector::Connection;
-use super::drive::Start;
 use super::error::{Cause, Error};
-use super::known_hosts::fingerprint;
 use super::options::{Question, Secret};
-use super::prompts::{Prompts, TRIES_MAX};
-use super::running::{Exit, Running};
-use super::stderr::Stderr;
 use crate::guard::{Pace, ReadCommand, Sudo};
 use crate::name::AccountName;
+use crate::ssh::channel::running::{Exit, Running};
+use crate::ssh::channel::stderr::Stderr;
+use crate::ssh::channel::task::Start;
+use crate::ssh::connection::connector::Connection;
+use crate::ssh::host_keys::known_hosts::fingerprint;
+use crate::ssh::login::prompts::{Prompts, TRIES_MAX};
 
 /// A refused session is asked for again this often: sshd frees places late.
 const OPENS_MAX: u32 = 20;

@@ -1,10 +1,10 @@
 //! A session that may write: opened with the guard's permit for one host, and with nothing else.
 
-use super::connector::Connector;
 use super::error::Error;
 use super::session::ReadSession;
 use crate::guard::WritePermit;
 use crate::inventory::Inventory;
+use crate::ssh::connection::connector::Connector;
 
 /// A connection to a host that may be written, opened with the guard's permit. It has no method that
 /// writes yet.

@@ -139,13 +139,13 @@ fn fingerprint(bed: &Bed, name: &str) -> String {
     keygen(&bed.path(name), "ed25519", "");
     let key = public(&bed.path(&format!("{name}.pub")));
     let key = russh::keys::PublicKey::from_openssh(&key).expect("a key");
-    fleet::ssh::known_hosts::fingerprint(&key)
+    fleet::ssh::host_keys::known_hosts::fingerprint(&key)
 }
 
 /// The fingerprint of a host key.
 fn print(server: &Sshd, kind: &str) -> String {
     let key = russh::keys::PublicKey::from_openssh(&server.host_key(kind)).expect("a key");
-    fleet::ssh::known_hosts::fingerprint(&key)
+    fleet::ssh::host_keys::known_hosts::fingerprint(&key)
 }
 
 /// A server with keys of three kinds that no file knows.

@@ -18,7 +18,7 @@ impl Case {
         let server = Sshd::builder().start()?;
         let bed = Bed::at(&server);
         let key = russh::keys::PublicKey::from_openssh(&server.host_public_key()).expect("a key");
-        let fingerprint = fleet::ssh::known_hosts::fingerprint(&key);
+        let fingerprint = fleet::ssh::host_keys::known_hosts::fingerprint(&key);
         Some(Self {
             server,
             bed,

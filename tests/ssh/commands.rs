@@ -119,7 +119,7 @@ async fn a_command_runs_only_on_the_host_for_which_it_was_judged() -> Result<(),
 
 fn fleet_fingerprint(line: &str) -> String {
     let key = russh::keys::PublicKey::from_openssh(line).expect("a key");
-    fleet::ssh::known_hosts::fingerprint(&key)
+    fleet::ssh::host_keys::known_hosts::fingerprint(&key)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

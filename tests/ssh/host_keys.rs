@@ -3,7 +3,8 @@
 use std::fs;
 
 use fleet::fault::{ExitClass, Fault as _};
-use fleet::ssh::{Error, HostKeyProblem, trust};
+use fleet::ssh::host_keys::trust;
+use fleet::ssh::{Error, HostKeyProblem};
 
 use super::{connector, session};
 use crate::support::sshd::{Sshd, inventory, keygen, public, sign};
@@ -26,8 +27,8 @@ fn panic_with(error: &Error) -> HostKeyProblem {
     HostKeyProblem::Unknown
 }
 
-fn place(sshd: &Sshd, line: u32) -> fleet::ssh::known_hosts::Place {
-    fleet::ssh::known_hosts::Place {
+fn place(sshd: &Sshd, line: u32) -> fleet::ssh::host_keys::known_hosts::Place {
+    fleet::ssh::host_keys::known_hosts::Place {
         file: sshd.known_hosts(),
         line,
     }
@@ -35,7 +36,7 @@ fn place(sshd: &Sshd, line: u32) -> fleet::ssh::known_hosts::Place {
 
 fn print(line: &str) -> String {
     let key = russh::keys::PublicKey::from_openssh(line).expect("a key");
-    fleet::ssh::known_hosts::fingerprint(&key)
+    fleet::ssh::host_keys::known_hosts::fingerprint(&key)
 }
 
 /// A key that is nobody's, as `TYPE BASE64`.
@@ -250,7 +251,7 @@ fn a_certificate_is_good_for_its_host_and_its_time_only() {
     let at = |name: &str| folder.path().join(name);
     keygen(&at("ca"), "ed25519", "");
     keygen(&at("host"), "ed25519", "");
-    let mut known = fleet::ssh::known_hosts::KnownHosts::default();
+    let mut known = fleet::ssh::host_keys::known_hosts::KnownHosts::default();
     let line = format!("@cert-authority *.example.org {}\n", public(&at("ca.pub")));
     known.add(std::path::Path::new("kh"), line.as_bytes());
     let judged = |arguments: &[&str], now: u64| {
@@ -262,8 +263,8 @@ fn a_certificate_is_good_for_its_host_and_its_time_only() {
                 .of("web.example.org")
                 .judge_certificate(&certificate, "web.example.org", now);
         match verdict {
-            fleet::ssh::known_hosts::Verdict::Trusted(_) => "trusted".to_owned(),
-            fleet::ssh::known_hosts::Verdict::BadCertificate { why, .. } => why,
+            fleet::ssh::host_keys::known_hosts::Verdict::Trusted(_) => "trusted".to_owned(),
+            fleet::ssh::host_keys::known_hosts::Verdict::BadCertificate { why, .. } => why,
             other => format!("{other:?}"),
         }
     };

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use fleet::ssh::known_hosts::{KnownHosts, Verdict};
+use fleet::ssh::host_keys::known_hosts::{KnownHosts, Verdict};
 use russh::keys::PublicKey;
 
 use crate::support::sshd::{installed, keygen, public};

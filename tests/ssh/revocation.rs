@@ -8,7 +8,7 @@ use std::process::Command;
 
 use fleet::fault::{ExitClass, Fault as _, chain};
 use fleet::inventory::Host;
-use fleet::ssh::known_hosts::Place;
+use fleet::ssh::host_keys::known_hosts::Place;
 use fleet::ssh::{CheckFailure, Error, HostKeyProblem};
 
 use super::{connector, session};

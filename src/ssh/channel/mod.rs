@@ -1,0 +1,7 @@
+//! One command on a channel: its frame, its queue, its standard error, and the task that reads it.
+
+pub(in crate::ssh) mod frame;
+pub(in crate::ssh) mod queue;
+pub(in crate::ssh) mod running;
+pub(in crate::ssh) mod stderr;
+pub(in crate::ssh) mod task;
