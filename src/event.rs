@@ -1,4 +1,4 @@
-//! What happens while fleet works, as plain data for whoever shows it.
+//! Events of a run, as plain data for whoever shows it.
 //!
 //! The floors below the reports never print: they tell a [`Sink`]. An event says what happened,
 //! never how it should look.

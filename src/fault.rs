@@ -1,4 +1,4 @@
-//! What every error of fleet offers beyond its text: how to mend it, and the exit status it asks for.
+//! The trait of every error of fleet: hint and exit status beside its text.
 //!
 //! Errors stay typed in the module that raises them; this floor only names what they share, so that
 //! the command line can print and exit without knowing any of them. Nothing here prints.

@@ -1,4 +1,4 @@
-//! What changed between two moments of the same tree: a comparison of entries, and nothing else.
+//! Compares two lists of entries of the same tree: added, removed and modified ones. Pure.
 //!
 //! Both sides come in path order and are walked once, side by side, so that the memory of one entry a
 //! side is enough for any size. Nothing here reads, prints or judges whether a change matters.

@@ -1,5 +1,4 @@
-//! What a scan found against what the last checkpoint holds: what is still the same need not be
-//! fetched.
+//! Compares a scan with the last checkpoint: unchanged entries need not be fetched.
 
 mod groups;
 

@@ -1,4 +1,4 @@
-//! Why a host could not be checkpointed.
+//! The errors for which there is no checkpoint of a host.
 
 use crate::fault::{ExitClass, Fault};
 use crate::name::{HostName, SourceName};

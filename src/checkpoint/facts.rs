@@ -1,4 +1,5 @@
-//! Which machine a host is, and what it is like.
+//! Asks a host for its identity and its state (uptime, disks, versions, processes, git) while its files
+//! are read.
 //!
 //! What it is like is asked beside everything else, and is for people: whatever comes of it, the
 //! checkpoint is what it would be without. So asking for it never fails, and nobody waits long.

@@ -1,5 +1,4 @@
-//! From a scan to a part: compare it with the last checkpoint, fetch what differs, and put both
-//! together.
+//! Makes a part from a scan: compares it with the last checkpoint, fetches what differs, and merges both.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

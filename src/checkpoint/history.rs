@@ -1,4 +1,5 @@
-//! What earlier checkpoints of a host know of its sources.
+//! Reads from earlier checkpoints of a host what a new one builds on: the last good part of each source,
+//! and the parts to compare with.
 //!
 //! Read from the newest checkpoint backwards, and no further than is needed: a host with hundreds of
 //! checkpoints costs as much as one with two.

@@ -1,4 +1,4 @@
-//! One checkpoint of one host: probe → scan → fetch → seal.
+//! Takes a checkpoint of one host: probe → scan → fetch → seal.
 //!
 //! The host is told only what [`crate::guard::ReadCommand`] can say. What it answers becomes entries only after it
 //! was proven whole: the tool's exit status, the end of the archive, and every entry that was asked

@@ -1,5 +1,5 @@
-//! What differs comes over the wire into one pack, by one stream or, where the link proves to be slow, by
-//! two: the second one compressed.
+//! Fetches a source's changed files into one pack. Starts uncompressed; if the link proves to be slow,
+//! restarts compressed.
 
 mod underway;
 

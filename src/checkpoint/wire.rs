@@ -1,4 +1,4 @@
-//! How file contents come over the wire: as they are, or compressed where the link is slow.
+//! Compression on the wire: file contents come as they are, or compressed where the link is slow.
 //!
 //! A fetch begins uncompressed and is timed. If the link proves to be slower than what every host can
 //! compress, and enough is left, the stream is ended and the rest is fetched compressed; what arrived

@@ -1,4 +1,4 @@
-//! What can be typed: the global options and the verbs.
+//! Command-line arguments: the global options and the verbs.
 //!
 //! Verbs that are planned and not built are not declared; [`super::usage`] knows their names.
 

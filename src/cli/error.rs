@@ -1,4 +1,4 @@
-//! What stops a verb: any error of the floors below as it is shown, and the few that arise here.
+//! The errors that end a verb: those of the floors below as they are shown, and the few that arise here.
 
 use std::io;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! How many files may be open at once: connections, what is asked of `ssh`, and packs that are written.
+//! The limit of open files: connections, runs of `ssh`, and packs that are written share it.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 

@@ -1,4 +1,4 @@
-//! What verbs share: the inventory that is meant, the store that is meant, and diagnostics.
+//! Finds inventory and store for a verb, and sets up diagnostics.
 //!
 //! Flags beat the environment, the environment beats the inventory, the inventory beats defaults.
 

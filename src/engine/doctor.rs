@@ -1,4 +1,4 @@
-//! Looking at many hosts.
+//! Runs doctor on many hosts.
 
 use std::sync::Arc;
 

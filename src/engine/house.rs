@@ -1,4 +1,4 @@
-//! What every run works with.
+//! The workspace of a run: inventory, store, connector and limits.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! A checkpoint against its host as it is now.
+//! Compares a checkpoint with its live host.
 
 use std::sync::Arc;
 

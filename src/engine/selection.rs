@@ -1,4 +1,4 @@
-//! Which hosts the operator means: names, `@ENV-or-TAG`, all, and exceptions.
+//! Selects hosts: names, `@ENV-or-TAG`, all, and exceptions.
 
 use std::str::FromStr;
 

@@ -1,4 +1,4 @@
-//! What may be done to which host, judged from the inventory alone.
+//! Decides which operations are allowed on which host, from the inventory alone.
 //!
 //! Three layers live here: default-deny rules that nothing loosens ([`judge`]), the proof of having
 //! been judged ([`WritePermit`]), and the closed list of what fleet can say to a host for reading

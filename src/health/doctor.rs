@@ -1,4 +1,4 @@
-//! Whether a host has what fleet needs of it.
+//! Checks whether a host has what fleet needs of it.
 
 use jiff::Timestamp;
 

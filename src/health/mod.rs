@@ -1,4 +1,4 @@
-//! What a host can do, and whether it is well.
+//! Health of hosts: what they can do, and whether they are well.
 //!
 //! Reads only; judges from what the host said about itself.
 

@@ -1,4 +1,4 @@
-//! Why a backup is not taken over.
+//! The errors for which a backup is not imported.
 
 use std::io;
 use std::path::{Path, PathBuf};

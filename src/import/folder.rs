@@ -1,4 +1,4 @@
-//! A folder of this machine as a tar stream, in the order of a walk, names sorted.
+//! Reads a folder of this machine as a tar stream, in the order of a walk, names sorted.
 //!
 //! A file that changes while it is read ends the stream. Sockets are left out. Links are never followed.
 

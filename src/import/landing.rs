@@ -1,4 +1,4 @@
-//! Where what is in a backup lands on the host, and in which part of the checkpoint.
+//! Maps the paths in a backup to paths on the host, and to the parts of the checkpoint.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;

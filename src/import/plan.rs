@@ -1,4 +1,4 @@
-//! From what is in a backup to what a checkpoint will hold: judged as a whole before anything is written.
+//! Plans an import: what the checkpoint will hold, checked as a whole before anything is written.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 

@@ -1,4 +1,5 @@
-//! What the old systems wrote about their own backups: `MANIFEST.txt` and `CHECKPOINT_INFO.txt`.
+//! Parses the records that older systems put into their backups: `MANIFEST.txt` and
+//! `CHECKPOINT_INFO.txt`.
 
 use super::survey::Survey;
 use super::taken::{Moment, moment_of_line};

@@ -1,4 +1,4 @@
-//! A backup's own list of digests, as `sha256sum` writes it, against what is in the backup.
+//! Checks a backup against its own list of digests, as `sha256sum` writes it.
 
 use std::collections::HashMap;
 

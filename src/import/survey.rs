@@ -1,4 +1,4 @@
-//! What is in a backup, found by reading it once from end to end.
+//! Surveys a backup: reads it once from end to end, and lists its contents.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 

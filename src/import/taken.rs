@@ -1,4 +1,4 @@
-//! When a backup was taken: as told, as it is called, as it says itself, or as its newest file says.
+//! Finds when a backup was taken: from the command line, its name, its own record, or its newest file.
 
 use std::fmt;
 use std::sync::LazyLock;

@@ -1,4 +1,4 @@
-//! What of a source is fetched, and what is taken over from an earlier checkpoint.
+//! The difference between a source and the last checkpoint: what is fetched, and what is kept from it.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

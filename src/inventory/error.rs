@@ -1,4 +1,4 @@
-//! What can be wrong with an inventory file: each problem with its place, its reason and its mending.
+//! Inventory errors: each problem with its place, its reason and its remedy.
 //!
 //! Messages name keys, hosts and sources, and never quote a value that may be a secret.
 

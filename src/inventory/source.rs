@@ -1,4 +1,4 @@
-//! What can be captured from a host.
+//! Sources: what can be captured from a host.
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Why a checkpoint could not be compared with its host.
+//! The errors for which a checkpoint cannot be compared with its host.
 
 use crate::fault::{ExitClass, Fault};
 use crate::name::SourceName;

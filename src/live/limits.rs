@@ -1,4 +1,4 @@
-//! Which contents are fetched for patches, and which would be too much.
+//! The limits of contents that are fetched for patches.
 
 use std::collections::BTreeSet;
 

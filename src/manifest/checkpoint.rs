@@ -1,4 +1,4 @@
-//! A sealed checkpoint and its parts.
+//! Sealed checkpoints and their parts.
 
 use std::fmt;
 use std::str::FromStr;

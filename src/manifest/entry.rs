@@ -1,4 +1,4 @@
-//! One file-system object of a part.
+//! Entries: one file-system object of a part each.
 
 use std::cmp::Ordering;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! What a host was like when a checkpoint was taken of it: for people, never for decisions.
+//! The state of a host when a checkpoint was taken of it: for people, never for decisions.
 
 use std::time::Duration;
 

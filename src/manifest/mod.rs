@@ -1,4 +1,4 @@
-//! What a checkpoint is, as plain data: its parts, their entries, and where each content lies.
+//! Checkpoints as plain data: parts, entries, and the packs that hold their contents.
 //!
 //! These are the types that all floors above speak of. They are not the disk format: the store has
 //! versioned records of its own. Nothing here reads, writes or decides.

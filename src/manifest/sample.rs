@@ -1,4 +1,4 @@
-//! A checkpoint for tests of what is made of checkpoints.
+//! A sample checkpoint for tests.
 
 use jiff::Timestamp;
 

@@ -1,5 +1,4 @@
-//! The words that must not be mixed up: names that are parsed once, at the edge, and then carried
-//! as types.
+//! Names that must not be mixed up, each parsed once at the edge and then carried as a type.
 //!
 //! A value of one of these types is always well-formed. Nothing here reads a file or a clock.
 

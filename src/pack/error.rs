@@ -1,4 +1,4 @@
-//! What can go wrong with a pack.
+//! Errors of packs.
 
 use std::io;
 use std::path::PathBuf;

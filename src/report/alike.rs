@@ -1,4 +1,5 @@
-//! Which texts say the same of different hosts.
+//! Groups messages that differ only in host name or address, so that a run over many hosts prints each
+//! once.
 //!
 //! What differs from host to host for no other reason than that it is another host (its name, an
 //! address, a key's fingerprint) does not tell two texts apart.

@@ -1,4 +1,4 @@
-//! One plain line for each thing that happened: for logs, cron and pipes.
+//! Prints events as plain lines: for logs, cron and pipes.
 //!
 //! Progress within a part is told every ten seconds at most, whoever asks. Of many hosts only warnings
 //! and failures are told, and every ten seconds at most how far all of them are.

@@ -1,4 +1,4 @@
-//! A patch on a terminal: coloured as git does it, and with nothing in it that a terminal obeys.
+//! Prints a patch on a terminal: coloured as git does it, with control characters escaped.
 
 use anstyle::{AnsiColor, Style};
 

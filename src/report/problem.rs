@@ -1,4 +1,4 @@
-//! What went wrong, why, and how to mend it: one shape for every error that is shown.
+//! Problems: what went wrong, why, and how to mend it. The one shape for every error that is shown.
 //!
 //! The texts come from typed errors; nothing here makes a text of its own.
 

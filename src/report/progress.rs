@@ -1,5 +1,4 @@
-//! A moving line for each running host: what is read, how much of it, how fast. With many hosts, one
-//! for all of them stands below.
+//! Progress bars: one for each running host and, with many hosts, one for all of them below.
 //!
 //! Lines of hosts that have ended go away; what stays is the summary that the command prints.
 

@@ -1,4 +1,4 @@
-//! How a run is shown while it goes on: moving lines, plain lines, lines of JSON, or not at all.
+//! Reports a run while it goes on: progress bars, plain lines, lines of JSON, or nothing.
 //!
 //! A reporter is told from many tasks at once; it never blocks for longer than one write.
 

@@ -1,4 +1,4 @@
-//! How far a run on many hosts has come, counted from its events.
+//! Counts the progress of a run on many hosts from its events.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};

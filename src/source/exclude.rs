@@ -1,4 +1,4 @@
-//! Which entries of a directory source are left out: gitignore's rules, relative to a root.
+//! Excludes: the entries of a source that are left out, by gitignore's rules, relative to a root.
 
 use crate::guard::Prune;
 use crate::inventory::pattern::{self, Decision, PatternError, Rules};

@@ -1,4 +1,4 @@
-//! What a host said about itself beside its files.
+//! Parses the answer to `facts`: the state of a host.
 //!
 //! Every line may be a stranger's: names of processes, branches and files are whatever their makers
 //! liked. What does not read is passed over, every text and list has a bound, and command lines leave

@@ -1,4 +1,4 @@
-//! One `GET` over a stream that somebody else has opened, and the answer as it comes.
+//! Reads the answer to one HTTP `GET` over a stream that is open already.
 //!
 //! The protocol is hyper's. What is added is proof: an answer that was cut is an error, and whether its
 //! end can be trusted at all is told. No redirect is followed, no compression asked for, nothing kept

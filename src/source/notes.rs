@@ -1,5 +1,5 @@
-//! What `tar` and `find` say on their standard error, in the C locale: which entries vanished, could
-//! not be read, or changed while they were read.
+//! Parses the messages of `tar` and `find` on standard error, in the C locale: which entries vanished,
+//! could not be read, or changed while they were read.
 
 use super::octal::octal;
 use crate::manifest::Resolved;

@@ -1,5 +1,4 @@
-//! A byte as a backslash and three octal digits, as mount tables and GNU tools write those that would
-//! end a word or a line.
+//! Decodes bytes that mount tables and GNU tools write as a backslash and three octal digits.
 
 /// The byte that `text` begins with in that form, and what follows it; none if it begins otherwise.
 pub(super) fn octal(text: &[u8]) -> Option<(u8, &[u8])> {

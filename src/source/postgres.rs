@@ -1,4 +1,5 @@
-//! What `pg_dump` and `pg_dumpall` write: is it whole, and what of it says nothing about the database?
+//! Checks the output of `pg_dump` and `pg_dumpall`: is it whole, and what of it says nothing about the
+//! database?
 //!
 //! A dump streams through a [`Normaliser`], which proves that it is whole and takes out what differs
 //! from run to run though the database doesn't, so that an unchanged database gives the same bytes

@@ -1,4 +1,4 @@
-//! What a host said about itself.
+//! Parses the answer to `probe`: the identity of a host, and its tools.
 
 use std::collections::BTreeSet;
 

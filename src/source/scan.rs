@@ -1,4 +1,4 @@
-//! What a scan found: records of `find`, read as they arrive.
+//! Parses the records that `find` prints, as they arrive.
 
 use crate::manifest::{FileTime, Resolved, ScanMark};
 use crate::name::{ParsePathError, RemotePath, escape};

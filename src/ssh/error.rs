@@ -1,4 +1,4 @@
-//! What can go wrong on the way to a host, and on the way back.
+//! SSH errors.
 
 use std::sync::Arc;
 use std::time::Duration;

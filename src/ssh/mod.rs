@@ -1,4 +1,4 @@
-//! Talking to hosts: the only module that knows SSH.
+//! SSH: connections, sessions and commands. The only module that knows the protocol.
 //!
 //! A [`Connector`] opens one connection a host, and one a bastion for all hosts behind it. What a
 //! [`ReadSession`] can say is the guard's closed list of reading commands, and a way to a web server

@@ -1,4 +1,4 @@
-//! What all connections of a run share: limits, and how to ask the operator something.
+//! Options that all connections of a run share: limits, and how to ask the operator something.
 
 use std::fmt;
 use std::path::{Path, PathBuf};

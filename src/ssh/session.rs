@@ -1,4 +1,4 @@
-//! A session that only reads: what fleet can do with a connection to any host.
+//! Read sessions: what fleet can do with a connection to any host.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! A session that may write: opened with the guard's permit for one host, and with nothing else.
+//! Write sessions: opened with the guard's permit for one host, and with nothing else.
 
 use super::error::Error;
 use super::session::ReadSession;

@@ -1,4 +1,4 @@
-//! Two sealed checkpoints, part by part, from their entries alone: no pack is opened.
+//! Compares two sealed checkpoints part by part, from their entries alone: no pack is opened.
 //!
 //! A part that shares its entries file with the other checkpoint's is not read at all. Lines that read
 //! the same are not parsed. What a failed part lacks is not called gone.

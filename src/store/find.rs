@@ -1,4 +1,5 @@
-//! Which hosts and checkpoints there are, and which one a person means.
+//! Finds hosts and checkpoints by the references that people write (`HOST@latest`, `HOST~2`, a part of a
+//! stamp).
 
 use std::fs;
 use std::io;

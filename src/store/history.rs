@@ -1,4 +1,4 @@
-//! What became of one path in the checkpoints of a host, from the oldest to the newest.
+//! The history of one path in the checkpoints of a host (`fleet log`), from the oldest to the newest.
 //!
 //! Entries files that are the same as the one before are not read, and of the others only the lines
 //! from the path on, and of those only what differs is parsed. A part that failed says nothing about

@@ -1,4 +1,4 @@
-//! Making a checkpoint: everything is written aside, synced, and appears by one rename.
+//! Builds a checkpoint: everything is written aside, synced, and becomes visible by one rename.
 //!
 //! `STORE/HOST/.incoming-STAMP/` holds `packs/` and `checkpoint/`. Sealing puts the packs in place
 //! first, then the checkpoint's folder, then removes what is left. As long as `.incoming-STAMP` is

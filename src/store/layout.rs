@@ -1,4 +1,4 @@
-//! Where things lie in a store: names and paths, nothing else.
+//! The layout of a store: names and paths of its files.
 //!
 //! Whatever begins with `.` is being made or removed, or is a lock, and is invisible to readers.
 

@@ -1,4 +1,4 @@
-//! What dead runs left, and every stamp that they may have used. Needs the host's lock.
+//! Cleans up after runs that died, and finds every stamp that they may have used. Needs the host's lock.
 //!
 //! A checkpoint that was not sealed is removed here; one that was not wholly removed is the work of
 //! [`super::remove`]. Readers never clean.

@@ -1,4 +1,4 @@
-//! One run at a time on a host: a lock that the kernel frees with its process.
+//! The lock of a host: one run at a time. The kernel frees it with its process.
 //!
 //! The lock file also says who holds it, and the last stamp that was given out, so that none is
 //! given out twice even after its checkpoint was removed. Its content is a help, never the lock.

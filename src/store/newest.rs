@@ -1,4 +1,4 @@
-//! The checkpoints of a host from the newest backwards, each read only when it is asked for.
+//! Walks the checkpoints of a host from the newest backwards; each is read only when it is asked for.
 
 use super::find::DamagedCheckpoint;
 use super::sealed::SealedCheckpoint;

@@ -1,4 +1,4 @@
-//! Packs that a new checkpoint refers to: what they are, and that they still are.
+//! Checks the packs of earlier checkpoints that a new one refers to.
 //!
 //! A pack is hashed once; from then on its look is enough ([`super::memory`]). So a run costs nothing
 //! for gigabytes that lie still, and never builds on one that was touched.

@@ -1,4 +1,4 @@
-//! A sealed checkpoint, opened for reading.
+//! Sealed checkpoints, opened for reading.
 //!
 //! Opening checks the seal of `checkpoint.json`; entries are checked against it before the first one
 //! is delivered. Nothing here changes anything.

@@ -1,4 +1,4 @@
-//! Which packs are merged, so that a checkpoint never needs many of them.
+//! Decides which packs are merged, so that a checkpoint never needs many of them.
 //!
 //! Pure: numbers in, a decision out. It keeps no history, for the sizes tell it: whatever is copied
 //! ends up in a pack at least twice as large as the one it lay in, as long as sizes allow that

@@ -1,4 +1,4 @@
-//! A buffered reader that knows where in the stream it is.
+//! Buffered reader of tar blocks that knows its position in the stream.
 
 use std::io::{ErrorKind, Read};
 

@@ -1,4 +1,4 @@
-//! Why a tar stream is refused.
+//! The errors for which a tar stream is refused.
 
 use crate::fault::{ExitClass, Fault};
 use crate::name::{ParsePathError, RemotePath};

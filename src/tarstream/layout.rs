@@ -1,4 +1,4 @@
-//! How the data behind a member's headers makes up the content of the file.
+//! Sparse maps: how the data behind a member's headers makes up the content of the file.
 //!
 //! Plain files are their data. A sparse file (GNU's version 1.0) begins with a map in text, one
 //! number a line: how many regions, then offset and length of each; the regions follow.

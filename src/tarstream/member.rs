@@ -1,4 +1,4 @@
-//! One archive member as plain data.
+//! Archive members as plain data.
 
 use crate::digest::Sha256;
 use crate::manifest::{EntryKind, Extended, FileTime, Owner};

@@ -1,4 +1,4 @@
-//! A member under another name: its header blocks are written anew, its data stays what it is.
+//! Renames a member: its header blocks are written anew, its data stays as it is.
 //!
 //! What headers say beside names (attributes, ACLs, the map of a sparse file, times, owners) is kept
 //! byte by byte. Names are told in an extended header, whatever their length and dialect were.

@@ -1,4 +1,4 @@
-//! Whether the entries of a part can be extracted without leaving their roots.
+//! Checks whether entries can be extracted without leaving their roots.
 //!
 //! tar follows a symbolic link that it extracted before, so an entry beneath one would be written
 //! wherever the link points.

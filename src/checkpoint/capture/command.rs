@@ -1,4 +1,4 @@
-//! What a program prints.
+//! Captures the output of a command (`command` and `shell` sources).
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What a web server answers.
+//! Captures the answer of a web server (`http` sources).
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! What was captured becomes entries: what the last checkpoint has already lies where it lay, what is
-//! new goes into a pack.
+//! Turns captured output into entries: content that the last checkpoint has stays in its pack, new
+//! content goes into a pack of this one.
 
 use std::collections::BTreeSet;
 use std::fs::File;

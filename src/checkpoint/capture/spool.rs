@@ -1,4 +1,4 @@
-//! A captured file on its way: on the disk of the workstation, hashed as it comes.
+//! Spools captured output to a file of the workstation and hashes it as it arrives.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};

@@ -1,4 +1,4 @@
-//! What a pull keeps from one stream to the next.
+//! The state of a pull that is kept from one stream to the next.
 
 use std::collections::HashSet;
 

@@ -1,4 +1,4 @@
-//! What is said of a run on many hosts: what is as it should be is summed up.
+//! Prints the result of a run on many hosts: what is as it should be is summed up.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What is said of many hosts that were looked at: problems in full, those of one kind once.
+//! Prints what doctor found on many hosts: problems in full, those of one kind once.
 
 use anstyle::Style;
 

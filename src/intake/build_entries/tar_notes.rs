@@ -1,4 +1,4 @@
-//! What tar said on its standard error, sorted by entry.
+//! tar's messages on its standard error, sorted by entry.
 
 use std::collections::{HashMap, HashSet};
 

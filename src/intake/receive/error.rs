@@ -1,4 +1,4 @@
-//! Why nothing of a tar stream is kept.
+//! The errors for which nothing of a tar stream is kept.
 
 use crate::fault::{ExitClass, Fault};
 use crate::name::RemotePath;

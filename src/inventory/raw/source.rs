@@ -1,5 +1,5 @@
-//! A source as it is written: the keys of all kinds side by side, and the table that says which of
-//! them belong together. One flat type, for a choice of types would lose the places of the values.
+//! Parses a source: the keys of all kinds side by side, and the table that says which of them belong
+//! together. One flat type, for a choice of types would lose the places of the values.
 
 use std::borrow::Cow;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! One host: its own words first, then what `defaults` and its profiles bring.
+//! Resolves one host: its own keys first, then those of `defaults` and its profiles.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;

@@ -1,5 +1,5 @@
-//! From what is written to what it means: values parsed, defaults and profiles applied, and every
-//! rule judged. All problems are collected, so that one run tells them all.
+//! Resolves a parsed inventory: parses values, applies defaults and profiles, and checks every rule. All
+//! problems are collected, so that one run reports them all.
 
 mod exclude;
 mod host;

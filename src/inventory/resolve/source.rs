@@ -1,4 +1,4 @@
-//! One source: which kind it is, which keys belong to it, and what they mean.
+//! Resolves one source: its kind, the keys that belong to it, and their values.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

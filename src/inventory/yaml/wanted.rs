@@ -1,5 +1,5 @@
-//! What each key of an inventory takes, in words, with an example: for messages about a value of another
-//! type.
+//! The type that each key of an inventory takes, in words, with an example: for messages about a value of
+//! another type.
 
 use crate::name::escape;
 

@@ -1,4 +1,4 @@
-//! What a look at hosts found, in JSON.
+//! `fleet doctor --json`.
 
 use schemars::JsonSchema;
 use serde::Serialize;

@@ -1,4 +1,4 @@
-//! What happens during a checkpoint, as lines of JSON.
+//! Events of a run as lines of JSON (`fleet checkpoint --json`).
 
 use data_encoding::BASE64;
 use schemars::JsonSchema;

@@ -1,4 +1,4 @@
-//! What a host was like, in JSON.
+//! The state of a host as JSON.
 
 use schemars::JsonSchema;
 use serde::Serialize;

@@ -1,4 +1,4 @@
-//! What the guard says, in JSON.
+//! `fleet guard --json`.
 
 use schemars::JsonSchema;
 use serde::Serialize;

@@ -1,4 +1,4 @@
-//! What verification found, in JSON.
+//! `fleet verify --json`.
 
 use schemars::JsonSchema;
 use serde::Serialize;

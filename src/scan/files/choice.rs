@@ -1,4 +1,4 @@
-//! From what a scan found to what a files source means of it.
+//! Chooses from a scan the files that the patterns of a `files` source match.
 
 use std::cmp::Reverse;
 use std::collections::HashSet;

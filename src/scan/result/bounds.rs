@@ -1,4 +1,4 @@
-//! How much a scan may bring: bounds in entries and in bytes, checked while it arrives.
+//! Bounds of a scan in entries and in bytes, checked while it arrives.
 
 use super::Error;
 use crate::name::RemotePath;

@@ -1,4 +1,4 @@
-//! Why a source cannot be captured as it was asked for.
+//! The errors for which a source cannot be captured as it was asked for.
 
 use std::fmt;
 

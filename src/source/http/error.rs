@@ -1,4 +1,4 @@
-//! What can go wrong between asking a web server and having its whole answer.
+//! Errors between a request to a web server and the end of its answer.
 //!
 //! Nothing here holds a header's value, a query, or a piece of a body.
 

@@ -1,4 +1,4 @@
-//! A dump as an archive of PostgreSQL's custom format, followed from its first byte to its last.
+//! Follows a dump in PostgreSQL's custom format from its first byte to its last.
 //!
 //! ```text
 //! head      "PGDMP", format version, widths, kind, compression, time, names and versions

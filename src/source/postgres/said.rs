@@ -1,4 +1,4 @@
-//! What `pg_dump`, `pg_dumpall` and libpq say on their standard error, in the C locale.
+//! Parses the messages of `pg_dump`, `pg_dumpall` and libpq on standard error, in the C locale.
 //!
 //! What the server says it says in its own language: what isn't known here is told as it came.
 

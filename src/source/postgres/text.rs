@@ -1,4 +1,4 @@
-//! A dump as SQL text: a head of comments, the statements, and an end that only a whole dump has.
+//! Follows a dump as SQL text: a head of comments, the statements, and an end that only a whole dump has.
 //!
 //! What is taken out is taken out of the head and of the end alone: a row of a table may begin with
 //! `\r`, for a carriage return, and say anything after it.

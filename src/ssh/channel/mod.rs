@@ -1,4 +1,4 @@
-//! One command on a channel: its frame, its queue, its standard error, and the task that reads it.
+//! Runs one command on a channel: its frame, its queue, its standard error, and the task that reads it.
 
 pub(in crate::ssh) mod frame;
 pub(in crate::ssh) mod queue;

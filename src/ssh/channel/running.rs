@@ -1,4 +1,4 @@
-//! A command that runs on a host, as its consumer sees it: a body, and how it ends.
+//! A running command as its consumer sees it: a body, and how it ends.
 //!
 //! Success is told only when the trailer, the exit status and the channel's close were all seen; an
 //! output that was cut is never told as an end.

@@ -1,4 +1,4 @@
-//! What a command says on its standard error: the beginning and the end of it, never more.
+//! The standard error of a command: the beginning and the end of it, never more.
 
 use std::collections::VecDeque;
 

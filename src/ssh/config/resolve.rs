@@ -1,4 +1,4 @@
-//! How a host is reached: the inventory's words first, then OpenSSH's configuration, then defaults.
+//! Resolves how a host is reached: the inventory first, then OpenSSH's configuration, then defaults.
 //!
 //! OpenSSH itself reads its configuration (`ssh -G`), so that Include, Match and patterns mean what
 //! they mean everywhere. It tells how to connect, never what may be written; and whatever it says

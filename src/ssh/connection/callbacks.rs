@@ -1,5 +1,5 @@
-//! What russh calls back on a connection: the host's key is judged, texts are kept, and channels that
-//! the server opens are rejected.
+//! The callbacks of russh on a connection: judges the host key, keeps texts, and rejects channels that
+//! the server opens.
 
 use std::sync::Arc;
 

@@ -1,6 +1,6 @@
-//! What the other side says in plain text before a connection is usable: lines before its
-//! identification, banners, instructions of a login, the reason for an end; and the standard error of
-//! a `ProxyCommand`. Escaped, and at most 4 KiB of it.
+//! Texts of the other side before a connection is usable: lines before its identification, banners,
+//! instructions of a login, the reason for an end; and the standard error of a `ProxyCommand`. Escaped,
+//! and at most 4 KiB of it.
 
 use std::fmt;
 

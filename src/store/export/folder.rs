@@ -1,5 +1,5 @@
-//! A tree of files: everything is made in a folder of its own inside the target, moved up when it is
-//! whole, and directories get their modes and times last.
+//! Exports a checkpoint as a tree of files: everything is made in a folder of its own inside the target,
+//! moved up when it is whole, and directories get their modes and times last.
 //!
 //! Nothing is ever written through a symbolic link: links are made after everything else, so while
 //! files are written there is none in the tree; no entry lies beneath what is no directory; and every

@@ -1,4 +1,4 @@
-//! Taking a whole checkpoint out of the store: as one archive, or as a tree of files.
+//! Exports a checkpoint: as one archive, or as a tree of files.
 //!
 //! Every content is compared with its digest before the result appears under its name; a failed
 //! export leaves nothing behind.

@@ -1,4 +1,4 @@
-//! Where a layout puts the entries of each part.
+//! Maps the entries of each part to paths of an export layout.
 //!
 //! Layouts move whole trees and never look inside of them, so that what is relative stays right:
 //! links, and names that files hold. Nothing is judged here; two entries of one place are found by

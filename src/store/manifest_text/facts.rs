@@ -1,4 +1,4 @@
-//! What a host was like, in lines for people.
+//! Prints the state of a host for `MANIFEST.txt`.
 
 use crate::manifest::{Disk, Head, HostFacts, Process, Repository};
 use crate::name::escape;

@@ -1,4 +1,4 @@
-//! One line of an entries file: an [`Entry`] as JSON.
+//! The record of an entry: one line of JSON of an entries file.
 
 use serde::{Deserialize, Serialize};
 

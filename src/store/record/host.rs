@@ -1,4 +1,4 @@
-//! Which machine a checkpoint was taken of.
+//! The record of the machine that a checkpoint was taken of.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! A path in a record: as text where it is text, else as BASE64.
+//! The record of a path: text where it is text, else BASE64.
 
 use serde::{Deserialize, Serialize};
 

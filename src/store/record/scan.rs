@@ -1,4 +1,4 @@
-//! What a scan saw of an entry, as JSON: one field of its record.
+//! The record of a scan's marks of an entry: inode, size and times.
 
 use serde::{Deserialize, Serialize};
 

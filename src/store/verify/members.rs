@@ -1,4 +1,4 @@
-//! What a pack really holds: a fingerprint of every member by its place.
+//! Fingerprints every member of a pack by its place.
 //!
 //! Sixteen bytes a member. Contents are hashed on the way and not kept.
 

@@ -1,4 +1,4 @@
-//! What is asked of verifying, and what it answers.
+//! Options and report of `fleet verify`.
 
 use crate::name::{CheckpointId, HostName};
 

@@ -1,4 +1,4 @@
-//! What a dump is called: in messages, and the file that it becomes.
+//! Names of dumps: in messages, and of the files that hold them.
 
 use crate::guard::DumpOf;
 use crate::inventory::DumpFormat;
