@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use fleet::engine::checkpoint::{self, Request};
-use fleet::engine::{House, Interrupt, Network, Selection, Selector};
+use fleet::engine::{Interrupt, Network, Selection, Selector, Workspace};
 use fleet::event::Sink;
 use fleet::inventory::{Inventory, Keep};
 use fleet::manifest::Trigger;
@@ -29,7 +29,7 @@ use serde_json::json;
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 struct Bench {
-    house: Arc<House>,
+    workspace: Arc<Workspace>,
     host: HostName,
     keep: Keep,
     // The clock is asked from the run's own threads.
@@ -50,7 +50,7 @@ impl Bench {
         let connector = Connector::new(SshConfig { file }, ssh::Options::default());
         let now = Arc::new(Mutex::new(Timestamp::now()));
         let told = Arc::clone(&now);
-        let house = Arc::new(House {
+        let workspace = Arc::new(Workspace {
             network: Network {
                 inventory,
                 connector,
@@ -60,7 +60,7 @@ impl Bench {
             clock: Arc::new(move || *told.lock().unwrap_or_else(PoisonError::into_inner)),
         });
         Ok(Self {
-            house,
+            workspace,
             host,
             keep,
             now,
@@ -84,7 +84,8 @@ impl Bench {
         };
         let silent: Sink = Arc::new(|_| {});
         let began = Instant::now();
-        let outcome = checkpoint::run(&request, &self.house, &silent, &Interrupt::new()).await?;
+        let outcome =
+            checkpoint::run(&request, &self.workspace, &silent, &Interrupt::new()).await?;
         let seconds = began.elapsed().as_secs_f64();
         let [taken] = outcome.checkpoints.as_slice() else {
             return Err(format!("no checkpoint: {:?}", outcome.failed).into());
@@ -101,12 +102,12 @@ impl Bench {
 
     fn prune(&self) -> Result<serde_json::Value> {
         let began = Instant::now();
-        let listing = self.house.store.checkpoints(&self.host)?;
+        let listing = self.workspace.store.checkpoints(&self.host)?;
         let ids: Vec<CheckpointId> = listing.checkpoints.into_iter().map(|c| c.id).collect();
         let kept = kept(&ids, &self.keep);
         let surplus = ids.iter().filter(|id| !kept.contains(id));
         let surplus: Vec<Stamp> = surplus.map(|id| id.stamp).collect();
-        let mut lock = self.house.store.lock(&self.host, None, &|| false)?;
+        let mut lock = self.workspace.store.lock(&self.host, None, &|| false)?;
         let removed = lock.remove(&surplus)?;
         Ok(json!({
             "kept": kept.len(),

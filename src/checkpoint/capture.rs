@@ -20,9 +20,9 @@ pub(super) use spool::{Spool, SpoolError, SpooledFile};
 
 /// What a source that is no directory came to.
 #[derive(Debug)]
-pub(super) enum Taken {
+pub(super) enum CaptureOutcome {
     /// This is what it answered.
-    Captured(Captured),
+    Captured(CapturedFiles),
     /// It is not there, and need not be.
     Absent,
     /// It cannot be captured.
@@ -33,7 +33,7 @@ pub(super) enum Taken {
 
 /// What a source answered.
 #[derive(Debug, Default)]
-pub(super) struct Captured {
+pub(super) struct CapturedFiles {
     /// Each by a name of its own.
     pub(super) files: Vec<SpooledFile>,
     /// What the operator should know.
@@ -43,7 +43,7 @@ pub(super) struct Captured {
 }
 
 /// What it takes to take one source.
-pub(super) struct Taking<'a> {
+pub(super) struct CaptureJob<'a> {
     /// Which.
     pub(super) source: &'a Source,
     /// The host that has it.
@@ -54,9 +54,9 @@ pub(super) struct Taking<'a> {
     pub(super) spool: &'a Path,
 }
 
-impl Taking<'_> {
+impl CaptureJob<'_> {
     /// Takes it.
-    pub(super) async fn run(&self) -> Taken {
+    pub(super) async fn run(&self) -> CaptureOutcome {
         match &self.source.kind {
             SourceKind::Command(command) => command::take(self, command).await,
             SourceKind::Postgres(databases) => postgres::take(self, databases).await,
@@ -68,7 +68,7 @@ impl Taking<'_> {
     }
 }
 
-impl Taken {
+impl CaptureOutcome {
     /// What an error of the connection means.
     pub(super) fn of(error: ssh::Error) -> Self {
         if is_lost(&error) {

@@ -34,7 +34,7 @@ use crate::store::{Facts, Incoming, PartFacts, tiers};
 pub use error::Error;
 pub use history::History;
 
-use capture::{Taken, Taking};
+use capture::{CaptureJob, CaptureOutcome};
 use facts::ProbeAnswer;
 use fetch::Fetch;
 use pull::Pull;
@@ -42,7 +42,7 @@ use wire::Wire;
 
 /// What is asked for of one host.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Order {
+pub struct CaptureOptions {
     /// What the operator says about it; may be empty.
     pub description: String,
     /// Why.
@@ -57,7 +57,7 @@ pub struct Order {
     pub compression: Option<WireCompression>,
 }
 
-impl Order {
+impl CaptureOptions {
     /// The sources of `host` that are meant.
     #[must_use]
     pub fn sources<'a>(&self, host: &'a Host) -> Vec<&'a Source> {
@@ -75,7 +75,7 @@ impl Order {
 /// Everything that a checkpoint will hold, in the store but not yet visible there.
 #[must_use = "nothing is visible in the store before `seal`"]
 #[derive(Debug)]
-pub struct Gathered {
+pub struct UnsealedCheckpoint {
     incoming: Incoming,
     outcomes: Vec<Outcome>,
     facts: Facts,
@@ -96,16 +96,16 @@ pub struct Gathered {
 /// Dropping the future leaves a folder that is not visible and that the next run of this host clears
 /// away. What runs on the host ends with its channel.
 pub async fn gather(
-    order: &Order,
+    order: &CaptureOptions,
     host: &Host,
     (session, address): (&ReadSession, &str),
     mut incoming: Incoming,
     history: &History,
     stop: &watch::Receiver<bool>,
     sink: &Sink,
-) -> Result<Gathered, Error> {
+) -> Result<UnsealedCheckpoint, Error> {
     let started = Timestamp::now();
-    let captured = Capture {
+    let captured = Gatherer {
         order,
         host,
         session,
@@ -154,7 +154,7 @@ pub async fn gather(
             .sum(),
         notes: outcomes.iter().filter_map(|o| o.note.clone()).collect(),
     };
-    Ok(Gathered {
+    Ok(UnsealedCheckpoint {
         incoming,
         outcomes,
         facts,
@@ -166,12 +166,12 @@ enum Read<'a> {
     /// It was scanned, and what differs is to be fetched.
     Scanned(Scanned<'a>),
     /// It was taken as a whole.
-    Taken(Taken),
+    Taken(CaptureOutcome),
 }
 
 /// What it takes to read all sources of a host.
-struct Capture<'a> {
-    order: &'a Order,
+struct Gatherer<'a> {
+    order: &'a CaptureOptions,
     host: &'a Host,
     session: &'a ReadSession,
     incoming: &'a Incoming,
@@ -188,7 +188,7 @@ struct Captured {
     outcomes: Vec<Outcome>,
 }
 
-impl Capture<'_> {
+impl Gatherer<'_> {
     /// What every source came to, and what the host said about itself.
     async fn run(self) -> Result<Captured, Error> {
         self.warn(None, &self.history.warnings);
@@ -281,13 +281,13 @@ impl Capture<'_> {
             match scan(source, self.session).await {
                 Some(scanned) => Read::Scanned(scanned),
                 None => {
-                    let taking = Taking {
+                    let job = CaptureJob {
                         source,
                         host: self.host,
                         session: self.session,
                         spool: &self.incoming.spool_path(&source.name),
                     };
-                    Read::Taken(taking.run().await)
+                    Read::Taken(job.run().await)
                 }
             }
         };
@@ -303,14 +303,14 @@ impl Capture<'_> {
     async fn captured(
         &self,
         source: &Source,
-        taken: Taken,
+        taken: CaptureOutcome,
         lost: &mut Option<ssh::Error>,
     ) -> Result<Outcome, Error> {
         let captured = match taken {
-            Taken::Captured(captured) => captured,
-            Taken::Absent => return Ok(Outcome::new(source, PartState::Absent)),
-            Taken::Failed(why) => return Ok(Outcome::failed(source, why)),
-            Taken::Lost(error) => {
+            CaptureOutcome::Captured(captured) => captured,
+            CaptureOutcome::Absent => return Ok(Outcome::new(source, PartState::Absent)),
+            CaptureOutcome::Failed(why) => return Ok(Outcome::failed(source, why)),
+            CaptureOutcome::Lost(error) => {
                 let outcome = Outcome::failed(source, PartFailure::of(&error));
                 lost.get_or_insert(error);
                 return Ok(outcome);
@@ -393,7 +393,7 @@ impl Capture<'_> {
     }
 }
 
-impl Gathered {
+impl UnsealedCheckpoint {
     /// Makes the checkpoint visible, whole or not at all. Blocking; not to be interrupted.
     ///
     /// # Errors

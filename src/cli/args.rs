@@ -13,7 +13,7 @@ use super::{
     cat, checkpoint, completions, diff, doctor, export, guard, hosts, import, init, log, ls, man,
     show, trust, verify,
 };
-use crate::report::{Color, Console, Talk};
+use crate::report::{Color, Console, Verbosity};
 
 /// Checkpoints of hosts over SSH, and hosts that can't be written by accident.
 #[derive(Debug, Parser)]
@@ -169,9 +169,9 @@ impl Verb {
 impl Global {
     pub(super) fn console(&self) -> Console {
         let talk = match (self.quiet, self.verbose) {
-            (true, _) => Talk::Quiet,
-            (false, 0) => Talk::Normal,
-            (false, _) => Talk::Verbose,
+            (true, _) => Verbosity::Quiet,
+            (false, 0) => Verbosity::Normal,
+            (false, _) => Verbosity::Verbose,
         };
         Console::new(self.color.into(), self.json, talk)
     }

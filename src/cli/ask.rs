@@ -1,6 +1,6 @@
 //! Asks the operator on the terminal: for a line that is shown, and for passwords that are not.
 //!
-//! Questions belong inside [`stop::run`](super::stop::run): the thread that reads the terminal can't be
+//! Questions belong inside [`signals::run`](super::signals::run): the thread that reads the terminal can't be
 //! interrupted, so a signal ends the wait for it, and [`close`] puts the terminal back as it was.
 
 use std::io::{self, BufRead as _};

@@ -5,10 +5,10 @@ mod many;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::error::Stop;
+use super::error::VerbError;
 use super::select::Hosts;
 use super::setup::Setup;
-use super::{Status, stop};
+use super::{Status, signals};
 use crate::engine::checkpoint::{self, Outcome, Request, Strictness};
 use crate::engine::{Interrupt, StopLevel};
 use crate::event::{Event, Sink};
@@ -95,7 +95,7 @@ pub(super) fn run(args: &Args, setup: &Setup) -> Status {
     let hosts = request.selection.of(&inventory)?.len();
     let console = &setup.console;
     let reporter = Reporter::new(Arc::clone(console), Style::of(console), hosts);
-    let house = setup.house(inventory, &reporter)?;
+    let workspace = setup.workspace(inventory, &reporter)?;
     let interrupt = Interrupt::new();
     let seen = Seen::default();
     let sink = seen.beside(reporter.sink());
@@ -103,12 +103,12 @@ pub(super) fn run(args: &Args, setup: &Setup) -> Status {
         let reporter = Arc::clone(&reporter);
         move || reporter.tell(&Event::Stopping)
     };
-    let ended = stop::run(&interrupt, notice, async {
-        checkpoint::run(&request, &house, &sink, &interrupt).await
+    let ended = signals::run(&interrupt, notice, async {
+        checkpoint::run(&request, &workspace, &sink, &interrupt).await
     });
     reporter.finish();
     let outcome = match ended? {
-        Some(outcome) => outcome.map_err(Stop::from)?,
+        Some(outcome) => outcome.map_err(VerbError::from)?,
         // Stopped at once: what was sealed until then is sealed.
         None => seen.outcome(),
     };
@@ -202,7 +202,7 @@ fn tell(
             failed: outcome.failed.iter().map(json::FailedPart::from).collect(),
             error: stopped.as_ref().map(json::Problem::from),
         })?;
-    } else if console.talk() != crate::report::Talk::Quiet {
+    } else if console.talk() != crate::report::Verbosity::Quiet {
         if console.sums_up(run.hosts) {
             console.answer(&many::answer(&outcome.checkpoints))?;
             console.remark(&many::closing(outcome, run.hosts, run.took));

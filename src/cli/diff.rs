@@ -8,7 +8,7 @@ use anstream::adapter::strip_str;
 use anstyle::Style;
 
 use super::Status;
-use super::error::Stop;
+use super::error::VerbError;
 use super::setup::Setup;
 use crate::change::{self, Attribute, Change, ChangeKind, Side};
 use crate::fault::ExitClass;
@@ -63,7 +63,7 @@ pub(super) fn run(args: &Args, setup: &Setup) -> Status {
     let mut open = |reference| {
         let resolved = setup.look_up(&store, reference)?;
         skipped_newer.extend(json::SkippedNewer::of(&resolved));
-        Ok::<_, Stop>(store.open_checkpoint(&resolved.id)?)
+        Ok::<_, VerbError>(store.open_checkpoint(&resolved.id)?)
     };
     let old = open(&args.old)?;
     let Some(new) = &args.new else {
@@ -134,7 +134,7 @@ impl<'c> Answer<'c> {
         }
     }
 
-    fn part(&mut self, pair: &PartPair<'_>, now: &mut Now<'_>) -> Result<(), Stop> {
+    fn part(&mut self, pair: &PartPair<'_>, now: &mut Now<'_>) -> Result<(), VerbError> {
         let (old, new) = (self.old.id().to_string(), self.new.clone());
         if let Some((has, lacks)) = match (pair.old, pair.new) {
             (Some(_), Some(_)) | (None, None) => None,
@@ -163,7 +163,7 @@ impl<'c> Answer<'c> {
         Ok(())
     }
 
-    fn heading(&mut self, part: &SourceName) -> Result<(), Stop> {
+    fn heading(&mut self, part: &SourceName) -> Result<(), VerbError> {
         if self.console.is_json() {
             return Ok(());
         }
@@ -195,7 +195,7 @@ impl<'c> Answer<'c> {
         part: &SourceName,
         change: &Change,
         now: &mut Now<'_>,
-    ) -> Result<(), Stop> {
+    ) -> Result<(), VerbError> {
         *self.counts.entry(change.kind()).or_default() += 1;
         let patch = match self.patches {
             true => self.patch(part, change, now)?,
@@ -248,7 +248,12 @@ impl<'c> Answer<'c> {
         }
     }
 
-    fn patch(&self, part: &SourceName, change: &Change, now: &mut Now<'_>) -> Result<Patch, Stop> {
+    fn patch(
+        &self,
+        part: &SourceName,
+        change: &Change,
+        now: &mut Now<'_>,
+    ) -> Result<Patch, VerbError> {
         let is_file = |side: Option<&Entry>| side.is_none_or(|entry| entry.file_bytes().is_some());
         if !is_file(change.before()) || !is_file(change.after()) {
             return Ok(Patch::None);
@@ -269,7 +274,7 @@ impl<'c> Answer<'c> {
             if let Some(entry) = side.filter(|_| is_read) {
                 sealed.write_entry_of(part, entry, &mut content)?;
             }
-            Ok::<_, Stop>(content)
+            Ok::<_, VerbError>(content)
         };
         let now = match now {
             Now::Live(live) if is_read && change.after().is_some() => {
@@ -300,7 +305,7 @@ impl<'c> Answer<'c> {
         self.document.notes.push(note);
     }
 
-    fn line(&mut self, line: &str) -> Result<(), Stop> {
+    fn line(&mut self, line: &str) -> Result<(), VerbError> {
         let line = format!("{line}\n");
         if self.console.is_shown() {
             self.write(line.as_bytes())
@@ -309,7 +314,7 @@ impl<'c> Answer<'c> {
         }
     }
 
-    fn write(&mut self, bytes: &[u8]) -> Result<(), Stop> {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), VerbError> {
         self.buffer.extend_from_slice(bytes);
         match self.buffer.len() {
             0..BUFFER_BYTES => Ok(()),
@@ -317,7 +322,7 @@ impl<'c> Answer<'c> {
         }
     }
 
-    fn flush(&mut self) -> Result<(), Stop> {
+    fn flush(&mut self) -> Result<(), VerbError> {
         match std::str::from_utf8(&self.buffer) {
             Ok(text) if self.console.is_shown() => self.console.answer(text)?,
             Ok(_) | Err(_) => self.console.raw(&self.buffer)?,
@@ -327,7 +332,7 @@ impl<'c> Answer<'c> {
     }
 
     /// Writes what is left. Whether anything changed.
-    fn finish(mut self) -> Result<bool, Stop> {
+    fn finish(mut self) -> Result<bool, VerbError> {
         if self.console.is_json() {
             self.console.document(&self.document)?;
         } else {

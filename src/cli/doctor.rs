@@ -9,7 +9,7 @@ use anstyle::{AnsiColor, Style};
 use super::error::Error;
 use super::select::Hosts;
 use super::setup::Setup;
-use super::{Status, stop};
+use super::{Status, signals};
 use crate::engine::Interrupt;
 use crate::engine::doctor::{self, Report};
 use crate::fault::ExitClass;
@@ -41,7 +41,7 @@ pub(super) fn run(args: &Args, setup: &Setup) -> Status {
     let sink = reporter.sink();
     let interrupt = Interrupt::new();
     let wish = interrupt.clone();
-    let ended = stop::run(&interrupt, || {}, async move {
+    let ended = signals::run(&interrupt, || {}, async move {
         tokio::select! {
             reports = doctor::run(&selection, &network, &sink) => Some(reports),
             // Looking has no unsafe point: the first wish ends it.

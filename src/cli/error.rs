@@ -9,9 +9,9 @@ use crate::report::Problem;
 
 /// A verb ends here. Made from any error that knows how it is mended.
 #[derive(Debug)]
-pub(super) struct Stop(pub(super) Problem);
+pub(super) struct VerbError(pub(super) Problem);
 
-impl<E: Fault> From<E> for Stop {
+impl<E: Fault> From<E> for VerbError {
     fn from(fault: E) -> Self {
         Self(Problem::of(&fault))
     }

@@ -4,9 +4,9 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use super::cat::{Output, forgive};
-use super::error::{Error, Stop};
+use super::error::{Error, VerbError};
 use super::setup::Setup;
-use super::{Status, stop};
+use super::{Status, signals};
 use crate::blocking::blocking;
 use crate::engine::Interrupt;
 use crate::fault::ExitClass;
@@ -126,7 +126,7 @@ pub(super) fn run(args: &Args, setup: &Setup) -> Status {
         },
     };
     if wanted.folder != FolderOptions::default() && !matches!(wanted.target, Target::Folder(_)) {
-        return Err(Stop(Problem::new(
+        return Err(VerbError(Problem::new(
             ExitClass::Usage,
             "`--devices` and `--numeric-owner` are for folders",
             Some(
@@ -142,7 +142,7 @@ pub(super) fn run(args: &Args, setup: &Setup) -> Status {
     let (shown, console) = (wanted.clone(), std::sync::Arc::clone(&setup.console));
     let (interrupt, of) = (Interrupt::new(), id.clone());
     let wish = interrupt.clone();
-    let exported = stop::run(&interrupt, || {}, async move {
+    let exported = signals::run(&interrupt, || {}, async move {
         blocking(move || write(&store, &of, &wanted, &mut Output(&console), &wish)).await
     })?;
     let exported = exported.ok_or(Error::Stopped)??;
@@ -151,22 +151,22 @@ pub(super) fn run(args: &Args, setup: &Setup) -> Status {
     Ok(class)
 }
 
-fn target(args: &Args, setup: &Setup) -> Result<Target, Stop> {
+fn target(args: &Args, setup: &Setup) -> Result<Target, VerbError> {
     let to_stdout = args.output == Path::new("-");
     match (to_stdout, args.format) {
-        (true, Some(_)) if setup.console.is_json() => Err(Stop(Problem::new(
+        (true, Some(_)) if setup.console.is_json() => Err(VerbError(Problem::new(
             ExitClass::Usage,
             "an archive and JSON can't both go to standard output",
             Some("Name a file with `-o`, or leave `--json` out.".to_owned()),
         ))),
         (true, Some(format)) => Ok(Target::Stream(format.into())),
-        (true, None) => Err(Stop(Problem::new(
+        (true, None) => Err(VerbError(Problem::new(
             ExitClass::Usage,
             "standard output has no name that tells the format",
             Some("Say `-o - --format tar.zst`, or tar or tar.gz.".to_owned()),
         ))),
         (false, Some(format)) => match Destination::of(&args.output) {
-            Ok(Destination::Folder(path)) => Err(Stop(Problem::new(
+            Ok(Destination::Folder(path)) => Err(VerbError(Problem::new(
                 ExitClass::Usage,
                 format!(
                     "{} is a folder, which has no archive format",
@@ -214,7 +214,7 @@ fn tell(
     wanted: &Wanted,
     exported: &Exported,
     class: Option<ExitClass>,
-) -> Result<(), Stop> {
+) -> Result<(), VerbError> {
     let (path, format) = match &wanted.target {
         Target::Stream(format) => ("-".to_owned(), name(*format)),
         Target::Archive(path, format) => (path.display().to_string(), name(*format)),

@@ -7,16 +7,18 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
-use super::error::{Error, Stop};
+use super::error::{Error, VerbError};
 use super::setup::Setup;
-use super::{Status, stop};
+use super::{Status, signals};
 use crate::blocking::blocking;
-use crate::engine::import::{self, End, Imported, Landing, Mapping, Mode, Order, Outcome, Request};
+use crate::engine::import::{
+    self, End, ImportOptions, Imported, Mapping, Mode, Outcome, PathMapping, Request,
+};
 use crate::engine::{Interrupt, host};
 use crate::event::Event;
 use crate::fault::ExitClass;
 use crate::name::{HostName, RemotePath, SourceName, Stamp};
-use crate::report::{Console, Problem, Reporter, Style, Talk, count, json, size};
+use crate::report::{Console, Problem, Reporter, Style, Verbosity, count, json, size};
 use crate::store::{self, Store};
 
 /// Take over a backup that another system made, as a checkpoint
@@ -88,7 +90,7 @@ fn time(text: &str) -> Result<Timestamp, String> {
 
 pub(super) fn run(args: &Args, setup: &Setup) -> Status {
     if args.taken.is_some() && args.paths.len() > 1 {
-        return Err(Stop(Problem::new(
+        return Err(VerbError(Problem::new(
             ExitClass::Usage,
             "`--taken` says when one backup was taken, and there are several",
             Some("Import them one by one, or let their names tell.".to_owned()),
@@ -121,7 +123,7 @@ pub(super) fn run(args: &Args, setup: &Setup) -> Status {
         move || reporter.tell(&Event::Stopping)
     };
     let (sink, wish, is_dry) = (reporter.sink(), interrupt.clone(), args.dry_run);
-    let ended = stop::run(&interrupt, notice, async move {
+    let ended = signals::run(&interrupt, notice, async move {
         blocking(move || {
             let mode = match &store {
                 Some(store) if !is_dry => Mode::Write(store),
@@ -137,14 +139,14 @@ pub(super) fn run(args: &Args, setup: &Setup) -> Status {
 }
 
 impl Args {
-    fn orders(&self) -> Vec<Order> {
-        let landing = Landing {
+    fn orders(&self) -> Vec<ImportOptions> {
+        let landing = PathMapping {
             at: self.at.clone(),
             strip: self.strip,
             maps: self.map.clone(),
             part: self.source.clone(),
         };
-        let order = |path: &PathBuf| Order {
+        let order = |path: &PathBuf| ImportOptions {
             path: path.clone(),
             landing: landing.clone(),
             taken: self.taken,
@@ -162,7 +164,7 @@ fn tell(console: &Console, outcome: &Outcome) -> Status {
         for warning in &imported.warnings {
             console.warning(&format!("{}: {warning}", imported.path.display()));
         }
-        if imported.is_homeless {
+        if imported.has_unknown_root {
             console.warning(&format!(
                 "{}: nothing tells where on the host it belongs, so it lands at `/`; `--at FOLDER` says where",
                 imported.path.display()
@@ -183,7 +185,7 @@ fn tell(console: &Console, outcome: &Outcome) -> Status {
             error: stopped.as_ref().map(json::Problem::from),
             ..json::Import::default()
         })?;
-    } else if console.talk() != Talk::Quiet {
+    } else if console.talk() != Verbosity::Quiet {
         let text: String = outcome.imported.iter().map(shown).collect();
         console.answer(&text)?;
     }

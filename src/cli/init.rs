@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::Status;
-use super::error::{Error, Stop};
+use super::error::{Error, VerbError};
 use super::setup::Setup;
 use crate::inventory::{self, ReadyMade, STARTER};
 use crate::report::json;
@@ -102,7 +102,7 @@ fn next_steps(file: &Path, schema: &Path) -> String {
 }
 
 /// Writes `text` to a file that is not there yet, and makes its folder.
-fn write_new(file: &Path, text: &str) -> Result<(), Stop> {
+fn write_new(file: &Path, text: &str) -> Result<(), VerbError> {
     let failed = |source: std::io::Error| match source.kind() {
         std::io::ErrorKind::AlreadyExists => Error::AlreadyThere {
             file: file.to_owned(),

@@ -17,14 +17,14 @@ mod guard;
 mod hosts;
 mod import;
 mod init;
-mod limits;
 mod log;
 mod ls;
 mod man;
+mod open_files;
 mod select;
 mod setup;
 mod show;
-mod stop;
+mod signals;
 mod stored;
 mod trust;
 mod usage;
@@ -37,13 +37,13 @@ use std::sync::Arc;
 use clap::{CommandFactory, Parser};
 
 use self::args::{Answer, Cli, Verb};
-use self::error::Stop;
+use self::error::VerbError;
 use self::setup::Setup;
 use crate::fault::ExitClass;
 use crate::report::{Console, Problem, json};
 
 /// How a verb ended: none is 0.
-type Status = Result<Option<ExitClass>, Stop>;
+type Status = Result<Option<ExitClass>, VerbError>;
 
 /// Runs the program with the arguments of this process.
 #[must_use]
@@ -64,13 +64,13 @@ fn definition() -> clap::Command {
 fn run(cli: Cli) -> Option<ExitClass> {
     let Cli { global, verb } = cli;
     setup::trace(global.verbose);
-    limits::raise();
+    open_files::raise();
     let console = Arc::new(global.console());
     let answer = verb.answer();
     let setup = Setup::new(Arc::clone(&console), global);
     match dispatch(verb, &setup) {
         Ok(class) => class,
-        Err(Stop(problem)) => Some(refuse(&console, answer, &problem)),
+        Err(VerbError(problem)) => Some(refuse(&console, answer, &problem)),
     }
 }
 

@@ -13,9 +13,9 @@ use tracing_subscriber::EnvFilter;
 
 use super::args::Global;
 use super::ask;
-use super::error::{Error, Stop};
+use super::error::{Error, VerbError};
 use super::exposed::Exposed;
-use crate::engine::{House, Network};
+use crate::engine::{Network, Workspace};
 use crate::inventory::{FILE_MAX_BYTES, Inventory};
 use crate::report::{Console, Reporter};
 use crate::ssh::{self, Connector, SshConfig};
@@ -46,7 +46,7 @@ impl Setup {
     }
 
     /// Reads the inventory that is meant.
-    pub(super) fn inventory(&self) -> Result<Inventory, Stop> {
+    pub(super) fn inventory(&self) -> Result<Inventory, VerbError> {
         let file = self.inventory_file()?;
         tracing::debug!(inventory = ?file);
         self.look("inventory", &file);
@@ -63,7 +63,7 @@ impl Setup {
         Ok(Inventory::parse(&text, &file)?)
     }
 
-    fn inventory_file(&self) -> Result<PathBuf, Stop> {
+    fn inventory_file(&self) -> Result<PathBuf, VerbError> {
         if let Some(file) = &self.global.inventory {
             return Ok(file.clone());
         }
@@ -78,7 +78,7 @@ impl Setup {
     }
 
     /// Where the store is: `--store`, else what the inventory says, else the user's data folder.
-    pub(super) fn store_dir(&self, inventory: &Inventory) -> Result<PathBuf, Stop> {
+    pub(super) fn store_dir(&self, inventory: &Inventory) -> Result<PathBuf, VerbError> {
         if let Some(dir) = &self.global.store {
             return Ok(dir.clone());
         }
@@ -101,7 +101,7 @@ impl Setup {
     }
 
     /// Opens the store for reading. With `--store`, no inventory is needed.
-    pub(super) fn store(&self) -> Result<Store, Stop> {
+    pub(super) fn store(&self) -> Result<Store, VerbError> {
         let dir = match &self.global.store {
             Some(dir) => dir.clone(),
             None => self.store_dir(&self.inventory()?)?,
@@ -152,16 +152,16 @@ impl Setup {
     }
 
     /// Everything that a run works with. Makes the store if there is none.
-    pub(super) fn house(
+    pub(super) fn workspace(
         &self,
         inventory: Inventory,
         reporter: &Arc<Reporter>,
-    ) -> Result<Arc<House>, Stop> {
+    ) -> Result<Arc<Workspace>, VerbError> {
         let dir = self.store_dir(&inventory)?;
         tracing::debug!(store = ?dir);
         let store = Store::open_or_create(&dir)?;
         self.look("store", &dir);
-        Ok(Arc::new(House {
+        Ok(Arc::new(Workspace {
             network: self.network(inventory, reporter),
             store,
             wait: self.global.wait,

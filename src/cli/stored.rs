@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 
-use super::error::Stop;
+use super::error::VerbError;
 use super::setup::Setup;
 use crate::engine::{Selection, Selector};
 use crate::inventory::Inventory;
@@ -19,7 +19,7 @@ impl Setup {
         &self,
         store: &Store,
         reference: &CheckpointRef,
-    ) -> Result<Resolved, Stop> {
+    ) -> Result<Resolved, VerbError> {
         let resolved = store.look_up(reference)?;
         if let Some(note) = skipped_note(reference, &resolved, Timestamp::now()) {
             self.console.note(&note);
@@ -70,7 +70,7 @@ fn skipped_note(reference: &CheckpointRef, resolved: &Resolved, now: Timestamp) 
 }
 
 /// The store, if there is one. Where the inventory says the store is, it need not be yet.
-pub(super) fn open(setup: &Setup) -> Result<Option<(Store, Option<Inventory>)>, Stop> {
+pub(super) fn open(setup: &Setup) -> Result<Option<(Store, Option<Inventory>)>, VerbError> {
     if let Some(dir) = &setup.global.store {
         return Ok(Some((setup.open_store(dir)?, None)));
     }
@@ -89,7 +89,7 @@ pub(super) fn meant(
     setup: &Setup,
     store: &Store,
     inventory: Option<Inventory>,
-) -> Result<(Vec<HostName>, Vec<HostName>), Stop> {
+) -> Result<(Vec<HostName>, Vec<HostName>), VerbError> {
     let stored = store.hosts()?;
     if named.is_empty() {
         return Ok((stored, Vec::new()));

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::error::{Error, Stop};
+use super::error::{Error, VerbError};
 use super::setup::Setup;
-use super::{Status, ask, stop};
+use super::{Status, ask, signals};
 use crate::engine::{self, Interrupt, StopLevel};
 use crate::fault::{ExitClass, chain};
 use crate::inventory::{Host, Inventory};
@@ -104,7 +104,7 @@ pub(super) fn run(args: &Args, setup: &Setup) -> Status {
         host,
         connector: &connector,
     };
-    let ended = stop::run(&interrupt, || {}, async {
+    let ended = signals::run(&interrupt, || {}, async {
         tokio::select! {
             plan = run.plan() => Some(plan),
             // Nothing is written before there is a plan.
@@ -117,7 +117,7 @@ pub(super) fn run(args: &Args, setup: &Setup) -> Status {
 
 impl Run<'_> {
     /// Looks at the host, lets a key be compared, and has further ones proven. Writes nothing.
-    async fn plan(&self) -> Result<Plan, Stop> {
+    async fn plan(&self) -> Result<Plan, VerbError> {
         let seen = self.look().await?;
         let trusted = seen.keys.iter().any(|(_, file)| file.is_some());
         let compared = match (&self.args.fingerprint, trusted) {
@@ -146,7 +146,7 @@ impl Run<'_> {
     }
 
     /// Where the host is, every key that it shows, and what is known of them.
-    async fn look(&self) -> Result<Seen, Stop> {
+    async fn look(&self) -> Result<Seen, VerbError> {
         let endpoint = self.connector.endpoint(self.inventory, self.host).await?;
         for warning in &endpoint.warnings {
             self.setup.console.warning(warning);
@@ -185,7 +185,12 @@ impl Run<'_> {
                 | Verdict::Revoked(_)
                 | Verdict::Short { .. }
                 | Verdict::BadCertificate { .. }) => {
-                    return Err(Stop(refusal(&self.host.name, &endpoint, &shown, &verdict)));
+                    return Err(VerbError(refusal(
+                        &self.host.name,
+                        &endpoint,
+                        &shown,
+                        &verdict,
+                    )));
                 }
             };
             keys.push((shown, file));
@@ -209,7 +214,7 @@ impl Run<'_> {
     }
 
     /// The key that a person compares now.
-    async fn ask(&self, seen: &Seen, file: &Path) -> Result<usize, Stop> {
+    async fn ask(&self, seen: &Seen, file: &Path) -> Result<usize, VerbError> {
         let console = &self.setup.console;
         let name = &self.host.name;
         if seen.keys.is_empty() || !console.can_ask() {

@@ -5,9 +5,9 @@ use std::ops::ControlFlow;
 use std::str::FromStr;
 
 use super::setup::Setup;
-use super::{Status, stop};
+use super::{Status, signals};
 use crate::blocking::blocking;
-use crate::cli::error::{Error, Stop};
+use crate::cli::error::{Error, VerbError};
 use crate::engine::{Interrupt, Selection, Selector};
 use crate::fault::ExitClass;
 use crate::name::{CheckpointRef, HostName, ParseCheckpointError, ParseNameError};
@@ -102,7 +102,7 @@ pub(super) fn run(args: &Args, setup: &Setup) -> Status {
         })
         .await
     };
-    let report = stop::run(&interrupt, || {}, verifying)?;
+    let report = signals::run(&interrupt, || {}, verifying)?;
     let report = report.ok_or(Error::Stopped)??;
     let problem = problem(&report);
     if setup.console.is_json() {
@@ -138,7 +138,7 @@ fn scope(
     setup: &Setup,
     store: &Store,
     skipped_newer: &mut Vec<json::SkippedNewer>,
-) -> Result<Scope, Stop> {
+) -> Result<Scope, VerbError> {
     if args.targets.is_empty() {
         return Ok(Scope::All);
     }

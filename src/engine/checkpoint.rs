@@ -6,7 +6,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::blocking::blocking;
-use crate::checkpoint::{self, Gathered, History, Order};
+use crate::checkpoint::{self, CaptureOptions, History, UnsealedCheckpoint};
 use crate::event::{Event, Failure, Sink};
 use crate::fault::{ExitClass, Fault};
 use crate::inventory::{Host, WireCompression};
@@ -15,7 +15,7 @@ use crate::name::{HostName, SourceName};
 use crate::ssh::ReadSession;
 use crate::store::{self, Incoming};
 
-use super::{House, Interrupt, Selection, SelectionError, StopLevel};
+use super::{Interrupt, Selection, SelectionError, StopLevel, Workspace};
 
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -147,11 +147,11 @@ impl Fault for RequestError {
 /// still is, and the outcome tells what there is.
 pub async fn run(
     request: &Request,
-    house: &Arc<House>,
+    workspace: &Arc<Workspace>,
     sink: &Sink,
     interrupt: &Interrupt,
 ) -> Result<Outcome, RequestError> {
-    let order = Arc::new(Order {
+    let order = Arc::new(CaptureOptions {
         description: request.description.clone(),
         trigger: request.trigger,
         only: request.only.clone(),
@@ -159,11 +159,15 @@ pub async fn run(
         verify_unchanged: request.verify_unchanged,
         compression: request.compression,
     });
-    let hosts = meant(&request.selection, &order, house, sink)?;
+    let hosts = meant(&request.selection, &order, workspace, sink)?;
     let places = Arc::new(Semaphore::new(request.jobs.max(1)));
     let mut tasks = JoinSet::new();
     for (index, host) in hosts.into_iter().cloned().enumerate() {
-        let (order, house, places) = (Arc::clone(&order), Arc::clone(house), Arc::clone(&places));
+        let (order, workspace, places) = (
+            Arc::clone(&order),
+            Arc::clone(workspace),
+            Arc::clone(&places),
+        );
         let (sink, interrupt) = (Arc::clone(sink), interrupt.clone());
         tasks.spawn(async move {
             let place = tokio::select! {
@@ -172,7 +176,7 @@ pub async fn run(
                 place = places.acquire() => place.ok(),
             };
             let end = match place {
-                Some(_place) => one(&order, &host, &house, &sink, &interrupt).await,
+                Some(_place) => one(&order, &host, &workspace, &sink, &interrupt).await,
                 None => End::Stopped,
             };
             (index, end)
@@ -232,11 +236,11 @@ fn failed_parts(checkpoint: &Checkpoint) -> Vec<Failure> {
 /// The selected hosts that have something to capture; the others are skipped.
 fn meant<'a>(
     selection: &Selection,
-    order: &Order,
-    house: &'a House,
+    order: &CaptureOptions,
+    workspace: &'a Workspace,
     sink: &Sink,
 ) -> Result<Vec<&'a Host>, RequestError> {
-    let selected = selection.of(&house.network.inventory)?;
+    let selected = selection.of(&workspace.network.inventory)?;
     if selected.iter().all(|host| host.sources.is_empty()) {
         let hosts = selected.iter().map(|host| host.name.clone()).collect();
         return Err(RequestError::NoSources { hosts });
@@ -268,9 +272,9 @@ fn meant<'a>(
 }
 
 async fn one(
-    order: &Order,
+    order: &CaptureOptions,
     host: &Host,
-    house: &Arc<House>,
+    workspace: &Arc<Workspace>,
     sink: &Sink,
     interrupt: &Interrupt,
 ) -> End {
@@ -284,7 +288,7 @@ async fn one(
         });
         End::Failed(failure)
     };
-    let gathered = match gather(order, host, house, sink, interrupt).await {
+    let gathered = match gather(order, host, workspace, sink, interrupt).await {
         Some(Ok(gathered)) => gathered,
         Some(Err(error)) => return fail(&error),
         None => return End::Stopped,
@@ -305,16 +309,16 @@ async fn one(
 ///
 /// Locking and connecting are given up at any moment; reading keeps what has arrived whole.
 async fn gather(
-    order: &Order,
+    order: &CaptureOptions,
     host: &Host,
-    house: &Arc<House>,
+    workspace: &Arc<Workspace>,
     sink: &Sink,
     interrupt: &Interrupt,
-) -> Option<Result<Gathered, checkpoint::Error>> {
+) -> Option<Result<UnsealedCheckpoint, checkpoint::Error>> {
     let begun = tokio::select! {
         biased;
         () = interrupt.reached(StopLevel::Soon) => return None,
-        begun = begin(order, host, house, sink) => begun,
+        begun = begin(order, host, workspace, sink) => begun,
     };
     let begun = match begun {
         Ok(begun) => begun,
@@ -354,19 +358,19 @@ struct Begun {
 }
 
 async fn begin(
-    order: &Order,
+    order: &CaptureOptions,
     host: &Host,
-    house: &Arc<House>,
+    workspace: &Arc<Workspace>,
     sink: &Sink,
 ) -> Result<Begun, checkpoint::Error> {
-    let mut lock = house.lock(&host.name).await?;
-    let (session, address) = house.network.reach(host).await?;
+    let mut lock = workspace.lock(&host.name).await?;
+    let (session, address) = workspace.network.reach(host).await?;
     sink(Event::Connected {
         host: host.name.clone(),
         user: session.user().to_owned(),
         address: address.clone(),
     });
-    let (shared, full) = (Arc::clone(house), order.full);
+    let (shared, full) = (Arc::clone(workspace), order.full);
     let sources: Vec<SourceName> = order
         .sources(host)
         .into_iter()

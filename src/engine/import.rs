@@ -16,13 +16,15 @@ use crate::store::Store;
 
 use super::Interrupt;
 
-pub use crate::import::{Checked, Landed, Landing, Mapping, Order, SaidBy, Taken};
+pub use crate::import::{
+    BackupTime, Checked, ImportOptions, MappedRoot, Mapping, PathMapping, TimeSource,
+};
 
 /// What is asked for.
 #[derive(Debug, Clone)]
 pub struct Request {
     /// The backups, in the order in which they are taken over.
-    pub orders: Vec<Order>,
+    pub orders: Vec<ImportOptions>,
     /// How long to wait for a locked host; none: not at all.
     pub wait: Option<Duration>,
     /// The time by the workstation's clock.
@@ -48,17 +50,17 @@ pub struct Imported {
     /// What it is now.
     pub end: End,
     /// When it was taken, and what says so.
-    pub taken: Taken,
+    pub taken: BackupTime,
     /// Regular files and their bytes.
     pub totals: Totals,
     /// Where its files land.
-    pub landed: Vec<Landed>,
+    pub landed: Vec<MappedRoot>,
     /// The lists of digests that it matches.
     pub checked: Vec<Checked>,
     /// The folder that was taken off all names, escaped.
     pub stripped: Option<String>,
     /// Nothing tells where on the host it belongs.
-    pub is_homeless: bool,
+    pub has_unknown_root: bool,
     /// Some sources of the host have nothing in it: `latest` skips it.
     pub subset: bool,
     /// What the operator should know.
@@ -155,7 +157,7 @@ pub enum Mode<'a> {
 }
 
 fn one(
-    order: &Order,
+    order: &ImportOptions,
     request: &Request,
     host: &Host,
     mode: Mode<'_>,
@@ -181,7 +183,7 @@ fn one(
         landed: import.landed.clone(),
         checked: import.checked.clone(),
         stripped: import.stripped.clone(),
-        is_homeless: import.is_homeless,
+        has_unknown_root: import.has_unknown_root,
         subset: import.subset,
         warnings: import.warnings.clone(),
     };

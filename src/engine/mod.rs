@@ -4,12 +4,12 @@
 
 pub mod checkpoint;
 pub mod doctor;
-mod house;
 pub mod import;
 mod interrupt;
 pub mod live;
 mod selection;
+mod workspace;
 
-pub use house::{Clock, House, Network};
 pub use interrupt::{Interrupt, StopLevel};
 pub use selection::{Selection, SelectionError, Selector, host};
+pub use workspace::{Clock, Network, Workspace};

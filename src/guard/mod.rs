@@ -17,6 +17,6 @@ pub use http_get::HttpGet;
 pub use judgement::{Decision, Judgement, Operation, Rule, is_protected, judge, protection};
 pub use permit::{Refusal, WritePermit, permit};
 pub use read_command::{
-    Compression, DumpOf, Pace, PostgresDump, Prune, ReadCommand, Rendered, Sudo, TarFlavour,
+    Compression, DumpOf, PostgresDump, Priority, Prune, ReadCommand, Rendered, Sudo, TarFlavour,
 };
 pub use vouched_command::{NotVouched, VouchedCommand};

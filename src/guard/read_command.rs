@@ -108,22 +108,22 @@ pub enum TarFlavour {
 
 /// How much of a host a command may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pace {
+pub enum Priority {
     /// As much as any other.
-    Full,
+    Normal,
     /// What others leave over: nice 10, from which the kernel derives the priority for disks. Not the
     /// lowest: a busy host would then never answer.
-    Gentle,
+    Low,
 }
 
-impl Pace {
+impl Priority {
     /// Protected hosts are there for others.
     #[must_use]
     pub fn on(host: &Host) -> Self {
         if is_protected(host) {
-            Self::Gentle
+            Self::Low
         } else {
-            Self::Full
+            Self::Normal
         }
     }
 }
@@ -173,9 +173,9 @@ pub enum Sudo {
 /// the command, so that a connection that is lost leaves nothing behind on the host.
 ///
 /// ```compile_fail,E0616
-/// use fleet::guard::{Pace, ReadCommand, Sudo};
+/// use fleet::guard::{Priority, ReadCommand, Sudo};
 /// fn sneak(command: &ReadCommand) -> fleet::guard::Rendered {
-///     let mut rendered = command.render("0f", Sudo::No, Pace::Full, 0);
+///     let mut rendered = command.render("0f", Sudo::No, Priority::Normal, 0);
 ///     rendered.preamble.extend_from_slice(b"rm -rf /\n");
 ///     rendered
 /// }
@@ -241,11 +241,11 @@ impl ReadCommand {
     /// The command as it goes over the wire. `nonce` is a word of hexadecimal digits that no host can
     /// know beforehand, and `data_bytes` is the length of what follows the request on standard input.
     #[must_use]
-    pub fn render(&self, nonce: &str, sudo: Sudo, pace: Pace, data_bytes: u64) -> Rendered {
+    pub fn render(&self, nonce: &str, sudo: Sudo, pace: Priority, data_bytes: u64) -> Rendered {
         let mut request = self.request(data_bytes);
         match pace {
-            Pace::Full => {}
-            Pace::Gentle => request.with("pace", "gentle"),
+            Priority::Normal => {}
+            Priority::Low => request.with("pace", "gentle"),
         }
         match sudo {
             Sudo::No | Sudo::NonInteractive | Sudo::Password => {}

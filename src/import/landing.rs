@@ -8,7 +8,7 @@ use crate::name::{ParsePathError, RemotePath, SourceName};
 
 /// What the operator says about where things land.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Landing {
+pub struct PathMapping {
     /// The folder on the host that the backup was taken of; none: `/`.
     pub at: Option<RemotePath>,
     /// How many leading folders are taken off the names in the backup; none: one, if everything lies in
@@ -77,7 +77,7 @@ pub(super) struct Rules {
 impl Rules {
     /// `own` are files of the backup, as they are called there, that are kept apart in `part`.
     pub(super) fn new(
-        landing: &Landing,
+        landing: &PathMapping,
         strip: usize,
         own: impl Iterator<Item = RemotePath>,
         part: &SourceName,
@@ -199,7 +199,7 @@ mod tests {
         text.parse().expect("a path")
     }
 
-    fn lands(landing: &Landing, strip: usize, name: &str) -> String {
+    fn lands(landing: &PathMapping, strip: usize, name: &str) -> String {
         let own = [path("/x/MANIFEST.txt"), path("/MANIFEST.txt")];
         let part = "import".parse().expect("a name");
         let rules = Rules::new(landing, strip, own.into_iter(), &part);
@@ -212,7 +212,7 @@ mod tests {
 
     #[test]
     fn names_land_where_the_rules_say() {
-        let plain = Landing::default();
+        let plain = PathMapping::default();
         assert_eq!(lands(&plain, 0, "/etc/hosts"), "/etc/hosts by /");
         assert_eq!(lands(&plain, 0, "/"), "above");
         assert_eq!(lands(&plain, 1, "/x"), "above");
@@ -221,7 +221,7 @@ mod tests {
             lands(&plain, 1, "/x/MANIFEST.txt"),
             "/fleet-captures/import/MANIFEST.txt by /fleet-captures/import"
         );
-        let mapped = Landing {
+        let mapped = PathMapping {
             at: Some(path("/opt/app")),
             maps: [
                 "asterisk=/etc/asterisk",
@@ -230,7 +230,7 @@ mod tests {
             ]
             .map(|text| text.parse().expect("a mapping"))
             .to_vec(),
-            ..Landing::default()
+            ..PathMapping::default()
         };
         for (name, to) in [
             ("/", "/opt/app by /opt/app"),

@@ -35,10 +35,10 @@ use crate::intake::kept::Difference;
 use crate::intake::receive::{Intake, Received, Stop, Unasked};
 
 pub use error::Error;
-pub use landing::{Landing, Mapping, ParseMappingError};
-pub use plan::Landed;
+pub use landing::{Mapping, ParseMappingError, PathMapping};
+pub use plan::MappedRoot;
 pub use sums::Checked;
-pub use taken::{SaidBy, Taken};
+pub use taken::{BackupTime, TimeSource};
 
 use backup::Backup;
 use plan::Planned;
@@ -54,11 +54,11 @@ pub type Wish = Arc<dyn Fn() -> bool + Send + Sync>;
 
 /// One backup, and what is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Order {
+pub struct ImportOptions {
     /// The folder or archive.
     pub path: PathBuf,
     /// Where things land.
-    pub landing: Landing,
+    pub landing: PathMapping,
     /// When it was taken, if the operator says so.
     pub taken: Option<Timestamp>,
     /// What the operator says about it; none: what its own system said, or its name.
@@ -72,17 +72,17 @@ pub struct Import {
     parts: Vec<Planned>,
     notes: Vec<Note>,
     /// When it was taken.
-    pub taken: Taken,
+    pub taken: BackupTime,
     /// What is said about it.
     pub description: String,
     /// Where its files land.
-    pub landed: Vec<Landed>,
+    pub landed: Vec<MappedRoot>,
     /// The lists of digests that it matches.
     pub checked: Vec<Checked>,
     /// The folder that was taken off all names because it is called after a time; escaped.
     pub stripped: Option<String>,
     /// Nothing tells where on the host it belongs, and it lands at `/`.
-    pub is_homeless: bool,
+    pub has_unknown_root: bool,
     /// Some sources of the host have nothing in it.
     pub subset: bool,
     /// What the operator should know.
@@ -98,7 +98,12 @@ impl Import {
     /// # Errors
     ///
     /// [`Error`] if it can't be taken over.
-    pub fn plan(order: &Order, host: &Host, now: Timestamp, stop: &Wish) -> Result<Self, Error> {
+    pub fn plan(
+        order: &ImportOptions,
+        host: &Host,
+        now: Timestamp,
+        stop: &Wish,
+    ) -> Result<Self, Error> {
         plan::plan(order, host, now, stop)
     }
 

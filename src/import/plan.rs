@@ -8,7 +8,7 @@ use super::backup::Backup;
 use super::landing::{Place, Rules, part_of};
 use super::record::Record;
 use super::survey::Survey;
-use super::{Error, Import, KIND, Order, Wish, sums, taken};
+use super::{Error, Import, ImportOptions, KIND, Wish, sums, taken};
 use crate::digest::Sha256;
 use crate::inventory::Host;
 use crate::manifest::{EntryKind, Totals};
@@ -27,7 +27,7 @@ const TOPS_OF_HOSTS: [&[u8]; 17] = [
 
 /// A place of the host at which files of a backup land.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Landed {
+pub struct MappedRoot {
     /// The folder (or the file, if just that was mapped).
     pub at: RemotePath,
     /// The part that they are in.
@@ -55,7 +55,7 @@ pub(super) struct Planned {
 
 /// As [`Import::plan`].
 pub(super) fn plan(
-    order: &Order,
+    order: &ImportOptions,
     host: &Host,
     now: Timestamp,
     stop: &Wish,
@@ -108,7 +108,7 @@ pub(super) fn plan(
             "{list} does not read as a list of digests, and nothing was held against it"
         ));
     }
-    let is_homeless = order.landing.at.is_none()
+    let has_unknown_root = order.landing.at.is_none()
         && order.landing.maps.is_empty()
         && !survey
             .tops(strip)
@@ -155,14 +155,14 @@ pub(super) fn plan(
         landed,
         checked,
         stripped,
-        is_homeless,
+        has_unknown_root,
         warnings,
     })
 }
 
 /// The parts in the making.
 struct Parts<'a> {
-    order: &'a Order,
+    order: &'a ImportOptions,
     host: &'a Host,
     own_part: SourceName,
     parts: BTreeMap<SourceName, Planned>,
@@ -223,7 +223,7 @@ impl Parts<'_> {
     }
 
     /// Where files land, and the parts in the inventory's order, each proven to be a tree.
-    fn finish(self, backup: &Backup) -> Result<(Vec<Landed>, Vec<Planned>), Error> {
+    fn finish(self, backup: &Backup) -> Result<(Vec<MappedRoot>, Vec<Planned>), Error> {
         let mut parts: Vec<Planned> = self.parts.into_values().collect();
         let place = |part: &Planned| {
             let mut sources = self.host.sources.iter();
@@ -249,7 +249,7 @@ impl Parts<'_> {
             .landed
             .into_iter()
             .filter(|(_, totals)| totals.files > 0);
-        let landed = landed.map(|((at, part), totals)| Landed {
+        let landed = landed.map(|((at, part), totals)| MappedRoot {
             at,
             part,
             files: totals.files,

@@ -14,18 +14,18 @@ use crate::name::escape;
 
 /// When a backup was taken, and what says so.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Taken {
+pub struct BackupTime {
     /// The second.
     pub time: Timestamp,
     /// What says so.
-    pub said_by: SaidBy,
+    pub said_by: TimeSource,
     /// No zone is said, and UTC is assumed.
     pub is_zone_assumed: bool,
 }
 
 /// What says when a backup was taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SaidBy {
+pub enum TimeSource {
     /// The operator.
     Operator,
     /// The backup's name.
@@ -42,7 +42,7 @@ pub enum SaidBy {
     Newest,
 }
 
-impl SaidBy {
+impl TimeSource {
     /// The word for it in JSON.
     #[must_use]
     pub fn as_str(&self) -> &'static str {
@@ -57,7 +57,7 @@ impl SaidBy {
     }
 }
 
-impl fmt::Display for SaidBy {
+impl fmt::Display for TimeSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Operator => f.write_str("as told with `--taken`"),
@@ -76,7 +76,7 @@ impl fmt::Display for SaidBy {
     }
 }
 
-impl fmt::Display for Taken {
+impl fmt::Display for BackupTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.said_by, f)?;
         if self.is_zone_assumed {
@@ -92,22 +92,22 @@ pub(super) fn taken(
     name: &str,
     survey: &Survey,
     record: Option<&Record>,
-) -> Option<Taken> {
+) -> Option<BackupTime> {
     if let Some(time) = told {
-        return Some(Taken {
+        return Some(BackupTime {
             time,
-            said_by: SaidBy::Operator,
+            said_by: TimeSource::Operator,
             is_zone_assumed: false,
         });
     }
-    let as_said = |moment: Moment, said_by| Taken {
+    let as_said = |moment: Moment, said_by| BackupTime {
         time: moment.time,
         said_by,
         is_zone_assumed: !moment.has_zone,
     };
     let by_name = moment_in(name.as_bytes());
     if let Some(moment) = by_name.filter(|moment| moment.has_time) {
-        return Some(as_said(moment, SaidBy::Name));
+        return Some(as_said(moment, TimeSource::Name));
     }
     let by_folder = survey
         .only_folder()
@@ -115,22 +115,22 @@ pub(super) fn taken(
     if let Some((moment, folder)) = &by_folder
         && moment.has_time
     {
-        return Some(as_said(*moment, SaidBy::Folder(folder.clone())));
+        return Some(as_said(*moment, TimeSource::Folder(folder.clone())));
     }
     if let Some(record) = record
         && let Some(moment) = record.created
     {
-        return Some(as_said(moment, SaidBy::Record(record.file.clone())));
+        return Some(as_said(moment, TimeSource::Record(record.file.clone())));
     }
     if let Some(moment) = by_name {
-        return Some(as_said(moment, SaidBy::Date));
+        return Some(as_said(moment, TimeSource::Date));
     }
     if let Some((moment, folder)) = by_folder {
-        return Some(as_said(moment, SaidBy::FolderDate(folder)));
+        return Some(as_said(moment, TimeSource::FolderDate(folder)));
     }
-    Some(Taken {
+    Some(BackupTime {
         time: Timestamp::from_second(survey.newest()?.seconds).ok()?,
-        said_by: SaidBy::Newest,
+        said_by: TimeSource::Newest,
         is_zone_assumed: false,
     })
 }

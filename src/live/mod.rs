@@ -281,7 +281,7 @@ impl Look<'_> {
         );
         let pairs = blocking(move || against::pairs(&base, &name, found, trusts_marks)).await?;
         let mut list = Vec::new();
-        for path in pairs.iter().filter_map(against::Pair::doubtful) {
+        for path in pairs.iter().filter_map(against::Candidate::doubtful) {
             list.extend_from_slice(path.as_bytes());
             list.push(0);
         }
@@ -309,7 +309,7 @@ impl Look<'_> {
         &self,
         part: &mut LivePart,
         source: &Source,
-        pairs: &[against::Pair],
+        pairs: &[against::Candidate],
         told: &mut against::Told,
     ) -> Result<Option<ssh::Error>, Error> {
         let Some(tar) = self.probe.tar_flavour() else {
@@ -348,7 +348,7 @@ impl Look<'_> {
 
     /// Takes over what can be told: what a failed part lacks is not called gone.
     fn tell(&self, part: &mut LivePart, known: &Part, judged: against::Judged) {
-        let against::Judged { changes, unproven } = judged;
+        let against::Judged { changes, unhashed } = judged;
         let (known_failed, failed) = (known.state == PartState::Failed, part.failure.is_some());
         let (mut not_new, mut not_gone) = (0_u64, 0_u64);
         part.changes = changes;
@@ -387,12 +387,12 @@ impl Look<'_> {
                 if not_gone == 1 { "is" } else { "are" }
             ));
         }
-        if !unproven.is_empty() {
-            let count = unproven.len();
+        if !unhashed.is_empty() {
+            let count = unhashed.len();
             part.notes.push(format!(
                 "{count} {} not be hashed on the host, so that a change of content may not show: {}",
                 if count == 1 { "file could" } else { "files could" },
-                listing(count, &unproven)
+                listing(count, &unhashed)
             ));
         }
     }

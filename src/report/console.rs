@@ -40,7 +40,7 @@ pub enum Color {
 
 /// How much is said beside the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Talk {
+pub enum Verbosity {
     /// Problems and warnings only.
     Quiet,
     /// What a person wants to see.
@@ -55,14 +55,14 @@ pub enum Talk {
 pub struct Console {
     color: Color,
     json: bool,
-    talk: Talk,
+    talk: Verbosity,
     closed: AtomicBool,
 }
 
 impl Console {
     /// The console of a run.
     #[must_use]
-    pub fn new(color: Color, json: bool, talk: Talk) -> Self {
+    pub fn new(color: Color, json: bool, talk: Verbosity) -> Self {
         Self {
             color,
             json,
@@ -85,7 +85,7 @@ impl Console {
 
     /// How much is said beside the answer.
     #[must_use]
-    pub fn talk(&self) -> Talk {
+    pub fn talk(&self) -> Verbosity {
         self.talk
     }
 
@@ -93,7 +93,7 @@ impl Console {
     /// host. Programs are told everything, and so is who asked for more.
     #[must_use]
     pub fn sums_up(&self, hosts: usize) -> bool {
-        hosts > FEW_HOSTS && !self.json && self.talk != Talk::Verbose
+        hosts > FEW_HOSTS && !self.json && self.talk != Verbosity::Verbose
     }
 
     /// Whether a person sits there who can be asked: both ends are a terminal.
@@ -204,8 +204,8 @@ impl Console {
     /// Says something on standard error that may be left out: unless quiet.
     pub fn remark(&self, text: &str) {
         match self.talk {
-            Talk::Quiet => {}
-            Talk::Normal | Talk::Verbose => self.aside(&format!("{}\n", safe(text, ""))),
+            Verbosity::Quiet => {}
+            Verbosity::Normal | Verbosity::Verbose => self.aside(&format!("{}\n", safe(text, ""))),
         }
     }
 

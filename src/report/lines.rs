@@ -194,7 +194,7 @@ mod tests {
     use crate::event::Failure;
     use crate::fault::ExitClass;
     use crate::manifest::sample;
-    use crate::report::{Color, Talk};
+    use crate::report::{Color, Verbosity};
 
     #[test]
     fn progress_is_told_every_ten_seconds_at_most() {
@@ -343,7 +343,7 @@ mod tests {
 
     #[test]
     fn who_asks_for_more_is_told_all_of_many_hosts() {
-        let verbose = Console::new(Color::Never, false, Talk::Verbose);
+        let verbose = Console::new(Color::Never, false, Verbosity::Verbose);
         let lines = Lines::new(Arc::new(verbose), 500);
         let told = lines.lines(&events(1)[0], Instant::now());
         assert_eq!(told, ["h1: started"]);

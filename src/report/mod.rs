@@ -24,7 +24,7 @@ pub use changed::{
     Difference, counts, details as change_details, differences, line as change_line,
     style as change_style,
 };
-pub use console::{Color, Console, Talk, WriteError};
+pub use console::{Color, Console, Verbosity, WriteError};
 pub use left_out::left_out;
 pub use patch::shown as shown_patch;
 pub use problem::Problem;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::lines::Lines;
 use super::progress::Progress;
-use super::{Console, Talk, json};
+use super::{Console, Verbosity, json};
 use crate::event::{Event, Sink};
 
 /// What a reporter looks like.
@@ -48,9 +48,9 @@ impl Style {
     pub fn of(console: &Console) -> Self {
         match (console.is_json(), console.talk()) {
             (true, _) => Self::Json,
-            (false, Talk::Quiet) => Self::Warnings,
-            (false, Talk::Normal) if console.can_move() => Self::Moving,
-            (false, Talk::Normal | Talk::Verbose) => Self::Plain,
+            (false, Verbosity::Quiet) => Self::Warnings,
+            (false, Verbosity::Normal) if console.can_move() => Self::Moving,
+            (false, Verbosity::Normal | Verbosity::Verbose) => Self::Plain,
         }
     }
 

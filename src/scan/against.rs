@@ -13,7 +13,7 @@ use super::same::is_same;
 
 /// One path that may not be what it was. One of both sides may be missing.
 #[derive(Debug)]
-pub(crate) struct Pair {
+pub(crate) struct Candidate {
     old: Option<Entry>,
     now: Option<Found>,
 }
@@ -24,7 +24,7 @@ pub(crate) struct Judged {
     /// By path.
     pub(crate) changes: Vec<Change>,
     /// Files that the host should have hashed and did not.
-    pub(crate) unproven: Vec<RemotePath>,
+    pub(crate) unhashed: Vec<RemotePath>,
 }
 
 /// Pairs what `base` has of `part` with `found`, which is sorted by path. What is the same by its
@@ -38,12 +38,12 @@ pub(crate) fn pairs(
     part: &SourceName,
     found: Vec<Found>,
     trusts_marks: bool,
-) -> Result<Vec<Pair>, store::Error> {
+) -> Result<Vec<Candidate>, store::Error> {
     let known = base.checkpoint().part(part);
     let scanned_at = known.and_then(|known| known.scanned_at);
     let mut found = found.into_iter().peekable();
     let mut pairs = Vec::new();
-    let added = |now| Pair {
+    let added = |now| Candidate {
         old: None,
         now: Some(now),
     };
@@ -57,7 +57,7 @@ pub(crate) fn pairs(
             let is_same = |now: &Found| trusts_marks && is_same(now, &entry, scanned_at);
             if !now.as_ref().is_some_and(is_same) {
                 let old = Some(entry);
-                pairs.push(Pair { old, now });
+                pairs.push(Candidate { old, now });
             }
         }
     }
@@ -65,7 +65,7 @@ pub(crate) fn pairs(
     Ok(pairs)
 }
 
-impl Pair {
+impl Candidate {
     /// The path of a file whose digest decides.
     pub(crate) fn doubtful(&self) -> Option<&RemotePath> {
         let (old, now) = (self.old.as_ref()?, self.now.as_ref()?);
@@ -126,7 +126,7 @@ pub(crate) struct Unseen {
 impl Unseen {
     /// Up to `max_bytes` are wanted. `digests` are those of the doubtful files.
     pub(crate) fn of(
-        pairs: &[Pair],
+        pairs: &[Candidate],
         digests: &HashMap<RemotePath, Sha256>,
         max_bytes: u64,
     ) -> Self {
@@ -158,20 +158,20 @@ pub(crate) struct Told {
 }
 
 /// Makes changes of `pairs`, as far as the scan and `told` tell them.
-pub(crate) fn judge(pairs: Vec<Pair>, told: &Told) -> Judged {
+pub(crate) fn judge(pairs: Vec<Candidate>, told: &Told) -> Judged {
     let mut judged = Judged::default();
     for pair in pairs {
         let digest = match pair.doubtful() {
             Some(path) => {
                 let digest = told.digests.get(path).copied();
                 if digest.is_none() {
-                    judged.unproven.push(path.clone());
+                    judged.unhashed.push(path.clone());
                 }
                 digest
             }
             None => None,
         };
-        let Pair { old, now } = pair;
+        let Candidate { old, now } = pair;
         judged.changes.extend(match now {
             None => Change::between(old, None),
             Some(Found {

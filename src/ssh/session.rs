@@ -10,7 +10,7 @@ use tokio::sync::Mutex;
 
 use super::error::{Cause, Error};
 use super::options::{Question, Secret};
-use crate::guard::{Pace, ReadCommand, Sudo};
+use crate::guard::{Priority, ReadCommand, Sudo};
 use crate::name::AccountName;
 use crate::ssh::channel::running::{Exit, Running};
 use crate::ssh::channel::stderr::Stderr;
@@ -55,7 +55,7 @@ pub struct ReadSession {
 /// What a session has from its connector.
 pub(super) struct Shared {
     pub(super) prompts: Arc<Prompts>,
-    pub(super) pace: Pace,
+    pub(super) pace: Priority,
     pub(super) ways: Ways,
 }
 

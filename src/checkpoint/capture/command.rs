@@ -10,7 +10,7 @@ use crate::name::{AccountName, escape};
 use crate::redact;
 use crate::ssh::{self, Input, Missing};
 
-use super::{Captured, Spool, SpoolError, SpooledFile, Taken, Taking};
+use super::{CaptureJob, CaptureOutcome, CapturedFiles, Spool, SpoolError, SpooledFile};
 
 /// Why a command's answer is not kept.
 #[derive(Debug, thiserror::Error)]
@@ -60,7 +60,7 @@ impl Fault for Error {
 }
 
 /// Runs it, and keeps what it printed.
-pub(super) async fn take(taking: &Taking<'_>, command: &CommandSource) -> Taken {
+pub(super) async fn take(taking: &CaptureJob<'_>, command: &CommandSource) -> CaptureOutcome {
     let taken = tokio::time::timeout(command.timeout, run(taking, command)).await;
     let taken = taken.unwrap_or_else(|_| {
         Err(Error::Endless {
@@ -69,19 +69,19 @@ pub(super) async fn take(taking: &Taking<'_>, command: &CommandSource) -> Taken 
         })
     });
     match taken {
-        Ok(file) => Taken::Captured(Captured {
+        Ok(file) => CaptureOutcome::Captured(CapturedFiles {
             files: vec![file],
-            ..Captured::default()
+            ..CapturedFiles::default()
         }),
-        Err(Error::Ssh(error)) => Taken::of(error),
+        Err(Error::Ssh(error)) => CaptureOutcome::of(error),
         Err(Error::NoProgram { .. } | Error::NoAccount { .. }) if taking.source.optional => {
-            Taken::Absent
+            CaptureOutcome::Absent
         }
-        Err(error) => Taken::Failed(PartFailure::of(&error)),
+        Err(error) => CaptureOutcome::Failed(PartFailure::of(&error)),
     }
 }
 
-async fn run(taking: &Taking<'_>, command: &CommandSource) -> Result<SpooledFile, Error> {
+async fn run(taking: &CaptureJob<'_>, command: &CommandSource) -> Result<SpooledFile, Error> {
     let name = command.file.clone();
     let name = name.unwrap_or_else(|| format!("{}.txt", taking.source.name));
     let mut spool = Spool::create(taking.spool, &name)?;

@@ -12,7 +12,7 @@ use crate::source::json;
 use crate::source::secret::{Revealed, SecretError, reveal};
 use crate::ssh::{self, ReachRefusal, Reached};
 
-use super::{Captured, Spool, SpoolError, SpooledFile, Taken, Taking};
+use super::{CaptureJob, CaptureOutcome, CapturedFiles, Spool, SpoolError, SpooledFile};
 
 /// How much larger than `max_bytes` a normal form may be. Indentation makes two or three times as much of
 /// ordinary JSON.
@@ -64,9 +64,9 @@ impl Fault for Error {
 }
 
 /// Asks, and keeps the answer.
-pub(super) async fn take(taking: &Taking<'_>, source: &HttpSource) -> Taken {
+pub(super) async fn take(taking: &CaptureJob<'_>, source: &HttpSource) -> CaptureOutcome {
     match run(taking, source).await {
-        Ok(captured) => Taken::Captured(captured),
+        Ok(captured) => CaptureOutcome::Captured(captured),
         Err(Error::Reach {
             source:
                 ssh::Error::Reach {
@@ -74,15 +74,15 @@ pub(super) async fn take(taking: &Taking<'_>, source: &HttpSource) -> Taken {
                     ..
                 },
             ..
-        }) if taking.source.optional => Taken::Absent,
+        }) if taking.source.optional => CaptureOutcome::Absent,
         Err(error) => match taking.session.ended() {
-            Some(ended) => Taken::Lost(ended),
-            None => Taken::Failed(PartFailure::of(&error)),
+            Some(ended) => CaptureOutcome::Lost(ended),
+            None => CaptureOutcome::Failed(PartFailure::of(&error)),
         },
     }
 }
 
-async fn run(taking: &Taking<'_>, source: &HttpSource) -> Result<Captured, Error> {
+async fn run(taking: &CaptureJob<'_>, source: &HttpSource) -> Result<CapturedFiles, Error> {
     let request = HttpGet::of(source);
     let get = request.to_string();
     // Before the host hears of it: what can't be sent is not worth a connection.
@@ -122,7 +122,7 @@ async fn revealed(request: &HttpGet) -> Result<Vec<(String, Revealed)>, Error> {
 
 /// What it takes to ask once.
 struct Exchange<'a> {
-    taking: &'a Taking<'a>,
+    taking: &'a CaptureJob<'a>,
     source: &'a HttpSource,
     request: &'a HttpGet,
     get: &'a str,
@@ -133,7 +133,7 @@ impl Exchange<'_> {
         &self,
         reached: Reached,
         headers: &[(String, Revealed)],
-    ) -> Result<Captured, Error> {
+    ) -> Result<CapturedFiles, Error> {
         let asked = http::ask(reached, self.request, headers).await;
         let answer = asked.map_err(|error| self.failed(error))?;
         answer
@@ -151,10 +151,10 @@ impl Exchange<'_> {
             }
             self.as_it_comes(answer).await?
         };
-        Ok(Captured {
+        Ok(CapturedFiles {
             files: vec![file],
             warnings,
-            ..Captured::default()
+            ..CapturedFiles::default()
         })
     }
 

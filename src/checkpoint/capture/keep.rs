@@ -19,7 +19,7 @@ use crate::store::Note;
 use crate::tarstream::{self, Head};
 
 use super::super::history::Known;
-use super::{Captured, SpooledFile};
+use super::{CapturedFiles, SpooledFile};
 use crate::intake::kept::Kept;
 use crate::intake::part::{Content, Outcome};
 use crate::intake::receive::{self, Intake, Unasked};
@@ -53,7 +53,7 @@ impl Keeping {
     /// [`receive::Error`] if the pack can't be written.
     pub(in crate::checkpoint) fn keep(
         self,
-        mut captured: Captured,
+        mut captured: CapturedFiles,
     ) -> Result<Outcome, receive::Error> {
         let mut outcome = Outcome::new(&self.source, PartState::Complete);
         let root = format!("{FOLDER}/{}", self.source.name);

@@ -23,7 +23,7 @@ use crate::ssh::{self, Exit, Input, Missing, Running};
 
 use names::{content, file_name, shown, shown_name};
 
-use super::{Captured, Spool, SpoolError, SpooledFile, Taken, Taking};
+use super::{CaptureJob, CaptureOutcome, CapturedFiles, Spool, SpoolError, SpooledFile};
 
 /// A dump that gives no byte for so long has a server that hangs. Large catalogues and tables full of
 /// dead rows take minutes.
@@ -123,17 +123,20 @@ impl Error {
 }
 
 /// Dumps the databases of `source`, one after the other.
-pub(super) async fn take(taking: &Taking<'_>, source: &PostgresSource) -> Taken {
+pub(super) async fn take(taking: &CaptureJob<'_>, source: &PostgresSource) -> CaptureOutcome {
     match take_all(taking, source).await {
-        Ok(Some(captured)) => Taken::Captured(captured),
-        Ok(None) => Taken::Absent,
-        Err(Error::Ssh(error)) => Taken::of(error),
-        Err(error) => Taken::Failed(PartFailure::of(&error)),
+        Ok(Some(captured)) => CaptureOutcome::Captured(captured),
+        Ok(None) => CaptureOutcome::Absent,
+        Err(Error::Ssh(error)) => CaptureOutcome::of(error),
+        Err(error) => CaptureOutcome::Failed(PartFailure::of(&error)),
     }
 }
 
 /// None: an optional source of which nothing is there.
-async fn take_all(taking: &Taking<'_>, source: &PostgresSource) -> Result<Option<Captured>, Error> {
+async fn take_all(
+    taking: &CaptureJob<'_>,
+    source: &PostgresSource,
+) -> Result<Option<CapturedFiles>, Error> {
     let password = match source.password.clone() {
         Some(secret) => {
             let revealed = blocking(move || secret::reveal(&secret)).await;
@@ -146,7 +149,7 @@ async fn take_all(taking: &Taking<'_>, source: &PostgresSource) -> Result<Option
         source,
         password,
     };
-    let mut captured = Captured::default();
+    let mut captured = CapturedFiles::default();
     let databases: BTreeSet<&String> = source.databases.iter().collect();
     for name in databases {
         match dumping.database(name, &mut captured).await {
@@ -171,7 +174,7 @@ async fn take_all(taking: &Taking<'_>, source: &PostgresSource) -> Result<Option
 
 /// What it takes to dump something.
 struct Dumping<'a> {
-    taking: &'a Taking<'a>,
+    taking: &'a CaptureJob<'a>,
     source: &'a PostgresSource,
     password: Option<Revealed>,
 }
@@ -181,7 +184,7 @@ impl Dumping<'_> {
     async fn database(
         &self,
         name: &str,
-        captured: &mut Captured,
+        captured: &mut CapturedFiles,
     ) -> Result<Vec<SpooledFile>, Error> {
         let of = DumpOf::Database {
             name: name.to_owned(),
@@ -221,7 +224,7 @@ impl Dumping<'_> {
     async fn dump(
         &self,
         of: DumpOf,
-        captured: &mut Captured,
+        captured: &mut CapturedFiles,
     ) -> Result<(SpooledFile, Whole), Error> {
         let (what, tool, name) = (shown(&of), of.tool(), file_name(&of));
         let mut normaliser = Normaliser::new(content(&of));
@@ -310,7 +313,7 @@ async fn spoken<T>(limit: Duration, saying: impl Future<Output = T>) -> Result<T
 }
 
 /// What the operator should know of a dump that is whole.
-fn tell(what: &str, whole: &Whole, stderr: &[u8], captured: &mut Captured) {
+fn tell(what: &str, whole: &Whole, stderr: &[u8], captured: &mut CapturedFiles) {
     if let Some(version) = &whole.unknown_format {
         captured.warnings.push(format!(
             "{what}: its archive has format {version}, which is newer than this fleet: only the exit \
@@ -383,7 +386,7 @@ mod tests {
 
     #[test]
     fn an_archive_of_a_newer_format_is_kept_with_a_warning() {
-        let mut captured = Captured::default();
+        let mut captured = CapturedFiles::default();
         let whole = Whole {
             unknown_format: Some("1.17".to_owned()),
             ..Whole::default()

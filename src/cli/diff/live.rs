@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::super::error::{Error, Stop};
+use super::super::error::{Error, VerbError};
 use super::super::setup::Setup;
-use super::super::{Status, stop};
+use super::super::{Status, signals};
 use super::{Answer, Args, Now, PATCH_MAX_BYTES};
 use crate::engine::{Interrupt, StopLevel, live};
 use crate::event::Failure;
@@ -51,7 +51,7 @@ pub(super) fn run(
 }
 
 /// Asks the host.
-fn look(args: &Args, setup: &Setup, old: &Arc<SealedCheckpoint>) -> Result<Live, Stop> {
+fn look(args: &Args, setup: &Setup, old: &Arc<SealedCheckpoint>) -> Result<Live, VerbError> {
     let reporter = Reporter::new(Arc::clone(&setup.console), Style::Silent, 0);
     let network = setup.network(setup.inventory()?, &reporter);
     let interrupt = Interrupt::new();
@@ -60,7 +60,7 @@ fn look(args: &Args, setup: &Setup, old: &Arc<SealedCheckpoint>) -> Result<Live,
         file_max_bytes: PATCH_MAX_BYTES,
         total_max_bytes: PATCHES_MAX_BYTES,
     });
-    let ended = stop::run(&interrupt, || {}, async move {
+    let ended = signals::run(&interrupt, || {}, async move {
         tokio::select! {
             live = live::run(&base, &network, limits) => Some(live),
             // Looking has no unsafe point: the first wish ends it.
@@ -88,7 +88,7 @@ impl Answer<'_> {
         ));
     }
 
-    fn live_part(&mut self, host: &HostName, part: &mut LivePart) -> Result<(), Stop> {
+    fn live_part(&mut self, host: &HostName, part: &mut LivePart) -> Result<(), VerbError> {
         let name = part.name.clone();
         let changes = std::mem::take(&mut part.changes);
         if !changes.is_empty() {

@@ -33,7 +33,7 @@ fn answer(shell: &str, command: &ReadCommand, input: &[u8]) -> Answer {
 
 /// The same where the tools are looked for in `path`.
 fn answer_with(path: &OsStr, shell: &str, command: &ReadCommand, input: &[u8]) -> Answer {
-    let rendered = command.render(NONCE, Sudo::No, Pace::Full, input.len() as u64);
+    let rendered = command.render(NONCE, Sudo::No, Priority::Normal, input.len() as u64);
     answer_of(
         Command::new(shell).env("PATH", path).arg("-c"),
         &rendered,

@@ -65,7 +65,7 @@ pub struct Imported {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stripped: Option<String>,
     /// Where its files are.
-    pub landed: Vec<Landed>,
+    pub landed: Vec<MappedRoot>,
     /// The lists of digests that it matches.
     pub checked: Vec<Checked>,
     /// Some sources of the host have nothing in it: `latest` skips it for any other checkpoint.
@@ -76,7 +76,7 @@ pub struct Imported {
 
 /// A place of the host.
 #[derive(Debug, Serialize, JsonSchema)]
-pub struct Landed {
+pub struct MappedRoot {
     /// The folder.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
@@ -135,7 +135,7 @@ impl From<&engine::Imported> for Imported {
             files: imported.totals.files,
             bytes: imported.totals.bytes,
             stripped: imported.stripped.clone(),
-            landed: imported.landed.iter().map(Landed::from).collect(),
+            landed: imported.landed.iter().map(MappedRoot::from).collect(),
             checked: imported.checked.iter().map(Checked::from).collect(),
             subset: imported.subset,
             warnings: imported.warnings.clone(),
@@ -143,8 +143,8 @@ impl From<&engine::Imported> for Imported {
     }
 }
 
-impl From<&engine::Landed> for Landed {
-    fn from(landed: &engine::Landed) -> Self {
+impl From<&engine::MappedRoot> for MappedRoot {
+    fn from(landed: &engine::MappedRoot) -> Self {
         let text = std::str::from_utf8(landed.at.as_bytes()).ok();
         Self {
             path: text.map(str::to_owned),

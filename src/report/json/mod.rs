@@ -29,7 +29,7 @@ pub use event::{Event, FailedPart, PartEnd};
 pub use facts::{Commit, Disk, Facts, Process, ProgramVersion, WorkTree};
 pub use guard::{Decision, Explain, Judged, RuleSays};
 pub use hosts::{Access, HostLine, Hosts, Protected, SourceLine};
-pub use import::{Checked, Import, ImportEnd, Imported, Landed, NotImported};
+pub use import::{Checked, Import, ImportEnd, Imported, MappedRoot, NotImported};
 pub use problem::{Errored, Problem};
 pub use show::{Machine, PackUse, PartDetail, Show};
 pub use verify::{StoreProblem, Verify};

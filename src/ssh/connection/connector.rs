@@ -11,7 +11,7 @@ use russh::keys::PublicKey;
 use tokio::sync::{Mutex, Semaphore};
 use tokio::time::Instant;
 
-use crate::guard::Pace;
+use crate::guard::Priority;
 use crate::inventory::{Host, Inventory, Limits};
 use crate::ssh::config::resolve::{Endpoint, Hop, SshConfig};
 use crate::ssh::connection::callbacks::{Handle, Trust};
@@ -145,7 +145,7 @@ impl Connector {
             connection,
             Shared {
                 prompts: Arc::clone(self.prompts(endpoint)),
-                pace: Pace::on(host),
+                pace: Priority::on(host),
                 ways: Ways::default(),
             },
         ))

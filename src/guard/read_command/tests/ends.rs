@@ -23,7 +23,7 @@ fn open_input(
     data_bytes: u64,
     input: &[u8],
 ) -> (std::process::Child, std::process::ChildStdin) {
-    let rendered = command.render(NONCE, Sudo::No, Pace::Full, data_bytes);
+    let rendered = command.render(NONCE, Sudo::No, Priority::Normal, data_bytes);
     let mut child = Command::new(shell)
         .env("PATH", path)
         .arg("-c")
@@ -193,14 +193,14 @@ fn a_host_without_setsid_answers_and_ends_all_the_same() {
         login.env("PATH", &bin).args(["-w", "/bin/sh", "-c"]);
         login
     };
-    let scan = scan_of(&file, Vec::new()).render(NONCE, Sudo::No, Pace::Gentle, 0);
+    let scan = scan_of(&file, Vec::new()).render(NONCE, Sudo::No, Priority::Low, 0);
     let answer = answer_of(&mut login(), &scan, b"");
     assert_eq!(
         (answer.status, names(&answer.body, folder.path())),
         (Some(0), vec!["/a".to_owned()])
     );
     let fetch =
-        fetch_of(Compression::None).render(NONCE, Sudo::No, Pace::Full, member.len() as u64);
+        fetch_of(Compression::None).render(NONCE, Sudo::No, Priority::Normal, member.len() as u64);
     assert_eq!(answer_of(&mut login(), &fetch, &member).status, Some(0));
 }
 
@@ -232,7 +232,7 @@ fn a_compressor_that_fails_or_is_not_there_is_told() {
 #[test]
 fn a_command_on_a_protected_host_steps_back() {
     let command = run_of(CommandLine::Argv(vec!["nice".to_owned()]), None);
-    for pace in [Pace::Full, Pace::Gentle] {
+    for pace in [Priority::Normal, Priority::Low] {
         let rendered = command.render(NONCE, Sudo::No, pace, 0);
         let answer = answer_of(Command::new("sh").arg("-c"), &rendered, b"");
         let own = Command::new("nice").output().expect("nice").stdout;
@@ -246,8 +246,8 @@ fn a_command_on_a_protected_host_steps_back() {
             .expect("a number");
         // POSIX adds what `renice -n` is given, util-linux sets it.
         let possible = match pace {
-            Pace::Full => [own, own],
-            Pace::Gentle => [(own + 10).min(19), 10],
+            Priority::Normal => [own, own],
+            Priority::Low => [(own + 10).min(19), 10],
         };
         assert!(possible.contains(&found), "{found} of {own}");
     }

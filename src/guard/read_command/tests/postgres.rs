@@ -194,7 +194,7 @@ fn a_password_that_sudo_did_not_ask_for_reaches_nothing() {
         password_follows: true,
         ..of_database("app")
     };
-    let mut rendered = ReadCommand::Dump(dump).render(NONCE, Sudo::Password, Pace::Full, 0);
+    let mut rendered = ReadCommand::Dump(dump).render(NONCE, Sudo::Password, Priority::Normal, 0);
     rendered.preamble.splice(0..0, *b"sudo's own\n");
     let mut path = folder.path().as_os_str().to_owned();
     path.push(":/usr/bin:/bin");

@@ -96,7 +96,7 @@ fn nothing_of_the_environment_reaches_a_tool() {
             scan_of(folder.path(), Vec::new()),
             env.clone(),
         ] {
-            let rendered = command.render(NONCE, Sudo::No, Pace::Full, member.len() as u64);
+            let rendered = command.render(NONCE, Sudo::No, Priority::Normal, member.len() as u64);
             let mut login = Command::new(shell);
             login
                 .env("TAR_OPTIONS", "--remove-files --mode=777 --owner=daemon")
@@ -161,7 +161,7 @@ fn what_a_host_lacks_is_told_beside_the_status() {
             "account",
         ),
     ] {
-        let rendered = command.render(NONCE, sudo, Pace::Full, 0);
+        let rendered = command.render(NONCE, sudo, Priority::Normal, 0);
         let answer = answer_of(Command::new("sh").arg("-c"), &rendered, b"");
         assert_eq!(
             (answer.status, answer.missing.as_str()),
@@ -190,7 +190,7 @@ fn an_account_that_is_root_already_needs_no_sudo() {
         std::os::unix::fs::symlink(real, bin.join(tool)).expect("a link");
     }
     let command = scan_of(folder.path(), Vec::new());
-    let rendered = command.render(NONCE, Sudo::Tools, Pace::Gentle, 0);
+    let rendered = command.render(NONCE, Sudo::Tools, Priority::Low, 0);
     let mut login = Command::new("/bin/sh");
     let answer = answer_of(login.env("PATH", &bin).arg("-c"), &rendered, b"");
     assert_eq!((answer.status, answer.missing.as_str()), (Some(0), ""));

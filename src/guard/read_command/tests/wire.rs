@@ -61,7 +61,7 @@ fn the_command_line_is_one_constant_and_short() {
             (Sudo::NonInteractive, format!("sudo -n {user}")),
             (Sudo::Password, format!("sudo -S -k -p '' {user}")),
         ] {
-            let line = command.render(NONCE, sudo, Pace::Gentle, 7).line;
+            let line = command.render(NONCE, sudo, Priority::Low, 7).line;
             let line = String::from_utf8(line).expect("text");
             let expected = plain.replacen("exec ", &format!("exec {before}"), 1);
             assert_eq!(line, expected.replace("NONCE", NONCE));
@@ -73,7 +73,9 @@ fn the_command_line_is_one_constant_and_short() {
 #[test]
 fn the_script_depends_on_the_verb_alone() {
     for command in every_command() {
-        let preamble = command.render(NONCE, Sudo::No, Pace::Full, 7).preamble;
+        let preamble = command
+            .render(NONCE, Sudo::No, Priority::Normal, 7)
+            .preamble;
         let behind = preamble.strip_prefix(NONCE.as_bytes()).expect("the nonce");
         let request = behind.strip_suffix(b"\n").expect("a last line");
         let begins = request
@@ -210,7 +212,9 @@ fn another_shell_runs_nothing_of_what_is_sent() {
             fetch_of(Compression::None),
             ReadCommand::Probe { ask_sudo: true },
         ] {
-            let preamble = command.render(NONCE, Sudo::No, Pace::Full, 7).preamble;
+            let preamble = command
+                .render(NONCE, Sudo::No, Priority::Normal, 7)
+                .preamble;
             let mut child = Command::new(&shell)
                 .env_clear()
                 .env("PATH", folder.path())
@@ -248,7 +252,9 @@ fn too_many_patterns_are_no_short_cut_any_more() {
             prune,
             one_file_system: false,
         };
-        let preamble = command.render(NONCE, Sudo::No, Pace::Full, 0).preamble;
+        let preamble = command
+            .render(NONCE, Sudo::No, Priority::Normal, 0)
+            .preamble;
         let text = String::from_utf8(preamble).expect("text");
         text.lines().last().expect("the request").to_owned()
     };

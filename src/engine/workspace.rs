@@ -53,7 +53,7 @@ impl Network {
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// The hosts, and the place for what is captured of them.
-pub struct House {
+pub struct Workspace {
     /// The hosts, and the way to each of them.
     pub network: Network,
     /// Where checkpoints are kept.
@@ -64,7 +64,7 @@ pub struct House {
     pub clock: Clock,
 }
 
-impl House {
+impl Workspace {
     /// Locks `host` in the store, waiting as long as the operator allowed.
     ///
     /// # Errors
@@ -75,13 +75,13 @@ impl House {
     ///
     /// Dropping the future ends the waiting; a lock that is got meanwhile is let go.
     pub(super) async fn lock(self: &Arc<Self>, host: &HostName) -> Result<HostLock, store::Error> {
-        let (house, host) = (Arc::clone(self), host.clone());
+        let (workspace, host) = (Arc::clone(self), host.clone());
         let given_up = Arc::new(());
         let watch = Arc::downgrade(&given_up);
         let lock = blocking(move || {
-            house
+            workspace
                 .store
-                .lock(&host, house.wait, &|| watch.strong_count() == 0)
+                .lock(&host, workspace.wait, &|| watch.strong_count() == 0)
         })
         .await;
         drop(given_up);

@@ -16,7 +16,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
 use super::ask;
-use super::error::{Error, Stop};
+use super::error::{Error, VerbError};
 use crate::engine::{Interrupt, StopLevel};
 use crate::fault::ExitClass;
 
@@ -48,7 +48,7 @@ pub(super) fn run<T>(
     interrupt: &Interrupt,
     notice: impl Fn(),
     work: impl Future<Output = T>,
-) -> Result<Option<T>, Stop> {
+) -> Result<Option<T>, VerbError> {
     let runtime = Builder::new_multi_thread()
         .enable_all()
         .build()
