@@ -32,7 +32,7 @@ pub use forward::Reached;
 pub use host_keys::check::{CheckFailure, HostKeyCheck};
 pub use host_keys::discovery::NotLearned;
 pub use host_keys::known_hosts_command::KnownHostsCommand;
-pub use options::{Options, Prompter, Question, Secret, Uses};
+pub use options::{Options, Prompter, Question, Recorder, Secret, SentCommand, Uses};
 /// A host's public key.
 pub use russh::keys::PublicKey;
 pub use session::{Input, Output, ReadSession};

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::session::Input;
+
 /// How connections are made. [`Options::default`] is right for everything but tests and terminals.
 #[derive(Clone)]
 pub struct Options {
@@ -12,6 +14,8 @@ pub struct Options {
     pub prompter: Option<Arc<dyn Prompter>>,
     /// Is told each key and known_hosts file that a connection uses; none: nobody wants to know.
     pub uses: Option<Uses>,
+    /// Records each command that is sent to a host; none: nothing is recorded.
+    pub recorder: Option<Recorder>,
     /// Handshakes at the same time, in all.
     pub handshakes_max: usize,
     /// Handshakes at the same time through one bastion.
@@ -29,6 +33,7 @@ impl Default for Options {
         Self {
             prompter: None,
             uses: None,
+            recorder: None,
             handshakes_max: 24,
             handshakes_per_bastion_max: 8,
             sessions_max: 8,
@@ -56,6 +61,26 @@ impl fmt::Debug for Options {
 
 /// Takes what a file is, and where it is; it need not exist.
 pub type Uses = Arc<dyn Fn(&str, &Path) + Send + Sync>;
+
+/// Takes each command before it is sent.
+pub type Recorder = Arc<dyn Fn(&SentCommand<'_>) + Send + Sync>;
+
+/// A command on its way to a host: everything that is sent on its channel, but for passwords.
+#[derive(Debug, Clone, Copy)]
+pub struct SentCommand<'a> {
+    /// The host, as the operator names it.
+    pub host: &'a str,
+    /// The word that names the command: `probe`, `scan`, `fetch` …
+    pub verb: &'static str,
+    /// Whether it may write on the host.
+    pub writes: bool,
+    /// The command line.
+    pub line: &'a [u8],
+    /// What the shell reads first: nonce, script and request.
+    pub preamble: &'a [u8],
+    /// The data behind it.
+    pub input: &'a Input,
+}
 
 /// Asks the operator for a secret. Called from a thread that may block, one question at a time.
 pub trait Prompter: Send + Sync {

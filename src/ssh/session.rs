@@ -9,7 +9,7 @@ use russh::{ChannelOpenFailure, client};
 use tokio::sync::Mutex;
 
 use super::error::{Cause, Error};
-use super::options::{Question, Secret};
+use super::options::{Question, Recorder, Secret, SentCommand};
 use crate::guard::{Priority, ReadCommand, Sudo};
 use crate::name::AccountName;
 use crate::ssh::channel::running::{Exit, Running};
@@ -57,6 +57,7 @@ pub(super) struct Shared {
     pub(super) prompts: Arc<Prompts>,
     pub(super) pace: Priority,
     pub(super) ways: Ways,
+    pub(super) recorder: Option<Recorder>,
 }
 
 /// How sudo lets the account of this session become another one, once that has been tried.
@@ -121,6 +122,11 @@ impl Input {
     #[must_use]
     pub fn pieces(pieces: Vec<Bytes>) -> Self {
         Self(pieces)
+    }
+
+    /// Its bytes, piece by piece.
+    pub fn as_pieces(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.iter().map(|piece| &**piece)
     }
 
     fn length_bytes(&self) -> u64 {
@@ -373,6 +379,16 @@ impl ReadSession {
             .map_err(|_| connection.link.ended())?;
         let channel = self.open_channel().await?;
         connection.link.occupy(channel.id(), place);
+        if let Some(recorder) = &self.shared.recorder {
+            recorder(&SentCommand {
+                host: &connection.name,
+                verb: command.verb(),
+                writes: false,
+                line: rendered.line(),
+                preamble: rendered.preamble(),
+                input: &input,
+            });
+        }
         Start {
             link: Arc::clone(&connection.link),
             host: connection.name.clone(),

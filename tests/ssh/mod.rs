@@ -17,6 +17,7 @@ mod host_keys;
 mod known_hosts;
 mod login;
 mod loss;
+mod recording;
 mod revocation;
 mod rogue;
 pub(crate) mod server;

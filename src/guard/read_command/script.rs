@@ -104,6 +104,11 @@ impl Request {
         }
     }
 
+    /// The word that names the verb.
+    pub(super) fn verb_name(&self) -> &'static str {
+        self.verb.name()
+    }
+
     /// How long the request line is.
     pub(super) fn length_bytes(&self) -> usize {
         self.line.len()

@@ -147,6 +147,7 @@ impl Connector {
                 prompts: Arc::clone(self.prompts(endpoint)),
                 pace: Priority::on(host),
                 ways: Ways::default(),
+                recorder: self.options.recorder.clone(),
             },
         ))
     }
