@@ -46,6 +46,14 @@ pub enum Error {
         /// The newest version that this program reads.
         known: u64,
     },
+    /// A checkpoint that only a newer fleet can read, and what that one must be able to do.
+    #[error("{file} needs {}, which this fleet does not know", needed(words))]
+    Needs {
+        /// The file, relative to the store.
+        file: String,
+        /// The words of its `needs` that this program does not know.
+        words: Vec<String>,
+    },
     /// A stored file is not what was sealed.
     #[error("{file} is damaged: {problem}")]
     Damaged {
@@ -280,6 +288,10 @@ impl Fault for Error {
                 Some("Name an empty or a new folder with `--store DIR`.".to_owned())
             }
             Self::Newer { .. } => Some("Use the newer fleet, or another store.".to_owned()),
+            Self::Needs { .. } => Some(
+                "A newer fleet made this checkpoint: upgrade fleet to read it. All other checkpoints can be used."
+                    .to_owned(),
+            ),
             Self::Damaged { file, .. } if file == super::layout::STORE_FILE => Some(format!(
                 "Put the file back with this one line, then run `fleet verify --all`: {}",
                 super::record::store::text().trim_end()
@@ -369,6 +381,7 @@ impl Fault for Error {
             Self::NoStore { .. }
             | Self::NotAStore { .. }
             | Self::Newer { .. }
+            | Self::Needs { .. }
             | Self::UnknownHost { .. }
             | Self::UnknownCheckpoint { .. }
             | Self::NoneCounts { .. }
@@ -404,6 +417,14 @@ impl std::fmt::Display for Named<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} ({})", self.0.id, self.0.why.as_str())
     }
+}
+
+/// The words of `needs`, as a file has them.
+fn needed(words: &[String]) -> String {
+    let quoted = words
+        .iter()
+        .map(|word| format!("`{}`", escape(word.as_bytes())));
+    quoted.collect::<Vec<_>>().join(", ")
 }
 
 /// At most ten names, oldest left out first.

@@ -28,7 +28,7 @@ pub struct Listing {
 pub struct DamagedCheckpoint {
     /// What its folder is called.
     pub id: CheckpointId,
-    /// [`Error::Damaged`] or [`Error::Newer`].
+    /// [`Error::Damaged`], [`Error::Newer`] or [`Error::Needs`].
     pub error: Error,
 }
 
@@ -82,7 +82,9 @@ impl Store {
                 Ok(sealed) => listing.checkpoints.push(sealed.checkpoint),
                 // It was removed since its folder was listed.
                 Err(_) if !layout::checkpoint_dir(self.dir(), &id).exists() => {}
-                Err(error @ (Error::Damaged { .. } | Error::Newer { .. })) => {
+                Err(
+                    error @ (Error::Damaged { .. } | Error::Newer { .. } | Error::Needs { .. }),
+                ) => {
                     listing.damaged.push(DamagedCheckpoint { id, error });
                 }
                 Err(error) => return Err(error),

@@ -112,7 +112,9 @@ impl Store {
         for ((id, opened), walked) in ids.into_iter().zip(opened).zip(walked) {
             match opened.map(|_| ()).and(walked) {
                 Ok(()) => {}
-                Err(error @ (Error::Damaged { .. } | Error::Newer { .. })) => {
+                Err(
+                    error @ (Error::Damaged { .. } | Error::Newer { .. } | Error::Needs { .. }),
+                ) => {
                     history.damaged.push(DamagedCheckpoint { id, error });
                 }
                 Err(error) => return Err(error),

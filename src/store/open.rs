@@ -120,7 +120,7 @@ impl Store {
     /// # Errors
     ///
     /// [`Error::UnknownCheckpoint`] if there is none of that name, [`Error::Damaged`] if its record
-    /// is not what was sealed, [`Error::Newer`] if a newer fleet sealed it.
+    /// is not what was sealed, [`Error::Newer`] or [`Error::Needs`] if a newer fleet sealed it.
     pub fn open_checkpoint(&self, id: &CheckpointId) -> Result<SealedCheckpoint, Error> {
         match SealedCheckpoint::open(&self.dir, id) {
             // Asked afterwards, for it may have been removed this moment.

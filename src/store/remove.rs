@@ -186,7 +186,7 @@ fn needed(
                 needed.extend(sealed.checkpoint.packs.into_iter().map(|pack| pack.name));
             }
             // Only a newer fleet knows what it needs.
-            Err(Error::Newer { .. }) => removed.undecided.push(id),
+            Err(Error::Newer { .. } | Error::Needs { .. }) => removed.undecided.push(id),
             Err(_) => match named_beside(&dir) {
                 Some(named) => needed.extend(named),
                 None => removed.undecided.push(id),

@@ -213,6 +213,10 @@ pub(super) fn read_record(dir: &Path, id: &CheckpointId) -> Result<(Sealed, Vec<
             found,
             known: VERSION,
         },
+        ReadError::Needs(words) => Error::Needs {
+            file: shown.clone(),
+            words,
+        },
         ReadError::Damaged(problem) => Error::damaged(&shown, problem),
     })?;
     if sealed.checkpoint.id == *id {

@@ -9,6 +9,7 @@ mod find;
 mod histories;
 mod history;
 mod layout;
+mod newer;
 mod one_tree;
 mod packs;
 mod past;

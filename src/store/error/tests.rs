@@ -51,6 +51,10 @@ fn every_error() -> Vec<Error> {
             found: 2,
             known: 1,
         },
+        Error::Needs {
+            file: "dev-vm/20261121T101500Z/checkpoint.json".to_owned(),
+            words: vec!["encryption".to_owned(), "a\nb".to_owned()],
+        },
         Error::damaged("fleet-store.json", "it is missing"),
         Error::damaged("dev-vm/packs/x", "its digest does not match"),
         Error::Content {

@@ -22,6 +22,8 @@ use crate::store::layout;
 const FORMAT: &str = "fleet-checkpoint";
 /// The newest version of the record that this program reads and writes.
 pub(in crate::store) const VERSION: u64 = 1;
+/// What a reader must be able to do for the records that this program reads; the word for it in `needs`.
+const KNOWN_NEEDS: &[&str] = &[];
 const SEAL_KEY: &str = ",\n  \"seal\": \"";
 const SEAL_END: &str = "\"\n}\n";
 const SEAL_DIGITS: usize = 64;
@@ -60,6 +62,8 @@ pub(in crate::store) struct EntriesFacts {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::store) enum ReadError {
     Newer(u64),
+    /// It needs a reader that knows these words; this one does not.
+    Needs(Vec<String>),
     Damaged(String),
 }
 
@@ -92,6 +96,9 @@ struct CheckpointRecord {
 struct VersionRecord {
     format: String,
     version: u64,
+    /// What its readers must be able to do; no record is written with any yet.
+    #[serde(default)]
+    needs: Vec<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -192,6 +199,11 @@ impl Sealed {
         }
         if version.version > VERSION {
             return Err(ReadError::Newer(version.version));
+        }
+        let unknown = |word: &String| !KNOWN_NEEDS.contains(&word.as_str());
+        let unknown: Vec<String> = version.needs.into_iter().filter(unknown).collect();
+        if !unknown.is_empty() {
+            return Err(ReadError::Needs(unknown));
         }
         serde_json::from_slice::<CheckpointRecord>(bytes)
             .map_err(RecordError::of)

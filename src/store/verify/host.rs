@@ -102,7 +102,7 @@ impl Verify<'_> {
                     }
                 }
             }
-            Err(error @ Error::Newer { .. }) => {
+            Err(error @ (Error::Newer { .. } | Error::Needs { .. })) => {
                 self.own(id, layout::CHECKPOINT_FILE, &error.to_string());
                 Ok(())
             }

@@ -196,6 +196,33 @@ fn added_fields_are_tolerated_and_a_newer_version_is_not() {
 }
 
 #[test]
+fn words_in_needs_that_this_version_does_not_know_are_named() {
+    let text = sealed().to_text();
+    assert!(!text.contains("needs"), "{text}");
+    let with =
+        |needs: &str| reseal(&text.replacen("{\n", &format!("{{\n  \"needs\": {needs},\n"), 1));
+    assert_eq!(Sealed::read(with("[]").as_bytes()), Ok(sealed()));
+    assert_eq!(
+        Sealed::read(with("[\"encryption\", \"chunks\"]").as_bytes()),
+        Err(ReadError::Needs(vec![
+            "encryption".to_owned(),
+            "chunks".to_owned()
+        ]))
+    );
+    // The words come before everything else that such a record may have in another form.
+    let other = with("[\"encryption\"]").replacen("\"parts\": [", "\"parts\": [7,", 1);
+    assert_eq!(
+        Sealed::read(reseal(&other).as_bytes()),
+        Err(ReadError::Needs(vec!["encryption".to_owned()]))
+    );
+    let malformed = Sealed::read(with("\"encryption\"").as_bytes());
+    assert!(
+        matches!(malformed, Err(ReadError::Damaged(_))),
+        "{malformed:?}"
+    );
+}
+
+#[test]
 fn a_record_from_before_there_were_facts_has_none() {
     let mut old = sealed();
     old.checkpoint.facts = HostFacts::default();
