@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use crate::digest::Sha256;
 use crate::intake::kept::{Difference, Kept, KeptEntry, Place, place_of};
-use crate::manifest::{Entry, EntryKind, PackName};
+use crate::manifest::{Entry, EntryKind, FileType, PackName};
 use crate::name::{RemotePath, SourceName};
 use crate::scan::same::is_same;
-use crate::source::scan::{Found, FoundKind};
+use crate::source::scan::Found;
 use crate::store::{self, SealedCheckpoint};
 
 /// What was found, and what the base knows of it.
@@ -183,7 +183,7 @@ impl Comparison {
                     sha256: same.sha256,
                     moved_to: None,
                 }),
-                _ if found.is(FoundKind::Socket) => difference.sockets.push(found),
+                _ if found.is(FileType::Socket) => difference.sockets.push(found),
                 _ => difference.fetch.push(found),
             }
         }

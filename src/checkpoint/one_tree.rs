@@ -10,68 +10,20 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashSet};
 
 use crate::digest::Sha256;
-use crate::manifest::{Entry, EntryKind, PartFailure, PartState};
+use crate::manifest::{Entry, EntryKind, FileType, PartFailure, PartState};
 use crate::name::{RemotePath, SourceName};
-use crate::source::scan::FoundKind;
 use crate::tarstream::tree::Blockers;
 
 use crate::intake::kept::KeptEntry;
 use crate::intake::part::{Content, Outcome};
 use crate::units::{NAMED_MAX, listing};
 
-/// What an entry is, as far as that matters here. All names of a regular file are files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Type {
-    Directory,
-    File,
-    Symlink,
-    Fifo,
-    Socket,
-    Device,
-}
-
-impl Type {
-    /// Words for a message, with their article.
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Directory => "a directory",
-            Self::File => "a file",
-            Self::Symlink => "a symbolic link",
-            Self::Fifo => "a named pipe",
-            Self::Socket => "a socket",
-            Self::Device => "a device",
-        }
-    }
-
-    fn of_entry(kind: &EntryKind) -> Self {
-        match kind {
-            EntryKind::Directory => Self::Directory,
-            EntryKind::File { .. } | EntryKind::HardLink { .. } => Self::File,
-            EntryKind::Symlink { .. } => Self::Symlink,
-            EntryKind::Fifo => Self::Fifo,
-            EntryKind::Socket => Self::Socket,
-            EntryKind::CharDevice { .. } | EntryKind::BlockDevice { .. } => Self::Device,
-        }
-    }
-
-    fn of_kept(kind: FoundKind) -> Self {
-        match kind {
-            FoundKind::Directory => Self::Directory,
-            FoundKind::File => Self::File,
-            FoundKind::Symlink => Self::Symlink,
-            FoundKind::Fifo => Self::Fifo,
-            FoundKind::Socket => Self::Socket,
-            FoundKind::CharDevice | FoundKind::BlockDevice | FoundKind::Other => Self::Device,
-        }
-    }
-}
-
 /// An entry of one part.
 #[derive(Debug, Clone, Copy)]
 struct Item<'a> {
     path: &'a RemotePath,
     part: usize,
-    kind: Type,
+    kind: FileType,
     /// Of a regular file under its first name.
     sha256: Option<Sha256>,
 }
@@ -81,7 +33,7 @@ impl<'a> Item<'a> {
         Self {
             path: &entry.path,
             part,
-            kind: Type::of_kept(entry.kind),
+            kind: entry.kind,
             sha256: entry.sha256,
         }
     }
@@ -100,7 +52,7 @@ impl<'a> Item<'a> {
         Self {
             path: &entry.path,
             part,
-            kind: Type::of_entry(&entry.kind),
+            kind: entry.kind.file_type(),
             sha256,
         }
     }
@@ -179,7 +131,7 @@ struct Check {
 
 impl Check {
     fn run(&mut self, merged: Merged<'_>) {
-        let mut blockers: Blockers<(usize, Type)> = Blockers::new();
+        let mut blockers: Blockers<(usize, FileType)> = Blockers::new();
         let mut group: Vec<Item<'_>> = Vec::new();
         for item in merged {
             if group.first().is_some_and(|first| first.path != item.path) {
@@ -192,7 +144,7 @@ impl Check {
     }
 
     /// Judges what the parts have at one path.
-    fn judge(&mut self, group: &[Item<'_>], blockers: &mut Blockers<(usize, Type)>) {
+    fn judge(&mut self, group: &[Item<'_>], blockers: &mut Blockers<(usize, FileType)>) {
         let mut first: Option<Item<'_>> = None;
         for &item in group {
             if self.is_blocked(item, blockers) {
@@ -206,8 +158,8 @@ impl Check {
                 let text = format!(
                     "`{}` is {} here and {} in source `{}`",
                     item.path,
-                    item.kind.as_str(),
-                    first.kind.as_str(),
+                    item.kind.with_article(),
+                    first.kind.with_article(),
                     self.names[first.part]
                 );
                 self.take_out(item.part, item.path, text);
@@ -227,7 +179,7 @@ impl Check {
             }
         }
         if let Some(first) = first
-            && first.kind != Type::Directory
+            && first.kind != FileType::Directory
         {
             blockers.add(first.path.clone(), (first.part, first.kind));
         }
@@ -235,20 +187,23 @@ impl Check {
 
     /// Whether the item is taken out for what lies above it. Where that belongs to a later part, it goes
     /// itself.
-    fn is_blocked(&mut self, item: Item<'_>, blockers: &mut Blockers<(usize, Type)>) -> bool {
+    fn is_blocked(&mut self, item: Item<'_>, blockers: &mut Blockers<(usize, FileType)>) -> bool {
         while let Some((above, (part, kind))) = blockers.above(item.path) {
             let (above, part, kind) = (above.clone(), *part, *kind);
             let beneath = format!("`{}` lies beneath `{above}`", item.path);
             if part <= item.part {
                 let owner = &self.names[part];
-                let text = format!("{beneath}, which is {} in source `{owner}`", kind.as_str());
+                let text = format!(
+                    "{beneath}, which is {} in source `{owner}`",
+                    kind.with_article()
+                );
                 self.take_out(item.part, item.path, text);
                 return true;
             }
             let owner = &self.names[item.part];
             let text = format!(
                 "`{above}` is {} here, and source `{owner}` has `{}` beneath it",
-                kind.as_str(),
+                kind.with_article(),
                 item.path
             );
             self.take_out(part, &above, text);

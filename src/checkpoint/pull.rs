@@ -13,12 +13,12 @@ use crate::event::{Event, Sink};
 use crate::guard::{Compression, ReadCommand, TarFlavour};
 use crate::intake::fetch_list;
 use crate::inventory::{Source, WireCompression};
-use crate::manifest::PartFailure;
+use crate::manifest::{FileType, PartFailure};
 use crate::name::{HostName, RemotePath};
 use crate::pack::PackOptions;
 use crate::source::lines::Lines;
 use crate::source::probe::Probe;
-use crate::source::scan::{Found, FoundKind};
+use crate::source::scan::Found;
 use crate::ssh::{self, Body, Input, ReadSession};
 
 use super::asked_to_stop;
@@ -372,7 +372,7 @@ fn compressor_failed(compression: Compression, status: u32) -> Option<PartFailur
 
 /// What has other names has to come by one stream, or the archive would hold it once more.
 fn has_names(found: &Found) -> bool {
-    !found.is(FoundKind::Directory) && found.may_have_names()
+    !found.is(FileType::Directory) && found.may_have_names()
 }
 
 /// What the host is asked for.

@@ -11,9 +11,9 @@ use std::collections::HashMap;
 
 use crate::guard::ReadCommand;
 use crate::inventory::glob::Walk;
-use crate::manifest::FileTime;
+use crate::manifest::{FileTime, FileType};
 use crate::name::{RemotePath, escape};
-use crate::source::scan::{Facts, Found, FoundKind};
+use crate::source::scan::{Facts, Found};
 use crate::ssh::ReadSession;
 use crate::tarstream::{Head, Kind};
 
@@ -66,11 +66,11 @@ pub(crate) fn mismatches(wanted: &[Found], received: &Received) -> Vec<Mismatch>
         let sent_bytes = received.sent_bytes.get(&head.path).copied();
         let mut what = differences(facts, head, sent_bytes);
         what.extend(match &head.kind {
-            Kind::File { .. } if facts.kind == FoundKind::File && facts.mark.links > 1 => {
+            Kind::File { .. } if facts.kind == FileType::File && facts.mark.links > 1 => {
                 let first = first_names.insert(inode(facts), &head.path);
                 first.map(|first| format!("a file of its own instead of a hard link to {first}"))
             }
-            Kind::HardLink { target } if facts.kind == FoundKind::File => facts_of(target)
+            Kind::HardLink { target } if facts.kind == FileType::File => facts_of(target)
                 .filter(|of_target| inode(of_target) != inode(facts))
                 .map(|_| format!("a hard link to {target}, which is another file")),
             Kind::File { .. }
@@ -98,9 +98,13 @@ fn inode(facts: &Facts) -> (u64, u64) {
 
 /// What the headers of a member report otherwise than the scan.
 fn differences(facts: &Facts, head: &Head, sent_bytes: Option<u64>) -> Vec<String> {
-    let kind = kind(&head.kind);
+    let kind = head.kind.file_type();
     if kind != facts.kind {
-        return vec![format!("{} instead of {}", noun(kind), noun(facts.kind))];
+        return vec![format!(
+            "{} instead of {}",
+            kind.with_article(),
+            facts.kind.with_article()
+        )];
     }
     let mut what = metadata(facts, head);
     match &head.kind {
@@ -152,31 +156,6 @@ fn metadata(facts: &Facts, head: &Head) -> Vec<String> {
 /// Whether an archive tells this time. Some tars write whole seconds only.
 fn is_time(sent: FileTime, seen: FileTime) -> bool {
     sent == seen || (sent.nanoseconds == 0 && sent.seconds == seen.seconds)
-}
-
-/// Hard links are files here: [`crate::intake::receive`] resolves those to anything else.
-fn kind(kind: &Kind) -> FoundKind {
-    match kind {
-        Kind::File { .. } | Kind::HardLink { .. } => FoundKind::File,
-        Kind::Directory => FoundKind::Directory,
-        Kind::Symlink { .. } => FoundKind::Symlink,
-        Kind::Fifo => FoundKind::Fifo,
-        Kind::CharDevice { .. } => FoundKind::CharDevice,
-        Kind::BlockDevice { .. } => FoundKind::BlockDevice,
-    }
-}
-
-fn noun(kind: FoundKind) -> &'static str {
-    match kind {
-        FoundKind::File => "a file",
-        FoundKind::Directory => "a directory",
-        FoundKind::Symlink => "a symbolic link",
-        FoundKind::Fifo => "a named pipe",
-        FoundKind::Socket => "a socket",
-        FoundKind::CharDevice => "a character device",
-        FoundKind::BlockDevice => "a block device",
-        FoundKind::Other => "something else",
-    }
 }
 
 /// Scans what differs once more. Gives what tar altered; none if all of it changed on the host.

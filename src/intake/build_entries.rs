@@ -11,10 +11,10 @@ use std::collections::{HashMap, HashSet};
 
 use crate::fault::Fault;
 use crate::inventory::Unreadable;
-use crate::manifest::{Entry, EntryKind, Extended, Owner, PackName, Piece};
+use crate::manifest::{Entry, EntryKind, Extended, FileType, Owner, PackName, Piece};
 use crate::name::RemotePath;
 use crate::source::notes::Note;
-use crate::source::scan::{Found, FoundKind};
+use crate::source::scan::Found;
 use crate::tarstream::{self, Member};
 use crate::units::size;
 
@@ -276,7 +276,7 @@ struct Missing {
 
 impl Missing {
     fn add(&mut self, found: Found, said: &Said, cut: bool) {
-        if found.is(FoundKind::Directory) {
+        if found.is(FileType::Directory) {
             self.directories.push(found.path.clone());
         }
         let path = found.path;
@@ -436,7 +436,7 @@ fn entry(found: Found, member: Member, kind: EntryKind, piece: Piece, seen: Seen
 
 fn socket(found: Found) -> Option<Entry> {
     let facts = found.facts?;
-    debug_assert_eq!(facts.kind, FoundKind::Socket);
+    debug_assert_eq!(facts.kind, FileType::Socket);
     Some(Entry {
         path: found.path,
         kind: EntryKind::Socket,

@@ -1,6 +1,7 @@
 //! The list of names that tar on the host reads from its standard input.
 
-use crate::source::scan::{Found, FoundKind};
+use crate::manifest::FileType;
+use crate::source::scan::Found;
 use crate::ssh::Input;
 
 /// The names that tar is asked for. Where entries are taken over, the directories come first: a pull that
@@ -11,7 +12,7 @@ pub(crate) fn fetch_list(wanted: &[Found], directories_first: bool) -> Input {
         list.extend_from_slice(found.path.member());
         list.push(0);
     };
-    let is_directory = |found: &&Found| found.is(FoundKind::Directory);
+    let is_directory = |found: &&Found| found.is(FileType::Directory);
     if directories_first {
         wanted.iter().filter(is_directory).for_each(&mut add);
         wanted

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::digest::Sha256;
-use crate::manifest::{EntryKind, PackName, Totals};
+use crate::manifest::{EntryKind, FileType, PackName, Totals};
 use crate::name::{RemotePath, SourceName};
-use crate::source::scan::{Found, FoundKind};
+use crate::source::scan::Found;
 use crate::store::{self, SealedCheckpoint};
 use crate::tarstream::tree::Shape;
 
@@ -46,7 +46,7 @@ pub(crate) struct Place {
 #[derive(Debug)]
 pub(crate) struct KeptEntry {
     pub(crate) path: RemotePath,
-    pub(crate) kind: FoundKind,
+    pub(crate) kind: FileType,
     pub(crate) size_bytes: u64,
     /// Which entry of the base it is.
     pub(crate) record: usize,
@@ -64,7 +64,7 @@ impl Difference {
     /// Nothing is taken over.
     pub(crate) fn everything(mut fetch: Vec<Found>) -> Self {
         let sockets = fetch
-            .extract_if(.., |found| found.is(FoundKind::Socket))
+            .extract_if(.., |found| found.is(FileType::Socket))
             .collect();
         Self {
             fetch,
@@ -77,7 +77,7 @@ impl Difference {
     pub(crate) fn fetch_bytes(&self) -> u64 {
         let facts = self.fetch.iter().filter_map(|found| found.facts.as_ref());
         facts
-            .filter(|facts| facts.kind == FoundKind::File)
+            .filter(|facts| facts.kind == FileType::File)
             .map(|facts| facts.mark.size_bytes)
             .sum()
     }
@@ -86,20 +86,20 @@ impl Difference {
 impl KeptEntry {
     /// The size of a regular file, for every name of it.
     pub(crate) fn file_bytes(&self) -> Option<u64> {
-        (self.kind == FoundKind::File).then_some(self.size_bytes)
+        (self.kind == FileType::File).then_some(self.size_bytes)
     }
 
     /// What it is, as far as the places of others depend on it.
     pub(crate) fn shape(&self) -> Shape<'static> {
         match self.kind {
-            FoundKind::Directory => Shape::Directory,
-            FoundKind::File => Shape::File,
-            FoundKind::Symlink
-            | FoundKind::Fifo
-            | FoundKind::Socket
-            | FoundKind::CharDevice
-            | FoundKind::BlockDevice
-            | FoundKind::Other => Shape::Other,
+            FileType::Directory => Shape::Directory,
+            FileType::File => Shape::File,
+            FileType::Symlink
+            | FileType::Fifo
+            | FileType::Socket
+            | FileType::CharDevice
+            | FileType::BlockDevice
+            | FileType::Other => Shape::Other,
         }
     }
 }
@@ -139,7 +139,7 @@ impl Kept {
                 offset_bytes: piece.offset_bytes,
             };
             kept.entries.push(KeptEntry {
-                kind: FoundKind::File,
+                kind: FileType::File,
                 size_bytes: *size_bytes,
                 record,
                 place: Some(place),

@@ -6,11 +6,11 @@ use std::mem;
 
 use crate::fault::Fault;
 use crate::guard::ReadCommand;
-use crate::manifest::PartFailure;
+use crate::manifest::{FileType, PartFailure};
 use crate::name::RemotePath;
 use crate::source::mounts::{Mount, Mounts};
 use crate::source::reading::Parser;
-use crate::source::scan::{Facts, Found, FoundKind};
+use crate::source::scan::{Facts, Found};
 use crate::ssh::{self, Input, ReadSession};
 
 use crate::scan::directory::is_lost;
@@ -84,7 +84,7 @@ fn plural(count: usize, noun: &str) -> String {
 /// Takes the files out of `found` whose size says nothing about their content.
 pub(crate) fn take(found: &mut Vec<Found>, mounts: &Mounts) -> Vec<Found> {
     let is_unsized = |facts: &Facts, path: &RemotePath| {
-        facts.kind == FoundKind::File
+        facts.kind == FileType::File
             && facts.blocks == 0
             // Block devices hold none of them.
             && is_anonymous(facts.mark.device)
@@ -107,7 +107,7 @@ fn is_anonymous(device: u64) -> bool {
 /// Whether a file may have content although it reports no blocks: `tar --sparse` takes it for a hole.
 pub(crate) fn lacks_blocks(found: &Found, mounts: &Mounts) -> bool {
     found.facts.as_ref().is_some_and(|facts| {
-        facts.kind == FoundKind::File
+        facts.kind == FileType::File
             && facts.blocks == 0
             && facts.mark.size_bytes > 0
             && (facts.mark.size_bytes <= INLINE_MAX_BYTES

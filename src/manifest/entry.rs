@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::fmt;
 
-use super::{Extended, PackName};
+use super::{Extended, FileType, PackName};
 use crate::digest::Sha256;
 use crate::name::RemotePath;
 
@@ -127,6 +127,22 @@ pub enum EntryKind {
         /// Minor number.
         minor: u32,
     },
+}
+
+impl EntryKind {
+    /// Its type; a further name of a file is a file.
+    #[must_use]
+    pub fn file_type(&self) -> FileType {
+        match self {
+            Self::File { .. } | Self::HardLink { .. } => FileType::File,
+            Self::Directory => FileType::Directory,
+            Self::Symlink { .. } => FileType::Symlink,
+            Self::Fifo => FileType::Fifo,
+            Self::Socket => FileType::Socket,
+            Self::CharDevice { .. } => FileType::CharDevice,
+            Self::BlockDevice { .. } => FileType::BlockDevice,
+        }
+    }
 }
 
 /// Numbers and names of owner and group; a name is empty where the host has none.

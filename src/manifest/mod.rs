@@ -7,6 +7,7 @@ mod checkpoint;
 mod entry;
 mod extended;
 mod facts;
+mod file_type;
 mod resolved;
 #[cfg(test)]
 pub(crate) mod sample;
@@ -18,4 +19,5 @@ pub use checkpoint::{
 pub use entry::{Entry, EntryKind, FileTime, Owner, Piece, ScanMark};
 pub use extended::{Extended, ExtendedClass};
 pub use facts::{Changes, Commit, Disk, Head, HostFacts, Process, Repository, Version};
+pub use file_type::FileType;
 pub use resolved::{Resolved, real_path};

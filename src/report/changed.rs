@@ -60,7 +60,7 @@ fn sha256(sha256: Option<Sha256>) -> String {
 
 fn word(entry: &Entry, attribute: Attribute) -> String {
     match attribute {
-        Attribute::Type => kind(&entry.kind).to_owned(),
+        Attribute::Type => entry.kind.file_type().as_str().to_owned(),
         Attribute::Content => sha256(entry.file_sha256()),
         Attribute::Target => match &entry.kind {
             EntryKind::Symlink { target } => escape(target),
@@ -101,21 +101,7 @@ fn extended(entry: &Entry, class: ExtendedClass) -> String {
 pub(super) fn subject(change: &Change) -> &'static str {
     match (change.known(), change.kind()) {
         (Known::Path, ChangeKind::Added) => "unknown",
-        _ => kind(&change.latest().kind),
-    }
-}
-
-/// The word for a kind of object; further names of a file are files.
-#[must_use]
-pub(super) fn kind(kind: &EntryKind) -> &'static str {
-    match kind {
-        EntryKind::File { .. } | EntryKind::HardLink { .. } => "file",
-        EntryKind::Directory => "directory",
-        EntryKind::Symlink { .. } => "symlink",
-        EntryKind::Fifo => "fifo",
-        EntryKind::Socket => "socket",
-        EntryKind::CharDevice { .. } => "char-device",
-        EntryKind::BlockDevice { .. } => "block-device",
+        _ => change.latest().kind.file_type().as_str(),
     }
 }
 
@@ -235,7 +221,7 @@ fn facts(entry: &Entry) -> Option<String> {
         EntryKind::Fifo
         | EntryKind::Socket
         | EntryKind::CharDevice { .. }
-        | EntryKind::BlockDevice { .. } => Some(kind(&entry.kind).to_owned()),
+        | EntryKind::BlockDevice { .. } => Some(entry.kind.file_type().as_str().to_owned()),
     }
 }
 

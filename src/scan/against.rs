@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use crate::change::{Change, Known};
 use crate::digest::Sha256;
-use crate::manifest::{Entry, EntryKind, Extended, FileTime, Owner};
+use crate::manifest::{Entry, EntryKind, Extended, FileTime, FileType, Owner};
 use crate::name::{RemotePath, SourceName};
-use crate::source::scan::{Facts, Found, FoundKind};
+use crate::source::scan::{Facts, Found};
 use crate::store::{self, SealedCheckpoint};
 
 use super::same::is_same;
@@ -73,7 +73,7 @@ impl Candidate {
         let may_be_same = now
             .facts
             .as_ref()
-            .is_none_or(|facts| facts.kind == FoundKind::File && may_have(facts, bytes));
+            .is_none_or(|facts| facts.kind == FileType::File && may_have(facts, bytes));
         may_be_same.then_some(&now.path)
     }
 
@@ -92,13 +92,13 @@ impl Candidate {
             EntryKind::File { sha256, .. } | EntryKind::HardLink { sha256, .. } => {
                 digests.get(&now.path) == Some(sha256)
             }
-            EntryKind::Directory => facts.kind == FoundKind::Directory,
             EntryKind::Symlink { target } => {
-                facts.kind == FoundKind::Symlink && *target == facts.link
+                facts.kind == FileType::Symlink && *target == facts.link
             }
-            EntryKind::Fifo => facts.kind == FoundKind::Fifo,
-            EntryKind::CharDevice { .. } => facts.kind == FoundKind::CharDevice,
-            EntryKind::BlockDevice { .. } => facts.kind == FoundKind::BlockDevice,
+            EntryKind::Directory
+            | EntryKind::Fifo
+            | EntryKind::CharDevice { .. }
+            | EntryKind::BlockDevice { .. } => facts.kind == old.kind.file_type(),
             EntryKind::Socket => false,
         };
         is_same_kind.then(|| (&now.path, old.file_bytes().unwrap_or(0)))
@@ -201,11 +201,11 @@ fn with_facts(
         (Some(digest), _) => (digest, Known::Entry),
         // It could not be hashed: that neither size nor time moved is all that speaks for it.
         (None, Some((bytes, sha256, at)))
-            if facts.kind == FoundKind::File && (bytes, at) == (facts.mark.size_bytes, mtime) =>
+            if facts.kind == FileType::File && (bytes, at) == (facts.mark.size_bytes, mtime) =>
         {
             (sha256, Known::Entry)
         }
-        (None, _) if facts.kind == FoundKind::File => (Sha256::of(b""), Known::Facts),
+        (None, _) if facts.kind == FileType::File => (Sha256::of(b""), Known::Facts),
         // There is nothing to be hashed.
         (None, _) => (Sha256::of(b""), Known::Entry),
     };
@@ -297,15 +297,15 @@ fn kind(
     };
     let (major, minor) = numbers;
     Some(match facts.kind {
-        FoundKind::File => EntryKind::File { size_bytes, sha256 },
-        FoundKind::Directory => EntryKind::Directory,
-        FoundKind::Symlink => EntryKind::Symlink {
+        FileType::File => EntryKind::File { size_bytes, sha256 },
+        FileType::Directory => EntryKind::Directory,
+        FileType::Symlink => EntryKind::Symlink {
             target: facts.link.clone(),
         },
-        FoundKind::Fifo => EntryKind::Fifo,
-        FoundKind::Socket => EntryKind::Socket,
-        FoundKind::CharDevice => EntryKind::CharDevice { major, minor },
-        FoundKind::BlockDevice => EntryKind::BlockDevice { major, minor },
-        FoundKind::Other => return None,
+        FileType::Fifo => EntryKind::Fifo,
+        FileType::Socket => EntryKind::Socket,
+        FileType::CharDevice => EntryKind::CharDevice { major, minor },
+        FileType::BlockDevice => EntryKind::BlockDevice { major, minor },
+        FileType::Other => return None,
     })
 }

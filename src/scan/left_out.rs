@@ -4,10 +4,10 @@
 use std::collections::HashMap;
 
 use crate::inventory::{Source, SourceKind};
-use crate::manifest::LeftOut;
+use crate::manifest::{FileType, LeftOut};
 use crate::name::RemotePath;
 use crate::source::mounts::Mounts;
-use crate::source::scan::{Found, FoundKind};
+use crate::source::scan::Found;
 
 use crate::scan::result::ScanResult;
 
@@ -32,7 +32,7 @@ fn beneath(result: &ScanResult, mounts: &Mounts) -> Vec<LeftOut> {
         .collect();
     let is_left_out = |found: &&Found| {
         // Some finds report only names: then the mount table decides.
-        let is_directory = found.facts.is_none() || found.is(FoundKind::Directory);
+        let is_directory = found.facts.is_none() || found.is(FileType::Directory);
         let mut roots = result.roots.iter();
         is_directory
             && roots.all(|root| {

@@ -8,11 +8,11 @@ mod real;
 use std::collections::HashSet;
 
 use crate::inventory::{DirectorySource, Unreadable};
-use crate::manifest::{Resolved, Totals};
+use crate::manifest::{FileType, Resolved, Totals};
 use crate::name::{RemotePath, escape};
 use crate::source::exclude::Exclude;
 use crate::source::notes::FindNote;
-use crate::source::scan::{Found, FoundKind, PATH_LENGTH_MAX_BYTES};
+use crate::source::scan::{Found, PATH_LENGTH_MAX_BYTES};
 
 use crate::units::{NAMED_MAX, listing};
 pub(crate) use error::{Error, Unread};
@@ -103,24 +103,24 @@ impl ScanResult {
                 return None;
             }
             match facts.map(|facts| facts.kind) {
-                Some(FoundKind::Socket) => {
+                Some(FileType::Socket) => {
                     sockets.push(entry);
                     return None;
                 }
-                Some(FoundKind::Other) => {
+                Some(FileType::Other) => {
                     strange.push(entry.path);
                     return None;
                 }
-                Some(FoundKind::File) => {
+                Some(FileType::File) => {
                     totals.files += 1;
                     totals.bytes += facts.map_or(0, |facts| facts.mark.size_bytes);
                 }
                 Some(
-                    FoundKind::Directory
-                    | FoundKind::Symlink
-                    | FoundKind::Fifo
-                    | FoundKind::CharDevice
-                    | FoundKind::BlockDevice,
+                    FileType::Directory
+                    | FileType::Symlink
+                    | FileType::Fifo
+                    | FileType::CharDevice
+                    | FileType::BlockDevice,
                 )
                 | None => {}
             }
@@ -231,20 +231,20 @@ fn roots(
             return Err(Error::Denied { root: root.clone() });
         }
         match entry.facts.as_ref().map(|facts| (facts.kind, &facts.link)) {
-            None | Some((FoundKind::Directory, _)) => present.push(root.clone()),
-            Some((FoundKind::Symlink, target)) => {
+            None | Some((FileType::Directory, _)) => present.push(root.clone()),
+            Some((FileType::Symlink, target)) => {
                 return Err(Error::Link {
                     root: root.clone(),
                     target: target.clone(),
                 });
             }
             Some((
-                FoundKind::File
-                | FoundKind::Fifo
-                | FoundKind::Socket
-                | FoundKind::CharDevice
-                | FoundKind::BlockDevice
-                | FoundKind::Other,
+                FileType::File
+                | FileType::Fifo
+                | FileType::Socket
+                | FileType::CharDevice
+                | FileType::BlockDevice
+                | FileType::Other,
                 _,
             )) => return Err(Error::NotADirectory { root: root.clone() }),
         }
@@ -320,7 +320,7 @@ fn keep(roots: &[RemotePath], exclude: &Exclude, mut found: Vec<Found>) -> Vec<F
             }
             // Only some finds tell what is a directory; for the others it is what something lies in.
             let is_directory = match &entry.facts {
-                Some(facts) => facts.kind == FoundKind::Directory,
+                Some(facts) => facts.kind == FileType::Directory,
                 None => found.get(index + 1).is_some_and(|next| {
                     next.path != entry.path && next.path.is_within(&entry.path)
                 }),

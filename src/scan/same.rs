@@ -2,7 +2,7 @@
 //! last checkpoint, and it had come to rest when that one was taken. In doubt it has changed.
 
 use crate::manifest::{Entry, EntryKind, FileTime, ScanMark};
-use crate::source::scan::{Facts, Found, FoundKind};
+use crate::source::scan::{Facts, Found};
 
 /// How long an entry must have been at rest before the scan that saw it. File systems keep times in
 /// steps: a change within the same step would not show. This is several times the step of a kernel
@@ -25,7 +25,7 @@ pub(crate) fn is_same(found: &Found, entry: &Entry, scanned_at: Option<FileTime>
         return false;
     };
     !entry.unstable
-        && is_kind(facts.kind, &entry.kind)
+        && facts.kind == entry.kind.file_type()
         && is_mark(&facts.mark, mark)
         && (facts.mode, facts.uid, facts.gid) == (entry.mode, entry.owner.uid, entry.owner.gid)
         && is_link(facts, &entry.kind)
@@ -50,19 +50,6 @@ fn is_link(facts: &Facts, kind: &EntryKind) -> bool {
         | EntryKind::CharDevice { .. }
         | EntryKind::BlockDevice { .. } => true,
     }
-}
-
-fn is_kind(found: FoundKind, kind: &EntryKind) -> bool {
-    let known = match kind {
-        EntryKind::File { .. } | EntryKind::HardLink { .. } => FoundKind::File,
-        EntryKind::Directory => FoundKind::Directory,
-        EntryKind::Symlink { .. } => FoundKind::Symlink,
-        EntryKind::Fifo => FoundKind::Fifo,
-        EntryKind::Socket => FoundKind::Socket,
-        EntryKind::CharDevice { .. } => FoundKind::CharDevice,
-        EntryKind::BlockDevice { .. } => FoundKind::BlockDevice,
-    };
-    found == known
 }
 
 /// Whether a change after `scanned_at` would show as another `ctime`.

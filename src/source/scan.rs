@@ -1,6 +1,6 @@
 //! Parses the records that `find` prints, as they arrive.
 
-use crate::manifest::{FileTime, Resolved, ScanMark};
+use crate::manifest::{FileTime, FileType, Resolved, ScanMark};
 use crate::name::{ParsePathError, RemotePath, escape};
 
 /// The longest path that a host can be asked for by name: Linux's `PATH_MAX`, for the NUL at the end
@@ -33,7 +33,7 @@ pub struct Found {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facts {
     /// What it is.
-    pub kind: FoundKind,
+    pub kind: FileType,
     /// Permission bits.
     pub mode: u32,
     /// User number.
@@ -48,27 +48,6 @@ pub struct Facts {
     pub link: Vec<u8>,
     /// The account can read it (for a directory: and enter it).
     pub readable: bool,
-}
-
-/// The kinds that `find` tells apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FoundKind {
-    /// A regular file.
-    File,
-    /// A directory.
-    Directory,
-    /// A symbolic link.
-    Symlink,
-    /// A named pipe.
-    Fifo,
-    /// A socket.
-    Socket,
-    /// A character device.
-    CharDevice,
-    /// A block device.
-    BlockDevice,
-    /// Something else, as a door of Solaris: not captured.
-    Other,
 }
 
 /// The answer to a scan is not one.
@@ -101,7 +80,7 @@ pub enum Error {
 impl Found {
     /// Whether the host said that it is of this kind.
     #[must_use]
-    pub fn is(&self, kind: FoundKind) -> bool {
+    pub fn is(&self, kind: FileType) -> bool {
         self.facts.as_ref().is_some_and(|facts| facts.kind == kind)
     }
 
@@ -330,14 +309,14 @@ fn gnu_record(head: &[u8], link: &[u8]) -> Result<Found, Error> {
     let time = |field| FileTime::parse_rounded_down(text(field)?).ok_or_else(|| unreadable(head));
     let facts = Facts {
         kind: match kind {
-            b"f" => FoundKind::File,
-            b"d" => FoundKind::Directory,
-            b"l" => FoundKind::Symlink,
-            b"p" => FoundKind::Fifo,
-            b"s" => FoundKind::Socket,
-            b"c" => FoundKind::CharDevice,
-            b"b" => FoundKind::BlockDevice,
-            _ => FoundKind::Other,
+            b"f" => FileType::File,
+            b"d" => FileType::Directory,
+            b"l" => FileType::Symlink,
+            b"p" => FileType::Fifo,
+            b"s" => FileType::Socket,
+            b"c" => FileType::CharDevice,
+            b"b" => FileType::BlockDevice,
+            _ => FileType::Other,
         },
         mode: u32::from_str_radix(text(mode)?, 8).map_err(|_| unreadable(head))?,
         uid: number(uid)?,

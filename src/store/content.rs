@@ -140,14 +140,16 @@ fn copy(
 
 /// Size and digest of a regular file; for other kinds, what they are instead.
 fn file_facts(id: &CheckpointId, entry: &Entry) -> Result<(u64, Sha256), Error> {
+    let other = entry.kind.file_type().with_article();
     let (what, points_to) = match &entry.kind {
         EntryKind::File { size_bytes, sha256 } => return Ok((*size_bytes, *sha256)),
         EntryKind::HardLink { target, .. } => ("a hard link", Some(target.to_string())),
-        EntryKind::Symlink { target } => ("a symbolic link", Some(escape(target))),
-        EntryKind::Directory => ("a directory", None),
-        EntryKind::Fifo => ("a named pipe", None),
-        EntryKind::Socket => ("a socket", None),
-        EntryKind::CharDevice { .. } | EntryKind::BlockDevice { .. } => ("a device", None),
+        EntryKind::Symlink { target } => (other, Some(escape(target))),
+        EntryKind::Directory
+        | EntryKind::Fifo
+        | EntryKind::Socket
+        | EntryKind::CharDevice { .. }
+        | EntryKind::BlockDevice { .. } => (other, None),
     };
     Err(Error::NotAFile {
         checkpoint: id.clone(),

@@ -1,7 +1,7 @@
 //! Archive members as plain data.
 
 use crate::digest::Sha256;
-use crate::manifest::{EntryKind, Extended, FileTime, Owner};
+use crate::manifest::{EntryKind, Extended, FileTime, FileType, Owner};
 use crate::name::RemotePath;
 
 /// What the headers of a member say.
@@ -60,6 +60,19 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Its type; a hard link counts as a file.
+    #[must_use]
+    pub fn file_type(&self) -> FileType {
+        match self {
+            Self::File { .. } | Self::HardLink { .. } => FileType::File,
+            Self::Directory => FileType::Directory,
+            Self::Symlink { .. } => FileType::Symlink,
+            Self::Fifo => FileType::Fifo,
+            Self::CharDevice { .. } => FileType::CharDevice,
+            Self::BlockDevice { .. } => FileType::BlockDevice,
+        }
+    }
+
     /// How large its content is, holes included; 0 if it has none of its own.
     #[must_use]
     pub fn content_bytes(&self) -> u64 {

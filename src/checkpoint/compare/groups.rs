@@ -3,8 +3,7 @@
 use std::collections::HashMap;
 
 use super::Comparison;
-use crate::manifest::ScanMark;
-use crate::source::scan::FoundKind;
+use crate::manifest::{FileType, ScanMark};
 
 impl Comparison {
     /// The names of one object are fetched together or not at all: an archive tells that they are one
@@ -14,7 +13,7 @@ impl Comparison {
         for (index, found) in self.found.iter().enumerate() {
             if let Some(facts) = &found.facts
                 && facts.mark.links > 1
-                && !matches!(facts.kind, FoundKind::Directory | FoundKind::Socket)
+                && !matches!(facts.kind, FileType::Directory | FileType::Socket)
             {
                 let ScanMark { device, inode, .. } = facts.mark;
                 groups.entry((device, inode)).or_default().push(index);

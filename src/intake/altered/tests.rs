@@ -16,7 +16,7 @@ fn time(seconds: i64, nanoseconds: u32) -> FileTime {
     }
 }
 
-fn facts(kind: FoundKind, inode: u64, links: u64) -> Facts {
+fn facts(kind: FileType, inode: u64, links: u64) -> Facts {
     Facts {
         kind,
         mode: 0o640,
@@ -83,11 +83,11 @@ fn what_is_sent_as_it_was_seen_is_no_mismatch() {
     };
     let other_name = Kind::HardLink { target: path("/a") };
     let wanted = [
-        ("/a", facts(FoundKind::File, 1, 2)),
-        ("/b", facts(FoundKind::File, 1, 2)),
-        ("/c", facts(FoundKind::Directory, 2, 2)),
-        ("/d", facts(FoundKind::Symlink, 3, 1)),
-        ("/e", facts(FoundKind::Fifo, 4, 1)),
+        ("/a", facts(FileType::File, 1, 2)),
+        ("/b", facts(FileType::File, 1, 2)),
+        ("/c", facts(FileType::Directory, 2, 2)),
+        ("/d", facts(FileType::Symlink, 3, 1)),
+        ("/e", facts(FileType::Fifo, 4, 1)),
     ];
     let mut sent = [
         head("/a", FILE),
@@ -104,7 +104,7 @@ fn what_is_sent_as_it_was_seen_is_no_mismatch() {
 
 #[test]
 fn every_difference_is_named() {
-    let wanted = [("/a", facts(FoundKind::File, 1, 1))];
+    let wanted = [("/a", facts(FileType::File, 1, 1))];
     let mut sent = head("/a", Kind::File { size_bytes: 6 });
     sent.mode = 0o4640;
     sent.owner.gid = 9;
@@ -123,7 +123,7 @@ fn every_difference_is_named() {
         what(&wanted, &[head("/a", link.clone())]),
         ["/a: a symbolic link instead of a file"]
     );
-    let wanted = [("/a", facts(FoundKind::Symlink, 1, 1))];
+    let wanted = [("/a", facts(FileType::Symlink, 1, 1))];
     assert_eq!(
         what(&wanted, &[head("/a", link)]),
         [r"/a: a link to \u{1b} instead of target"]
@@ -133,9 +133,9 @@ fn every_difference_is_named() {
 #[test]
 fn names_of_one_file_are_sent_as_hard_links_to_it() {
     let wanted = [
-        ("/a", facts(FoundKind::File, 1, 2)),
-        ("/b", facts(FoundKind::File, 1, 2)),
-        ("/c", facts(FoundKind::File, 2, 2)),
+        ("/a", facts(FileType::File, 1, 2)),
+        ("/b", facts(FileType::File, 1, 2)),
+        ("/c", facts(FileType::File, 2, 2)),
     ];
     let to_a = Kind::HardLink { target: path("/a") };
     let sent = [head("/a", FILE), head("/b", FILE), head("/c", to_a)];
@@ -152,7 +152,7 @@ fn names_of_one_file_are_sent_as_hard_links_to_it() {
 fn the_size_of_a_file_of_which_lines_are_kept_is_the_one_that_was_sent() {
     let wanted = [Found {
         path: path("/a"),
-        facts: Some(facts(FoundKind::File, 1, 1)),
+        facts: Some(facts(FileType::File, 1, 1)),
     }];
     let member = Member {
         head: head("/a", Kind::File { size_bytes: 2 }),
@@ -174,7 +174,7 @@ fn the_size_of_a_file_of_which_lines_are_kept_is_the_one_that_was_sent() {
 
 #[test]
 fn what_changed_and_changed_back_is_not_the_same() {
-    let before = facts(FoundKind::File, 1, 1);
+    let before = facts(FileType::File, 1, 1);
     assert!(is_same(&before, &before));
     let mut touched = before.clone();
     touched.mark.ctime = time(8, 1);

@@ -15,7 +15,7 @@ fn path(text: &str) -> RemotePath {
     text.parse().expect("a path")
 }
 
-fn found(kind: FoundKind, at: &str) -> Found {
+fn found(kind: FileType, at: &str) -> Found {
     let mark = ScanMark {
         inode: 1,
         device: 1,
@@ -62,8 +62,8 @@ fn file(at: &str) -> Member {
 }
 
 fn asked(wanted: &[&str]) -> Asked {
-    let mut found: Vec<Found> = wanted.iter().map(|at| found(FoundKind::File, at)).collect();
-    found.insert(0, self::found(FoundKind::Directory, "/a"));
+    let mut found: Vec<Found> = wanted.iter().map(|at| found(FileType::File, at)).collect();
+    found.insert(0, self::found(FileType::Directory, "/a"));
     Asked {
         roots: vec![path("/a")],
         difference: Difference {
@@ -107,7 +107,7 @@ fn paths(composed: &Composed) -> Vec<String> {
 #[test]
 fn what_arrived_is_recorded_as_the_stream_told_it() {
     let mut asked = asked(&["/a/x"]);
-    let socket = found(FoundKind::Socket, "/a/s");
+    let socket = found(FileType::Socket, "/a/s");
     asked.difference.sockets.push(socket);
     let composed = compose_with(asked, received(vec![file("/a/x")]), Vec::new(), 0);
     assert_eq!(paths(&composed), ["/a", "/a/s", "/a/x"]);
@@ -325,7 +325,7 @@ fn further_names_of_links_and_pipes_tell_the_first_one() {
     let link = |target: &[u8]| Kind::Symlink {
         target: target.to_vec(),
     };
-    let entries = |kinds: [(Kind, FoundKind, u64); 4], told: &[(&str, &str)]| {
+    let entries = |kinds: [(Kind, FileType, u64); 4], told: &[(&str, &str)]| {
         let names = ["/a/1", "/a/2", "/a/3", "/a/4"];
         let mut asked = asked(&[]);
         let mut members = Vec::new();
@@ -351,10 +351,10 @@ fn further_names_of_links_and_pipes_tell_the_first_one() {
     let one = |name: &str| Some(name.to_owned());
     // By the inode that the scan saw.
     let pipes = [
-        (Kind::Fifo, FoundKind::Fifo, 7),
-        (link(b"x"), FoundKind::Symlink, 8),
-        (Kind::Fifo, FoundKind::Fifo, 7),
-        (link(b"x"), FoundKind::Symlink, 8),
+        (Kind::Fifo, FileType::Fifo, 7),
+        (link(b"x"), FileType::Symlink, 8),
+        (Kind::Fifo, FileType::Fifo, 7),
+        (link(b"x"), FileType::Symlink, 8),
     ];
     assert_eq!(
         entries(pipes.clone(), &[]),

@@ -11,7 +11,7 @@ fn file(at: &str, size_bytes: u64, blocks: u64, device: u64) -> Found {
         nanoseconds: 0,
     };
     let facts = Facts {
-        kind: FoundKind::File,
+        kind: FileType::File,
         mode: 0o644,
         uid: 0,
         gid: 0,

@@ -10,7 +10,7 @@ use super::checkpoint::{SkippedNewer, word};
 use super::{FailedPart, Problem, Version};
 use crate::change;
 use crate::name::RemotePath;
-use crate::report::changed::{kind, subject};
+use crate::report::changed::subject;
 use crate::report::{self, file_time};
 use crate::store;
 
@@ -237,7 +237,7 @@ impl Moment {
             part: moment.part.to_string(),
             path,
             path_b64,
-            kind: entry.map(|entry| kind(&entry.kind).to_owned()),
+            kind: entry.map(|entry| entry.kind.file_type().as_str().to_owned()),
             size: entry.and_then(crate::manifest::Entry::file_bytes),
             sha256: entry
                 .and_then(crate::manifest::Entry::file_sha256)

@@ -5,10 +5,10 @@ use std::collections::HashSet;
 
 use crate::inventory::FilesSource;
 use crate::inventory::glob::FileGlob;
-use crate::manifest::{FileTime, Resolved, real_path};
+use crate::manifest::{FileTime, FileType, Resolved, real_path};
 use crate::name::RemotePath;
 use crate::source::notes::FindNote;
-use crate::source::scan::{Found, FoundKind, Opening};
+use crate::source::scan::{Found, Opening};
 
 use crate::scan::result::{Error, ScanResult, Unread, complaints};
 use crate::source::lines::FILE_MAX_BYTES;
@@ -56,7 +56,7 @@ pub(super) fn choose(
         if matches.clone().any(is_file_or_link) {
             // A pattern is a path in which some names stand for many.
             result.named.extend(RemotePath::from_bytes(text.as_str()));
-        } else if matches.any(|found| found.is(FoundKind::Directory)) {
+        } else if matches.any(|found| found.is(FileType::Directory)) {
             let error = Error::OnlyDirectories { glob: text.clone() };
             if !optional {
                 return Err(error);
@@ -100,7 +100,7 @@ pub(super) fn choose(
 
 /// Some finds do not tell what something is; those are asked for nothing else.
 fn is_file_or_link(found: &Found) -> bool {
-    found.facts.is_none() || found.is(FoundKind::File) || found.is(FoundKind::Symlink)
+    found.facts.is_none() || found.is(FileType::File) || found.is(FileType::Symlink)
 }
 
 /// What could not be looked at, and may hold what is meant.
@@ -166,7 +166,7 @@ pub(super) fn check_sizes(wanted: &[Found]) -> Result<(), Error> {
     let is_large = |found: &&Found| {
         let facts = found.facts.as_ref();
         facts.is_some_and(|facts| {
-            facts.kind == FoundKind::File && facts.mark.size_bytes > FILE_MAX_BYTES
+            facts.kind == FileType::File && facts.mark.size_bytes > FILE_MAX_BYTES
         })
     };
     let mut large: Vec<RemotePath> = wanted

@@ -4,7 +4,7 @@ use super::*;
 use crate::manifest::{FileTime, ScanMark};
 use crate::source::scan::Facts;
 
-fn found(kind: FoundKind, at: &str, device: Option<u64>) -> Found {
+fn found(kind: FileType, at: &str, device: Option<u64>) -> Found {
     let time = FileTime {
         seconds: 7,
         nanoseconds: 0,
@@ -52,7 +52,7 @@ fn names(roots: &[&str], wanted: Vec<Found>, mounts: &Mounts) -> Vec<String> {
 
 #[test]
 fn directories_on_another_device_than_their_root_are_left_out() {
-    use FoundKind::{Directory, File};
+    use FileType::{Directory, File};
     let wanted = || {
         vec![
             found(Directory, "/a", Some(1)),
@@ -82,7 +82,7 @@ fn directories_on_another_device_than_their_root_are_left_out() {
 
 #[test]
 fn where_find_reports_only_names_the_mount_table_decides() {
-    let names_only = |at| found(FoundKind::Directory, at, None);
+    let names_only = |at| found(FileType::Directory, at, None);
     let wanted = ["/a", "/a/b", "/a/run", "/a/same"].map(names_only).to_vec();
     assert_eq!(names(&["/a"], wanted, &mounts()), ["/a/run (tmpfs)"]);
 }

@@ -10,7 +10,7 @@ fn path(text: &str) -> RemotePath {
     text.parse().expect("a path")
 }
 
-fn found(kind: FoundKind, at: &str) -> Found {
+fn found(kind: FileType, at: &str) -> Found {
     let time = FileTime {
         seconds: 1,
         nanoseconds: 0,
@@ -39,7 +39,7 @@ fn found(kind: FoundKind, at: &str) -> Found {
     }
 }
 
-fn unreadable(kind: FoundKind, at: &str) -> Found {
+fn unreadable(kind: FileType, at: &str) -> Found {
     let mut found = found(kind, at);
     found.facts.as_mut().expect("facts").readable = false;
     found
@@ -83,7 +83,7 @@ fn wanted(result: &ScanResult) -> Vec<String> {
         .collect()
 }
 
-use FoundKind::{Directory, File, Socket, Symlink};
+use FileType::{Directory, File, Socket, Symlink};
 
 #[test]
 fn entries_are_asked_for_by_path_and_once() {

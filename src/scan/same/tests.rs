@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::digest::Sha256;
+use crate::manifest::FileType;
 use crate::manifest::Owner;
 
 const LONG_AGO: FileTime = FileTime {
@@ -29,7 +30,7 @@ fn mark() -> ScanMark {
 
 fn found() -> Facts {
     Facts {
-        kind: FoundKind::File,
+        kind: FileType::File,
         mode: 0o640,
         uid: 3,
         gid: 4,
@@ -88,11 +89,11 @@ fn whatever_differs_makes_it_another() {
     assert!(!same(|facts, _| facts.mode = 0o600));
     assert!(!same(|facts, _| facts.uid = 0));
     assert!(!same(|facts, _| facts.gid = 0));
-    assert!(!same(|facts, _| facts.kind = FoundKind::Directory));
+    assert!(!same(|facts, _| facts.kind = FileType::Directory));
     assert!(!same(|_, entry| entry.unstable = true));
     assert!(!same(|_, entry| entry.scan = None));
     assert!(!same(|facts, entry| {
-        facts.kind = FoundKind::Symlink;
+        facts.kind = FileType::Symlink;
         facts.link = b"there".to_vec();
         entry.kind = EntryKind::Symlink {
             target: b"here".to_vec(),

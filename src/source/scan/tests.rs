@@ -46,7 +46,7 @@ fn records_are_read_however_they_are_cut() {
     assert_eq!(whole[0].path.as_bytes(), b"/a b\n");
     assert_eq!(
         (file.kind, file.mode, file.uid, file.gid),
-        (FoundKind::File, 0o4755, 1000, 33)
+        (FileType::File, 0o4755, 1000, 33)
     );
     assert_eq!(
         file.mark,
@@ -69,7 +69,7 @@ fn records_are_read_however_they_are_cut() {
     let link = whole[1].facts.clone().expect("facts");
     assert_eq!(
         (link.kind, link.link, link.readable),
-        (FoundKind::Symlink, b"\xff\n".to_vec(), false)
+        (FileType::Symlink, b"\xff\n".to_vec(), false)
     );
 }
 

@@ -15,7 +15,7 @@ fn at(seconds: i64) -> FileTime {
     }
 }
 
-fn found(kind: FoundKind, name: &str, changed: i64) -> Found {
+fn found(kind: FileType, name: &str, changed: i64) -> Found {
     let facts = Facts {
         kind,
         mode: 0o644,
@@ -40,7 +40,7 @@ fn found(kind: FoundKind, name: &str, changed: i64) -> Found {
 }
 
 fn file(name: &str) -> Found {
-    found(FoundKind::File, name, 1)
+    found(FileType::File, name, 1)
 }
 
 fn nameless(name: &str) -> Found {
@@ -106,10 +106,10 @@ fn files_and_links_that_match_are_meant_once_and_nothing_else() {
             file("/a/b.log"),
             file("/a/other"),
             file("/etc/shadow"),
-            found(FoundKind::Symlink, "/a/b-link", 1),
-            found(FoundKind::Directory, "/a/dir.log", 1),
-            found(FoundKind::Fifo, "/a/fifo.log", 1),
-            found(FoundKind::Socket, "/a/socket.log", 1),
+            found(FileType::Symlink, "/a/b-link", 1),
+            found(FileType::Directory, "/a/dir.log", 1),
+            found(FileType::Fifo, "/a/fifo.log", 1),
+            found(FileType::Socket, "/a/socket.log", 1),
             file("/a/d/y.log"),
         ],
     );
@@ -142,7 +142,7 @@ fn every_pattern_has_to_match_unless_it_is_optional() {
 
 #[test]
 fn directories_alone_are_told_apart_from_nothing() {
-    let directories = || vec![found(FoundKind::Directory, "/a/d", 1)];
+    let directories = || vec![found(FileType::Directory, "/a/d", 1)];
     let error = chosen(&source(&["/a/*"]), false, directories(), &[]).expect_err("no file");
     assert_eq!(error.to_string(), "only directories match `/a/*`");
     let result = chosen(&source(&["/a/*"]), true, directories(), &[]);
@@ -163,11 +163,11 @@ fn the_newest_are_counted_over_all_patterns() {
     let mut source = source(&["/a/*", "/b/*"]);
     let tree = || {
         vec![
-            found(FoundKind::File, "/a/old", 1),
-            found(FoundKind::File, "/a/z", 5),
-            found(FoundKind::File, "/b/a", 5),
-            found(FoundKind::Symlink, "/b/new", 9),
-            found(FoundKind::File, "/b/z", 5),
+            found(FileType::File, "/a/old", 1),
+            found(FileType::File, "/a/z", 5),
+            found(FileType::File, "/b/a", 5),
+            found(FileType::Symlink, "/b/new", 9),
+            found(FileType::File, "/b/z", 5),
         ]
     };
     for (count, expected) in [
