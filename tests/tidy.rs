@@ -91,7 +91,7 @@ fn imports(text: &str) -> Vec<String> {
     {
         let rest = code[at + prefix.len()..].trim_start();
         let names = match rest.strip_prefix('{') {
-            Some(list) => list.split('}').next().unwrap_or("").split(',').collect(),
+            Some(list) => group(list),
             None => vec![rest],
         };
         for name in names {
@@ -100,10 +100,34 @@ fn imports(text: &str) -> Vec<String> {
                 .chars()
                 .take_while(|c| c.is_alphanumeric() || *c == '_')
                 .collect();
-            modules.push(word);
+            // Nothing comes behind the last comma.
+            if !word.is_empty() {
+                modules.push(word);
+            }
         }
     }
     modules
+}
+
+/// The items of a group of imports, whose `{` has been taken; groups within it stay whole.
+fn group(list: &str) -> Vec<&str> {
+    let (mut depth, mut from, mut items) = (0_u32, 0, Vec::new());
+    for (at, c) in list.char_indices() {
+        match (c, depth) {
+            ('{', _) => depth += 1,
+            ('}', 0) => {
+                items.push(&list[from..at]);
+                return items;
+            }
+            ('}', _) => depth -= 1,
+            (',', 0) => {
+                items.push(&list[from..at]);
+                from = at + 1;
+            }
+            _ => {}
+        }
+    }
+    items
 }
 
 #[test]
@@ -136,6 +160,52 @@ fn modules_import_only_from_floors_below() {
 fn imports_are_seen_in_every_spelling() {
     let code = "use crate::name::HostName;\nuse crate::{guard, ssh::Error};\n// crate::cli\nlet x = crate::store::open();";
     assert_eq!(imports(code), ["name", "guard", "ssh", "store"]);
+    let nested = "use crate::{\n    ssh::{self, Error},\n    store::{Incoming, tiers::{a, b}},\n    cli,\n};";
+    assert_eq!(imports(nested), ["ssh", "store", "cli"]);
+}
+
+/// The floors of words, facts, rules and formats are pure: no files, no clock, no processes, no tasks.
+#[test]
+fn the_lower_floors_are_pure() {
+    let floors: BTreeMap<&str, u8> = FLOORS.into();
+    let impure = [
+        "std::fs",
+        "TcpStream",
+        "UdpSocket",
+        "std::process",
+        "std::env",
+        "std::thread",
+        "tokio::",
+        "async ",
+        "SystemTime::now",
+        "Instant::now",
+        "Timestamp::now",
+    ];
+    let mut wrong = Vec::new();
+    for file in rust_files(&root().join("src")) {
+        let is_test = file.components().any(|part| part.as_os_str() == "tests")
+            || file
+                .file_stem()
+                .is_some_and(|stem| stem == "tests" || stem == "sample");
+        if is_test
+            || floors
+                .get(&*module_of(&file))
+                .is_none_or(|floor| *floor > 2)
+        {
+            continue;
+        }
+        let text = text(&file);
+        let code = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
+        let lines = code
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("//"));
+        for line in lines {
+            if let Some(what) = impure.iter().find(|what| line.contains(**what)) {
+                wrong.push(format!("{}: {what}", file.display()));
+            }
+        }
+    }
+    assert_eq!(wrong, Vec::<String>::new());
 }
 
 #[test]
