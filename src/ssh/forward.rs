@@ -1,4 +1,5 @@
-//! Ways through a host to a web server as the host sees it: for the guard's `GET`, and for nothing else.
+//! Forwards a connection through a host to a web server as the host sees it: for the guard's `GET`, and for
+//! nothing else.
 //!
 //! Nothing runs on the host for it: the SSH server itself makes the connection.
 
@@ -25,7 +26,7 @@ const WORDS_MAX: Duration = Duration::from_secs(1);
 ///
 /// sshd counts them apart from its sessions and without a limit, so they take no session's place; that
 /// there are never many at once is for the sake of the servers.
-pub(super) struct Ways {
+pub(super) struct ForwardSlots {
     places: Arc<Semaphore>,
     /// One is opened at a time: a refusal's words don't say whose they are.
     turn: Mutex<()>,
@@ -33,7 +34,7 @@ pub(super) struct Ways {
     is_muddled: AtomicBool,
 }
 
-impl Ways {
+impl ForwardSlots {
     pub(super) fn new(places: usize) -> Self {
         Self {
             places: Arc::new(Semaphore::new(places)),
@@ -45,12 +46,12 @@ impl Ways {
 
 /// A way to a server. Reading it never stops anything else on the connection; a connection that is lost
 /// is an error and never an end. Dropping it closes the way.
-pub struct Reached {
+pub struct ForwardedStream {
     stream: ChannelStream,
     asked: Instant,
 }
 
-impl Reached {
+impl ForwardedStream {
     /// When the host was asked to open it.
     #[must_use]
     pub fn asked(&self) -> Instant {
@@ -58,9 +59,9 @@ impl Reached {
     }
 }
 
-impl std::fmt::Debug for Reached {
+impl std::fmt::Debug for ForwardedStream {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Reached").finish_non_exhaustive()
+        f.debug_struct("ForwardedStream").finish_non_exhaustive()
     }
 }
 
@@ -82,7 +83,7 @@ impl ReadSession {
     /// # Cancel
     ///
     /// Dropping the future leaves at most a way that nobody uses, until the connection ends.
-    pub async fn reach(&self, request: &HttpGet, limit: Duration) -> Result<Reached, Error> {
+    pub async fn open_forward(&self, request: &HttpGet, limit: Duration) -> Result<ForwardedStream, Error> {
         let connection = &self.connection;
         let (link, ways) = (&connection.link, &connection.ways);
         let place = Arc::clone(&ways.places)
@@ -115,7 +116,7 @@ impl ReadSession {
             }
         };
         match opened {
-            Ok(channel) => Ok(Reached {
+            Ok(channel) => Ok(ForwardedStream {
                 stream: ChannelStream::answer(channel, Arc::clone(link), place),
                 asked,
             }),
@@ -166,7 +167,7 @@ fn in_words(said: &str) -> ReachRefusal {
     }
 }
 
-impl AsyncRead for Reached {
+impl AsyncRead for ForwardedStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -176,7 +177,7 @@ impl AsyncRead for Reached {
     }
 }
 
-impl AsyncWrite for Reached {
+impl AsyncWrite for ForwardedStream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

@@ -28,7 +28,7 @@ pub use connection::connector::Connector;
 pub use connection::refusal::{Attempt, AuthenticationFailure, HostKeyProblem, HostKeyRefusal};
 pub use connection::words::Words;
 pub use error::{Attempts, Cause, Error, ForwardRefusal, NoConnection, ReachRefusal};
-pub use forward::Reached;
+pub use forward::ForwardedStream;
 pub use host_keys::check::{CheckFailure, HostKeyCheck};
 pub use host_keys::discovery::NotLearned;
 pub use host_keys::known_hosts_command::KnownHostsCommand;

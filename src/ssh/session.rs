@@ -56,20 +56,20 @@ pub struct ReadSession {
 pub(super) struct Shared {
     pub(super) prompts: Arc<Prompts>,
     pub(super) pace: Priority,
-    pub(super) ways: Ways,
+    pub(super) ways: SudoMethods,
     pub(super) recorder: Option<Recorder>,
 }
 
 /// How sudo lets the account of this session become another one, once that has been tried.
 #[derive(Default)]
-pub(super) struct Ways(Mutex<HashMap<Option<AccountName>, WaySlot>>);
+pub(super) struct SudoMethods(Mutex<HashMap<Option<AccountName>, SudoMethodSlot>>);
 
 /// The place of one account's way; whoever finds it out holds the lock meanwhile.
-type WaySlot = Arc<Mutex<Option<Way>>>;
+type SudoMethodSlot = Arc<Mutex<Option<SudoMethod>>>;
 
 /// A way to have sudo run a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Way {
+enum SudoMethod {
     /// It runs the whole script without a password.
     Script,
     /// It runs the tools without a password, but no shell.
@@ -78,9 +78,9 @@ enum Way {
     Password,
 }
 
-impl Ways {
+impl SudoMethods {
     /// The way to become `account`, or root.
-    async fn of(&self, account: Option<&AccountName>) -> WaySlot {
+    async fn of(&self, account: Option<&AccountName>) -> SudoMethodSlot {
         Arc::clone(self.0.lock().await.entry(account.cloned()).or_default())
     }
 }
@@ -223,15 +223,15 @@ impl ReadSession {
         let way = self.shared.ways.of(command.account()).await;
         let mut way = way.lock().await;
         match *way {
-            Some(Way::Script) => {
+            Some(SudoMethod::Script) => {
                 drop(way);
                 self.start(command, Sudo::NonInteractive, None, input).await
             }
-            Some(Way::Tools) => {
+            Some(SudoMethod::Tools) => {
                 drop(way);
                 self.start(command, Sudo::Tools, None, input).await
             }
-            Some(Way::Password) => {
+            Some(SudoMethod::Password) => {
                 drop(way);
                 self.with_password(command, input).await
             }
@@ -251,10 +251,10 @@ impl ReadSession {
         &self,
         command: &ReadCommand,
         input: Input,
-    ) -> Result<(Way, Running), Error> {
+    ) -> Result<(SudoMethod, Running), Error> {
         let whole = self.start(command, Sudo::NonInteractive, None, input.clone());
         match whole.await {
-            Ok(running) => return Ok((Way::Script, running)),
+            Ok(running) => return Ok((SudoMethod::Script, running)),
             Err(Error::NotBegun { .. }) => {}
             Err(other) => return Err(other),
         }
@@ -266,7 +266,7 @@ impl ReadSession {
         if let Some(password) = known {
             let with_it = self.start(command, Sudo::Password, Some(&password), input.clone());
             match with_it.await {
-                Ok(running) => return Ok((Way::Password, running)),
+                Ok(running) => return Ok((SudoMethod::Password, running)),
                 Err(Error::NotBegun { .. } | Error::SudoPassword { .. }) => {}
                 Err(other) => return Err(other),
             }
@@ -275,10 +275,10 @@ impl ReadSession {
             .start(command, Sudo::Tools, None, input.clone())
             .await?;
         if !prompts.can_ask() || !running.is_refused_by_sudo().await {
-            return Ok((Way::Tools, running));
+            return Ok((SudoMethod::Tools, running));
         }
         let running = self.with_password(command, input).await?;
-        Ok((Way::Password, running))
+        Ok((SudoMethod::Password, running))
     }
 
     /// Runs `command` with the password of the account, which is asked for once a run.

@@ -44,7 +44,7 @@ async fn a_way_carries_bytes_both_ways_and_ends_with_the_server() -> Result<(), 
     let server = HttpServer::saying("hello".repeat(1 << 20));
     let session = session(&sshd).await?;
     for host in ["127.0.0.1", "localhost"] {
-        let mut way = session.reach(&get(host, server.port), LIMIT).await?;
+        let mut way = session.open_forward(&get(host, server.port), LIMIT).await?;
         way.write_all(b"GET /\r\n\r\n").await.expect("written");
         let mut said = Vec::new();
         way.read_to_end(&mut said).await.expect("to the end");
@@ -63,7 +63,7 @@ async fn ways_take_no_session_and_one_that_nobody_reads_stops_nothing() -> Resul
     let session = session(&sshd).await?;
     let mut ways = Vec::new();
     for _ in 0..3 {
-        let mut way = session.reach(&get("127.0.0.1", server.port), LIMIT).await?;
+        let mut way = session.open_forward(&get("127.0.0.1", server.port), LIMIT).await?;
         way.write_all(b"GET /\r\n\r\n").await.expect("written");
         still_works(&session).await?;
         ways.push(way);
@@ -88,7 +88,7 @@ async fn a_flood_is_held_up_and_ends_with_the_way() -> Result<(), Error> {
         gone.send(()).expect("the test waits");
     });
     let session = session(&sshd).await?;
-    let mut way = session.reach(&get("127.0.0.1", server.port), LIMIT).await?;
+    let mut way = session.open_forward(&get("127.0.0.1", server.port), LIMIT).await?;
     way.write_all(b"GET /\r\n\r\n").await.expect("written");
     let mut some = vec![0; 8 << 20];
     way.read_exact(&mut some).await.expect("some");
@@ -111,7 +111,7 @@ async fn a_lost_connection_is_never_the_end_of_an_answer() -> Result<(), Error> 
         is_done.lock().expect("a test that ended").recv().ok();
     });
     let session = session(&sshd).await?;
-    let mut way = session.reach(&get("127.0.0.1", server.port), LIMIT).await?;
+    let mut way = session.open_forward(&get("127.0.0.1", server.port), LIMIT).await?;
     way.write_all(b"GET /\r\n\r\n").await.expect("written");
     let mut some = [0; 4];
     way.read_exact(&mut some).await.expect("some");
@@ -125,7 +125,7 @@ async fn a_lost_connection_is_never_the_end_of_an_answer() -> Result<(), Error> 
     let error = way.read(&mut some).await.expect_err("no end");
     assert_eq!(error.to_string(), "lost the connection to web");
     assert!(matches!(session.ended(), Some(Error::Lost { .. })));
-    let error = session.reach(&get("127.0.0.1", server.port), LIMIT).await;
+    let error = session.open_forward(&get("127.0.0.1", server.port), LIMIT).await;
     assert!(matches!(error, Err(Error::Lost { .. })), "{error:?}");
     drop(done);
     Ok(())
@@ -134,7 +134,7 @@ async fn a_lost_connection_is_never_the_end_of_an_answer() -> Result<(), Error> 
 /// What came of trying to reach `host:port`: causes and hint.
 async fn refused(session: &ReadSession, host: &str, port: u16) -> (Error, String) {
     let error = session
-        .reach(&get(host, port), LIMIT)
+        .open_forward(&get(host, port), LIMIT)
         .await
         .expect_err("no way");
     let told = format!(
@@ -180,9 +180,9 @@ async fn a_server_that_is_not_there_is_told() -> Result<(), Error> {
     // Each is told its own reason, however many ask at once.
     let (here, there) = (get("127.0.0.1", port), get("no-such-host.invalid", port));
     let (one, two, three) = tokio::join!(
-        session.reach(&here, LIMIT),
-        session.reach(&there, LIMIT),
-        session.reach(&here, LIMIT)
+        session.open_forward(&here, LIMIT),
+        session.open_forward(&there, LIMIT),
+        session.open_forward(&here, LIMIT)
     );
     let is_refused = |way: Result<_, Error>| {
         matches!(
@@ -247,7 +247,7 @@ async fn a_server_that_does_not_accept_is_given_up_and_costs_no_other() -> Resul
     }
     let limit = Duration::from_millis(500);
     let error = session
-        .reach(&get("127.0.0.1", address.port()), limit)
+        .open_forward(&get("127.0.0.1", address.port()), limit)
         .await
         .expect_err("no way");
     assert_eq!(
@@ -259,7 +259,7 @@ async fn a_server_that_does_not_accept_is_given_up_and_costs_no_other() -> Resul
     );
     still_works(&session).await?;
     let server = HttpServer::serving("x");
-    drop(session.reach(&get("127.0.0.1", server.port), LIMIT).await?);
+    drop(session.open_forward(&get("127.0.0.1", server.port), LIMIT).await?);
     // Whose words come now is not sure any more, so they are not believed.
     let (error, _) = refused(&session, "127.0.0.1", free_port()).await;
     assert_eq!(

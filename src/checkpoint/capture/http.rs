@@ -10,7 +10,7 @@ use crate::manifest::PartFailure;
 use crate::source::http::{self, Answer};
 use crate::source::json;
 use crate::source::secret::{Revealed, SecretError, reveal};
-use crate::ssh::{self, ReachRefusal, Reached};
+use crate::ssh::{self, ReachRefusal, ForwardedStream};
 
 use super::{CaptureJob, CaptureOutcome, CapturedFiles, Spool, SpoolError, SpooledFile};
 
@@ -87,7 +87,7 @@ async fn run(taking: &CaptureJob<'_>, source: &HttpSource) -> Result<CapturedFil
     let get = request.to_string();
     // Before the host hears of it: what can't be sent is not worth a connection.
     let headers = revealed(&request).await?;
-    let reached = taking.session.reach(&request, source.timeout).await;
+    let reached = taking.session.open_forward(&request, source.timeout).await;
     let reached = reached.map_err(|source| Error::Reach {
         get: get.clone(),
         source,
@@ -131,7 +131,7 @@ struct Exchange<'a> {
 impl Exchange<'_> {
     async fn run(
         &self,
-        reached: Reached,
+        reached: ForwardedStream,
         headers: &[(String, Revealed)],
     ) -> Result<CapturedFiles, Error> {
         let asked = http::ask(reached, self.request, headers).await;

@@ -24,7 +24,7 @@ use crate::ssh::host_keys::check::HostKeyCheck;
 use crate::ssh::login::auth::log_in;
 use crate::ssh::login::prompts::Prompts;
 use crate::ssh::options::Options;
-use crate::ssh::session::{ReadSession, Shared, Ways};
+use crate::ssh::session::{ReadSession, Shared, SudoMethods};
 
 /// Attempts to connect when the refusals are quick.
 const ATTEMPTS_MAX: u32 = 3;
@@ -58,7 +58,7 @@ pub(in crate::ssh) struct Connection {
     pub(in crate::ssh) host_key: PublicKey,
     pub(in crate::ssh) limits: Limits,
     pub(in crate::ssh) sessions: Arc<Semaphore>,
-    pub(in crate::ssh) ways: forward::Ways,
+    pub(in crate::ssh) ways: forward::ForwardSlots,
     /// The connection underneath lives at least as long.
     _through: Option<Arc<Connection>>,
 }
@@ -146,7 +146,7 @@ impl Connector {
             Shared {
                 prompts: Arc::clone(self.prompts(endpoint)),
                 pace: Priority::on(host),
-                ways: Ways::default(),
+                ways: SudoMethods::default(),
                 recorder: self.options.recorder.clone(),
             },
         ))
@@ -284,7 +284,7 @@ impl Connector {
             host_key,
             limits,
             sessions: Arc::new(Semaphore::new(self.options.sessions_max.max(1))),
-            ways: forward::Ways::new(self.options.sessions_max.max(1)),
+            ways: forward::ForwardSlots::new(self.options.sessions_max.max(1)),
             _through: through,
         })
     }
