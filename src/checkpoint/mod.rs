@@ -67,7 +67,7 @@ impl CaptureOptions {
 
     /// Whether that leaves out any source of `host`: the checkpoint is a subset then.
     #[must_use]
-    pub fn is_subset(&self, host: &Host) -> bool {
+    fn is_subset(&self, host: &Host) -> bool {
         self.sources(host).len() < host.sources.len()
     }
 }

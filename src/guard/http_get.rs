@@ -27,7 +27,7 @@ pub struct HttpGet {
 
 impl HttpGet {
     /// The only method.
-    pub const METHOD: &'static str = "GET";
+    const METHOD: &'static str = "GET";
 
     /// What `source` asks for. The inventory has refused headers that would make another request of it.
     #[must_use]

@@ -146,7 +146,7 @@ impl Env {
 
     /// Whether it means prod.
     #[must_use]
-    pub fn is_prod(&self) -> bool {
+    pub(super) fn is_prod(&self) -> bool {
         self.is_prod
     }
 }
@@ -185,7 +185,7 @@ impl Tag {
 
     /// Whether it means prod.
     #[must_use]
-    pub fn is_prod(&self) -> bool {
+    pub(super) fn is_prod(&self) -> bool {
         self.is_prod
     }
 }

@@ -35,7 +35,7 @@ pub struct Frame {
 impl Frame {
     /// Where its content ends in the uncompressed pack.
     #[must_use]
-    pub fn end_bytes(&self) -> u64 {
+    pub(super) fn end_bytes(&self) -> u64 {
         self.offset_bytes + u64::from(self.length_bytes)
     }
 }

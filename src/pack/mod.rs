@@ -33,7 +33,7 @@ pub use reader::{FrameReader, MemberReader, PackReader};
 pub use writer::{PackOptions, PackSummary, PackWriter};
 
 /// How many uncompressed bytes close a frame.
-pub const FRAME_BYTES: usize = 1 << 20;
+const FRAME_BYTES: usize = 1 << 20;
 
 /// The most bytes with which an archive ends: two blocks, and zeros up to a multiple of 10,240.
 pub const END_MAX_BYTES: u64 = 1024 + (10_240 - 512);

@@ -86,7 +86,7 @@ impl PackReader {
 
     /// Its frames, in order and without gaps; the last one holds the end-of-archive blocks.
     #[must_use]
-    pub fn frames(&self) -> &[Frame] {
+    pub(super) fn frames(&self) -> &[Frame] {
         &self.frames
     }
 
@@ -102,7 +102,7 @@ impl PackReader {
     /// # Errors
     ///
     /// [`Error::Beyond`] if there is no such byte.
-    pub fn read_at(&mut self, offset: u64) -> Result<FrameReader<'_>, Error> {
+    pub(super) fn read_at(&mut self, offset: u64) -> Result<FrameReader<'_>, Error> {
         if offset >= self.content_bytes() {
             return Err(Error::Beyond {
                 path: self.path.clone(),

@@ -104,7 +104,7 @@ impl Console {
 
     /// Whether standard error is a terminal that can show moving lines.
     #[must_use]
-    pub fn can_move(&self) -> bool {
+    pub(super) fn can_move(&self) -> bool {
         io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
     }
 

@@ -47,7 +47,7 @@ impl SealedCheckpoint {
 
     /// Whether the part has entries and the other checkpoint's are the very same.
     #[must_use]
-    pub fn has_same_entries(&self, other: &Self, part: &SourceName) -> bool {
+    pub(super) fn has_same_entries(&self, other: &Self, part: &SourceName) -> bool {
         match (
             self.sealed.entries.get(part),
             other.sealed.entries.get(part),

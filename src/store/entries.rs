@@ -319,7 +319,7 @@ impl Entries {
 
     /// Leaves out what comes before `path`, without parsing it.
     #[must_use]
-    pub fn starting_at(mut self, path: &RemotePath) -> Self {
+    pub(super) fn starting_at(mut self, path: &RemotePath) -> Self {
         self.from = Some(path.clone());
         self
     }

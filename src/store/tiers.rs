@@ -9,7 +9,7 @@ use std::cmp::Reverse;
 use crate::pack::END_MAX_BYTES;
 
 /// How many packs all parts of a checkpoint together may need.
-pub const PACKS_MAX: usize = 32;
+const PACKS_MAX: usize = 32;
 
 /// How many bytes the headers of one member take, at most, where nothing tells.
 const HEADERS_BYTES: u64 = 2048;

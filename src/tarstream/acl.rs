@@ -109,7 +109,7 @@ impl Acl {
     /// Reads text: entries between newlines or commas, in short or long form, a fourth field being a
     /// number. None if it is not an ACL, or is empty.
     #[must_use]
-    pub fn from_text(text: &[u8]) -> Option<Self> {
+    pub(super) fn from_text(text: &[u8]) -> Option<Self> {
         let lines = text.split(|byte| matches!(byte, b'\n' | b','));
         let lines = lines.map(|line| {
             let line = line.split(|byte| *byte == b'#').next().unwrap_or_default();
@@ -137,7 +137,7 @@ impl Acl {
     /// The same with the names of `text`, which is the same ACL in the same order; without, if it is
     /// another one.
     #[must_use]
-    pub fn with_names_of(mut self, text: &Self) -> Self {
+    pub(super) fn with_names_of(mut self, text: &Self) -> Self {
         let is_same = self.entries.len() == text.entries.len()
             && self.entries.iter().zip(&text.entries).all(|(own, other)| {
                 (own.tag, own.permissions) == (other.tag, other.permissions)
@@ -153,14 +153,14 @@ impl Acl {
 
     /// Whether an access ACL says no more than a mode does.
     #[must_use]
-    pub fn is_trivial(&self) -> bool {
+    pub(super) fn is_trivial(&self) -> bool {
         self.entries.len() == 3
     }
 
     /// What the owning group may, no more than the mask allows: the group bits of the mode of what
     /// does not get this ACL.
     #[must_use]
-    pub fn group_permissions(&self) -> u8 {
+    pub(super) fn group_permissions(&self) -> u8 {
         let of = |tag| {
             let mut entries = self.entries.iter();
             entries
@@ -202,7 +202,7 @@ impl Acl {
     /// `skips_mode` leaves out what the mode of the file tells: owner, others, and the mask, or the owning
     /// group where there is no mask.
     #[must_use]
-    pub fn canonical(&self, skips_mode: bool) -> String {
+    pub(super) fn canonical(&self, skips_mode: bool) -> String {
         let has_mask = self.entries.iter().any(|entry| entry.tag == AclTag::Mask);
         let mut lines = BTreeSet::new();
         for entry in &self.entries {

@@ -53,23 +53,23 @@ pub const BLOCK_BYTES: usize = 512;
 pub const EXTENDED_MAX_BYTES: u64 = 1 << 20;
 
 /// The longest name of a member, and the longest target of a link, in bytes: what Linux can open.
-pub const NAME_MAX_BYTES: usize = 4096;
+const NAME_MAX_BYTES: usize = 4096;
 
 /// The longest name of a user or group in bytes.
-pub const ACCOUNT_MAX_BYTES: usize = 256;
+const ACCOUNT_MAX_BYTES: usize = 256;
 
 /// The most members of one archive: each takes some memory until its end.
 pub const MEMBERS_MAX: usize = 10_000_000;
 
 /// The most bytes of holes that one sparse file may have.
-pub const HOLES_MAX_BYTES: u64 = 1 << 40;
+const HOLES_MAX_BYTES: u64 = 1 << 40;
 
 /// The most bytes of holes that all sparse files of one part may have: each is hashed as zeros, which
 /// takes minutes for as many.
 pub const HOLES_PART_MAX_BYTES: u64 = 256 << 30;
 
 /// The most regions of data that one sparse file may have.
-pub const SPARSE_MAX_REGIONS: usize = 1 << 20;
+const SPARSE_MAX_REGIONS: usize = 1 << 20;
 
 /// The most bytes of zeros that may follow the end-of-archive blocks.
-pub const TRAILER_MAX_BYTES: u64 = 16 << 20;
+const TRAILER_MAX_BYTES: u64 = 16 << 20;

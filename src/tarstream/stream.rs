@@ -105,7 +105,7 @@ impl<R: Read> MemberStream<R> {
 
     /// Hashes nothing: [`Member::sha256`] is none, and holes take no time.
     #[must_use]
-    pub fn without_digests(self) -> Self {
+    pub(super) fn without_digests(self) -> Self {
         Self {
             has_digests: false,
             ..self

@@ -186,7 +186,7 @@ impl Completion {
     /// # Errors
     ///
     /// As [`Running::finish`]; [`Error::Stopped`] if it was stopped.
-    pub async fn finish_unless(self, stop: impl Future<Output = ()>) -> Result<Exit, Error> {
+    async fn finish_unless(self, stop: impl Future<Output = ()>) -> Result<Exit, Error> {
         self.end_unless(stop).await.0
     }
 

@@ -90,7 +90,7 @@ impl Endpoint {
 
     /// The name that a host certificate must be made for.
     #[must_use]
-    pub fn principal(&self) -> &str {
+    pub(in crate::ssh) fn principal(&self) -> &str {
         self.host_key_alias.as_deref().unwrap_or(&self.address)
     }
 

@@ -179,7 +179,7 @@ impl KnownHosts {
     /// Lines that are meant to revoke a key and can't be parsed. Nobody can tell which key that is, so
     /// none is to be trusted while there are any.
     #[must_use]
-    pub fn broken_revocations(&self) -> &[Place] {
+    pub(in crate::ssh) fn broken_revocations(&self) -> &[Place] {
         &self.broken
     }
 
@@ -254,7 +254,7 @@ pub fn lookup_name(address: &str, port: u16) -> String {
 
 /// All host key algorithms that fleet takes, best first. SHA-1 signatures are not among them.
 #[must_use]
-pub fn all_algorithms() -> Vec<Algorithm> {
+pub(in crate::ssh) fn all_algorithms() -> Vec<Algorithm> {
     vec![
         Algorithm::Ed25519,
         Algorithm::Ecdsa {
@@ -304,7 +304,7 @@ impl<'a> Known<'a> {
     /// The algorithms to ask the host for: those of its keys that are not revoked, or all where
     /// none is known, so that the refusal can show what the host has.
     #[must_use]
-    pub fn algorithms(&self) -> Vec<Algorithm> {
+    pub(in crate::ssh) fn algorithms(&self) -> Vec<Algorithm> {
         let keys: Vec<&PublicKey> = self
             .marked(None)
             .map(|line| line.entry.public_key())
@@ -329,7 +329,7 @@ impl<'a> Known<'a> {
 
     /// The algorithms for which to ask for a certificate: all, if an authority is known.
     #[must_use]
-    pub fn certificate_algorithms(&self) -> Vec<Algorithm> {
+    pub(in crate::ssh) fn certificate_algorithms(&self) -> Vec<Algorithm> {
         if self.marked(Some(Marker::CertAuthority)).next().is_some() {
             all_algorithms()
         } else {
