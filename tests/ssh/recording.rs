@@ -67,7 +67,7 @@ async fn each_command_that_is_sent_is_recorded() -> Result<(), Error> {
     );
     let (_, _, _, request, data) = &sent[2];
     assert!(request.starts_with("fleet 1 fetch bytes="), "{request}");
-    let expected = [file.to_str().expect("text")[1..].as_bytes(), b"\0"].concat();
+    let expected = [&file.to_str().expect("text").as_bytes()[1..], b"\0"].concat();
     assert_eq!(*data, expected);
     Ok(())
 }
