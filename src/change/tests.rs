@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::digest::Sha256;
-use crate::manifest::{FileTime, Owner, Piece, ScanMark};
+use crate::manifest::{ContentRange, FileTime, Owner, Piece, ScanMark};
 
 fn entry(path: &[u8], kind: EntryKind) -> Entry {
     Entry {
@@ -204,6 +204,7 @@ fn where_it_lies_and_what_the_scan_saw_is_no_change() {
             .expect("a pack"),
         member: b"x".to_vec(),
         offset_bytes: 0,
+        range: ContentRange::default(),
     }];
     assert_eq!(said(&old, &new), None);
 }

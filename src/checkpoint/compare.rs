@@ -102,7 +102,7 @@ impl Comparison {
                 continue;
             }
             let is_same = is_same(found, &entry, scanned_at)
-                && entry.content.len() <= 1
+                && (entry.content.is_empty() || entry.whole_member().is_some())
                 && entry
                     .content
                     .iter()

@@ -11,7 +11,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::fault::Fault;
 use crate::inventory::Unreadable;
-use crate::manifest::{Entry, EntryKind, Extended, FileType, Owner, PackName, Piece};
+use crate::manifest::{ContentRange, Entry, EntryKind, Extended, FileType, Owner, PackName, Piece};
 use crate::name::RemotePath;
 use crate::source::notes::Note;
 use crate::source::scan::Found;
@@ -208,6 +208,7 @@ pub(crate) fn build_entries(
             pack: pack.clone(),
             member: found.path.member().to_vec(),
             offset_bytes: offset,
+            range: ContentRange::default(),
         };
         let sent_bytes = sent_size(&kind, &found.path, &sent_bytes);
         let seen = Seen {

@@ -127,7 +127,8 @@ impl Kept {
             let entry = entry?;
             let record = kept.base_records;
             kept.base_records += 1;
-            let (EntryKind::File { size_bytes, sha256 }, [piece]) = (&entry.kind, &*entry.content)
+            let (EntryKind::File { size_bytes, sha256 }, Some(piece)) =
+                (&entry.kind, entry.whole_member())
             else {
                 continue;
             };

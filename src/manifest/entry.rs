@@ -28,8 +28,8 @@ pub struct Entry {
     pub extended: Option<Extended>,
     /// What the scan saw, to be compared with the next scan; none where the host cannot tell.
     pub scan: Option<ScanMark>,
-    /// Where its archive member lies, in order; today one piece. Empty for what cannot be fetched
-    /// (sockets).
+    /// Where its archive member lies: one whole member, or the pieces of a regular file's content, one
+    /// after the other. Empty for what cannot be fetched (sockets).
     pub content: Vec<Piece>,
     /// It changed while it was read, or so shortly before that a later change could hide behind the
     /// same times: it is fetched again next time.
@@ -37,6 +37,15 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// Where its archive member lies, if that is one member and all of it.
+    #[must_use]
+    pub fn whole_member(&self) -> Option<&Piece> {
+        match self.content.as_slice() {
+            [piece] if piece.range.is_whole() => Some(piece),
+            _ => None,
+        }
+    }
+
     /// The first name of the object, whatever its kind, if this is a further name (a hard link).
     #[must_use]
     pub fn link_target(&self) -> Option<&RemotePath> {
@@ -184,6 +193,25 @@ pub struct Piece {
     pub member: Vec<u8>,
     /// Where the member's first header block begins in the uncompressed pack, in bytes.
     pub offset_bytes: u64,
+    /// Which part of the member's content it is.
+    pub range: ContentRange,
+}
+
+/// A part of a member's content, holes read as zeros. By default all of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ContentRange {
+    /// Its first byte within the content.
+    pub from_bytes: u64,
+    /// How many bytes it has; none: up to the end of the content.
+    pub length_bytes: Option<u64>,
+}
+
+impl ContentRange {
+    /// Whether it is all of the content.
+    #[must_use]
+    pub fn is_whole(self) -> bool {
+        self == Self::default()
+    }
 }
 
 /// A time as hosts know it: seconds since 1970, negative before, and nanoseconds.

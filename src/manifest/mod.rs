@@ -16,7 +16,7 @@ pub use checkpoint::{
     Checkpoint, LeftOut, MachineIdentity, Pack, PackName, ParsePackNameError, Part, PartFailure,
     PartState, State, Totals, Trigger, Uncounted,
 };
-pub use entry::{Entry, EntryKind, FileTime, Owner, Piece, ScanMark};
+pub use entry::{ContentRange, Entry, EntryKind, FileTime, Owner, Piece, ScanMark};
 pub use extended::{Extended, ExtendedClass};
 pub use facts::{Changes, Commit, Disk, Head, HostFacts, Process, Repository, Version};
 pub use file_type::FileType;

@@ -133,6 +133,24 @@ impl PackReader {
         Ok(content)
     }
 
+    /// The header blocks of the member that begins at `offset`, which must be `expected`, as they are.
+    ///
+    /// # Errors
+    ///
+    /// As [`member`](Self::member).
+    pub fn headers(&mut self, offset: u64, expected: &RemotePath) -> Result<Vec<u8>, Error> {
+        let path = self.path.clone();
+        let mut stream = MemberStream::with_buffer(self.read_at(offset)?, RAW_BUFFER_BYTES);
+        let event = stream
+            .next()
+            .map_err(|source| member_error(&path, offset, source))?;
+        let Event::Begin { head, raw } = event else {
+            return Err(no_member(path, offset));
+        };
+        check_name(&path, expected, &head.path)?;
+        Ok(raw.to_vec())
+    }
+
     /// Copies the member that begins at `offset`, which must be `expected`, to `output`: header
     /// blocks, data and padding as they are. Gives its facts and its digest, which is the caller's
     /// to compare. Holes are hashed and not written: `output` is flushed now and then meanwhile, so that
@@ -207,14 +225,7 @@ impl PackReader {
                 })?,
                 Event::End(member) => return Ok(member),
                 Event::Finished => {
-                    return Err(Error::Member {
-                        path,
-                        offset,
-                        source: tarstream::Error::Cut {
-                            offset: 0,
-                            within: None,
-                        },
-                    });
+                    return Err(no_member(path, offset));
                 }
             }
         }
@@ -330,6 +341,18 @@ pub(super) fn check_name(
         expected: expected.clone(),
         found: found.clone(),
     })
+}
+
+/// The archive ends where a member should begin.
+fn no_member(path: PathBuf, offset: u64) -> Error {
+    Error::Member {
+        path,
+        offset,
+        source: tarstream::Error::Cut {
+            offset: 0,
+            within: None,
+        },
+    }
 }
 
 /// Takes the pack's own error out of the stream's.

@@ -9,9 +9,17 @@ use std::io::{self, Read, Write};
 use super::{Error, SealedCheckpoint, layout};
 use crate::digest::{Hasher, Sha256};
 use crate::fault;
-use crate::manifest::{Entry, EntryKind, PackName, Piece};
+use crate::manifest::{ContentRange, Entry, EntryKind, PackName, Piece};
 use crate::name::{CheckpointId, RemotePath, SourceName, escape};
-use crate::pack::PackReader;
+use crate::pack::{MemberReader, PackReader};
+use crate::tarstream::Attributes;
+
+/// A run of zeros of that length becomes a hole where content is written to a disk.
+const CHUNK_BYTES: usize = 64 * 1024;
+const SHORT_MEMBER: &str = "a piece of it is longer than its member";
+
+/// Takes content: how many bytes came before, and the next ones.
+type Take<'a> = &'a mut dyn FnMut(u64, &[u8]) -> Result<(), Error>;
 
 /// The packs of one checkpoint, each opened when it is first needed.
 #[derive(Debug, Default)]
@@ -35,6 +43,101 @@ impl Packs {
             .open
             .get_mut(name)
             .expect("it was there or was just put there"))
+    }
+
+    /// Reads the member that a piece is of, its headers first.
+    fn member(
+        &mut self,
+        checkpoint: &SealedCheckpoint,
+        entry: &Entry,
+        piece: &Piece,
+    ) -> Result<MemberReader<'_>, Error> {
+        let id = checkpoint.id();
+        let name = member_name(id, entry, piece)?;
+        self.open(checkpoint, &piece.pack)?
+            .member(piece.offset_bytes, &name)
+            .map_err(|e| Error::pack(&id.host, &piece.pack, e))
+    }
+
+    /// The header blocks of the member of an entry's first piece, as the host's tar wrote them.
+    pub(super) fn first_headers(
+        &mut self,
+        checkpoint: &SealedCheckpoint,
+        entry: &Entry,
+    ) -> Result<Vec<u8>, Error> {
+        let id = checkpoint.id();
+        let Some(piece) = entry.content.first() else {
+            return Ok(Vec::new());
+        };
+        let name = member_name(id, entry, piece)?;
+        self.open(checkpoint, &piece.pack)?
+            .headers(piece.offset_bytes, &name)
+            .map_err(|e| Error::pack(&id.host, &piece.pack, e))
+    }
+
+    /// The extended attributes of an entry, which are in the headers of its first piece's member.
+    pub(super) fn attributes(
+        &mut self,
+        checkpoint: &SealedCheckpoint,
+        entry: &Entry,
+    ) -> Result<Attributes, Error> {
+        match entry.content.first() {
+            Some(piece) => Ok(self.member(checkpoint, entry, piece)?.attributes().clone()),
+            None => Ok(Attributes::default()),
+        }
+    }
+
+    /// Hands the content of a regular file's `entry` to `take`, piece after piece, holes as zeros, and
+    /// compares the digest of what was handed on. Gives the extended attributes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotAFile`] for other kinds, [`Error::Content`] and [`Error::Damaged`] if it is not what
+    /// was sealed, and those of `take`.
+    pub(super) fn read_file(
+        &mut self,
+        checkpoint: &SealedCheckpoint,
+        entry: &Entry,
+        take: Take<'_>,
+    ) -> Result<Attributes, Error> {
+        let id = checkpoint.id();
+        let expected = file_facts(id, entry)?;
+        let mut buffer = vec![0; CHUNK_BYTES];
+        let mut hasher = Hasher::new();
+        let mut length = 0;
+        let mut attributes = None;
+        for piece in &entry.content {
+            let unreadable =
+                |e: io::Error| content_error(id, &entry.path, &fault::chain(&e).join(": "));
+            let ContentRange {
+                from_bytes,
+                length_bytes,
+            } = piece.range;
+            let mut content = self.member(checkpoint, entry, piece)?;
+            attributes.get_or_insert_with(|| content.attributes().clone());
+            let before = io::copy(&mut content.by_ref().take(from_bytes), &mut io::sink());
+            if before.map_err(unreadable)? < from_bytes {
+                return Err(content_error(id, &entry.path, SHORT_MEMBER));
+            }
+            let mut content = content.take(length_bytes.unwrap_or(u64::MAX));
+            loop {
+                let n = content.read(&mut buffer).map_err(unreadable)?;
+                if n == 0 {
+                    break;
+                }
+                hasher.update(&buffer[..n]);
+                take(length, &buffer[..n])?;
+                length += n as u64;
+            }
+            if length_bytes.is_some() && content.limit() > 0 {
+                return Err(content_error(id, &entry.path, SHORT_MEMBER));
+            }
+        }
+        match attributes {
+            Some(attributes) if (length, hasher.finish()) == expected => Ok(attributes),
+            Some(_) => Err(content_error(id, &entry.path, "its digest is another one")),
+            None => Err(content_error(id, &entry.path, "it has no place in a pack")),
+        }
     }
 }
 
@@ -89,53 +192,26 @@ impl SealedCheckpoint {
     ///
     /// [`Error::NotAFile`] for other kinds, hard links included: their content lies at their target.
     pub fn write_entry(&self, entry: &Entry, output: &mut dyn Write) -> Result<u64, Error> {
-        let (size_bytes, sha256) = file_facts(self.id(), entry)?;
-        let piece = only_piece(self.id(), entry)?;
+        let (size_bytes, _) = file_facts(self.id(), entry)?;
         let mut packs = Packs::default();
-        let pack = packs.open(self, &piece.pack)?;
-        let member = RemotePath::from_member(&piece.member)
-            .map_err(|e| content_error(self.id(), &entry.path, &e.to_string()))?;
         for deliver in [false, true] {
-            let content = pack
-                .member(piece.offset_bytes, &member)
-                .map_err(|e| Error::pack(&self.id().host, &piece.pack, e))?;
-            let mut sink = io::sink();
-            let to: &mut dyn Write = if deliver { output } else { &mut sink };
-            let (found, length) = copy(self.id(), entry, content, to)?;
-            if (found, length) != (sha256, size_bytes) {
-                return Err(content_error(
-                    self.id(),
-                    &entry.path,
-                    "its digest is another one",
-                ));
-            }
+            packs.read_file(self, entry, &mut |_, bytes| {
+                if !deliver {
+                    return Ok(());
+                }
+                output
+                    .write_all(bytes)
+                    .map_err(|source| Error::Output { source })
+            })?;
         }
         output.flush().map_err(|source| Error::Output { source })?;
         Ok(size_bytes)
     }
 }
 
-fn copy(
-    id: &CheckpointId,
-    entry: &Entry,
-    mut content: impl Read,
-    to: &mut dyn Write,
-) -> Result<(Sha256, u64), Error> {
-    let mut buffer = vec![0; 128 * 1024];
-    let mut hasher = Hasher::new();
-    let mut length = 0;
-    loop {
-        let n = content
-            .read(&mut buffer)
-            .map_err(|e| content_error(id, &entry.path, &fault::chain(&e).join(": ")))?;
-        if n == 0 {
-            return Ok((hasher.finish(), length));
-        }
-        hasher.update(&buffer[..n]);
-        length += n as u64;
-        to.write_all(&buffer[..n])
-            .map_err(|source| Error::Output { source })?;
-    }
+fn member_name(id: &CheckpointId, entry: &Entry, piece: &Piece) -> Result<RemotePath, Error> {
+    RemotePath::from_member(&piece.member)
+        .map_err(|e| content_error(id, &entry.path, &e.to_string()))
 }
 
 /// Size and digest of a regular file; for other kinds, what they are instead.
@@ -159,16 +235,13 @@ fn file_facts(id: &CheckpointId, entry: &Entry) -> Result<(u64, Sha256), Error> 
     })
 }
 
-/// Where the content lies; this version keeps every content in one piece.
-pub(super) fn only_piece<'e>(id: &CheckpointId, entry: &'e Entry) -> Result<&'e Piece, Error> {
-    match entry.content.as_slice() {
-        [piece] => Ok(piece),
-        pieces => Err(content_error(
-            id,
-            &entry.path,
-            &format!("it lies in {} pieces", pieces.len()),
-        )),
-    }
+/// The one member that holds the content, and nothing else. Of what is no regular file there is no
+/// other way.
+pub(super) fn whole_member<'e>(id: &CheckpointId, entry: &'e Entry) -> Result<&'e Piece, Error> {
+    entry.whole_member().ok_or_else(|| {
+        let problem = format!("it has {} pieces in place of a member", entry.content.len());
+        content_error(id, &entry.path, &problem)
+    })
 }
 
 pub(super) fn content_error(id: &CheckpointId, path: &RemotePath, problem: &str) -> Error {

@@ -69,8 +69,9 @@ pub(super) fn is_xattr(key: &[u8]) -> bool {
     is_named(SCHILY_XATTR) || is_named(LIBARCHIVE_XATTR)
 }
 
-/// The records for which [`is_attribute`] holds, in the extended header that `raw` may begin with.
-pub(super) fn attribute_records(raw: &[u8]) -> Vec<Record<'_>> {
+/// The records of attributes, ACLs and the SELinux context, in the extended header that `raw` may begin with.
+#[must_use]
+pub fn attribute_records(raw: &[u8]) -> Vec<Record<'_>> {
     let body = || {
         let header = tar::Header::from_byte_slice(raw.get(..BLOCK_BYTES)?);
         let is_extended = header.entry_type() == tar::EntryType::XHeader;

@@ -35,7 +35,7 @@ mod tests;
 pub use acl::{Acl, AclEntry, AclTag};
 pub use attributes::{
     Attributes, CAPABILITY, POSIX_ACL_ACCESS, POSIX_ACL_DEFAULT, SELINUX_CONTEXT, StoredAcl,
-    access_acl_records, xattr_key,
+    access_acl_records, attribute_records, xattr_key,
 };
 pub use content::MemberContent;
 pub use error::Error;

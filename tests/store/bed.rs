@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use fleet::digest::Sha256;
 use fleet::manifest::{
-    Checkpoint, Entry, EntryKind, FileTime, MachineIdentity, Pack, Part, PartState, Piece,
-    ScanMark, Totals, Trigger,
+    Checkpoint, ContentRange, Entry, EntryKind, FileTime, MachineIdentity, Pack, Part, PartState,
+    Piece, ScanMark, Totals, Trigger,
 };
 use fleet::name::{CheckpointId, HostName, RemotePath, SourceName};
 use fleet::pack::{Order, PackOptions, PackWriter};
@@ -257,6 +257,7 @@ fn pack(
                         pack: name.clone(),
                         member: member.head.path.member().to_vec(),
                         offset_bytes: 0,
+                        range: ContentRange::default(),
                     }],
                     extended: Some(member.extended),
                     first_name,

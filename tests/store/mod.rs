@@ -13,6 +13,7 @@ mod newer;
 mod one_tree;
 mod packs;
 mod past;
+mod pieces;
 mod recover;
 mod remove;
 mod seal;

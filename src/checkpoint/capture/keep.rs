@@ -10,7 +10,8 @@ use jiff::Timestamp;
 
 use crate::inventory::Source;
 use crate::manifest::{
-    Entry, EntryKind, Extended, FileTime, Pack, PackName, PartFailure, PartState, Piece,
+    ContentRange, Entry, EntryKind, Extended, FileTime, Pack, PackName, PartFailure, PartState,
+    Piece,
 };
 use crate::name::RemotePath;
 use crate::pack::PackOptions;
@@ -195,6 +196,7 @@ impl Keeping {
                     pack: self.pack.clone(),
                     member: path.member().to_vec(),
                     offset_bytes,
+                    range: ContentRange::default(),
                 }],
                 extended: Some(Extended::default()),
                 first_name: None,

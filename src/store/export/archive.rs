@@ -16,8 +16,8 @@ use crate::disk;
 use crate::manifest::{Entry, EntryKind};
 use crate::name::RemotePath;
 use crate::store::Error;
-use crate::store::content::{Packs, content_error, only_piece};
-use crate::tarstream::{BLOCK_BYTES, Head, Kind, Member, Rename, padding};
+use crate::store::content::{Packs, content_error, whole_member};
+use crate::tarstream::{BLOCK_BYTES, Head, Kind, Member, Rename, attribute_records, padding};
 
 const GZIP_LEVEL: u32 = 6;
 const ZSTD_LEVEL: i32 = 3;
@@ -240,7 +240,11 @@ impl Export<'_> {
         output: &mut impl Write,
     ) -> Result<(), Error> {
         let checkpoint = self.checkpoint;
-        let piece = only_piece(checkpoint.id(), entry)?;
+        if matches!(entry.kind, EntryKind::File { .. }) && entry.whole_member().is_none() {
+            let place = rename.map_or(&entry.path, |rename| rename.path);
+            return self.pieces(entry, place, packs, output);
+        }
+        let piece = whole_member(checkpoint.id(), entry)?;
         let pack = packs.open(checkpoint, &piece.pack)?;
         let copied = match rename {
             None => pack.raw_member(piece.offset_bytes, &entry.path, output),
@@ -253,6 +257,40 @@ impl Export<'_> {
             let problem = format!("{} holds something else", piece.pack);
             Err(content_error(checkpoint.id(), &entry.path, &problem))
         }
+    }
+
+    /// Writes a file whose content is in pieces, as a member of its own. Extended attributes are those
+    /// of its first piece's member.
+    fn pieces(
+        &self,
+        entry: &Entry,
+        place: &RemotePath,
+        packs: &mut Packs,
+        output: &mut impl Write,
+    ) -> Result<(), Error> {
+        let checkpoint = self.checkpoint;
+        let failed = |source| Error::Output { source };
+        let raw = packs.first_headers(checkpoint, entry)?;
+        let size_bytes = entry.file_bytes().unwrap_or_default();
+        let padding_bytes = padding(size_bytes);
+        let head = Head {
+            path: place.clone(),
+            kind: Kind::File { size_bytes },
+            mode: entry.mode,
+            owner: entry.owner.clone(),
+            mtime: entry.mtime,
+            stored_bytes: size_bytes + padding_bytes as u64,
+        };
+        let blocks = head
+            .to_blocks_with(size_bytes, &attribute_records(&raw))
+            .ok_or_else(|| {
+                content_error(checkpoint.id(), &entry.path, "its name can't be written")
+            })?;
+        output.write_all(&blocks).map_err(failed)?;
+        packs.read_file(checkpoint, entry, &mut |_, bytes| {
+            output.write_all(bytes).map_err(failed)
+        })?;
+        output.write_all(&vec![0; padding_bytes]).map_err(failed)
     }
 }
 

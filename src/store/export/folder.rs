@@ -8,7 +8,7 @@
 
 use std::collections::HashSet;
 use std::fs::{self, DirBuilder};
-use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -19,16 +19,13 @@ use super::groups::Role;
 use super::metadata::{MetadataSetter, remove_default_acl, set_times};
 use super::order::Placed;
 use super::{Export, Exported, FolderOptions, ShortfallKind, Watch};
-use crate::digest::{Hasher, Sha256};
 use crate::disk;
-use crate::fault;
 use crate::manifest::{Entry, EntryKind, Extended};
 use crate::name::RemotePath;
 use crate::store::Error;
-use crate::store::content::{Packs, content_error, only_piece};
+use crate::store::content::Packs;
 use crate::tarstream::Attributes;
 
-const CHUNK_BYTES: usize = 64 * 1024;
 /// The mode of new folders, until what is recorded is set.
 const PRIVATE_DIR: u32 = 0o700;
 
@@ -199,9 +196,9 @@ impl Tree<'_> {
     /// Makes what is no directory, no link and no further name, as `origin` has it.
     fn make(&mut self, placed: &Placed, origin: &Entry, watch: Watch<'_>) -> Result<(), Error> {
         match origin.kind {
-            EntryKind::File { size_bytes, sha256 } => {
+            EntryKind::File { size_bytes, .. } => {
                 let place = self.make_parents(placed)?;
-                let attributes = self.write_file(origin, &place, (size_bytes, sha256), watch)?;
+                let attributes = self.write_file(origin, &place, size_bytes, watch)?;
                 self.finish(&placed.entry, &attributes, &place)
             }
             EntryKind::Fifo => {
@@ -334,13 +331,7 @@ impl Tree<'_> {
         if has_none || entry.content.is_empty() {
             return Ok(Attributes::default());
         }
-        let checkpoint = self.export.checkpoint;
-        let piece = only_piece(checkpoint.id(), entry)?;
-        let pack = self.packs.open(checkpoint, &piece.pack)?;
-        let member = pack
-            .member(piece.offset_bytes, &entry.path)
-            .map_err(|e| Error::pack(&checkpoint.id().host, &piece.pack, e))?;
-        Ok(member.attributes().clone())
+        self.packs.attributes(self.export.checkpoint, entry)
     }
 
     /// Writes the content, holes and long runs of zeros as holes, and compares its digest. Gives the
@@ -349,47 +340,27 @@ impl Tree<'_> {
         &mut self,
         entry: &Entry,
         place: &Path,
-        (size_bytes, sha256): (u64, Sha256),
+        size_bytes: u64,
         watch: Watch<'_>,
     ) -> Result<Attributes, Error> {
         let checkpoint = self.export.checkpoint;
-        let id = checkpoint.id();
-        let piece = only_piece(id, entry)?;
-        let pack_error = |e| Error::pack(&id.host, &piece.pack, e);
         let mut file = disk::create_file(place)
             .map_err(|error| self.refused(&entry.path, place, error.source))?;
-        let mut content = self
+        let exported = &self.exported;
+        let attributes = self
             .packs
-            .open(checkpoint, &piece.pack)?
-            .member(piece.offset_bytes, &entry.path)
-            .map_err(pack_error)?;
-        let attributes = content.attributes().clone();
-        let mut chunk = vec![0; CHUNK_BYTES];
-        let mut hasher = Hasher::new();
-        let mut length = 0;
-        loop {
-            let n = content
-                .read(&mut chunk)
-                .map_err(|e| content_error(id, &entry.path, &fault::chain(&e).join(": ")))?;
-            if n == 0 {
-                break;
-            }
-            if watch(&self.exported).is_break() {
-                return Err(Error::Stopped);
-            }
-            let bytes = &chunk[..n];
-            hasher.update(bytes);
-            length += n as u64;
-            let written = if bytes.iter().all(|&b| b == 0) {
-                file.seek(SeekFrom::Start(length)).map(drop)
-            } else {
-                file.write_all(bytes)
-            };
-            written.map_err(Error::io("write", place))?;
-        }
-        if (hasher.finish(), length) != (sha256, size_bytes) {
-            return Err(content_error(id, &entry.path, "its digest is another one"));
-        }
+            .read_file(checkpoint, entry, &mut |before, bytes| {
+                if watch(exported).is_break() {
+                    return Err(Error::Stopped);
+                }
+                let written = if bytes.iter().all(|&b| b == 0) {
+                    let end = before + bytes.len() as u64;
+                    file.seek(SeekFrom::Start(end)).map(drop)
+                } else {
+                    file.write_all(bytes)
+                };
+                written.map_err(Error::io("write", place))
+            })?;
         file.set_len(size_bytes)
             .map_err(Error::io("write", place))?;
         Ok(attributes)

@@ -23,7 +23,8 @@ const FORMAT: &str = "fleet-checkpoint";
 /// The newest version of the record that this program reads and writes.
 pub(in crate::store) const VERSION: u64 = 1;
 /// What a reader must be able to do for the records that this program reads; the word for it in `needs`.
-const KNOWN_NEEDS: &[&str] = &[];
+/// `content-ranges`: pieces of content that are no whole members.
+const KNOWN_NEEDS: &[&str] = &["content-ranges"];
 const SEAL_KEY: &str = ",\n  \"seal\": \"";
 const SEAL_END: &str = "\"\n}\n";
 const SEAL_DIGITS: usize = 64;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::extended::ExtendedRecord;
 use super::scan::ScanRecord;
 use super::{RecordError, join_text, split_text};
-use crate::manifest::{Entry, EntryKind, FileTime, Owner, Piece};
+use crate::manifest::{ContentRange, Entry, EntryKind, FileTime, Owner, Piece};
 use crate::name::RemotePath;
 
 /// Kinds as they stand in the field `type`.
@@ -77,6 +77,20 @@ struct PieceRecord {
     #[serde(skip_serializing_if = "Option::is_none")]
     member_b64: Option<String>,
     offset: u64,
+    /// Absent: from the beginning of the member's content.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    from: u64,
+    /// Absent: to the end of the member's content.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes: Option<u64>,
+}
+
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl From<&Entry> for EntryRecord {
@@ -164,6 +178,8 @@ impl PieceRecord {
             member: member.filter(|_| piece.member != path.member()),
             member_b64,
             offset: piece.offset_bytes,
+            from: piece.range.from_bytes,
+            bytes: piece.range.length_bytes,
         }
     }
 
@@ -176,6 +192,10 @@ impl PieceRecord {
             pack: self.pack.parse().map_err(RecordError::of)?,
             member,
             offset_bytes: self.offset,
+            range: ContentRange {
+                from_bytes: self.from,
+                length_bytes: self.bytes,
+            },
         })
     }
 }
@@ -227,7 +247,11 @@ impl TryFrom<EntryRecord> for Entry {
             .content
             .into_iter()
             .map(|piece| piece.piece(&path))
-            .collect::<Result<_, _>>()?;
+            .collect::<Result<Vec<Piece>, _>>()?;
+        let is_in_pieces = content.len() > 1 || content.iter().any(|piece| !piece.range.is_whole());
+        if is_in_pieces && !matches!(kind, EntryKind::File { .. }) {
+            return Err(RecordError::new("only files have content in pieces"));
+        }
         Ok(Self {
             path,
             kind,

@@ -12,10 +12,12 @@ use super::members::{self, Members};
 use super::{Level, VerifyProgress, Watch};
 use crate::digest::Sha256;
 use crate::disk;
-use crate::manifest::{Pack, PackName};
+use crate::manifest::{Entry, Pack, PackName, Piece};
 use crate::name::{CheckpointId, HostName};
 use crate::store::Error;
+use crate::store::SealedCheckpoint;
 use crate::store::Store;
+use crate::store::content::Packs;
 use crate::store::entries::{self, Entries};
 use crate::store::layout;
 use crate::store::record::checkpoint::{EntriesFacts, FileFacts, Sealed};
@@ -312,6 +314,16 @@ impl Verify<'_> {
                 }
                 Err(error) => return Err(error),
             };
+            if entry.content.len() > 1 || entry.content.iter().any(|piece| !piece.range.is_whole())
+            {
+                let is_known = |piece: &Piece| members.contains_key(&piece.pack);
+                // Damaged packs were named already.
+                if entry.content.iter().all(is_known) && !self.pieces_fit(id, &shown, &entry)? {
+                    wrong += 1;
+                    first.get_or_insert_with(|| format!("{} in pieces", entry.path));
+                }
+                continue;
+            }
             for piece in &entry.content {
                 let is_there = match members.get(&piece.pack) {
                     Some(members) => members.has(&entry, piece),
@@ -329,6 +341,21 @@ impl Verify<'_> {
             self.own(id, file, &problem);
         }
         Ok(())
+    }
+
+    /// Whether the pieces of a file's content are together what was sealed. Members' digests tell nothing
+    /// of that, so they are read.
+    fn pieces_fit(&mut self, id: &CheckpointId, shown: &str, entry: &Entry) -> Result<bool, Error> {
+        let read = SealedCheckpoint::open(self.store.dir(), id).and_then(|checkpoint| {
+            Packs::default().read_file(&checkpoint, entry, &mut |_, _| self.tell(shown))
+        });
+        match read {
+            Ok(_) => Ok(true),
+            Err(Error::Content { .. } | Error::Damaged { .. }) => Ok(false),
+            // It was removed meanwhile.
+            Err(_) if !layout::checkpoint_dir(self.store.dir(), id).exists() => Ok(true),
+            Err(error) => Err(error),
+        }
     }
 
     fn own(&mut self, id: &CheckpointId, file: &str, problem: &str) {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::digest::Sha256;
-use crate::manifest::{Extended, ScanMark};
+use crate::manifest::{ContentRange, Extended, ScanMark};
 
 fn entry(path: &[u8], kind: EntryKind) -> Entry {
     Entry {
@@ -30,6 +30,7 @@ fn entry(path: &[u8], kind: EntryKind) -> Entry {
                 .expect("a pack"),
             member: path[1..].to_vec(),
             offset_bytes: 512,
+            range: ContentRange::default(),
         }],
         extended: None,
         first_name: None,
@@ -151,6 +152,37 @@ fn what_the_scan_says_as_the_entry_does_is_left_out_and_read_where_it_is_there()
         Err(RecordError::new("scan.size is missing"))
     );
     assert_eq!(read(&text), Ok(directory));
+}
+
+#[test]
+fn ranges_are_written_where_a_piece_is_no_whole_member() {
+    let sha256 = Sha256::of(b"abc");
+    let size_bytes = 3;
+    let mut file = entry(b"/etc/x", EntryKind::File { size_bytes, sha256 });
+    let text = line(&file);
+    assert!(text.contains(r#""offset":512}"#), "{text}");
+    let range = |from_bytes, length_bytes| ContentRange {
+        from_bytes,
+        length_bytes,
+    };
+    for (range, fields) in [
+        (range(2, Some(3)), r#""offset":512,"from":2,"bytes":3}"#),
+        (range(2, None), r#""offset":512,"from":2}"#),
+        (range(0, Some(3)), r#""offset":512,"bytes":3}"#),
+    ] {
+        file.content[0].range = range;
+        let text = line(&file);
+        assert!(text.contains(fields), "{text}");
+        assert_eq!(read(&text), Ok(file.clone()));
+    }
+    let pipe = Entry {
+        kind: EntryKind::Fifo,
+        ..file
+    };
+    assert_eq!(
+        read(&line(&pipe)),
+        Err(RecordError::new("only files have content in pieces"))
+    );
 }
 
 #[test]
