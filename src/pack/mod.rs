@@ -19,6 +19,7 @@ mod error;
 mod group;
 mod index;
 mod pipeline;
+mod read_at;
 mod reader;
 mod settle;
 #[cfg(test)]
@@ -29,6 +30,7 @@ pub use adopt::Wanted;
 pub use error::Error;
 pub use group::Order;
 pub use index::Frame;
+pub use read_at::ReadAt;
 pub use reader::{FrameReader, MemberReader, PackReader};
 pub use writer::{PackOptions, PackSummary, PackWriter};
 

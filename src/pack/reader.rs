@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use zstd::bulk::Decompressor;
 
 use super::Error;
+use super::ReadAt;
 use super::index::{self, DIGEST_FRAME_BYTES, FOOTER_BYTES, Frame};
 use crate::name::RemotePath;
 use crate::tarstream::{self, Event, Member, MemberContent, MemberStream, Rename};
@@ -23,8 +23,9 @@ pub type MemberReader<'p> = MemberContent<FrameReader<'p>>;
 /// An open pack. Keeps the two frames that were read last, so that neighbouring members cost one
 /// decompression: what was neighbours on the host lies in frames of two kinds.
 pub struct PackReader {
+    /// Its path, or another name for messages.
     path: PathBuf,
-    file: File,
+    source: Box<dyn ReadAt>,
     frames: Vec<Frame>,
     decompressor: Decompressor<'static>,
     compressed: Vec<u8>,
@@ -58,17 +59,30 @@ impl PackReader {
     /// [`Error::Read`]; [`Error::Damaged`] if the index is not whole.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, Error> {
         let path = path.into();
-        let opened = File::open(&path)
-            .and_then(|file| file.metadata().map(|facts| (file, facts.len())))
-            .and_then(|(file, length)| Ok((file, length, Decompressor::new()?)));
-        let (file, length, decompressor) = match opened {
-            Ok(opened) => opened,
+        match File::open(&path) {
+            Ok(file) => Self::over(file, path),
+            Err(source) => Err(Error::Read { path, source }),
+        }
+    }
+
+    /// The same over bytes that need not be a file here. `path` names them in messages.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn over(bytes: impl ReadAt + 'static, path: impl Into<PathBuf>) -> Result<Self, Error> {
+        let path = path.into();
+        let known = bytes
+            .length_bytes()
+            .and_then(|length| Ok((length, Decompressor::new()?)));
+        let (length, decompressor) = match known {
+            Ok(known) => known,
             Err(source) => return Err(Error::Read { path, source }),
         };
-        let frames = read_index(&path, &file, length)?;
+        let frames = read_index(&path, &bytes, length)?;
         Ok(Self {
             path,
-            file,
+            source: Box::new(bytes),
             frames,
             decompressor,
             compressed: Vec::new(),
@@ -264,7 +278,7 @@ impl PackReader {
         let offset = frame.compressed.start;
         let length = usize::try_from(frame.compressed.end - offset).expect("32 bits in the index");
         self.compressed.resize(length, 0);
-        read_exact_at(&self.path, &self.file, &mut self.compressed, offset)?;
+        read_exact_at(&self.path, &*self.source, &mut self.compressed, offset)?;
         self.last.bytes.clear();
         self.last.bytes.reserve_exact(frame.length_bytes as usize);
         self.decompressor
@@ -287,7 +301,7 @@ impl PackReader {
     }
 }
 
-fn read_index(path: &Path, file: &File, length: u64) -> Result<Vec<Frame>, Error> {
+fn read_index(path: &Path, bytes: &dyn ReadAt, length: u64) -> Result<Vec<Frame>, Error> {
     let damaged = |offset: u64| {
         move |why| Error::Damaged {
             path: path.to_owned(),
@@ -300,7 +314,7 @@ fn read_index(path: &Path, file: &File, length: u64) -> Result<Vec<Frame>, Error
         .checked_sub(FOOTER_BYTES as u64)
         .ok_or_else(too_short)?;
     let mut footer = [0; FOOTER_BYTES];
-    read_exact_at(path, file, &mut footer, footer_at)?;
+    read_exact_at(path, bytes, &mut footer, footer_at)?;
     let count = index::decode_footer(&footer).map_err(damaged(footer_at))?;
     let index_bytes = index::table_bytes(count)
         .map(|table| u64::from(table) + DIGEST_FRAME_BYTES as u64)
@@ -309,12 +323,18 @@ fn read_index(path: &Path, file: &File, length: u64) -> Result<Vec<Frame>, Error
     let index_at = length - index_bytes;
     // The file is at least that long, so this is no more than what lies on the disk.
     let mut index = vec![0; usize::try_from(index_bytes).map_err(|_| too_short())?];
-    read_exact_at(path, file, &mut index, index_at)?;
+    read_exact_at(path, bytes, &mut index, index_at)?;
     index::decode(&index, length).map_err(damaged(index_at))
 }
 
-fn read_exact_at(path: &Path, file: &File, buffer: &mut [u8], offset: u64) -> Result<(), Error> {
-    file.read_exact_at(buffer, offset)
+fn read_exact_at(
+    path: &Path,
+    bytes: &dyn ReadAt,
+    buffer: &mut [u8],
+    offset: u64,
+) -> Result<(), Error> {
+    bytes
+        .read_exact_at(buffer, offset)
         .map_err(|source| match source.kind() {
             io::ErrorKind::UnexpectedEof => Error::Damaged {
                 path: path.to_owned(),

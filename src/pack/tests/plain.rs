@@ -1,12 +1,12 @@
 //! What plain tar and zstd make of a pack, and what fleet reads out of it.
 
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::os::unix::fs::PermissionsExt as _;
 
 use super::{dense_noise, noise, pack, raw_member, raw_members};
 use crate::digest::Sha256;
 use crate::name::RemotePath;
-use crate::pack::{Error, FRAME_BYTES, Frame, PackOptions, PackReader, PackWriter};
+use crate::pack::{Error, FRAME_BYTES, Frame, PackOptions, PackReader, PackWriter, ReadAt};
 use crate::tarstream::sample::{archive, make_tree, sh};
 use crate::tarstream::{Kind, MemberStream};
 
@@ -195,6 +195,42 @@ fn one_member_is_read_by_its_offset() {
     }
 }
 
+/// A pack that is no file here.
+struct InMemory(Vec<u8>);
+
+impl ReadAt for InMemory {
+    fn length_bytes(&self) -> io::Result<u64> {
+        Ok(self.0.len() as u64)
+    }
+
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        let from = usize::try_from(offset).map_err(io::Error::other)?;
+        let bytes = self.0.get(from..).and_then(|rest| rest.get(..buffer.len()));
+        buffer.copy_from_slice(bytes.ok_or(io::ErrorKind::UnexpectedEof)?);
+        Ok(())
+    }
+}
+
+#[test]
+fn a_pack_need_not_be_a_file() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("p.tar.zst");
+    let archive = [raw_member("a", b"1"), raw_member("b", b"2"), vec![0; 1024]].concat();
+    pack(&archive, &path);
+    let bytes = std::fs::read(&path).expect("a pack");
+    let mut reader = PackReader::over(InMemory(bytes.clone()), "elsewhere").expect("opened");
+    let mut content = Vec::new();
+    reader
+        .member(1024, &"/b".parse().expect("a path"))
+        .expect("a member")
+        .read_to_end(&mut content)
+        .expect("content");
+    assert_eq!(content, b"2");
+    let cut = InMemory(bytes[..bytes.len() - 1].to_vec());
+    let error = PackReader::over(cut, "elsewhere").expect_err("cut");
+    assert!(error.to_string().contains("elsewhere"), "{error}");
+}
+
 #[test]
 fn what_lies_elsewhere_is_not_given() {
     let dir = tempfile::tempdir().expect("a folder");
@@ -250,7 +286,7 @@ fn an_output_that_fails_is_told_apart_from_the_pack() {
         .raw_member(0, &"/a".parse().expect("a path"), &mut full)
         .expect_err("full");
     assert!(
-        matches!(&error, Error::Output { source, .. } if source.kind() == std::io::ErrorKind::StorageFull),
+        matches!(&error, Error::Output { source, .. } if source.kind() == io::ErrorKind::StorageFull),
         "{error:?}"
     );
 }
