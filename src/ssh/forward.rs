@@ -83,7 +83,11 @@ impl ReadSession {
     /// # Cancel
     ///
     /// Dropping the future leaves at most a way that nobody uses, until the connection ends.
-    pub async fn open_forward(&self, request: &HttpGet, limit: Duration) -> Result<ForwardedStream, Error> {
+    pub async fn open_forward(
+        &self,
+        request: &HttpGet,
+        limit: Duration,
+    ) -> Result<ForwardedStream, Error> {
         let connection = &self.connection;
         let (link, ways) = (&connection.link, &connection.ways);
         let place = Arc::clone(&ways.places)

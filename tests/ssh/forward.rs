@@ -63,7 +63,9 @@ async fn ways_take_no_session_and_one_that_nobody_reads_stops_nothing() -> Resul
     let session = session(&sshd).await?;
     let mut ways = Vec::new();
     for _ in 0..3 {
-        let mut way = session.open_forward(&get("127.0.0.1", server.port), LIMIT).await?;
+        let mut way = session
+            .open_forward(&get("127.0.0.1", server.port), LIMIT)
+            .await?;
         way.write_all(b"GET /\r\n\r\n").await.expect("written");
         still_works(&session).await?;
         ways.push(way);
@@ -88,7 +90,9 @@ async fn a_flood_is_held_up_and_ends_with_the_way() -> Result<(), Error> {
         gone.send(()).expect("the test waits");
     });
     let session = session(&sshd).await?;
-    let mut way = session.open_forward(&get("127.0.0.1", server.port), LIMIT).await?;
+    let mut way = session
+        .open_forward(&get("127.0.0.1", server.port), LIMIT)
+        .await?;
     way.write_all(b"GET /\r\n\r\n").await.expect("written");
     let mut some = vec![0; 8 << 20];
     way.read_exact(&mut some).await.expect("some");
@@ -111,7 +115,9 @@ async fn a_lost_connection_is_never_the_end_of_an_answer() -> Result<(), Error> 
         is_done.lock().expect("a test that ended").recv().ok();
     });
     let session = session(&sshd).await?;
-    let mut way = session.open_forward(&get("127.0.0.1", server.port), LIMIT).await?;
+    let mut way = session
+        .open_forward(&get("127.0.0.1", server.port), LIMIT)
+        .await?;
     way.write_all(b"GET /\r\n\r\n").await.expect("written");
     let mut some = [0; 4];
     way.read_exact(&mut some).await.expect("some");
@@ -125,7 +131,9 @@ async fn a_lost_connection_is_never_the_end_of_an_answer() -> Result<(), Error> 
     let error = way.read(&mut some).await.expect_err("no end");
     assert_eq!(error.to_string(), "lost the connection to web");
     assert!(matches!(session.ended(), Some(Error::Lost { .. })));
-    let error = session.open_forward(&get("127.0.0.1", server.port), LIMIT).await;
+    let error = session
+        .open_forward(&get("127.0.0.1", server.port), LIMIT)
+        .await;
     assert!(matches!(error, Err(Error::Lost { .. })), "{error:?}");
     drop(done);
     Ok(())
@@ -259,7 +267,11 @@ async fn a_server_that_does_not_accept_is_given_up_and_costs_no_other() -> Resul
     );
     still_works(&session).await?;
     let server = HttpServer::serving("x");
-    drop(session.open_forward(&get("127.0.0.1", server.port), LIMIT).await?);
+    drop(
+        session
+            .open_forward(&get("127.0.0.1", server.port), LIMIT)
+            .await?,
+    );
     // Whose words come now is not sure any more, so they are not believed.
     let (error, _) = refused(&session, "127.0.0.1", free_port()).await;
     assert_eq!(

@@ -10,7 +10,7 @@ use crate::manifest::PartFailure;
 use crate::source::http::{self, Answer};
 use crate::source::json;
 use crate::source::secret::{Revealed, SecretError, reveal};
-use crate::ssh::{self, ReachRefusal, ForwardedStream};
+use crate::ssh::{self, ForwardedStream, ReachRefusal};
 
 use super::{CaptureJob, CaptureOutcome, CapturedFiles, Spool, SpoolError, SpooledFile};
 
