@@ -9,7 +9,7 @@ use crate::digest::Sha256;
 use crate::intake::kept::{Difference, Kept, KeptEntry, Place, place_of};
 use crate::manifest::{Entry, EntryKind, FileType, PackName};
 use crate::name::{RemotePath, SourceName};
-use crate::scan::same::is_same;
+use crate::scan::unchanged::is_same;
 use crate::source::scan::Found;
 use crate::store::{self, SealedCheckpoint};
 

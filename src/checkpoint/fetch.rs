@@ -16,7 +16,7 @@ use crate::store::SealedCheckpoint;
 use super::compare::{Comparison, Unusable};
 use super::history::Known;
 use super::pull::{Pull, Pulled};
-use super::unchanged;
+use super::verify_unchanged;
 use crate::intake::altered::{self, Altered};
 use crate::intake::build_entries::{Asked, build_entries};
 use crate::intake::kept::Difference;
@@ -144,7 +144,12 @@ impl Fetch<'_> {
             }
         };
         if self.verify_unchanged {
-            match unchanged::verify(&mut comparison, self.pull.session, self.pull.source.sudo).await
+            match verify_unchanged::verify(
+                &mut comparison,
+                self.pull.session,
+                self.pull.source.sudo,
+            )
+            .await
             {
                 Ok(problem) => warnings.extend(problem),
                 Err(error) => return (Difference::default(), Some(error)),

@@ -12,7 +12,7 @@ mod fetch;
 mod history;
 mod one_tree;
 mod pull;
-mod unchanged;
+mod verify_unchanged;
 mod wire;
 
 use futures_util::future::join_all;

@@ -9,7 +9,7 @@ use crate::name::{RemotePath, SourceName};
 use crate::source::scan::{Facts, Found};
 use crate::store::{self, SealedCheckpoint};
 
-use super::same::is_same;
+use super::unchanged::is_same;
 
 /// One path that may not be what it was. One of both sides may be missing.
 #[derive(Debug)]

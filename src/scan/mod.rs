@@ -11,7 +11,7 @@ pub(crate) mod machine;
 mod preview;
 mod probe;
 pub(crate) mod result;
-pub(crate) mod same;
+pub(crate) mod unchanged;
 
 use crate::inventory::{Source, SourceKind};
 use crate::ssh::ReadSession;

@@ -1,4 +1,5 @@
-//! Proving that what seems unchanged is: the host hashes it, and the digests are compared.
+//! Verifies that what seems unchanged is (`--verify-unchanged`): the host hashes it, and the digests are
+//! compared.
 
 use crate::name::RemotePath;
 use crate::scan::digests::digests;
