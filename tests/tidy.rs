@@ -218,6 +218,27 @@ fn every_file_says_what_it_is_for() {
     assert_eq!(silent, Vec::<PathBuf>::new());
 }
 
+/// A folder with more entries than this on one level wants folders of its own; `src` and `src/cli` are lists.
+const ENTRIES_MAX: usize = 20;
+
+#[test]
+fn no_folder_is_crowded() {
+    let mut folders = vec![root().join("src")];
+    let mut crowded = Vec::new();
+    while let Some(folder) = folders.pop() {
+        let entries = fs::read_dir(&folder).expect("a folder of this repository");
+        let entries: Vec<PathBuf> = entries
+            .map(|entry| entry.expect("an entry").path())
+            .collect();
+        let is_list = [root().join("src"), root().join("src/cli")].contains(&folder);
+        if entries.len() > ENTRIES_MAX && !is_list {
+            crowded.push((folder, entries.len()));
+        }
+        folders.extend(entries.into_iter().filter(|path| path.is_dir()));
+    }
+    assert_eq!(crowded, Vec::new());
+}
+
 #[test]
 fn no_file_holds_two_nouns() {
     let long: Vec<(PathBuf, usize)> = rust_files(&root().join("src"))

@@ -29,7 +29,10 @@ use crate::name::SourceName;
 use crate::scan::{directory::Scanned, scan};
 use crate::source::probe::Probe;
 use crate::ssh::{self, ReadSession};
-use crate::store::{Facts, Incoming, PartFacts, tiers};
+use crate::store::Facts;
+use crate::store::Incoming;
+use crate::store::PartFacts;
+use crate::store::seal::tiers;
 
 pub use error::Error;
 pub use history::History;

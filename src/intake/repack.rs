@@ -4,7 +4,7 @@
 use crate::fault::chain;
 use crate::manifest::{PackName, PartFailure};
 use crate::pack::{self, PackReader, Wanted};
-use crate::store::tiers::{self, NeededPack};
+use crate::store::seal::tiers::{self, NeededPack};
 
 use crate::intake::kept::{Kept, KeptEntry, Place};
 use crate::intake::receive::{self, Intake, Received};

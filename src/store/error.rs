@@ -10,8 +10,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::find::Skipped;
-use super::lock::Holder;
 use crate::disk;
 use crate::fault::{self, ExitClass, Fault};
 use crate::manifest::PackName;
@@ -19,6 +17,8 @@ use crate::name::{
     CheckpointId, CheckpointRef, HostName, RemotePath, SourceName, did_you_mean, escape,
 };
 use crate::pack;
+use crate::store::query::find::Skipped;
+use crate::store::seal::lock::Holder;
 
 /// A fault of the store.
 #[derive(Debug, thiserror::Error)]
@@ -256,7 +256,7 @@ impl Error {
 
     /// Names the pack as the store knows it. Damage of a pack is damage of the store.
     pub(super) fn pack(host: &HostName, name: &PackName, error: pack::Error) -> Self {
-        let file = super::layout::shown_pack(host, name);
+        let file = crate::store::files::layout::shown_pack(host, name);
         match error {
             pack::Error::Output { source, .. } => Self::Output { source },
             pack::Error::Read { source, .. } if source.kind() == io::ErrorKind::NotFound => {
@@ -292,7 +292,7 @@ impl Fault for Error {
                 "A newer fleet made this checkpoint: upgrade fleet to read it. All other checkpoints can be used."
                     .to_owned(),
             ),
-            Self::Damaged { file, .. } if file == super::layout::STORE_FILE => Some(format!(
+            Self::Damaged { file, .. } if file == crate::store::files::layout::STORE_FILE => Some(format!(
                 "Put the file back with this one line, then run `fleet verify --all`: {}",
                 super::record::store::text().trim_end()
             )),

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use super::Error;
 use super::HostLock;
-use super::layout;
 use super::record::store::{self, Said};
-use super::sealed::SealedCheckpoint;
 use crate::disk;
+use crate::store::files::layout;
+use crate::store::query::sealed::SealedCheckpoint;
 
 use crate::name::{CheckpointId, HostName, Stamp};
 

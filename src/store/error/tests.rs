@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::*;
 use crate::manifest::Uncounted;
-use crate::store::find::Skipped;
+use crate::store::query::find::Skipped;
 
 fn id(text: &str) -> CheckpointId {
     text.parse().expect("a checkpoint")

@@ -16,7 +16,7 @@ use crate::disk;
 use crate::manifest::{Entry, EntryKind};
 use crate::name::RemotePath;
 use crate::store::Error;
-use crate::store::content::{Packs, content_error, whole_member};
+use crate::store::query::content::{Packs, content_error, whole_member};
 use crate::tarstream::{BLOCK_BYTES, Head, Kind, Member, Rename, attribute_records, padding};
 
 const GZIP_LEVEL: u32 = 6;

@@ -23,7 +23,7 @@ use crate::disk;
 use crate::manifest::{Entry, EntryKind, Extended};
 use crate::name::RemotePath;
 use crate::store::Error;
-use crate::store::content::Packs;
+use crate::store::query::content::Packs;
 use crate::tarstream::Attributes;
 
 /// The mode of new folders, until what is recorded is set.

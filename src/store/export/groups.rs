@@ -13,7 +13,7 @@ use crate::digest::Sha256;
 use crate::manifest::{Entry, EntryKind, FileTime};
 use crate::name::RemotePath;
 use crate::store::Error;
-use crate::store::content::content_error;
+use crate::store::query::content::content_error;
 
 /// The groups of an export.
 #[derive(Debug, Default)]

@@ -17,7 +17,7 @@ use crate::manifest::{
     Checkpoint, HostFacts, Pack, PackName, Part, PartFailure, PartState, Resolved, Totals, Trigger,
 };
 use crate::name::{RemotePath, SourceName};
-use crate::store::layout;
+use crate::store::files::layout;
 
 const FORMAT: &str = "fleet-checkpoint";
 /// The newest version of the record that this program reads and writes.

@@ -17,12 +17,12 @@ use crate::name::{CheckpointId, HostName};
 use crate::store::Error;
 use crate::store::SealedCheckpoint;
 use crate::store::Store;
-use crate::store::content::Packs;
-use crate::store::entries::{self, Entries};
-use crate::store::layout;
+use crate::store::files::entries::{self, Entries};
+use crate::store::files::layout;
+use crate::store::files::sums;
+use crate::store::query::content::Packs;
+use crate::store::query::sealed::read_record;
 use crate::store::record::checkpoint::{EntriesFacts, FileFacts, Sealed};
-use crate::store::sealed::read_record;
-use crate::store::sums;
 
 /// Verifies host after host, and gathers what it finds.
 pub(super) struct Verify<'a> {

@@ -12,8 +12,10 @@ use std::ops::ControlFlow;
 
 use self::host::Verify;
 pub use self::report::{Level, Problem, Scope, VerifyProgress, VerifyReport};
-use super::{Error, Store, layout};
+use super::Error;
+use super::Store;
 use crate::name::{CheckpointId, HostName};
+use crate::store::files::layout;
 
 type Watch<'a> = &'a mut dyn FnMut(VerifyProgress<'_>) -> ControlFlow<()>;
 

@@ -2,7 +2,7 @@
 //!
 //! The lock file also says who holds it, and the last stamp that was given out, so that none is
 //! given out twice even after its checkpoint was removed. Its content is a help, never the lock.
-//! Its first line is short and is written first; what a run may forget ([`Memory`]) stands in the
+//! Its first line is short and is written first; what a run may forget ([`HostCache`]) stands in the
 //! second, so that a write cut short costs that alone.
 
 use std::fmt;
@@ -16,11 +16,11 @@ use std::time::{Duration, Instant, SystemTime};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::Error;
-use super::layout;
-use super::memory::{FileClock, Memory};
 use crate::disk;
 use crate::name::{HostName, Stamp, escape};
+use crate::store::Error;
+use crate::store::files::layout;
+use crate::store::seal::host_cache::{FileClock, HostCache};
 
 const POLL: Duration = Duration::from_millis(100);
 /// More than any holder writes.
@@ -33,10 +33,10 @@ const COMMAND_MAX_CHARS: usize = 200;
 #[derive(Debug)]
 #[must_use = "dropping the lock frees the host"]
 pub struct HostLock {
-    pub(super) store: PathBuf,
-    pub(super) host: HostName,
-    pub(super) last_stamp: Option<Stamp>,
-    pub(super) memory: Memory,
+    pub(in crate::store) store: PathBuf,
+    pub(in crate::store) host: HostName,
+    pub(in crate::store) last_stamp: Option<Stamp>,
+    pub(in crate::store) memory: HostCache,
     file: File,
 }
 
@@ -78,7 +78,7 @@ struct LockRecord {
 
 impl HostLock {
     /// Locks `host`, waiting for at most `wait`; `stop` is asked between tries.
-    pub(super) fn acquire(
+    pub(in crate::store) fn acquire(
         store: PathBuf,
         host: HostName,
         wait: Option<Duration>,
@@ -156,23 +156,23 @@ impl HostLock {
     }
 
     /// Remembers that `stamp` was given out.
-    pub(super) fn give_out(&mut self, stamp: Stamp) -> Result<(), Error> {
+    pub(in crate::store) fn give_out(&mut self, stamp: Stamp) -> Result<(), Error> {
         self.last_stamp = Some(stamp);
         let path = self.host_dir().join(layout::LOCK_FILE);
         self.write().map_err(Error::io("write", &path))
     }
 
-    pub(super) fn host_dir(&self) -> PathBuf {
+    pub(in crate::store) fn host_dir(&self) -> PathBuf {
         layout::host_dir(&self.store, &self.host)
     }
 
     /// Writes what is remembered, or lets the next run find out again.
-    pub(super) fn keep_memory(&mut self) {
+    pub(in crate::store) fn keep_memory(&mut self) {
         drop(self.write());
     }
 
     /// What the store's file system stamps a change with that is made now; none if it won't tell.
-    pub(super) fn file_clock(&self) -> Option<FileClock> {
+    pub(in crate::store) fn file_clock(&self) -> Option<FileClock> {
         // Whatever time is set, the change itself is stamped by the file system.
         self.file.set_modified(SystemTime::now()).ok()?;
         Some(FileClock::of_change(&self.file.metadata().ok()?))
@@ -221,12 +221,12 @@ fn read(file: &mut File) -> io::Result<LockRecord> {
 }
 
 /// What the second line says, if it reads.
-fn read_memory(file: &mut File) -> Option<Memory> {
+fn read_memory(file: &mut File) -> Option<HostCache> {
     let mut text = Vec::new();
     file.rewind().ok()?;
     file.take(MEMORY_MAX_BYTES).read_to_end(&mut text).ok()?;
     let at = text.iter().position(|&byte| byte == b'\n')?;
-    Memory::of_line(&text[at + 1..])
+    HostCache::of_line(&text[at + 1..])
 }
 
 fn command_line() -> String {

@@ -6,13 +6,13 @@
 
 use std::collections::BTreeMap;
 
-use super::compare::PartChanges;
-use super::find::DamagedCheckpoint;
-use super::lines::LinesWithin;
-use super::{Error, SealedCheckpoint, Store};
 use crate::change::{Change, ChangeKind};
 use crate::manifest::{Entry, EntryKind, PartState};
 use crate::name::{CheckpointId, HostName, RemotePath, SourceName};
+use crate::store::files::lines::LinesWithin;
+use crate::store::query::compare::PartChanges;
+use crate::store::query::find::DamagedCheckpoint;
+use crate::store::{Error, SealedCheckpoint, Store};
 
 /// What became of a path in the checkpoints of one host.
 #[derive(Debug, Default)]

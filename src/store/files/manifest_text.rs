@@ -9,11 +9,11 @@ mod facts;
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 
-use super::entries::OTHER_ENDINGS;
-use super::incoming::Note;
-use super::record::checkpoint::EntriesFacts;
 use crate::manifest::{Checkpoint, PackName, Part, Resolved, Totals};
 use crate::name::{RemotePath, SourceName, escape};
+use crate::store::files::entries::OTHER_ENDINGS;
+use crate::store::record::checkpoint::EntriesFacts;
+use crate::store::seal::incoming::Note;
 use crate::units::{count, duration, size};
 
 pub use facts::{Section, sections};
@@ -25,7 +25,7 @@ const FOLDERS_SHOWN_MAX: usize = 40;
 const FOLDERS_SHOWN_MIN: usize = 3;
 
 /// The whole text.
-pub(super) fn text(
+pub(in crate::store) fn text(
     checkpoint: &Checkpoint,
     entries: &BTreeMap<SourceName, EntriesFacts>,
     notes: &[Note],
@@ -130,7 +130,7 @@ pub fn subset(checkpoint: &Checkpoint) -> &'static str {
 }
 
 /// The packs that a manifest names; a text of the host may look like one, and is then named too.
-pub(super) fn packs(text: &[u8]) -> Vec<PackName> {
+pub(in crate::store) fn packs(text: &[u8]) -> Vec<PackName> {
     String::from_utf8_lossy(text)
         .lines()
         .filter_map(|line| line.split_whitespace().next()?.parse().ok())

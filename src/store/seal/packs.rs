@@ -1,6 +1,6 @@
 //! Checks the packs of earlier checkpoints that a new one refers to.
 //!
-//! A pack is hashed once; from then on its look is enough ([`super::memory`]). So a run costs nothing
+//! A pack is hashed once; from then on its look is enough ([`crate::store::seal::host_cache`]). So a run costs nothing
 //! for gigabytes that lie still, and never builds on one that was touched.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,16 +9,16 @@ use std::io::{self, Read};
 use std::thread;
 use std::time::Duration;
 
-use super::Error;
-use super::HostLock;
-use super::Incoming;
-use super::Store;
-use super::entries;
-use super::layout;
-use super::memory::{FileClock, Look};
 use crate::digest::Sha256;
 use crate::disk;
 use crate::manifest::{Pack, PackName};
+use crate::store::Error;
+use crate::store::HostLock;
+use crate::store::Incoming;
+use crate::store::Store;
+use crate::store::files::entries;
+use crate::store::files::layout;
+use crate::store::seal::host_cache::{FileClock, FileStamp};
 
 /// Most file systems' clocks tick within this; coarser ones are not waited for.
 const TICKS_WAITED_MAX: u32 = 25;
@@ -94,12 +94,13 @@ impl HostLock {
             },
         };
         let path = layout::pack_file(&self.host_dir(), &pack.name);
-        let opened = File::open(&path).and_then(|file| Ok((Look::of(&file.metadata()?), file)));
+        let opened =
+            File::open(&path).and_then(|file| Ok((FileStamp::of(&file.metadata()?), file)));
         let (look, file) = match opened {
             Ok(opened) => opened,
             Err(error) => return Ok(unreadable(&error)),
         };
-        if self.memory.vouches(pack, look) {
+        if self.memory.is_verified(pack, look) {
             return Ok(PackHealth::Sound);
         }
         if look.size_bytes() != pack.stored_bytes {
@@ -131,7 +132,7 @@ impl HostLock {
     ///
     /// What can't be remembered is hashed by the next run. To spare it that, a clock of which the
     /// tick has not passed yet is waited for, but no longer than a fine one takes.
-    pub(super) fn remember_packs(&mut self, packs: &[Pack]) {
+    pub(in crate::store) fn remember_packs(&mut self, packs: &[Pack]) {
         let host_dir = self.host_dir();
         self.memory
             .keep(|name| layout::pack_file(&host_dir, name).exists());
@@ -140,7 +141,7 @@ impl HostLock {
             let path = layout::pack_file(&host_dir, &pack.name);
             loop {
                 let clock = self.file_clock();
-                let look = fs::metadata(&path).ok().map(|facts| Look::of(&facts));
+                let look = fs::metadata(&path).ok().map(|facts| FileStamp::of(&facts));
                 let (Some(clock), Some(look)) = (clock, look) else {
                     break;
                 };
@@ -195,7 +196,7 @@ impl Incoming {
     }
 
     /// Digest and length of every needed pack: told by the caller, sealed before, or hashed now.
-    pub(super) fn pack_facts(
+    pub(in crate::store) fn pack_facts(
         &self,
         needed: &BTreeSet<&PackName>,
         told: &[Pack],

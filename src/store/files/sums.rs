@@ -4,12 +4,12 @@
 
 use std::fmt::Write;
 
-use super::layout;
-use super::record::checkpoint::Sealed;
 use crate::digest::Sha256;
+use crate::store::files::layout;
+use crate::store::record::checkpoint::Sealed;
 
 /// The whole text, given the bytes of `checkpoint.json`.
-pub(super) fn text(record: &[u8], sealed: &Sealed) -> String {
+pub(in crate::store) fn text(record: &[u8], sealed: &Sealed) -> String {
     let mut text = String::new();
     let own = (layout::CHECKPOINT_FILE.to_owned(), Sha256::of(record));
     let others = sealed
@@ -24,7 +24,7 @@ pub(super) fn text(record: &[u8], sealed: &Sealed) -> String {
 }
 
 /// The lines that read, of a text that nothing vouches for.
-pub(super) fn parse(text: &[u8]) -> Vec<(String, Sha256)> {
+pub(in crate::store) fn parse(text: &[u8]) -> Vec<(String, Sha256)> {
     String::from_utf8_lossy(text)
         .lines()
         .filter_map(|line| {

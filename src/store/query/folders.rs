@@ -15,7 +15,7 @@ const ROOTS_MAX: usize = 256;
 
 /// Counts entries that come in path order: a root comes before what lies in it.
 #[derive(Debug, Default)]
-pub(super) struct Folders {
+pub(in crate::store) struct Folders {
     roots: Vec<RemotePath>,
     /// The root that the entry before was in.
     root: usize,
@@ -27,7 +27,7 @@ pub(super) struct Folders {
 
 impl Folders {
     /// Takes an entry; `file_bytes` is the size of a regular file.
-    pub(super) fn add(&mut self, path: &RemotePath, file_bytes: Option<u64>) {
+    pub(in crate::store) fn add(&mut self, path: &RemotePath, file_bytes: Option<u64>) {
         let root = self.root_of(path);
         let Some(bytes) = file_bytes else {
             if root.is_none() && self.roots.len() < ROOTS_MAX {
@@ -48,7 +48,7 @@ impl Folders {
     }
 
     /// The largest folders.
-    pub(super) fn finish(mut self) -> BTreeMap<RemotePath, Totals> {
+    pub(in crate::store) fn finish(mut self) -> BTreeMap<RemotePath, Totals> {
         self.settle();
         let mut all: Vec<(Vec<u8>, Totals)> = self.counted.into_iter().collect();
         all.sort_by_key(|(_, totals)| std::cmp::Reverse((totals.files, totals.bytes)));

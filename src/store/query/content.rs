@@ -6,12 +6,14 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 
-use super::{Error, SealedCheckpoint, layout};
 use crate::digest::{Hasher, Sha256};
 use crate::fault;
 use crate::manifest::{ContentRange, Entry, EntryKind, PackName, Piece};
 use crate::name::{CheckpointId, RemotePath, SourceName, escape};
 use crate::pack::{MemberReader, PackReader};
+use crate::store::Error;
+use crate::store::SealedCheckpoint;
+use crate::store::files::layout;
 use crate::tarstream::Attributes;
 
 /// A run of zeros of that length becomes a hole where content is written to a disk.
@@ -23,12 +25,12 @@ type Take<'a> = &'a mut dyn FnMut(u64, &[u8]) -> Result<(), Error>;
 
 /// The packs of one checkpoint, each opened when it is first needed.
 #[derive(Debug, Default)]
-pub(super) struct Packs {
+pub(in crate::store) struct Packs {
     open: BTreeMap<PackName, PackReader>,
 }
 
 impl Packs {
-    pub(super) fn open(
+    pub(in crate::store) fn open(
         &mut self,
         checkpoint: &SealedCheckpoint,
         name: &PackName,
@@ -60,7 +62,7 @@ impl Packs {
     }
 
     /// The header blocks of the member of an entry's first piece, as the host's tar wrote them.
-    pub(super) fn first_headers(
+    pub(in crate::store) fn first_headers(
         &mut self,
         checkpoint: &SealedCheckpoint,
         entry: &Entry,
@@ -76,7 +78,7 @@ impl Packs {
     }
 
     /// The extended attributes of an entry, which are in the headers of its first piece's member.
-    pub(super) fn attributes(
+    pub(in crate::store) fn attributes(
         &mut self,
         checkpoint: &SealedCheckpoint,
         entry: &Entry,
@@ -94,7 +96,7 @@ impl Packs {
     ///
     /// [`Error::NotAFile`] for other kinds, [`Error::Content`] and [`Error::Damaged`] if it is not what
     /// was sealed, and those of `take`.
-    pub(super) fn read_file(
+    pub(in crate::store) fn read_file(
         &mut self,
         checkpoint: &SealedCheckpoint,
         entry: &Entry,
@@ -237,14 +239,21 @@ fn file_facts(id: &CheckpointId, entry: &Entry) -> Result<(u64, Sha256), Error> 
 
 /// The one member that holds the content, and nothing else. Of what is no regular file there is no
 /// other way.
-pub(super) fn whole_member<'e>(id: &CheckpointId, entry: &'e Entry) -> Result<&'e Piece, Error> {
+pub(in crate::store) fn whole_member<'e>(
+    id: &CheckpointId,
+    entry: &'e Entry,
+) -> Result<&'e Piece, Error> {
     entry.whole_member().ok_or_else(|| {
         let problem = format!("it has {} pieces in place of a member", entry.content.len());
         content_error(id, &entry.path, &problem)
     })
 }
 
-pub(super) fn content_error(id: &CheckpointId, path: &RemotePath, problem: &str) -> Error {
+pub(in crate::store) fn content_error(
+    id: &CheckpointId,
+    path: &RemotePath,
+    problem: &str,
+) -> Error {
     Error::Content {
         checkpoint: id.clone(),
         path: path.clone(),

@@ -15,25 +15,25 @@ use crate::manifest::{Pack, PackName};
 
 /// What is remembered of a host.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Memory {
-    packs: BTreeMap<PackName, Witness>,
-    pub(super) link_bytes_per_second: Option<u64>,
+pub(in crate::store) struct HostCache {
+    packs: BTreeMap<PackName, VerifiedPack>,
+    pub(in crate::store) link_bytes_per_second: Option<u64>,
 }
 
 /// A pack file had this digest when it looked so.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Witness {
+struct VerifiedPack {
     sha256: Sha256,
-    look: Look,
+    look: FileStamp,
 }
 
 /// Seconds and nanoseconds, as the file system of the store counts them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub(super) struct FileClock(i64, i64);
+pub(in crate::store) struct FileClock(i64, i64);
 
 impl FileClock {
     /// When the inode was last changed.
-    pub(super) fn of_change(facts: &Metadata) -> Self {
+    pub(in crate::store) fn of_change(facts: &Metadata) -> Self {
         Self(facts.ctime(), facts.ctime_nsec())
     }
 }
@@ -42,15 +42,15 @@ impl FileClock {
 /// another change time, which no tool can set; only a medium that decays does not, and that is for
 /// `fleet verify` to find. The device is left out: its number may be another one after a restart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Look {
+pub(in crate::store) struct FileStamp {
     inode: u64,
     size_bytes: u64,
     mtime: FileClock,
     ctime: FileClock,
 }
 
-impl Look {
-    pub(super) fn of(facts: &Metadata) -> Self {
+impl FileStamp {
+    pub(in crate::store) fn of(facts: &Metadata) -> Self {
         Self {
             inode: facts.ino(),
             size_bytes: facts.size(),
@@ -59,7 +59,7 @@ impl Look {
         }
     }
 
-    pub(super) fn size_bytes(self) -> u64 {
+    pub(in crate::store) fn size_bytes(self) -> u64 {
         self.size_bytes
     }
 
@@ -68,36 +68,36 @@ impl Look {
     /// time that the file system itself gave *before* the look was taken: if that is later, no later
     /// change can bear the earlier one. No margin has to be guessed, and the clock of this process
     /// does not matter.
-    pub(super) fn is_settled(self, clock: FileClock) -> bool {
+    pub(in crate::store) fn is_settled(self, clock: FileClock) -> bool {
         self.ctime < clock
     }
 }
 
-impl Memory {
+impl HostCache {
     /// Whether `pack` was found to be what was sealed when it looked so.
-    pub(super) fn vouches(&self, pack: &Pack, look: Look) -> bool {
+    pub(in crate::store) fn is_verified(&self, pack: &Pack, look: FileStamp) -> bool {
         self.packs
             .get(&pack.name)
             .is_some_and(|witness| witness.sha256 == pack.sha256 && witness.look == look)
     }
 
-    pub(super) fn remember(&mut self, pack: &Pack, look: Look) {
+    pub(in crate::store) fn remember(&mut self, pack: &Pack, look: FileStamp) {
         let sha256 = pack.sha256;
         self.packs
-            .insert(pack.name.clone(), Witness { sha256, look });
+            .insert(pack.name.clone(), VerifiedPack { sha256, look });
     }
 
     /// Whether anything was remembered of it.
-    pub(super) fn forget(&mut self, pack: &PackName) -> bool {
+    pub(in crate::store) fn forget(&mut self, pack: &PackName) -> bool {
         self.packs.remove(pack).is_some()
     }
 
-    pub(super) fn keep(&mut self, is_there: impl Fn(&PackName) -> bool) {
+    pub(in crate::store) fn keep(&mut self, is_there: impl Fn(&PackName) -> bool) {
         self.packs.retain(|name, _| is_there(name));
     }
 
     /// One line of the lock file, its end included.
-    pub(super) fn to_line(&self) -> Vec<u8> {
+    pub(in crate::store) fn to_line(&self) -> Vec<u8> {
         let record = MemoryRecord {
             link_bytes_per_second: self.link_bytes_per_second,
             packs: self
@@ -117,10 +117,10 @@ impl Memory {
     }
 
     /// Reads the line; none if any of it does not read.
-    pub(super) fn of_line(line: &[u8]) -> Option<Self> {
+    pub(in crate::store) fn of_line(line: &[u8]) -> Option<Self> {
         let record: MemoryRecord = serde_json::from_slice(line).ok()?;
         let packs = record.packs.into_iter().map(|witness| {
-            let facts = Witness {
+            let facts = VerifiedPack {
                 sha256: witness.sha256.parse().ok()?,
                 look: witness.look,
             };
@@ -145,15 +145,15 @@ struct MemoryRecord {
 struct WitnessRecord {
     pack: String,
     sha256: String,
-    look: Look,
+    look: FileStamp,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn look(ctime: FileClock) -> Look {
-        Look {
+    fn look(ctime: FileClock) -> FileStamp {
+        FileStamp {
             inode: 7,
             size_bytes: 9,
             mtime: FileClock(-1, 999_999_999),
@@ -173,23 +173,23 @@ mod tests {
 
     #[test]
     fn the_line_reads_back_as_it_was_written() {
-        let mut memory = Memory::default();
-        assert_eq!(Memory::of_line(&memory.to_line()), Some(memory.clone()));
+        let mut memory = HostCache::default();
+        assert_eq!(HostCache::of_line(&memory.to_line()), Some(memory.clone()));
         memory.remember(&pack(), look(FileClock(5, 6)));
         memory.link_bytes_per_second = Some(u64::MAX);
         let line = memory.to_line();
         assert_eq!(line.iter().position(|&b| b == b'\n'), Some(line.len() - 1));
-        assert_eq!(Memory::of_line(&line), Some(memory));
+        assert_eq!(HostCache::of_line(&line), Some(memory));
     }
 
     #[test]
     fn another_digest_or_another_look_is_not_vouched_for() {
-        let mut memory = Memory::default();
+        let mut memory = HostCache::default();
         let seen = look(FileClock(5, 6));
-        assert!(!memory.vouches(&pack(), seen));
+        assert!(!memory.is_verified(&pack(), seen));
         memory.remember(&pack(), seen);
-        assert!(memory.vouches(&pack(), seen));
-        let changes: [fn(&mut Look); 4] = [
+        assert!(memory.is_verified(&pack(), seen));
+        let changes: [fn(&mut FileStamp); 4] = [
             |look| look.inode += 1,
             |look| look.size_bytes += 1,
             |look| look.mtime.1 += 1,
@@ -198,13 +198,13 @@ mod tests {
         for change in changes {
             let mut other = seen;
             change(&mut other);
-            assert!(!memory.vouches(&pack(), other), "{other:?}");
+            assert!(!memory.is_verified(&pack(), other), "{other:?}");
         }
         let mut other = pack();
         other.sha256 = Sha256::of(b"two");
-        assert!(!memory.vouches(&other, seen));
+        assert!(!memory.is_verified(&other, seen));
         assert!(memory.forget(&pack().name) && !memory.forget(&pack().name));
-        assert!(!memory.vouches(&pack(), seen));
+        assert!(!memory.is_verified(&pack(), seen));
     }
 
     #[test]

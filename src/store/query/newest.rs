@@ -1,9 +1,11 @@
 //! Walks the checkpoints of a host from the newest backwards; each is read only when it is asked for.
 
-use super::find::DamagedCheckpoint;
-use super::sealed::SealedCheckpoint;
-use super::{Error, Store, layout};
 use crate::name::{CheckpointId, HostName};
+use crate::store::Error;
+use crate::store::Store;
+use crate::store::files::layout;
+use crate::store::query::find::DamagedCheckpoint;
+use crate::store::query::sealed::SealedCheckpoint;
 
 /// What [`Store::newest_first`] gives. One that was removed since is passed over; one that does not read
 /// ends nothing.

@@ -5,11 +5,11 @@
 
 use std::iter::FusedIterator;
 
-use super::lines::{Line, LinesWithin};
-use super::{Error, SealedCheckpoint};
 use crate::change::{Change, ChangeKind, Merge};
 use crate::manifest::PartState;
 use crate::name::{RemotePath, SourceName};
+use crate::store::files::lines::{Line, LinesWithin};
+use crate::store::{Error, SealedCheckpoint};
 
 /// A part of two checkpoints, of which at least one asked for it.
 #[derive(Debug, Clone)]
@@ -47,7 +47,7 @@ impl SealedCheckpoint {
 
     /// Whether the part has entries and the other checkpoint's are the very same.
     #[must_use]
-    pub(super) fn has_same_entries(&self, other: &Self, part: &SourceName) -> bool {
+    pub(in crate::store) fn has_same_entries(&self, other: &Self, part: &SourceName) -> bool {
         match (
             self.sealed.entries.get(part),
             other.sealed.entries.get(part),
@@ -88,7 +88,7 @@ pub struct PartChanges {
 
 impl PartChanges {
     /// What changed in `part` from `old`, or from nothing at all, to `new`, whether it failed or not.
-    pub(super) fn between(
+    pub(in crate::store) fn between(
         old: Option<&SealedCheckpoint>,
         new: &SealedCheckpoint,
         part: &SourceName,

@@ -8,74 +8,74 @@ use crate::manifest::PackName;
 use crate::name::{CheckpointId, HostName, SourceName, Stamp};
 
 /// Format name and version of the whole store.
-pub(super) const STORE_FILE: &str = "fleet-store.json";
+pub(in crate::store) const STORE_FILE: &str = "fleet-store.json";
 /// How to get a checkpoint back without fleet.
-pub(super) const RECOVER_FILE: &str = "RECOVER.md";
+pub(in crate::store) const RECOVER_FILE: &str = "RECOVER.md";
 /// The record of one checkpoint.
-pub(super) const CHECKPOINT_FILE: &str = "checkpoint.json";
+pub(in crate::store) const CHECKPOINT_FILE: &str = "checkpoint.json";
 /// The record for people.
-pub(super) const MANIFEST_FILE: &str = "MANIFEST.txt";
+pub(in crate::store) const MANIFEST_FILE: &str = "MANIFEST.txt";
 /// Digests of all files of a checkpoint and all packs it needs.
-pub(super) const SUMS_FILE: &str = "SHA256SUMS";
+pub(in crate::store) const SUMS_FILE: &str = "SHA256SUMS";
 /// Folder of the entries files in a checkpoint.
-pub(super) const ENTRIES_DIR: &str = "entries";
+pub(in crate::store) const ENTRIES_DIR: &str = "entries";
 /// Folder of the packs of a host.
-pub(super) const PACKS_DIR: &str = "packs";
+pub(in crate::store) const PACKS_DIR: &str = "packs";
 /// The lock of a host.
-pub(super) const LOCK_FILE: &str = ".lock";
+pub(in crate::store) const LOCK_FILE: &str = ".lock";
 /// The stamps of a host's checkpoints that were removed.
-pub(super) const SPENT_FILE: &str = ".spent";
+pub(in crate::store) const SPENT_FILE: &str = ".spent";
 /// What a run is making begins so.
-pub(super) const INCOMING_PREFIX: &str = ".incoming-";
+pub(in crate::store) const INCOMING_PREFIX: &str = ".incoming-";
 /// What a checkpoint is called while it is being removed begins so.
-pub(super) const REMOVED_PREFIX: &str = ".removed-";
+pub(in crate::store) const REMOVED_PREFIX: &str = ".removed-";
 /// The checkpoint folder while it is being made, in the incoming folder.
-pub(super) const INCOMING_CHECKPOINT: &str = "checkpoint";
+pub(in crate::store) const INCOMING_CHECKPOINT: &str = "checkpoint";
 
 /// Where captures are spooled, in the incoming folder.
-pub(super) const SPOOL_DIR: &str = "spool";
+pub(in crate::store) const SPOOL_DIR: &str = "spool";
 
 /// `entries/PART.ndjson.zst`, relative to the checkpoint's folder.
-pub(super) fn entries_file(part: &SourceName) -> String {
+pub(in crate::store) fn entries_file(part: &SourceName) -> String {
     format!("{ENTRIES_DIR}/{part}.ndjson.zst")
 }
 
 /// The folder of a host.
-pub(super) fn host_dir(store: &Path, host: &HostName) -> PathBuf {
+pub(in crate::store) fn host_dir(store: &Path, host: &HostName) -> PathBuf {
     store.join(host.as_str())
 }
 
 /// The folder of a checkpoint.
-pub(super) fn checkpoint_dir(store: &Path, id: &CheckpointId) -> PathBuf {
+pub(in crate::store) fn checkpoint_dir(store: &Path, id: &CheckpointId) -> PathBuf {
     host_dir(store, &id.host).join(id.stamp.to_string())
 }
 
 /// The folder of the run that makes the checkpoint of that stamp.
-pub(super) fn incoming_dir(host_dir: &Path, stamp: Stamp) -> PathBuf {
+pub(in crate::store) fn incoming_dir(host_dir: &Path, stamp: Stamp) -> PathBuf {
     host_dir.join(format!("{INCOMING_PREFIX}{stamp}"))
 }
 
 /// The folder of a checkpoint that is being removed.
-pub(super) fn removed_dir(host_dir: &Path, stamp: Stamp) -> PathBuf {
+pub(in crate::store) fn removed_dir(host_dir: &Path, stamp: Stamp) -> PathBuf {
     host_dir.join(format!("{REMOVED_PREFIX}{stamp}"))
 }
 
 /// A pack's file.
-pub(super) fn pack_file(host_dir: &Path, pack: &PackName) -> PathBuf {
+pub(in crate::store) fn pack_file(host_dir: &Path, pack: &PackName) -> PathBuf {
     host_dir.join(pack.to_string())
 }
 
 /// The last component of a pack's name.
-pub(super) fn pack_file_name(source: &SourceName) -> String {
+pub(in crate::store) fn pack_file_name(source: &SourceName) -> String {
     format!("{source}.tar.zst")
 }
 
 /// A file of a checkpoint as problems name it: relative to the store.
-pub(super) fn shown(id: &CheckpointId, file: &str) -> String {
+pub(in crate::store) fn shown(id: &CheckpointId, file: &str) -> String {
     format!("{}/{}/{file}", id.host, id.stamp)
 }
 
 /// A pack as problems name it: relative to the store.
-pub(super) fn shown_pack(host: &HostName, pack: &PackName) -> String {
+pub(in crate::store) fn shown_pack(host: &HostName, pack: &PackName) -> String {
     format!("{host}/{pack}")
 }

@@ -11,18 +11,18 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::Error;
-use super::entries::{self, EntriesWriter, WrittenEntries};
-use super::layout;
-use super::leftovers;
-use super::lock::HostLock;
-use super::manifest_text;
-use super::record::checkpoint::{FileFacts, Sealed};
-use super::sealed::SealedCheckpoint;
-use super::sums;
 use crate::disk;
 use crate::manifest::{self, Checkpoint, MachineIdentity, Pack, PackName, Part, Trigger};
 use crate::name::{CheckpointId, SourceName, Stamp};
+use crate::store::Error;
+use crate::store::files::entries::{self, EntriesWriter, WrittenEntries};
+use crate::store::files::layout;
+use crate::store::files::manifest_text;
+use crate::store::files::sums;
+use crate::store::query::sealed::SealedCheckpoint;
+use crate::store::record::checkpoint::{FileFacts, Sealed};
+use crate::store::seal::leftovers;
+use crate::store::seal::lock::HostLock;
 
 /// A checkpoint that is being made. Nothing of it is visible before [`Incoming::seal`].
 ///
@@ -30,8 +30,8 @@ use crate::name::{CheckpointId, SourceName, Stamp};
 #[derive(Debug)]
 #[must_use = "a checkpoint that is neither sealed nor abandoned leaves its files to the next run"]
 pub struct Incoming {
-    pub(super) lock: HostLock,
-    pub(super) stamp: Stamp,
+    pub(in crate::store) lock: HostLock,
+    pub(in crate::store) stamp: Stamp,
     dir: PathBuf,
 }
 
@@ -451,7 +451,7 @@ impl Incoming {
         Ok(sealed)
     }
 
-    pub(super) fn contradiction(&self, problem: String) -> Error {
+    pub(in crate::store) fn contradiction(&self, problem: String) -> Error {
         Error::Facts {
             checkpoint: self.id(),
             problem,

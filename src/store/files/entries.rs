@@ -11,15 +11,16 @@ use std::path::PathBuf;
 
 use zstd::zstd_safe::CParameter;
 
-use super::folders::Folders;
-use super::lines::Lines;
-use super::record::checkpoint::{EntriesFacts, FileFacts};
-use super::record::entry::EntryRecord;
-use super::{Error, layout};
 use crate::digest::Sha256;
 use crate::disk::{self, Hashing};
 use crate::manifest::{Entry, PackName, Totals};
 use crate::name::{RemotePath, SourceName};
+use crate::store::Error;
+use crate::store::files::layout;
+use crate::store::files::lines::Lines;
+use crate::store::query::folders::Folders;
+use crate::store::record::checkpoint::{EntriesFacts, FileFacts};
+use crate::store::record::entry::EntryRecord;
 
 /// Takes only long matches: the digests in every line are full of short ones that cost more than they
 /// save. A tenth smaller than at level 3, and faster.
@@ -34,7 +35,7 @@ const MEMORY: [CParameter; 3] = [
 /// Distinct endings that are counted apart.
 const ENDINGS_MAX: usize = 256;
 /// The count of all further endings.
-pub(super) const OTHER_ENDINGS: &str = "*";
+pub(in crate::store) const OTHER_ENDINGS: &str = "*";
 
 /// Writes the entries of one part.
 #[must_use = "entries that are not finished are not sealed"]
@@ -65,11 +66,11 @@ impl fmt::Debug for EntriesWriter {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use = "entries that are not handed to the seal are thrown away"]
 pub struct WrittenEntries {
-    pub(super) part: SourceName,
-    pub(super) facts: EntriesFacts,
-    pub(super) totals: Totals,
+    pub(in crate::store) part: SourceName,
+    pub(in crate::store) facts: EntriesFacts,
+    pub(in crate::store) totals: Totals,
     /// It is the same file as in an earlier checkpoint and takes no room.
-    pub(super) shared: bool,
+    pub(in crate::store) shared: bool,
 }
 
 impl WrittenEntries {
@@ -101,7 +102,7 @@ impl EntriesWriter {
         }
     }
 
-    pub(super) fn create(part: SourceName, path: PathBuf) -> Result<Self, Error> {
+    pub(in crate::store) fn create(part: SourceName, path: PathBuf) -> Result<Self, Error> {
         let file = disk::create_file(&path)?;
         let mut encoder =
             zstd::Encoder::new(Hashing::new(file), LEVEL).map_err(Error::io("compress", &path))?;
@@ -249,7 +250,7 @@ pub struct EntryLines {
 }
 
 impl EntryLines {
-    pub(super) fn new(lines: Lines) -> Self {
+    pub(in crate::store) fn new(lines: Lines) -> Self {
         Self {
             lines,
             line: Vec::new(),
@@ -304,7 +305,7 @@ pub struct Entries {
 
 impl Entries {
     /// Opens the file at `path`, which messages call `shown`, after comparing it with `facts`.
-    pub(super) fn open(
+    pub(in crate::store) fn open(
         path: &std::path::Path,
         shown: &str,
         facts: &EntriesFacts,
@@ -319,7 +320,7 @@ impl Entries {
 
     /// Leaves out what comes before `path`, without parsing it.
     #[must_use]
-    pub(super) fn starting_at(mut self, path: &RemotePath) -> Self {
+    pub(in crate::store) fn starting_at(mut self, path: &RemotePath) -> Self {
         self.from = Some(path.clone());
         self
     }
@@ -347,7 +348,7 @@ impl Iterator for Entries {
 }
 
 /// Opens a file of a sealed checkpoint; that it is missing is damage.
-pub(super) fn open_stored(path: &std::path::Path, shown: &str) -> Result<File, Error> {
+pub(in crate::store) fn open_stored(path: &std::path::Path, shown: &str) -> Result<File, Error> {
     match File::open(path) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
             Err(Error::damaged(shown, "it is missing"))
@@ -357,7 +358,7 @@ pub(super) fn open_stored(path: &std::path::Path, shown: &str) -> Result<File, E
 }
 
 /// Compares what a file is with what was sealed.
-pub(super) fn check(
+pub(in crate::store) fn check(
     shown: &str,
     sealed: FileFacts,
     sha256: Sha256,
@@ -370,7 +371,7 @@ pub(super) fn check(
 }
 
 /// How what is found differs from what was sealed.
-pub(super) fn difference(
+pub(in crate::store) fn difference(
     sealed_sha256: Sha256,
     sealed_bytes: u64,
     found_sha256: Sha256,
@@ -388,6 +389,6 @@ pub(super) fn difference(
 }
 
 /// The file of a part in a checkpoint's folder.
-pub(super) fn path_in(checkpoint_dir: &std::path::Path, part: &SourceName) -> PathBuf {
+pub(in crate::store) fn path_in(checkpoint_dir: &std::path::Path, part: &SourceName) -> PathBuf {
     checkpoint_dir.join(layout::entries_file(part))
 }

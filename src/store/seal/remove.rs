@@ -8,18 +8,18 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use super::Error;
-use super::HostLock;
-use super::Store;
-use super::layout;
-use super::leftovers;
-use super::manifest_text;
-use super::sealed::read_record;
-use super::sums;
 use crate::digest::Sha256;
 use crate::disk;
 use crate::manifest::PackName;
 use crate::name::{CheckpointId, HostName, Stamp};
+use crate::store::Error;
+use crate::store::HostLock;
+use crate::store::Store;
+use crate::store::files::layout;
+use crate::store::files::manifest_text;
+use crate::store::files::sums;
+use crate::store::query::sealed::read_record;
+use crate::store::seal::leftovers;
 
 /// What was removed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -107,7 +107,7 @@ impl HostLock {
     }
 
     /// Finishes a removal that was cut, if there is one.
-    pub(super) fn finish_removal(&mut self) -> Result<(), Error> {
+    pub(in crate::store) fn finish_removal(&mut self) -> Result<(), Error> {
         let is_mark = |name: &String| name.starts_with(layout::REMOVED_PREFIX);
         if disk::names(&self.host_dir())?.iter().any(is_mark) {
             self.sweep(&mut |_| {})?;

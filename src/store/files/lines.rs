@@ -13,21 +13,21 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::Error;
-use super::entries::{check, open_stored};
-use super::record::checkpoint::EntriesFacts;
-use super::record::entry::{EntryRecord, remote_path};
 use crate::change::Listed;
 use crate::disk;
 use crate::manifest::Entry;
 use crate::name::RemotePath;
+use crate::store::Error;
+use crate::store::files::entries::{check, open_stored};
+use crate::store::record::checkpoint::EntriesFacts;
+use crate::store::record::entry::{EntryRecord, remote_path};
 
 /// Longer than any line: a path has at most a few KiB, and is in it three times.
 const LINE_MAX_BYTES: u64 = 16 * 1024 * 1024;
 const PLAIN_BEGINNING: &[u8] = br#"{"path":""#;
 
 /// The lines of one entries file, which was compared with its digest.
-pub(super) struct Lines {
+pub(in crate::store) struct Lines {
     shown: Arc<str>,
     lines: BufReader<zstd::Decoder<'static, BufReader<File>>>,
     left: u64,
@@ -44,7 +44,11 @@ impl fmt::Debug for Lines {
 
 impl Lines {
     /// Opens the file at `path`, which messages call `shown`, after comparing it with `facts`.
-    pub(super) fn open(path: &Path, shown: &str, facts: &EntriesFacts) -> Result<Self, Error> {
+    pub(in crate::store) fn open(
+        path: &Path,
+        shown: &str,
+        facts: &EntriesFacts,
+    ) -> Result<Self, Error> {
         let mut file = open_stored(path, shown)?;
         let (sha256, stored_bytes) = disk::digest(&file).map_err(Error::io("read", path))?;
         check(shown, facts.file, sha256, stored_bytes)?;
@@ -58,7 +62,7 @@ impl Lines {
     }
 
     /// Puts the next line in place of what is in `line`; false at the end.
-    pub(super) fn read(&mut self, line: &mut Vec<u8>) -> Result<bool, Error> {
+    pub(in crate::store) fn read(&mut self, line: &mut Vec<u8>) -> Result<bool, Error> {
         line.clear();
         let length = (&mut self.lines)
             .take(LINE_MAX_BYTES)
@@ -79,7 +83,7 @@ impl Lines {
 
     /// Puts the first line that is not before `path` in place of what is in `line`; false if there
     /// is none.
-    pub(super) fn read_from(
+    pub(in crate::store) fn read_from(
         &mut self,
         path: &RemotePath,
         line: &mut Vec<u8>,
@@ -93,7 +97,7 @@ impl Lines {
     }
 
     /// What the line says.
-    pub(super) fn entry(&self, line: &[u8]) -> Result<Entry, Error> {
+    pub(in crate::store) fn entry(&self, line: &[u8]) -> Result<Entry, Error> {
         entry_of(&self.shown, line)
     }
 
@@ -104,7 +108,7 @@ impl Lines {
 
 /// An entry that is only known by its path so far.
 #[derive(Debug)]
-pub(super) struct Line {
+pub(in crate::store) struct Line {
     shown: Arc<str>,
     path: RemotePath,
     text: Vec<u8>,
@@ -112,7 +116,7 @@ pub(super) struct Line {
 
 impl Line {
     /// What it says.
-    pub(super) fn entry(&self) -> Result<Entry, Error> {
+    pub(in crate::store) fn entry(&self) -> Result<Entry, Error> {
         entry_of(&self.shown, &self.text)
     }
 }
@@ -132,7 +136,7 @@ impl Listed for Line {
 
 /// The lines at `root` and beneath it, or all of them. Ends after the first error.
 #[derive(Debug)]
-pub(super) struct LinesWithin {
+pub(in crate::store) struct LinesWithin {
     lines: Option<Lines>,
     root: Option<RemotePath>,
     begun: bool,
@@ -140,7 +144,7 @@ pub(super) struct LinesWithin {
 
 impl LinesWithin {
     /// No lines at all where there is no file.
-    pub(super) fn new(lines: Option<Lines>, root: Option<RemotePath>) -> Self {
+    pub(in crate::store) fn new(lines: Option<Lines>, root: Option<RemotePath>) -> Self {
         Self {
             lines,
             root,

@@ -6,24 +6,25 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::entries::{self, Entries, EntryLines};
-use super::lines::Lines;
-use super::record::checkpoint::{EntriesFacts, ReadError, Sealed, VERSION};
-use super::{Error, layout};
 use crate::manifest::{Checkpoint, Entry, PackName, Totals, real_path};
 use crate::name::{CheckpointId, RemotePath, SourceName};
+use crate::store::Error;
+use crate::store::files::entries::{self, Entries, EntryLines};
+use crate::store::files::layout;
+use crate::store::files::lines::Lines;
+use crate::store::record::checkpoint::{EntriesFacts, ReadError, Sealed, VERSION};
 
 /// A sealed checkpoint. Cheap to open: its entries are read when they are asked for.
 #[derive(Debug, Clone)]
 pub struct SealedCheckpoint {
     host_dir: PathBuf,
     dir: PathBuf,
-    pub(super) sealed: Sealed,
+    pub(in crate::store) sealed: Sealed,
 }
 
 impl SealedCheckpoint {
     /// Reads the record of `id`, whose folder is there.
-    pub(super) fn open(store: &Path, id: &CheckpointId) -> Result<Self, Error> {
+    pub(in crate::store) fn open(store: &Path, id: &CheckpointId) -> Result<Self, Error> {
         let dir = layout::checkpoint_dir(store, id);
         let (sealed, _) = read_record(&dir, id)?;
         Ok(Self {
@@ -52,7 +53,7 @@ impl SealedCheckpoint {
 
     /// The same in the order in which they count where several have one path: those that hold files as a
     /// whole before those that hold just lines of them.
-    pub(super) fn parts_by_weight(&self) -> impl Iterator<Item = &SourceName> {
+    pub(in crate::store) fn parts_by_weight(&self) -> impl Iterator<Item = &SourceName> {
         let has_lines = |name: &&SourceName| {
             let part = self.checkpoint().part(name);
             part.is_some_and(|part| part.lines.is_some())
@@ -99,7 +100,7 @@ impl SealedCheckpoint {
     }
 
     /// The lines of `part`; none if it has no entries.
-    pub(super) fn lines(&self, part: &SourceName) -> Result<Option<Lines>, Error> {
+    pub(in crate::store) fn lines(&self, part: &SourceName) -> Result<Option<Lines>, Error> {
         let path = entries::path_in(&self.dir, part);
         let facts = self.sealed.entries.get(part);
         facts
@@ -147,13 +148,17 @@ impl SealedCheckpoint {
     }
 
     /// Where `path` is in `part`, which may have been asked for it through symbolic links.
-    pub(super) fn real_path_in(&self, part: &SourceName, path: &RemotePath) -> RemotePath {
+    pub(in crate::store) fn real_path_in(
+        &self,
+        part: &SourceName,
+        path: &RemotePath,
+    ) -> RemotePath {
         let part = self.checkpoint().part(part);
         part.map_or_else(|| path.clone(), |part| real_path(path, &part.resolved))
     }
 
     /// The entry of that path in one part.
-    pub(super) fn find_in(
+    pub(in crate::store) fn find_in(
         &self,
         part: &SourceName,
         path: &RemotePath,
@@ -164,7 +169,7 @@ impl SealedCheckpoint {
 
     /// What is missing because the checkpoint was removed meanwhile is no damage. Its folder goes
     /// first, so that whatever else is missed by then was.
-    pub(super) fn unless_removed(&self, error: Error) -> Error {
+    pub(in crate::store) fn unless_removed(&self, error: Error) -> Error {
         if matches!(error, Error::Damaged { .. }) && !self.dir.exists() {
             Error::Removed {
                 checkpoint: self.id().clone(),
@@ -180,11 +185,11 @@ impl SealedCheckpoint {
         &self.host_dir
     }
 
-    pub(super) fn dir(&self) -> &Path {
+    pub(in crate::store) fn dir(&self) -> &Path {
         &self.dir
     }
 
-    pub(super) fn entries_facts(
+    pub(in crate::store) fn entries_facts(
         &self,
         part: &SourceName,
     ) -> Result<(&EntriesFacts, Totals), Error> {
@@ -200,7 +205,10 @@ impl SealedCheckpoint {
 }
 
 /// Reads `checkpoint.json` in `dir`, with its bytes.
-pub(super) fn read_record(dir: &Path, id: &CheckpointId) -> Result<(Sealed, Vec<u8>), Error> {
+pub(in crate::store) fn read_record(
+    dir: &Path,
+    id: &CheckpointId,
+) -> Result<(Sealed, Vec<u8>), Error> {
     let path = dir.join(layout::CHECKPOINT_FILE);
     let shown = layout::shown(id, layout::CHECKPOINT_FILE);
     let mut bytes = Vec::new();

@@ -1,18 +1,18 @@
 //! Cleans up after runs that died, and finds every stamp that they may have used. Needs the host's lock.
 //!
 //! A checkpoint that was not sealed is removed here; one that was not wholly removed is the work of
-//! [`super::remove`]. Readers never clean.
+//! [`crate::store::seal::remove`]. Readers never clean.
 
 use std::path::Path;
 
-use super::Error;
-use super::HostLock;
-use super::layout;
 use crate::disk;
 use crate::name::Stamp;
+use crate::store::Error;
+use crate::store::HostLock;
+use crate::store::files::layout;
 
 /// Removes what dead runs left. The packs of one go before the mark that tells they are dead.
-pub(super) fn clear(host_dir: &Path) -> Result<(), Error> {
+pub(in crate::store) fn clear(host_dir: &Path) -> Result<(), Error> {
     for name in disk::names(host_dir)? {
         let Some(stamp) = name.strip_prefix(layout::INCOMING_PREFIX) else {
             continue;
@@ -32,7 +32,7 @@ pub(super) fn clear(host_dir: &Path) -> Result<(), Error> {
 
 impl HostLock {
     /// The latest stamp that was ever given out for the host, as far as anything tells of it.
-    pub(super) fn last_known_stamp(&self) -> Result<Option<Stamp>, Error> {
+    pub(in crate::store) fn last_known_stamp(&self) -> Result<Option<Stamp>, Error> {
         let host_dir = self.host_dir();
         let mut last = self.last_stamp;
         for name in disk::names(&host_dir)? {

@@ -9,15 +9,15 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 
-use super::Error;
-use super::HostLock;
-use super::layout;
 use crate::disk;
 use crate::name::Stamp;
+use crate::store::Error;
+use crate::store::HostLock;
+use crate::store::files::layout;
 
 impl HostLock {
     /// Remembers that these stamps were used, before nothing else tells of it any more.
-    pub(super) fn spend(&self, stamps: impl Iterator<Item = Stamp>) -> Result<(), Error> {
+    pub(in crate::store) fn spend(&self, stamps: impl Iterator<Item = Stamp>) -> Result<(), Error> {
         let text: String = stamps.map(|stamp| format!("{stamp}\n")).collect();
         if text.is_empty() {
             return Ok(());
@@ -42,7 +42,7 @@ impl HostLock {
     }
 
     /// Every stamp of which a checkpoint is, or was, in the store, as far as anything tells of it.
-    pub(super) fn used_stamps(&self) -> Result<BTreeSet<Stamp>, Error> {
+    pub(in crate::store) fn used_stamps(&self) -> Result<BTreeSet<Stamp>, Error> {
         let host_dir = self.host_dir();
         let mut used = BTreeSet::new();
         for name in disk::names(&host_dir)? {

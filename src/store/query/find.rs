@@ -5,14 +5,14 @@ use std::fs;
 use std::io;
 use std::ops::RangeInclusive;
 
-use super::Error;
-use super::Store;
-use super::layout;
-use super::record::checkpoint::Sealed;
-use super::sealed::read_record;
 use crate::disk;
 use crate::manifest::{Checkpoint, Trigger, Uncounted};
 use crate::name::{CheckpointId, CheckpointRef, HostName, Stamp, Which, nearest};
+use crate::store::Error;
+use crate::store::Store;
+use crate::store::files::layout;
+use crate::store::query::sealed::read_record;
+use crate::store::record::checkpoint::Sealed;
 
 /// The checkpoints of one host.
 #[derive(Debug, Default)]
@@ -222,7 +222,7 @@ impl Store {
     }
 
     /// The names of a host's checkpoints, oldest first, without reading any.
-    pub(super) fn ids(&self, host: &HostName) -> Result<Vec<CheckpointId>, Error> {
+    pub(in crate::store) fn ids(&self, host: &HostName) -> Result<Vec<CheckpointId>, Error> {
         let dir = layout::host_dir(self.dir(), host);
         match fs::metadata(&dir) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -240,7 +240,7 @@ impl Store {
         Ok(ids)
     }
 
-    pub(super) fn unknown_checkpoint(&self, id: &CheckpointId) -> Result<Error, Error> {
+    pub(in crate::store) fn unknown_checkpoint(&self, id: &CheckpointId) -> Result<Error, Error> {
         let known = self.ids(&id.host)?;
         if known.is_empty() {
             return self.unknown_host(&id.host);
@@ -254,7 +254,7 @@ impl Store {
         })
     }
 
-    pub(super) fn unknown_host(&self, host: &HostName) -> Result<Error, Error> {
+    pub(in crate::store) fn unknown_host(&self, host: &HostName) -> Result<Error, Error> {
         let known = self.hosts()?;
         Ok(Error::UnknownHost {
             host: host.clone(),

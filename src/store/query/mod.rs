@@ -1,0 +1,9 @@
+//! Reading a store: finding checkpoints, opening them, comparing them, and the history of a path.
+
+pub(in crate::store) mod compare;
+pub(in crate::store) mod content;
+pub(in crate::store) mod find;
+pub(in crate::store) mod folders;
+pub(in crate::store) mod history;
+pub(in crate::store) mod newest;
+pub(in crate::store) mod sealed;

@@ -1,0 +1,10 @@
+//! Changing a store: building and sealing a checkpoint, removing some, and the lock of a host that both take.
+
+pub(in crate::store) mod host_cache;
+pub(in crate::store) mod incoming;
+pub(in crate::store) mod leftovers;
+pub(in crate::store) mod lock;
+pub(in crate::store) mod packs;
+pub(in crate::store) mod remove;
+pub mod tiers;
+pub(in crate::store) mod used_stamps;
