@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::json;
 
 use super::{Scene, program};
-use crate::support::sshd::{Sshd, eventually, installed};
+use crate::support::sshd::{Sshd, eventually, installed, processes_with};
 use crate::support::tree;
 
 /// Contents, metadata and change times of everything beneath `root`.
@@ -99,22 +99,25 @@ fn a_login_shell_of_the_c_family_takes_names_with_exclamation_marks() {
 #[test]
 fn a_background_process_of_the_login_shell_holds_nothing_up() {
     let folder = tempfile::tempdir().expect("a folder");
-    let done = folder.path().join("done");
-    // It keeps the output open until the run has ended.
+    let goes_on = folder.path().join("goes-on");
+    fs::write(&goes_on, "").expect("a file");
+    // It keeps the output open until the run has ended, and ends also if the test fails.
     let line = format!(
-        "ForceCommand while [ ! -e {} ]; do sleep 1; done & eval \"$SSH_ORIGINAL_COMMAND\"",
-        done.display()
+        "ForceCommand while [ -e {} ]; do sleep 0.1; done & eval \"$SSH_ORIGINAL_COMMAND\"",
+        goes_on.display()
     );
     let Some(scene) = Scene::with(Sshd::builder().option(line)) else {
         return;
     };
     tree::fill(&scene.tree, &[("a", "1")]);
     let ran = scene.fleet.checkpoint(&["web"]).exits(0);
-    fs::write(&done, "").expect("a file");
+    let mark = goes_on.display().to_string();
+    assert!(!processes_with(&mark).is_empty());
+    fs::remove_file(&goes_on).expect("it is there");
     assert_eq!(ran.state(), "complete", "{}", ran.stdout);
     scene.assert_holds_tree(&ran.id());
     eventually("the login shells' processes have ended", || {
-        scene.sshd.descendants().is_empty()
+        processes_with(&mark).is_empty()
     });
 }
 
