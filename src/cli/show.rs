@@ -9,7 +9,7 @@ use super::Status;
 use super::setup::Setup;
 use crate::manifest::{Checkpoint, Part};
 use crate::name::{CheckpointRef, escape};
-use crate::report::{self, Table, ago, duration, json, size};
+use crate::report::{self, Table, duration, json, since, size};
 use crate::store;
 
 /// Show everything about one checkpoint
@@ -55,9 +55,9 @@ fn text(checkpoint: &Checkpoint, now: Timestamp) -> String {
         (
             "taken",
             format!(
-                "{}, {} ago, took {}",
+                "{}, {}, took {}",
                 checkpoint.started,
-                ago(checkpoint.started, now),
+                since(checkpoint.started, now),
                 duration(took)
             ),
         ),

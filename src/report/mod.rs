@@ -31,6 +31,6 @@ pub use problem::Problem;
 pub use reporter::{Reporter, Style};
 pub use shortfalls::shortfall;
 pub use table::Table;
-pub use times::{ago, file_time};
+pub use times::{ago, file_time, since};
 
 pub use crate::units::{count, duration, size};

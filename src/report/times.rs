@@ -16,6 +16,16 @@ pub fn ago(then: Timestamp, now: Timestamp) -> String {
     }
 }
 
+/// When `then` was, seen from `now`: `12 s ago`, `2 h ago`; `just now` for less than a second.
+#[must_use]
+pub fn since(then: Timestamp, now: Timestamp) -> String {
+    if then.as_second() >= now.as_second() {
+        "just now".to_owned()
+    } else {
+        format!("{} ago", ago(then, now))
+    }
+}
+
 /// `2026-11-21T10:15:00Z`, with a fraction if there is one; seconds since 1970 for what no calendar
 /// has.
 #[must_use]
@@ -57,6 +67,11 @@ mod tests {
         ] {
             let now = Timestamp::from_second(1_000_000 + seconds).expect("a time");
             assert_eq!(ago(then, now), text);
+            let since_then = match text {
+                "now" => "just now".to_owned(),
+                text => format!("{text} ago"),
+            };
+            assert_eq!(since(then, now), since_then);
         }
     }
 }

@@ -132,6 +132,7 @@ impl Comparison {
             (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?Z?", "TIME"),
             (r"\b\d+(\.\d+)? (B|KiB|MiB|GiB|bytes)(\W|$)", "SIZE$3"),
             (r"\b\d+(\.\d+)? (ms|s|min|h|d)(\W|$)", "DURATION$3"),
+            (r"\bjust now\b", "DURATION ago"),
             (r"\bnow\b", "DURATION"),
             (r"\b\d+ %", "PERCENT"),
             (r"SHA256:\S+", "FINGERPRINT"),
