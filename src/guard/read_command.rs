@@ -188,6 +188,7 @@ pub enum Sudo {
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rendered {
+    verb: &'static str,
     line: Vec<u8>,
     ready: String,
     preamble: Vec<u8>,
@@ -196,6 +197,12 @@ pub struct Rendered {
 }
 
 impl Rendered {
+    /// The word that names the command in its request: `probe`, `scan`, `fetch` …
+    #[must_use]
+    pub fn verb(&self) -> &'static str {
+        self.verb
+    }
+
     /// The command line. It is the same for all commands but for the nonce.
     #[must_use]
     pub fn line(&self) -> &[u8] {
@@ -257,6 +264,7 @@ impl ReadCommand {
             }
         }
         Rendered {
+            verb: request.verb_name(),
             line: script::command_line(nonce, sudo, self.account()),
             ready: nonce.to_owned(),
             preamble: request.preamble(nonce),

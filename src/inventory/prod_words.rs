@@ -118,83 +118,59 @@ pub(super) fn plain_word(text: &str) -> Result<String, ParseWordError> {
     }
 }
 
-/// The `env` of a host: what it is there for, in one word.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Env {
-    text: String,
-    is_prod: bool,
+macro_rules! judged_word {
+    ($(#[$doc:meta])* $name:ident, $read:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub struct $name {
+            text: String,
+            is_prod: bool,
+        }
+
+        impl $name {
+            /// Reads it as the inventory has it.
+            ///
+            /// # Errors
+            ///
+            /// [`ParseWordError`] if it is no word.
+            pub fn parse(text: &str, prod: &ProdWords) -> Result<Self, ParseWordError> {
+                $read(text).map(|text| Self {
+                    is_prod: prod.are_in(&text),
+                    text,
+                })
+            }
+
+            /// The word as the inventory has it.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.text
+            }
+
+            /// Whether it means prod.
+            #[must_use]
+            pub(super) fn is_prod(&self) -> bool {
+                self.is_prod
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.text)
+            }
+        }
+    };
 }
 
-impl Env {
-    /// Reads it as the inventory has it.
-    ///
-    /// # Errors
-    ///
-    /// [`ParseWordError`] if it is no word.
-    pub fn parse(text: &str, prod: &ProdWords) -> Result<Self, ParseWordError> {
-        plain_word(text).map(|text| Self {
-            is_prod: prod.are_in(&text),
-            text,
-        })
-    }
-
-    /// The word as the inventory has it.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.text
-    }
-
-    /// Whether it means prod.
-    #[must_use]
-    pub(super) fn is_prod(&self) -> bool {
-        self.is_prod
-    }
-}
-
-impl fmt::Display for Env {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.text)
-    }
-}
-
-/// One of the `tags` of a host.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tag {
-    text: String,
-    is_prod: bool,
-}
-
-impl Tag {
-    /// Reads it as the inventory has it. A number is a good tag.
-    ///
-    /// # Errors
-    ///
-    /// [`ParseWordError::Characters`] if it is no word.
-    pub fn parse(text: &str, prod: &ProdWords) -> Result<Self, ParseWordError> {
-        word(text).map(|text| Self {
-            is_prod: prod.are_in(&text),
-            text,
-        })
-    }
-
-    /// The word as the inventory has it.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.text
-    }
-
-    /// Whether it means prod.
-    #[must_use]
-    pub(super) fn is_prod(&self) -> bool {
-        self.is_prod
-    }
-}
-
-impl fmt::Display for Tag {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.text)
-    }
-}
+judged_word!(
+    /// The `env` of a host: what it is there for, in one word that YAML does not read as something else.
+    Env,
+    plain_word
+);
+judged_word!(
+    /// One of the `tags` of a host. A number is a good tag.
+    Tag,
+    word
+);
 
 #[cfg(test)]
 mod tests {

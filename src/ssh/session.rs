@@ -382,7 +382,7 @@ impl ReadSession {
         if let Some(recorder) = &self.shared.recorder {
             recorder(&SentCommand {
                 host: &connection.name,
-                verb: command.verb(),
+                verb: rendered.verb(),
                 writes: false,
                 line: rendered.line(),
                 preamble: rendered.preamble(),

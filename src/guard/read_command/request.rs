@@ -13,12 +13,6 @@ const FACTS_ROOTS_MAX: usize = 16;
 const PROCESS_NAME_MAX_BYTES: usize = 15;
 
 impl ReadCommand {
-    /// The word that names it in a request: `probe`, `scan`, `fetch` …
-    #[must_use]
-    pub fn verb(&self) -> &'static str {
-        self.request(0).verb_name()
-    }
-
     /// The request for it, with `data_bytes` of data behind.
     pub(super) fn request(&self, data_bytes: u64) -> Request {
         match self {
