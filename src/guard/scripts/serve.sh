@@ -63,13 +63,14 @@ done
 end_group
 }
 
-# Prints the closing line and reports the status, then ends whatever the verb has left behind. The
-# closing line makes the other side end the input, so whoever could take that for a cancel ends before.
+# Reports the status and prints the closing line, then ends whatever the verb has left behind. The
+# closing line makes the other side end the input, which `watch` takes for a cancel: the status is
+# reported before, and without a session of its own, whoever watches ends before.
 shut() {
 trap '' TERM
 case $group in session) ;; *) kill $w $b 2>/dev/null ;; esac
-printf '\n%s end %s\n' "$n" "$1${m:+ $m}"
 echo "$1" >&4
+printf '\n%s end %s\n' "$n" "$1${m:+ $m}"
 exec >&- 4>&-
 case $group in session) kill -KILL 0 ;; esac
 exit "$1"

@@ -142,6 +142,28 @@ fn a_command_ends_when_the_other_side_is_silent_for_too_long() {
     });
 }
 
+/// The other side ends the input when it has read the closing line. Where nothing delays the kill that
+/// follows, the status has to be on its way before. On one processor whoever is woken comes first.
+#[test]
+fn a_command_reports_its_status_though_its_input_ends_with_the_closing_line() {
+    let thread = fs::read_link("/proc/thread-self").expect("this thread");
+    let pinned = Command::new("taskset")
+        .args(["--cpu-list", "--pid", "0"])
+        .arg(thread.file_name().expect("a number"))
+        .output();
+    assert!(pinned.expect("taskset").status.success());
+    let tools = tempfile::tempdir().expect("a folder");
+    for name in ["sh", "env", "head", "setsid", "true"] {
+        let program = std::path::Path::new("/usr/bin").join(name);
+        std::os::unix::fs::symlink(program, tools.path().join(name)).expect("a link");
+    }
+    let path = tools.path().as_os_str();
+    let command = run_of(CommandLine::Argv(vec!["true".to_owned()]), None);
+    for _ in 0..100 {
+        assert_eq!(answer_with(path, "/bin/sh", &command, b"").status, Some(0));
+    }
+}
+
 #[test]
 fn an_input_that_ends_within_the_list_ends_the_command() {
     for input in [&b""[..], b"li", b"list"] {
