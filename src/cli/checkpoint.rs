@@ -1,7 +1,5 @@
 //! `fleet checkpoint`
 
-mod many;
-
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -14,9 +12,10 @@ use crate::engine::{Interrupt, StopLevel};
 use crate::event::{Event, Sink};
 use crate::fault::ExitClass;
 use crate::inventory::WireCompression;
-use crate::manifest::{Checkpoint, Trigger};
+use crate::manifest::Trigger;
 use crate::name::{HostName, SourceName};
-use crate::report::{Console, Problem, Reporter, Style, count, duration, json, size};
+use crate::report::text::checkpoint as text;
+use crate::report::{Console, Problem, Reporter, Style, json};
 
 /// Take a checkpoint of hosts
 #[derive(Debug, clap::Args)]
@@ -180,11 +179,11 @@ fn tell(
     level: StopLevel,
     run: &Size,
 ) -> Status {
-    let stopped = (class == Some(ExitClass::Interrupted)).then(|| stopped(outcome, level));
+    let stopped = (class == Some(ExitClass::Interrupted)).then(|| text::stopped(outcome, level));
     let problems: Vec<(HostName, Problem)> = outcome
         .failed
         .iter()
-        .map(|failure| (failure.host.clone(), named(failure)))
+        .map(|failure| (failure.host.clone(), text::failed(failure)))
         .collect();
     console.problems(run.hosts, &problems);
     if let Some(problem) = &stopped {
@@ -204,64 +203,12 @@ fn tell(
         })?;
     } else if console.talk() != crate::report::Verbosity::Quiet {
         if console.sums_up(run.hosts) {
-            console.answer(&many::answer(&outcome.checkpoints))?;
-            console.remark(&many::closing(outcome, run.hosts, run.took));
+            console.answer(&text::summary(&outcome.checkpoints))?;
+            console.remark(&text::closing(outcome, run.hosts, run.took));
         } else {
-            let lines: Vec<String> = outcome.checkpoints.iter().map(line).collect();
+            let lines: Vec<String> = outcome.checkpoints.iter().map(text::line).collect();
             console.answer(&lines.concat())?;
         }
     }
     Ok(class)
-}
-
-/// A failed part says of which host and part it is; a host's error names its host itself.
-fn named(failure: &crate::event::Failure) -> Problem {
-    let mut problem = Problem::from(failure);
-    if let Some(part) = &failure.part {
-        problem.message = format!(
-            "can't checkpoint source `{part}` on {}: {}",
-            failure.host, problem.message
-        );
-    }
-    problem
-}
-
-fn stopped(outcome: &Outcome, level: StopLevel) -> Problem {
-    let how = match level {
-        StopLevel::Now => "stopped at once",
-        StopLevel::None | StopLevel::Soon => "stopped before all hosts were done",
-    };
-    let sealed = match outcome.checkpoints.len() as u64 {
-        0 => "Nothing was sealed".to_owned(),
-        number => format!("{} sealed and kept", was(number)),
-    };
-    Problem::new(
-        ExitClass::Interrupted,
-        how,
-        Some(format!(
-            "{sealed}, and nothing needs cleaning up. Run the same command again to go on."
-        )),
-    )
-}
-
-fn was(number: u64) -> String {
-    let verb = if number == 1 { "was" } else { "were" };
-    format!("{} {verb}", count(number, "checkpoint"))
-}
-
-/// `dev-vm@20261121T101500Z  complete  980 files, 26.1 MiB  (fetched 26.1 MiB, stored 9.8 MiB, 1.2 s)`
-fn line(checkpoint: &Checkpoint) -> String {
-    let totals = checkpoint.totals();
-    let took = checkpoint.finished.duration_since(checkpoint.started);
-    let style = super::ls::style(checkpoint);
-    format!(
-        "{}  {style}{}{style:#}  {}, {}  (fetched {}, stored {}, {})\n",
-        checkpoint.id,
-        checkpoint.state_words(),
-        count(totals.files, "file"),
-        size(totals.bytes),
-        size(checkpoint.fetched_bytes),
-        size(checkpoint.stored_bytes),
-        duration(Duration::try_from(took).unwrap_or_default()),
-    )
 }

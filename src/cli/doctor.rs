@@ -1,10 +1,6 @@
 //! `fleet doctor`
 
-mod many;
-
 use std::sync::Arc;
-
-use anstyle::{AnsiColor, Style};
 
 use super::error::Error;
 use super::select::Hosts;
@@ -13,10 +9,9 @@ use super::{Status, signals};
 use crate::engine::Interrupt;
 use crate::engine::doctor::{self, Report};
 use crate::fault::ExitClass;
-use crate::health::doctor::{Finding, Grade};
 use crate::name::HostName;
-use crate::report::{self, Problem, Reporter, Table, count, json, size};
-use crate::scan::Found;
+use crate::report::text::doctor as text;
+use crate::report::{Problem, Reporter, Style, json};
 
 /// Connect to hosts and tell what each source would read
 #[derive(Debug, clap::Args)]
@@ -35,7 +30,7 @@ pub(super) fn run(args: &Args, setup: &Setup) -> Status {
     let inventory = setup.inventory()?;
     let selection = args.hosts.selection();
     let hosts = selection.of(&inventory)?.len();
-    let look = report::Style::of_look(&setup.console);
+    let look = Style::of_look(&setup.console);
     let reporter = Reporter::new(Arc::clone(&setup.console), look, hosts);
     let network = Arc::new(setup.network(inventory, &reporter));
     let sink = reporter.sink();
@@ -56,9 +51,9 @@ pub(super) fn run(args: &Args, setup: &Setup) -> Status {
             hosts: reports.iter().map(json::DoctorHost::from).collect(),
         })?;
     } else if setup.console.sums_up(reports.len()) {
-        setup.console.answer(&many::answer(&reports))?;
+        setup.console.answer(&text::summary(&reports))?;
     } else {
-        let texts: Vec<String> = reports.iter().map(text).collect();
+        let texts: Vec<String> = reports.iter().map(text::report).collect();
         setup.console.answer(&texts.join("\n"))?;
     }
     let problems: Vec<(HostName, Problem)> = reports
@@ -78,90 +73,4 @@ fn worst(reports: &[Report]) -> Option<ExitClass> {
         classes.flatten(),
         ExitClass::Partial,
     )
-}
-
-fn text(report: &Report) -> String {
-    let bold = Style::new().bold();
-    if report.failure.is_some() {
-        return format!("{bold}{}{bold:#}  not reached\n", report.host);
-    }
-    let mut text = format!(
-        "{bold}{}{bold:#}  {} at {}, host key {}\n",
-        report.host, report.user, report.address, report.host_key
-    );
-    let mut findings = Table::new(&["CHECK", "GRADE", "FOUND"]);
-    for finding in &report.findings {
-        findings.row(style(finding.grade), row(finding));
-    }
-    text.push_str(&findings.shown());
-    let mut sources = Table::new(&["SOURCE", "KIND", "STATE", "WOULD READ"]);
-    for source in &report.sources {
-        let (grade, state, found) = found(&source.found);
-        sources.row(
-            style(grade),
-            [source.name.as_str(), source.kind, state, &found],
-        );
-    }
-    text.push_str(&sources.shown());
-    text
-}
-
-fn row(finding: &Finding) -> [String; 3] {
-    let says = match &finding.hint {
-        Some(hint) if finding.grade != Grade::Fine => format!("{} ({hint})", finding.says),
-        Some(_) | None => finding.says.clone(),
-    };
-    [finding.subject, finding.grade.as_str(), &says].map(str::to_owned)
-}
-
-fn found(found: &Found) -> (Grade, &'static str, String) {
-    match found {
-        Found::Ready {
-            totals,
-            left_out,
-            warnings,
-            ..
-        } => {
-            let mut text = format!("{}, {}", count(totals.files, "file"), size(totals.bytes));
-            if let Some(note) = report::left_out(left_out) {
-                text.push_str("; ");
-                text.push_str(&note);
-            }
-            for warning in warnings {
-                text.push_str("; ");
-                text.push_str(warning);
-            }
-            let grade = if warnings.is_empty() {
-                Grade::Fine
-            } else {
-                Grade::Warning
-            };
-            (grade, "ready", text)
-        }
-        Found::Absent => (
-            Grade::Fine,
-            "absent",
-            "nothing: it is optional and not there".to_owned(),
-        ),
-        Found::Unasked => (
-            Grade::Fine,
-            "unasked",
-            "only a checkpoint asks for it".to_owned(),
-        ),
-        Found::Failed(failure) => {
-            let mut text = failure.message.clone();
-            if let Some(hint) = &failure.hint {
-                text.push_str(&format!(" ({hint})"));
-            }
-            (Grade::Broken, "failed", text)
-        }
-    }
-}
-
-fn style(grade: Grade) -> Style {
-    match grade {
-        Grade::Fine => Style::new(),
-        Grade::Warning => Style::new().fg_color(Some(AnsiColor::Yellow.into())),
-        Grade::Broken => Style::new().fg_color(Some(AnsiColor::Red.into())),
-    }
 }

@@ -18,6 +18,7 @@ use crate::engine::{Interrupt, host};
 use crate::event::Event;
 use crate::fault::ExitClass;
 use crate::name::{HostName, RemotePath, SourceName, Stamp};
+use crate::report::text::checkpoint::style;
 use crate::report::{Console, Problem, Reporter, Style, Verbosity, count, json, size};
 use crate::store::{self, Store};
 
@@ -222,7 +223,7 @@ fn shown(imported: &Imported) -> String {
     );
     let mut text = match &imported.end {
         End::Sealed(checkpoint) => {
-            let style = super::ls::style(checkpoint);
+            let style = style(checkpoint);
             format!(
                 "{}  {style}{}{style:#}  {totals}  (stored {})\n",
                 checkpoint.id,

@@ -1,13 +1,13 @@
 //! `fleet ls`
 
-use anstyle::{AnsiColor, Style};
 use jiff::Timestamp;
 
 use super::setup::Setup;
 use super::{Status, stored};
 use crate::engine::Selector;
 use crate::fault::ExitClass;
-use crate::manifest::{Checkpoint, State};
+use crate::manifest::Checkpoint;
+use crate::report::text::checkpoint::style;
 use crate::report::{Problem, Table, ago, json, size};
 use crate::store::{self, Listing};
 
@@ -109,17 +109,4 @@ fn table<'a>(checkpoints: impl Iterator<Item = &'a Checkpoint>, now: Timestamp) 
         );
     }
     (rows > 0).then_some(table)
-}
-
-/// The colour of a line about that checkpoint.
-pub(super) fn style(checkpoint: &Checkpoint) -> Style {
-    let style = match checkpoint.state() {
-        State::Complete => Style::new(),
-        State::Warned => Style::new().fg_color(Some(AnsiColor::Yellow.into())),
-        State::Partial => Style::new().fg_color(Some(AnsiColor::Red.into())),
-    };
-    match checkpoint.subset {
-        true => style.dimmed(),
-        false => style,
-    }
 }

@@ -17,6 +17,7 @@ mod reporter;
 mod shortfalls;
 mod table;
 mod tally;
+pub mod text;
 mod times;
 
 pub use alike::{Alike, alike, names};

@@ -1,18 +1,20 @@
-//! Prints what doctor found on many hosts: problems in full, those of one kind once.
+//! Renders what `fleet doctor` found on many hosts: problems in full, those of one kind once.
 
 use anstyle::Style;
 
-use super::{found, style, text};
+use super::{found, row, style};
 use crate::engine::doctor::Report;
 use crate::fault::ExitClass;
 use crate::health::doctor::Grade;
 use crate::name::HostName;
-use crate::report::{Table, alike, count, names};
+use crate::report::{Table, alike, names};
 use crate::scan::Found;
+use crate::units::count;
 
 /// Hosts with a problem, and one line that counts all of them. Those that were not reached are told
 /// of beside the answer, with the reason.
-pub(super) fn answer(reports: &[Report]) -> String {
+#[must_use]
+pub fn summary(reports: &[Report]) -> String {
     let troubled: Vec<(&Report, Trouble)> = reports
         .iter()
         .filter(|report| report.failure.is_none())
@@ -28,7 +30,7 @@ pub(super) fn answer(reports: &[Report]) -> String {
         let (first, trouble) = &troubled[kind.members[0]];
         let hosts: Vec<&HostName> = kind.members.iter().map(|at| &said[*at].0).collect();
         texts.push(match hosts.len() {
-            1 => text(first),
+            1 => super::report(first),
             _ => trouble.shown(&hosts, &kind.texts),
         });
     }
@@ -68,7 +70,7 @@ impl Trouble {
             .findings
             .iter()
             .filter(|finding| finding.grade != Grade::Fine)
-            .map(|finding| (finding.grade, super::row(finding)));
+            .map(|finding| (finding.grade, row(finding)));
         let sources = report.sources.iter().filter_map(|source| {
             let (grade, state, shown) = found(&source.found);
             let shown = match &source.found {
@@ -192,7 +194,7 @@ mod tests {
     }
 
     fn shown(hosts: u64) -> String {
-        anstream::adapter::strip_str(&answer(&reports(hosts))).to_string()
+        anstream::adapter::strip_str(&summary(&reports(hosts))).to_string()
     }
 
     #[test]

@@ -1,17 +1,24 @@
-//! Prints the result of a run on many hosts: what is as it should be is summed up.
+//! Renders the result of `fleet checkpoint`: a line for each checkpoint or, of many hosts, a summary.
 
 use std::time::Duration;
 
+use anstyle::{AnsiColor, Style};
+
+use crate::engine::StopLevel;
 use crate::engine::checkpoint::Outcome;
+use crate::event::Failure;
+use crate::fault::ExitClass;
 use crate::manifest::{Checkpoint, State, Totals};
-use crate::report::{count, duration, size};
+use crate::report::Problem;
+use crate::units::{count, duration, size};
 
 /// The lines of the checkpoints that are not complete, and one for all the others.
-pub(super) fn answer(checkpoints: &[Checkpoint]) -> String {
+#[must_use]
+pub fn summary(checkpoints: &[Checkpoint]) -> String {
     let (complete, others): (Vec<&Checkpoint>, Vec<&Checkpoint>) = checkpoints
         .iter()
         .partition(|checkpoint| checkpoint.state() == State::Complete);
-    let mut text: String = others.into_iter().map(super::line).collect();
+    let mut text: String = others.into_iter().map(line).collect();
     if complete.is_empty() {
         return text;
     }
@@ -41,7 +48,8 @@ pub(super) fn answer(checkpoints: &[Checkpoint]) -> String {
 }
 
 /// `500 hosts: 486 complete, 2 warned, 12 failed; 1.2 GiB fetched in 41.0 s`
-pub(super) fn closing(outcome: &Outcome, hosts: usize, took: Duration) -> String {
+#[must_use]
+pub fn closing(outcome: &Outcome, hosts: usize, took: Duration) -> String {
     let in_state = |state| {
         let all = outcome.checkpoints.iter();
         all.filter(|checkpoint| checkpoint.state() == state).count()
@@ -73,13 +81,82 @@ pub(super) fn closing(outcome: &Outcome, hosts: usize, took: Duration) -> String
     )
 }
 
+/// The problem that a failure is. A failed part names its host and part; a host's error names its host
+/// itself.
+#[must_use]
+pub fn failed(failure: &Failure) -> Problem {
+    let mut problem = Problem::from(failure);
+    if let Some(part) = &failure.part {
+        problem.message = format!(
+            "can't checkpoint source `{part}` on {}: {}",
+            failure.host, problem.message
+        );
+    }
+    problem
+}
+
+/// What an interrupted run says: how it was stopped, and what was sealed until then.
+#[must_use]
+pub fn stopped(outcome: &Outcome, level: StopLevel) -> Problem {
+    let how = match level {
+        StopLevel::Now => "stopped at once",
+        StopLevel::None | StopLevel::Soon => "stopped before all hosts were done",
+    };
+    let sealed = match outcome.checkpoints.len() as u64 {
+        0 => "Nothing was sealed".to_owned(),
+        number => format!("{} sealed and kept", was(number)),
+    };
+    Problem::new(
+        ExitClass::Interrupted,
+        how,
+        Some(format!(
+            "{sealed}, and nothing needs cleaning up. Run the same command again to go on."
+        )),
+    )
+}
+
+fn was(number: u64) -> String {
+    let verb = if number == 1 { "was" } else { "were" };
+    format!("{} {verb}", count(number, "checkpoint"))
+}
+
+/// `dev-vm@20261121T101500Z  complete  980 files, 26.1 MiB  (fetched 26.1 MiB, stored 9.8 MiB, 1.2 s)`
+#[must_use]
+pub fn line(checkpoint: &Checkpoint) -> String {
+    let totals = checkpoint.totals();
+    let took = checkpoint.finished.duration_since(checkpoint.started);
+    let style = style(checkpoint);
+    format!(
+        "{}  {style}{}{style:#}  {}, {}  (fetched {}, stored {}, {})\n",
+        checkpoint.id,
+        checkpoint.state_words(),
+        count(totals.files, "file"),
+        size(totals.bytes),
+        size(checkpoint.fetched_bytes),
+        size(checkpoint.stored_bytes),
+        duration(Duration::try_from(took).unwrap_or_default()),
+    )
+}
+
+/// The colour of a line about that checkpoint.
+#[must_use]
+pub fn style(checkpoint: &Checkpoint) -> Style {
+    let style = match checkpoint.state() {
+        State::Complete => Style::new(),
+        State::Warned => Style::new().fg_color(Some(AnsiColor::Yellow.into())),
+        State::Partial => Style::new().fg_color(Some(AnsiColor::Red.into())),
+    };
+    match checkpoint.subset {
+        true => style.dimmed(),
+        false => style,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use insta::assert_snapshot;
 
     use super::*;
-    use crate::event::Failure;
-    use crate::fault::ExitClass;
     use crate::manifest::{PartState, sample};
 
     /// Every fortieth host is down, the fifth is warned of and the eighth lacks a part.
@@ -111,7 +188,7 @@ mod tests {
     fn shown(hosts: usize, interrupted: bool) -> String {
         let mut outcome = outcome(hosts.min(500));
         outcome.interrupted = interrupted;
-        let answer = answer(&outcome.checkpoints);
+        let answer = summary(&outcome.checkpoints);
         let answer = anstream::adapter::strip_str(&answer).to_string();
         answer + &closing(&outcome, hosts, Duration::from_millis(41_250))
     }
