@@ -15,7 +15,9 @@ use crate::fault::ExitClass;
 use crate::live::{LiveContent, LivePart};
 use crate::manifest::{Entry, PartState, Totals};
 use crate::name::{CheckpointRef, SourceName};
-use crate::report::{Console, change_line, counts, json, shown_patch, size};
+use crate::report::text::change::{counts, line as change_line};
+use crate::report::text::patch::shown as shown_patch;
+use crate::report::{Console, json, size};
 use crate::store::{PartChanges, PartPair, SealedCheckpoint};
 
 /// Files with more than this on either side are named, not shown.

@@ -11,7 +11,8 @@ use crate::blocking::blocking;
 use crate::engine::Interrupt;
 use crate::fault::ExitClass;
 use crate::name::{CheckpointId, CheckpointRef, SourceName};
-use crate::report::{Problem, json, shortfall, size};
+use crate::report::text::export as text;
+use crate::report::{Problem, json};
 use crate::store::{ArchiveFormat, Destination, Exported, FolderOptions, Layout, Resolved, Store};
 
 /// Take a checkpoint out of the store, as an archive or a folder
@@ -238,14 +239,10 @@ fn tell(
         return Ok(());
     }
     for lacking in &exported.shortfalls {
-        setup.console.warning(&shortfall(lacking));
+        setup.console.warning(&text::shortfall(lacking));
     }
     if matches!(wanted.target, Target::Archive(..) | Target::Folder(_)) {
-        setup.console.remark(&format!(
-            "{id}: {} entries, {} to {path}",
-            exported.entries,
-            size(exported.bytes)
-        ));
+        setup.console.remark(&text::written(id, exported, &path));
     }
     Ok(())
 }

@@ -1,14 +1,12 @@
 //! `fleet guard explain`
 
-use anstyle::{AnsiColor, Style};
-
 use super::Status;
 use super::setup::Setup;
 use crate::engine;
 use crate::fault::ExitClass;
 use crate::guard::{Decision, Judgement, Operation, judge};
 use crate::name::HostName;
-use crate::report::{Table, json};
+use crate::report::{json, text};
 
 /// Ask what may be done to a host
 #[derive(Debug, clap::Args)]
@@ -63,30 +61,11 @@ pub(super) fn run(args: &Explain, setup: &Setup) -> Status {
                 .collect(),
         })?;
     } else {
-        setup.console.answer(&table(&judgements, &file).shown())?;
+        let table = text::guard::table(&judgements, &file);
+        setup.console.answer(&table)?;
     }
     let denied = judgements
         .iter()
         .any(|judgement| judgement.decision == Decision::Deny);
     Ok((args.operation.is_some() && denied).then_some(ExitClass::Refused))
-}
-
-fn table(judgements: &[Judgement], file: &str) -> Table {
-    let mut table = Table::new(&["OPERATION", "DECISION", "RULE", "WHERE", "SAYS"]);
-    for judgement in judgements {
-        let color = match judgement.decision {
-            Decision::Allow => AnsiColor::Green,
-            Decision::Deny => AnsiColor::Red,
-        };
-        let style = Style::new().fg_color(Some(color.into()));
-        for (index, rule) in judgement.rules.iter().enumerate() {
-            let (operation, decision) = match index {
-                0 => (judgement.operation.as_str(), judgement.decision.as_str()),
-                _ => ("", ""),
-            };
-            let place = format!("{file}:{}", rule.place.line);
-            table.row(style, [operation, decision, rule.rule, &place, &rule.says]);
-        }
-    }
-    table
 }

@@ -11,15 +11,13 @@ use super::error::{Error, VerbError};
 use super::setup::Setup;
 use super::{Status, signals};
 use crate::blocking::blocking;
-use crate::engine::import::{
-    self, End, ImportOptions, Imported, Mapping, Mode, Outcome, PathMapping, Request,
-};
+use crate::engine::import::{self, ImportOptions, Mapping, Mode, Outcome, PathMapping, Request};
 use crate::engine::{Interrupt, host};
 use crate::event::Event;
 use crate::fault::ExitClass;
 use crate::name::{HostName, RemotePath, SourceName, Stamp};
-use crate::report::text::checkpoint::style;
-use crate::report::{Console, Problem, Reporter, Style, Verbosity, count, json, size};
+use crate::report::text::import as text;
+use crate::report::{Console, Problem, Reporter, Style, Verbosity, json};
 use crate::store::{self, Store};
 
 /// Take over a backup that another system made, as a checkpoint
@@ -160,16 +158,10 @@ impl Args {
 /// Prints what came of it and gives the exit status.
 fn tell(console: &Console, outcome: &Outcome) -> Status {
     let class = outcome.exit_class();
-    let stopped = outcome.is_interrupted.then(|| stopped(outcome));
+    let stopped = outcome.is_interrupted.then(|| text::stopped(outcome));
     for imported in &outcome.imported {
-        for warning in &imported.warnings {
-            console.warning(&format!("{}: {warning}", imported.path.display()));
-        }
-        if imported.has_unknown_root {
-            console.warning(&format!(
-                "{}: nothing tells where on the host it belongs, so it lands at `/`; `--at FOLDER` says where",
-                imported.path.display()
-            ));
+        for warning in text::warnings(imported) {
+            console.warning(&warning);
         }
     }
     for failed in &outcome.failed {
@@ -187,88 +179,10 @@ fn tell(console: &Console, outcome: &Outcome) -> Status {
             ..json::Import::default()
         })?;
     } else if console.talk() != Verbosity::Quiet {
-        let text: String = outcome.imported.iter().map(shown).collect();
-        console.answer(&text)?;
+        let lines: String = outcome.imported.iter().map(text::imported).collect();
+        console.answer(&lines)?;
     }
     Ok(class)
-}
-
-fn stopped(outcome: &Outcome) -> Problem {
-    let sealed = outcome
-        .imported
-        .iter()
-        .filter(|imported| matches!(imported.end, End::Sealed(_)));
-    let kept = match sealed.count() as u64 {
-        0 => "Nothing was taken over".to_owned(),
-        number => format!(
-            "What was taken over by then is kept: {}",
-            count(number, "checkpoint")
-        ),
-    };
-    Problem::new(
-        ExitClass::Interrupted,
-        "stopped before everything was taken over",
-        Some(format!(
-            "{kept}, and nothing needs cleaning up. Run the same command again to go on."
-        )),
-    )
-}
-
-/// The checkpoint in one line, and beneath it where it comes from and where its files are.
-fn shown(imported: &Imported) -> String {
-    let totals = format!(
-        "{}, {}",
-        count(imported.totals.files, "file"),
-        size(imported.totals.bytes)
-    );
-    let mut text = match &imported.end {
-        End::Sealed(checkpoint) => {
-            let style = style(checkpoint);
-            format!(
-                "{}  {style}{}{style:#}  {totals}  (stored {})\n",
-                checkpoint.id,
-                checkpoint.state_words(),
-                size(checkpoint.stored_bytes),
-            )
-        }
-        End::Already(id) => format!("{id}  taken over before  {totals}\n"),
-        End::Planned(id) => {
-            let what = if imported.subset { "as a subset  " } else { "" };
-            format!("{id}  would be taken over  {what}{totals}\n")
-        }
-    };
-    text.push_str(&format!(
-        "  from   {}\n  taken  {}  {}\n",
-        imported.path.display(),
-        imported.taken.time.strftime("%Y-%m-%d %H:%M:%S UTC"),
-        imported.taken
-    ));
-    if let Some(folder) = &imported.stripped {
-        text.push_str(&format!(
-            "  names  without `{folder}/`, which is called after a time; `--strip 0` keeps it\n"
-        ));
-    }
-    for landed in &imported.landed {
-        text.push_str(&format!(
-            "  lands  {}  {}, {}  in part {}\n",
-            landed.at,
-            count(landed.files, "file"),
-            size(landed.bytes),
-            landed.part
-        ));
-    }
-    for checked in &imported.checked {
-        text.push_str(&format!(
-            "  sums   {}: {} match{}\n",
-            checked.list,
-            count(checked.files, "file"),
-            match checked.unlisted {
-                0 => String::new(),
-                number => format!(", {number} not listed"),
-            }
-        ));
-    }
-    text
 }
 
 #[cfg(test)]

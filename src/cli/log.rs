@@ -5,16 +5,11 @@ use std::os::unix::ffi::OsStrExt;
 
 use super::setup::Setup;
 use super::{Status, stored};
-use crate::change::Change;
 use crate::engine::Selector;
 use crate::fault::ExitClass;
-use crate::manifest::Entry;
 use crate::name::{HostName, RemotePath, escape};
-use crate::report::{Problem, Table, change_details, change_style, counts, file_time, json, size};
-use crate::store::{self, History, Moment};
-
-/// Digits of a digest that tell contents apart.
-const DIGEST_DIGITS: usize = 12;
+use crate::report::{Problem, json, text};
+use crate::store::{self, History};
 
 /// Show in which checkpoints a file changed
 #[derive(Debug, clap::Args)]
@@ -74,7 +69,7 @@ pub(super) fn run(args: &Args, setup: &Setup) -> Status {
                 .collect(),
         })?;
     } else if !history.moments.is_empty() {
-        setup.console.answer(&table(&history.moments).shown())?;
+        setup.console.answer(&text::log::table(&history.moments))?;
     }
     Ok((!damaged.is_empty()).then_some(ExitClass::Mismatch))
 }
@@ -84,53 +79,4 @@ fn unknown(args: &Args, hosts: &[HostName]) -> store::Error {
         path: escape(args.path.as_bytes()),
         hosts: hosts.to_vec(),
     }
-}
-
-fn table(moments: &[Moment]) -> Table {
-    let mut table = Table::new(&[
-        "CHECKPOINT",
-        "CHANGE",
-        "PART",
-        "SIZE",
-        "SHA256",
-        "MTIME",
-        "DETAILS",
-        "DESCRIPTION",
-    ])
-    .right(3);
-    for moment in moments {
-        let change = moment.change.as_ref();
-        let entry = change.map(Change::latest);
-        let digest = entry.and_then(Entry::file_sha256);
-        let beneath = counts(&moment.beneath);
-        let details = match change {
-            _ if !beneath.is_empty() => format!("beneath: {beneath}"),
-            // Of a file that came or went, size and digest have columns of their own.
-            Some(change) if digest.is_none() || !change.differs().is_empty() => {
-                change_details(change)
-            }
-            Some(_) | None => String::new(),
-        };
-        table.row(
-            change_style(moment.kind),
-            [
-                moment.checkpoint.to_string(),
-                moment.kind.as_str().to_owned(),
-                moment.part.to_string(),
-                entry
-                    .and_then(Entry::file_bytes)
-                    .map(size)
-                    .unwrap_or_default(),
-                digest
-                    .map(|digest| digest.to_string()[..DIGEST_DIGITS].to_owned())
-                    .unwrap_or_default(),
-                entry
-                    .map(|entry| file_time(entry.mtime))
-                    .unwrap_or_default(),
-                details,
-                moment.description.clone(),
-            ],
-        );
-    }
-    table
 }

@@ -6,9 +6,7 @@ use super::setup::Setup;
 use super::{Status, stored};
 use crate::engine::Selector;
 use crate::fault::ExitClass;
-use crate::manifest::Checkpoint;
-use crate::report::text::checkpoint::style;
-use crate::report::{Problem, Table, ago, json, size};
+use crate::report::{Problem, json, text};
 use crate::store::{self, Listing};
 
 /// List checkpoints by host, oldest first
@@ -59,9 +57,8 @@ pub(super) fn run(args: &Args, setup: &Setup) -> Status {
                 .collect(),
         })?;
     } else {
-        let table = table(checkpoints, Timestamp::now());
-        match table {
-            Some(table) => setup.console.answer(&table.shown())?,
+        match text::ls::table(checkpoints, Timestamp::now()) {
+            Some(table) => setup.console.answer(&table)?,
             None if damaged.is_empty() && empty.is_empty() => setup
                 .console
                 .remark("no checkpoints yet; take one with `fleet checkpoint HOST`"),
@@ -74,39 +71,4 @@ pub(super) fn run(args: &Args, setup: &Setup) -> Status {
         }
     }
     Ok((!damaged.is_empty()).then_some(ExitClass::Mismatch))
-}
-
-fn table<'a>(checkpoints: impl Iterator<Item = &'a Checkpoint>, now: Timestamp) -> Option<Table> {
-    let mut table = Table::new(&[
-        "CHECKPOINT",
-        "AGE",
-        "STATE",
-        "TRIGGER",
-        "FILES",
-        "SIZE",
-        "STORED",
-        "DESCRIPTION",
-    ]);
-    for column in [1, 4, 5, 6] {
-        table = table.right(column);
-    }
-    let mut rows = 0;
-    for checkpoint in checkpoints {
-        rows += 1;
-        let totals = checkpoint.totals();
-        table.row(
-            style(checkpoint),
-            [
-                checkpoint.id.to_string(),
-                ago(checkpoint.id.stamp.time(), now),
-                checkpoint.state_words().to_owned(),
-                checkpoint.trigger.as_str().to_owned(),
-                totals.files.to_string(),
-                size(totals.bytes),
-                size(checkpoint.stored_bytes),
-                checkpoint.description.clone(),
-            ],
-        );
-    }
-    (rows > 0).then_some(table)
 }

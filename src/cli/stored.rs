@@ -7,10 +7,9 @@ use super::error::VerbError;
 use super::setup::Setup;
 use crate::engine::{Selection, Selector};
 use crate::inventory::Inventory;
-use crate::manifest::Uncounted;
 use crate::name::{CheckpointRef, HostName, Which};
-use crate::report::{ago, count};
-use crate::store::{self, Resolved, Skipped, Store};
+use crate::report::text;
+use crate::store::{self, Resolved, Store};
 
 impl Setup {
     /// The checkpoint that `reference` means. A note says which newer ones `latest` passed over: what is
@@ -21,52 +20,11 @@ impl Setup {
         reference: &CheckpointRef,
     ) -> Result<Resolved, VerbError> {
         let resolved = store.look_up(reference)?;
-        if let Some(note) = skipped_note(reference, &resolved, Timestamp::now()) {
+        if let Some(note) = text::skipped::note(reference, &resolved, Timestamp::now()) {
             self.console.note(&note);
         }
         Ok(resolved)
     }
-}
-
-/// `dev-vm@latest is 3 d old; 5 newer partial checkpoints are skipped (newest dev-vm@…)`
-fn skipped_note(reference: &CheckpointRef, resolved: &Resolved, now: Timestamp) -> Option<String> {
-    let newest = &resolved.skipped.first()?.id;
-    let number = resolved.skipped.len() as u64;
-    let kinds = [Uncounted::Partial, Uncounted::Subset, Uncounted::PreRestore];
-    let count_of = |why| {
-        let of = |skipped: &&Skipped| skipped.why == why;
-        resolved.skipped.iter().filter(of).count() as u64
-    };
-    let counts: Vec<(u64, Uncounted)> = kinds
-        .into_iter()
-        .map(|why| (count_of(why), why))
-        .filter(|(number, _)| *number > 0)
-        .collect();
-    let what = match counts.as_slice() {
-        [(number, Uncounted::Subset)] => count(*number, "newer subset"),
-        [(number, why)] => count(*number, &format!("newer {} checkpoint", why.as_str())),
-        _ => {
-            let counts: Vec<String> = counts
-                .into_iter()
-                .map(|(number, why)| match why {
-                    Uncounted::Subset => count(number, "subset"),
-                    Uncounted::Partial | Uncounted::PreRestore => {
-                        format!("{number} {}", why.as_str())
-                    }
-                })
-                .collect();
-            let number = count(number, "newer checkpoint");
-            format!("{number} ({})", counts.join(", "))
-        }
-    };
-    let (verb, newest) = match number {
-        1 => ("is", format!("{newest}")),
-        _ => ("are", format!("newest {newest}")),
-    };
-    let age = ago(resolved.id.stamp.time(), now);
-    Some(format!(
-        "{reference} is {age} old; {what} {verb} skipped ({newest})"
-    ))
 }
 
 /// The store, if there is one. Where the inventory says the store is, it need not be yet.
@@ -136,54 +94,4 @@ pub(super) fn meant(
     wanted.sort();
     wanted.dedup();
     Ok((wanted, empty))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn note(skipped: &[(&str, Uncounted)]) -> Option<String> {
-        let id = |stamp: &str| format!("dev-vm@{stamp}").parse().expect("a checkpoint");
-        let resolved = Resolved {
-            id: id("20261118T101500Z"),
-            skipped: skipped
-                .iter()
-                .map(|(stamp, why)| Skipped {
-                    id: id(stamp),
-                    why: *why,
-                })
-                .collect(),
-        };
-        let reference = "dev-vm@latest".parse().expect("a reference");
-        let now = "2026-11-21T10:15:00Z".parse().expect("a time");
-        skipped_note(&reference, &resolved, now)
-    }
-
-    #[test]
-    fn the_note_counts_what_was_skipped_by_its_reason() {
-        use Uncounted::{Partial, PreRestore, Subset};
-        let (a, b, c) = ("20261121T101400Z", "20261120T101500Z", "20261119T101500Z");
-        for (skipped, expected) in [
-            (
-                &[(a, Partial)][..],
-                "1 newer partial checkpoint is skipped (dev-vm@20261121T101400Z)",
-            ),
-            (
-                &[(a, Partial), (b, Partial)],
-                "2 newer partial checkpoints are skipped (newest dev-vm@20261121T101400Z)",
-            ),
-            (
-                &[(a, Subset), (b, Subset)],
-                "2 newer subsets are skipped (newest dev-vm@20261121T101400Z)",
-            ),
-            (
-                &[(a, Subset), (b, Partial), (c, PreRestore)],
-                "3 newer checkpoints (1 partial, 1 subset, 1 pre-restore) are skipped (newest dev-vm@20261121T101400Z)",
-            ),
-        ] {
-            let expected = format!("dev-vm@latest is 3 d old; {expected}");
-            assert_eq!(note(skipped), Some(expected));
-        }
-        assert_eq!(note(&[]), None);
-    }
 }

@@ -9,10 +9,10 @@ use super::{Status, signals};
 use crate::blocking::blocking;
 use crate::cli::error::{Error, VerbError};
 use crate::engine::{Interrupt, Selection, Selector};
-use crate::fault::ExitClass;
 use crate::name::{CheckpointRef, HostName, ParseCheckpointError, ParseNameError};
-use crate::report::{Problem, Table, count, json};
-use crate::store::{self, Level, Scope, Store, VerifyReport};
+use crate::report::json;
+use crate::report::text::verify as text;
+use crate::store::{Level, Scope, Store};
 
 /// Compare every stored byte with its digest
 #[derive(Debug, clap::Args)]
@@ -104,7 +104,7 @@ pub(super) fn run(args: &Args, setup: &Setup) -> Status {
     };
     let report = signals::run(&interrupt, || {}, verifying)?;
     let report = report.ok_or(Error::Stopped)??;
-    let problem = problem(&report);
+    let problem = text::problem(&report);
     if setup.console.is_json() {
         setup.console.document(&json::Verify {
             version: json::Version,
@@ -119,13 +119,9 @@ pub(super) fn run(args: &Args, setup: &Setup) -> Status {
             error: problem.as_ref().map(json::Problem::from),
         })?;
     } else if !report.problems.is_empty() {
-        setup.console.answer(&table(&report.problems).shown())?;
+        setup.console.answer(&text::table(&report.problems))?;
     } else {
-        setup.console.remark(&format!(
-            "{} and {} are as they were sealed",
-            count(report.checked, "checkpoint"),
-            count(report.files, "file")
-        ));
+        setup.console.remark(&text::intact(&report));
     }
     if let Some(problem) = &problem {
         setup.console.problem(problem);
@@ -164,38 +160,4 @@ fn scope(
         }
     }
     Ok(Scope::Some { hosts, checkpoints })
-}
-
-fn problem(report: &VerifyReport) -> Option<Problem> {
-    let number = report.problems.len() as u64;
-    (number > 0).then(|| {
-        Problem::new(
-            ExitClass::Mismatch,
-            format!("{} in the store", count(number, "problem")),
-            Some(
-                "Put the named files back from a copy of the store, or take new checkpoints with `--full`."
-                    .to_owned(),
-            ),
-        )
-    })
-}
-
-fn table(problems: &[store::Problem]) -> Table {
-    let mut table = Table::new(&["FILE", "PROBLEM", "NEEDED BY"]);
-    for problem in problems {
-        table.row(
-            anstyle::Style::new(),
-            [
-                problem.file.clone(),
-                problem.problem.clone(),
-                names(&problem.checkpoints),
-            ],
-        );
-    }
-    table
-}
-
-fn names(checkpoints: &[crate::name::CheckpointId]) -> String {
-    const SHOWN_MAX: usize = 3;
-    crate::units::first_of(SHOWN_MAX, checkpoints.len(), checkpoints.iter().rev())
 }

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use super::problem::safe;
 use super::tally::Tally;
-use super::{Console, count, left_out, size};
+use super::text::left_out;
+use super::{Console, count, size};
 use crate::event::{Event, SKIPPED};
 use crate::manifest::{Part, PartState};
 use crate::name::{HostName, SourceName};

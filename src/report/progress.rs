@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::console::FEW_HOSTS;
-use super::left_out;
 use super::problem::safe;
 use super::tally::Tally;
+use super::text::left_out;
 use crate::event::{Event, SKIPPED};
 use crate::name::{HostName, SourceName};
 

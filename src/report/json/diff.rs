@@ -10,8 +10,8 @@ use super::checkpoint::{SkippedNewer, word};
 use super::{FailedPart, Problem, Version};
 use crate::change;
 use crate::name::RemotePath;
-use crate::report::changed::subject;
-use crate::report::{self, file_time};
+use crate::report::text;
+use crate::report::text::times::file_time;
 use crate::store;
 
 word!(
@@ -98,8 +98,8 @@ pub struct Difference {
     pub new: String,
 }
 
-impl From<&report::Difference> for Difference {
-    fn from(difference: &report::Difference) -> Self {
+impl From<&text::change::Difference> for Difference {
+    fn from(difference: &text::change::Difference) -> Self {
         Self {
             attribute: difference.attribute.into(),
             old: difference.old.clone(),
@@ -111,7 +111,7 @@ impl From<&report::Difference> for Difference {
 impl Difference {
     /// Everything that differs between the two sides of a change.
     fn all(change: &change::Change) -> Vec<Self> {
-        let differences = report::differences(change);
+        let differences = text::change::differences(change);
         differences.iter().map(Self::from).collect()
     }
 }
@@ -126,7 +126,7 @@ impl ChangeLine {
             part: part.to_string(),
             path,
             path_b64,
-            kind: subject(change).to_owned(),
+            kind: text::change::subject(change).to_owned(),
             old_size: change.before().and_then(crate::manifest::Entry::file_bytes),
             size: change.bytes_after(),
             differs: Difference::all(change),

@@ -1,4 +1,4 @@
-//! Prints a patch on a terminal: coloured as git does it, with control characters escaped.
+//! Renders a patch on a terminal: coloured as git does it, with control characters escaped.
 
 use anstyle::{AnsiColor, Style};
 

@@ -1,4 +1,4 @@
-//! Times as people read them.
+//! Formats times: an age, and the time of a file.
 
 use jiff::Timestamp;
 

@@ -7,7 +7,8 @@ use anstyle::{AnsiColor, Style};
 pub use self::many::summary;
 use crate::engine::doctor::Report;
 use crate::health::doctor::{Finding, Grade};
-use crate::report::{Table, left_out};
+use crate::report::Table;
+use crate::report::text::left_out;
 use crate::scan::Found;
 use crate::units::{count, size};
 

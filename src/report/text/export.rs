@@ -1,7 +1,18 @@
-//! Formats what an export left out: one sentence a kind, with the first paths.
+//! Renders what `fleet export` wrote, and what it left out: one sentence a kind, with the first paths.
 
-use crate::store::{Shortfall, ShortfallKind};
-use crate::units::{count, listing};
+use crate::name::CheckpointId;
+use crate::store::{Exported, Shortfall, ShortfallKind};
+use crate::units::{count, listing, size};
+
+/// `dev-vm@20261121T101500Z: 980 entries, 26.1 MiB to dev-vm.tar.gz`
+#[must_use]
+pub fn written(id: &CheckpointId, exported: &Exported, path: &str) -> String {
+    format!(
+        "{id}: {} entries, {} to {path}",
+        exported.entries,
+        size(exported.bytes)
+    )
+}
 
 /// `3 sockets are left out: /run/a, /run/b, /run/c`.
 #[must_use]

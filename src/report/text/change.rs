@@ -1,14 +1,15 @@
-//! Changes as people read them: one line each, and what differs in words that JSON has too.
+//! Renders changes of entries: one line each, and what differs in words that JSON has too.
 
 use std::collections::BTreeMap;
 
 use anstyle::{AnsiColor, Style};
 
-use super::{file_time, size};
+use super::times::file_time;
 use crate::change::{Attribute, Change, ChangeKind, Known};
 use crate::digest::Sha256;
 use crate::manifest::{Entry, EntryKind, ExtendedClass, Owner};
 use crate::name::escape;
+use crate::units::size;
 
 /// The word for extended metadata that is not there.
 const NONE: &str = "none";
@@ -98,7 +99,7 @@ fn extended(entry: &Entry, class: ExtendedClass) -> String {
 
 /// The word for what a change is about.
 #[must_use]
-pub(super) fn subject(change: &Change) -> &'static str {
+pub(in crate::report) fn subject(change: &Change) -> &'static str {
     match (change.known(), change.kind()) {
         (Known::Path, ChangeKind::Added) => "unknown",
         _ => change.latest().kind.file_type().as_str(),
