@@ -170,7 +170,7 @@ fn with_loader(files: &[&str]) -> Vec<u8> {
          while [ ${{#s}} -lt $z ]; do if command -v dd >/dev/null; then \
          r=$(dd bs=$((z-${{#s}})) count=1 2>/dev/null; echo x) r=${{r%x}}; else IFS= read -r r && r=\"$r \"; fi; \
          case $r in '') exit 1;; esac; s=$s$r; done; \
-         IFS=$(printf '\\001'); set -- ${{s#?}}; s=$(printf '\\nx'); IFS=${{s%x}}; s=\"$*\"; unset IFS; eval \"$s\"\n",
+         n=${{IFS#??}} IFS='{LINE_END}'; set -- ${{s#?}}; IFS=${{n%\"${{n#?}}\"}}; s=\"$*\"; unset IFS; eval \"$s\"\n",
         script.len()
     )
     .into_bytes();

@@ -3,10 +3,9 @@
 # its disks, which versions does it have, what is checked out in these directories, and what runs from
 # them? Answers `key=value` lines.
 #
-# Nothing here waits for long: every tool that could hang runs under a limit where the host has
-# `timeout`, and what it has not answered by then is left out. A line on standard error every second
-# tells that it goes on. The shell does what it can by itself: on a small host, starting programs is
-# most of what a checkpoint costs.
+# Nothing here waits for long: what could hang runs under a limit where the host has `timeout`, and what
+# it has not answered by then is left out. The shell does what it can by itself: on a small host,
+# starting programs is most of what a checkpoint costs.
 
 lim() {
 i=$1; shift
@@ -73,22 +72,10 @@ done
 wait
 }
 
-# How full the disks are, the root's first. `df` is the first tool that runs under the limit, and so shows
-# which limit the host knows: an old `timeout` has no `-k`.
+# How full the disks of these directories are, the root's first.
 disks() {
-t='timeout -k 1'
-x=$($t 2 df -Pk / "$@")
-i=$?
-case $x in
-'')
-  case $i in
-  124 | 137 | 143) ;;
-  *)
-    if timeout -k 1 1 true; then :; elif timeout 1 true; then t=timeout; else t=; fi
-    x=$(lim 2 df -Pk / "$@") ;;
-  esac
-  case $x in '') x=$(lim 2 df -Pk /) ;; esac ;;
-esac
+x=$(df -Pk / "$@")
+case $x in '') x=$(df -Pk /) ;; esac
 IFS="
 "
 set -- $x
@@ -108,8 +95,8 @@ for k in $q; do
 done
 set +f
 case $gnu in
-yes) lim 2 find /proc/[0-9]*/cwd -maxdepth 0 \( "$@" \) ;;
-*) lim 2 ls -ldn /proc/[0-9]*/cwd | grep -F "$@" ;;
+yes) find /proc/[0-9]*/cwd -maxdepth 0 \( "$@" \) ;;
+*) ls -ldn /proc/[0-9]*/cwd | grep -F "$@" ;;
 esac
 set -f
 }
@@ -125,7 +112,7 @@ for k in $q; do
   esac
 done
 set +f
-lim 2 grep -lF "$@" /proc/[0-9]*/cmdline
+grep -lF "$@" /proc/[0-9]*/cmdline
 for f in /proc/[0-9]*/comm; do
   read -r x <$f || continue
   case $names in *" $x "*) echo $f ;; esac
@@ -157,7 +144,7 @@ if read -r st </proc/$login/stat; then printf 'login=%s\n' "$st"; st "$st"; sinc
     case $uids in *" $u "*) ;; *) uids="$uids$u " ;; esac
     w=$(readlink /proc/$p/cwd)
     case $w in *"$l"*) w= ;; esac
-    a=$(lim 1 tr '\0\n' '\037 ' </proc/$p/cmdline)
+    a=$(tr '\0\n' '\037 ' </proc/$p/cmdline)
     printf 'stat=%s\nuid=%s\ncwd=%s\nargv=%.4096s\n' "$st" "$u" "$w" "$a"
   done
   [ "$c" = 0 ] || {
@@ -211,10 +198,24 @@ done
   sed -n -e 's/^\(.\{393\}\).*/\1/' -e '$!{' -e '1,50s/^/change=/p' -e '}' -e '$s/^=/status=/p' -e '$='
 }
 
-# The work trees that the directories are, are in, or have right beneath them. The account's own
-# configuration is not read, for it may ask for traces to be written.
+# Whether one of the directories is a work tree, is in one, or has one right beneath it.
+has_repository() {
+command -v git >/dev/null || return
+set +f
+for d; do
+  for e in "$d"/*/.git; do [ ! -e "$e" ] || return 0; done
+  while [ -n "$d" ]; do
+    [ ! -e "$d/.git" ] || return 0
+    d=${d%/*}
+  done
+done
+return 1
+}
+
+# Those work trees. The account's own configuration is not read, for it may ask for traces to be written.
 repositories() {
-command -v git >/dev/null || exit 0
+set +f
+[ -z "$nice" ] || renice -n 10 -p $$ >/dev/null
 export HOME=/dev/null XDG_CONFIG_HOME=/dev/null GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null \
   GIT_ATTR_NOSYSTEM=1 GIT_NO_LAZY_FETCH=1 GIT_ALLOW_PROTOCOL=none GIT_TERMINAL_PROMPT=0
 l=$(printf '\nx'); l=${l%x}
@@ -227,29 +228,59 @@ for a; do
 done
 }
 
-facts() {
-probe
-echo facts=
-before=
+# What could hang, the disks last: a file system that does not answer keeps only itself.
+gathered() {
+[ $# = 0 ] || processes
+(versions)
+disks "$@"
+}
+
+# Runs one of the functions above in a shell of its own that ends after $1 seconds, and hands it what it
+# needs. An old `timeout` has no `-k`, and a host may have none: then the next in line is tried.
+limited() {
+while :; do
+  ${t:+$t $1} sh -c "$s" part limited_part "$s" "$q" "$t" "$login" "$gnu" "$2"
+  i=$?
+  case $t/$i in
+  /* | */0 | */124 | */137 | */143) return $i ;;
+  *-k*) t=timeout ;;
+  *) t= ;;
+  esac
+done
+}
+
+limited_part() {
+s=$1 q=$2 t=$3 login=$4 gnu=$5 what=$6 before= nice=
+set -f
 set --
 for k in $q; do
   dec "${k#*=}"
   case $k in
   root=*) set -- "$@" "$x" ;;
   versions=*) before=$x ;;
+  pace=gentle) nice=yes ;;
   esac
 done
+$what "$@"
+exit 0
+}
+
+facts() {
+probe
+echo facts=
 exec 2>/dev/null
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
-beat 1
 [ ! -r /proc/uptime ] || {
   read -r u x </proc/uptime
   read -r i </proc/sys/kernel/random/boot_id
   printf 'uptime=%s\nboot_id=%s\n' "$u" "$i"
 }
-disks "$@"
-[ $# = 0 ] || processes
-(versions)
-[ $# = 0 ] || lim 4 sh -c "$s" part repositories "$@"
+t='timeout -k 1'
+limited 4 gathered || lim 2 df -Pk / | sed -n '2s/^/disk=/p'
+set --
+for k in $q; do
+  case $k in root=*) dec "${k#*=}"; set -- "$@" "$x" ;; esac
+done
+has_repository "$@" && limited 4 repositories
 return 0
 }

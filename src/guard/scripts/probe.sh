@@ -25,7 +25,9 @@ case $x in
 *) x=$y ;;
 esac
 printf 'account=%s\nuid=%s\n' "$x" "$y"
-printf 'machine_id=%s\n' "$(cat /etc/machine-id 2>/dev/null)"
+x=
+{ read -r x </etc/machine-id; } 2>/dev/null
+printf 'machine_id=%s\n' "$x"
 while IFS= read -r x; do
   case $x in PRETTY_NAME=*) printf 'os=%s\n' "${x#*=}"; break ;; esac
 done 2>/dev/null </etc/os-release
@@ -39,7 +41,17 @@ printf 'tar=%s\n' "$x"
 for t in find tar sh sudo setsid zstd gzip sha256sum nice; do
   command -v $t >/dev/null 2>&1 && printf 'tool=%s\n' $t
 done
-sed -n 's/^[^ ]* [^ ]* \([^ ]*\) [^ ]* \([^ ]*\) .* - \([^ ]*\) .*$/mount=\1 \3 \2/p' /proc/self/mountinfo 2>/dev/null
+# The lines of the mount table are ID PARENT DEVICE ROOT POINT OPTIONS [TAG…] - TYPE SOURCE OPTIONS.
+mounts=$(cat /proc/self/mountinfo 2>/dev/null)
+IFS="
+"
+set -- $mounts
+unset IFS
+for l; do
+  set -- $l
+  x=${l#* - }
+  printf 'mount=%s %s %s\n' "$3" "${x%% *}" "$5"
+done
 case $verb in
 facts) return ;;
 esac

@@ -136,7 +136,11 @@ case "$1 $2" in 'fleet 1') ;; *) m=version; shut 77 ;; esac
 verb=$3
 for k in $q; do
   case $k in
-  pace=gentle) renice -n 10 -p $$ >/dev/null 2>&1 ;;
+  pace=gentle)
+    case $verb in
+    probe | facts) ;;
+    *) renice -n 10 -p $$ >/dev/null 2>&1 ;;
+    esac ;;
   as=*) as=${k#*=} ;;
   tools=1) tools=1 ;;
   password=1) IFS= read -r PGPASSWORD <&3 || exit 1; export PGPASSWORD ;;
