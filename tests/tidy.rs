@@ -79,16 +79,21 @@ fn module_of(file: &Path) -> String {
 
 /// The modules of this crate that a file names in code: after `crate::`, or `fleet::` in main.
 fn imports(text: &str) -> Vec<String> {
+    named_after(&["crate::", "fleet::"], text)
+}
+
+/// The first word of every path that follows one of `prefixes` in code, in groups too.
+fn named_after(prefixes: &[&str], text: &str) -> Vec<String> {
     let code: String = text
         .lines()
         .filter(|line| !line.trim_start().starts_with("//"))
         .flat_map(|line| [line.trim(), " "])
         .collect();
     let mut modules = Vec::new();
-    for (at, prefix) in code
-        .match_indices("crate::")
-        .chain(code.match_indices("fleet::"))
-    {
+    let paths = prefixes
+        .iter()
+        .flat_map(|prefix| code.match_indices(prefix));
+    for (at, prefix) in paths {
         let rest = code[at + prefix.len()..].trim_start();
         let names = match rest.strip_prefix('{') {
             Some(list) => group(list),
@@ -162,6 +167,43 @@ fn imports_are_seen_in_every_spelling() {
     assert_eq!(imports(code), ["name", "guard", "ssh", "store"]);
     let nested = "use crate::{\n    ssh::{self, Error},\n    store::{Incoming, tiers::{a, b}},\n    cli,\n};";
     assert_eq!(imports(nested), ["ssh", "store", "cli"]);
+}
+
+/// A verb may use shared files of `cli` and nothing that uses verbs, so that each file can be read alone.
+#[test]
+fn files_of_cli_import_each_other_in_no_circle() {
+    let folder = root().join("src/cli");
+    let mut uses: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for file in rust_files(&folder) {
+        let inside = file.strip_prefix(&folder).expect("a file of cli");
+        let depth = inside.components().count();
+        let first = inside.components().next().expect("a file has a name");
+        let name = first.as_os_str().to_string_lossy();
+        let name = name.trim_end_matches(".rs").to_owned();
+        let text = text(&file);
+        let code = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
+        let above = "super::".repeat(depth);
+        let used = named_after(&[&*above, "crate::cli::"], code);
+        uses.entry(name).or_default().extend(used);
+    }
+    // mod.rs uses every verb. Its own items are named without a module.
+    let modules: Vec<String> = uses.keys().cloned().collect();
+    uses.insert("mod".to_owned(), modules.clone());
+    for (name, used) in &mut uses {
+        for word in used.iter_mut().filter(|word| !modules.contains(word)) {
+            *word = "mod".to_owned();
+        }
+        used.retain(|word| word != name);
+    }
+    // What uses nothing that is left is in no circle.
+    while let Some(free) = uses
+        .iter()
+        .find(|(_, used)| !used.iter().any(|word| uses.contains_key(word)))
+        .map(|(name, _)| name.clone())
+    {
+        uses.remove(&free);
+    }
+    assert_eq!(uses, BTreeMap::new());
 }
 
 /// The floors of words, facts, rules and formats are pure: no files, no clock, no processes, no tasks.

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 
-use super::Status;
+use super::error::Status;
 use super::setup::Setup;
 use crate::name::CheckpointRef;
 use crate::report::Console;

@@ -3,10 +3,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::error::VerbError;
+use super::error::{Status, VerbError};
 use super::select::Hosts;
 use super::setup::Setup;
-use super::{Status, signals};
+use super::signals;
 use crate::engine::checkpoint::{self, Outcome, Request, Strictness};
 use crate::engine::{Interrupt, StopLevel};
 use crate::event::{Event, Sink};

@@ -2,8 +2,8 @@
 
 use clap_complete::Shell;
 
+use super::error::Status;
 use super::setup::Setup;
-use super::{Status, definition};
 
 /// Print completions for a shell
 #[derive(Debug, clap::Args)]
@@ -18,9 +18,10 @@ pub(super) struct Args {
     shell: Shell,
 }
 
-pub(super) fn run(args: &Args, setup: &Setup) -> Status {
+/// Renders completions for `definition`, which has all arguments.
+pub(super) fn run(args: &Args, mut definition: clap::Command, setup: &Setup) -> Status {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut definition(), "fleet", &mut script);
+    clap_complete::generate(args.shell, &mut definition, "fleet", &mut script);
     setup.console.raw(&script)?;
     Ok(None)
 }

@@ -7,8 +7,7 @@ use std::collections::BTreeMap;
 use anstream::adapter::strip_str;
 use anstyle::Style;
 
-use super::Status;
-use super::error::VerbError;
+use super::error::{Status, VerbError};
 use super::setup::Setup;
 use crate::change::{self, Attribute, Change, ChangeKind, Side};
 use crate::fault::ExitClass;

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::error::Error;
+use super::error::{Error, Status};
 use super::select::Hosts;
 use super::setup::Setup;
-use super::{Status, signals};
+use super::signals;
 use crate::engine::Interrupt;
 use crate::engine::doctor::{self, Report};
 use crate::fault::ExitClass;

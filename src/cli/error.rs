@@ -7,6 +7,9 @@ use crate::fault::{ExitClass, Fault};
 use crate::name::HostName;
 use crate::report::Problem;
 
+/// How a verb ended: none is 0.
+pub(super) type Status = Result<Option<ExitClass>, VerbError>;
+
 /// A verb ends here. Made from any error that knows how it is mended.
 #[derive(Debug)]
 pub(super) struct VerbError(pub(super) Problem);

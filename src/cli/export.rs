@@ -4,9 +4,9 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use super::cat::{Output, forgive};
-use super::error::{Error, VerbError};
+use super::error::{Error, Status, VerbError};
 use super::setup::Setup;
-use super::{Status, signals};
+use super::signals;
 use crate::blocking::blocking;
 use crate::engine::Interrupt;
 use crate::fault::ExitClass;

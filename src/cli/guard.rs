@@ -1,6 +1,6 @@
 //! `fleet guard explain`
 
-use super::Status;
+use super::error::Status;
 use super::setup::Setup;
 use crate::engine;
 use crate::fault::ExitClass;

@@ -1,6 +1,6 @@
 //! `fleet hosts`
 
-use super::Status;
+use super::error::Status;
 use super::setup::Setup;
 use crate::report::{json, text};
 

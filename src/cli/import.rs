@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
-use super::error::{Error, VerbError};
+use super::error::{Error, Status, VerbError};
 use super::setup::Setup;
-use super::{Status, signals};
+use super::signals;
 use crate::blocking::blocking;
 use crate::engine::import::{self, ImportOptions, Mapping, Mode, Outcome, PathMapping, Request};
 use crate::engine::{Interrupt, host};

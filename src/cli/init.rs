@@ -4,8 +4,7 @@ use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::Status;
-use super::error::{Error, VerbError};
+use super::error::{Error, Status, VerbError};
 use super::setup::Setup;
 use crate::inventory::{self, ReadyMade, STARTER};
 use crate::report::json;

@@ -3,8 +3,9 @@
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 
+use super::error::Status;
 use super::setup::Setup;
-use super::{Status, stored};
+use super::stored;
 use crate::engine::Selector;
 use crate::fault::ExitClass;
 use crate::name::{HostName, RemotePath, escape};

@@ -2,8 +2,9 @@
 
 use jiff::Timestamp;
 
+use super::error::Status;
 use super::setup::Setup;
-use super::{Status, stored};
+use super::stored;
 use crate::engine::Selector;
 use crate::fault::ExitClass;
 use crate::report::{Problem, json, text};

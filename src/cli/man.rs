@@ -3,9 +3,8 @@
 use std::fs;
 use std::path::PathBuf;
 
-use super::error::Error;
+use super::error::{Error, Status};
 use super::setup::Setup;
-use super::{Status, definition};
 
 /// Print the manual page, or write one page for each command
 #[derive(Debug, clap::Args)]
@@ -19,10 +18,11 @@ pub(super) struct Args {
     dir: Option<PathBuf>,
 }
 
-pub(super) fn run(args: &Args, setup: &Setup) -> Status {
+/// Renders the pages of `definition`, which has all arguments.
+pub(super) fn run(args: &Args, definition: clap::Command, setup: &Setup) -> Status {
     let Some(dir) = &args.dir else {
         let mut page = Vec::new();
-        clap_mangen::Man::new(definition())
+        clap_mangen::Man::new(definition)
             .render(&mut page)
             .map_err(Error::Start)?;
         setup.console.raw(&page)?;
@@ -33,7 +33,7 @@ pub(super) fn run(args: &Args, setup: &Setup) -> Status {
         source,
     };
     fs::create_dir_all(dir).map_err(failed)?;
-    clap_mangen::generate_to(definition(), dir).map_err(failed)?;
+    clap_mangen::generate_to(definition, dir).map_err(failed)?;
     setup
         .console
         .remark(&format!("wrote manual pages to {}", dir.display()));

@@ -13,6 +13,7 @@ mod doctor;
 mod error;
 mod export;
 mod exposed;
+mod global;
 mod guard;
 mod hosts;
 mod import;
@@ -21,6 +22,7 @@ mod log;
 mod ls;
 mod man;
 mod open_files;
+mod refusal;
 mod select;
 mod setup;
 mod show;
@@ -36,14 +38,10 @@ use std::sync::Arc;
 
 use clap::{CommandFactory, Parser};
 
-use self::args::{Answer, Cli, Verb};
-use self::error::VerbError;
+use self::args::{Cli, Verb};
+use self::error::{Status, VerbError};
 use self::setup::Setup;
 use crate::fault::ExitClass;
-use crate::report::{Console, Problem, json};
-
-/// How a verb ended: none is 0.
-type Status = Result<Option<ExitClass>, VerbError>;
 
 /// Runs the program with the arguments of this process.
 #[must_use]
@@ -56,11 +54,6 @@ pub fn main() -> ExitCode {
     ExitCode::from(class.map_or(0, ExitClass::code))
 }
 
-/// The definition of all arguments, for completions and manual pages.
-fn definition() -> clap::Command {
-    Cli::command()
-}
-
 fn run(cli: Cli) -> Option<ExitClass> {
     let Cli { global, verb } = cli;
     setup::trace(global.verbose);
@@ -70,7 +63,7 @@ fn run(cli: Cli) -> Option<ExitClass> {
     let setup = Setup::new(Arc::clone(&console), global);
     match dispatch(verb, &setup) {
         Ok(class) => class,
-        Err(VerbError(problem)) => Some(refuse(&console, answer, &problem)),
+        Err(VerbError(problem)) => Some(refusal::refuse(&console, answer, &problem)),
     }
 }
 
@@ -93,31 +86,7 @@ fn dispatch(verb: Verb, setup: &Setup) -> Status {
         Verb::Guard(guard::Args {
             question: guard::Question::Explain(args),
         }) => guard::run(&args, setup),
-        Verb::Completions(args) => completions::run(&args, setup),
-        Verb::Man(args) => man::run(&args, setup),
-    }
-}
-
-/// Tells why there is no answer, on standard error for people and on standard output for programs.
-fn refuse(console: &Console, answer: Answer, problem: &Problem) -> ExitClass {
-    console.problem(problem);
-    if console.is_json() {
-        tell_json(console, answer, problem);
-    }
-    problem.class
-}
-
-fn tell_json(console: &Console, answer: Answer, problem: &Problem) {
-    let written = match answer {
-        Answer::Document => console.document(&json::Errored::from(problem)),
-        Answer::Events => console.event(&json::Event::failed(problem)),
-        Answer::Summary => console.event(&json::WorkFailed::from(problem)),
-    };
-    if let Err(error) = written {
-        let second = Problem::of(&error);
-        // The first problem may be that nothing can be written.
-        if second != *problem {
-            console.problem(&second);
-        }
+        Verb::Completions(args) => completions::run(&args, Cli::command(), setup),
+        Verb::Man(args) => man::run(&args, Cli::command(), setup),
     }
 }

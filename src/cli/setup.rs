@@ -11,10 +11,10 @@ use etcetera::BaseStrategy;
 use jiff::Timestamp;
 use tracing_subscriber::EnvFilter;
 
-use super::args::Global;
 use super::ask;
 use super::error::{Error, VerbError};
 use super::exposed::Exposed;
+use super::global::Global;
 use crate::engine::{Network, Workspace};
 use crate::inventory::{FILE_MAX_BYTES, Inventory};
 use crate::report::{Console, Reporter};

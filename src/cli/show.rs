@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::Status;
+use super::error::Status;
 use super::setup::Setup;
 use crate::name::CheckpointRef;
 use crate::report::{json, text};

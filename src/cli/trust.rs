@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::error::{Error, VerbError};
+use super::error::{Error, Status, VerbError};
 use super::setup::Setup;
-use super::{Status, ask, signals};
+use super::{ask, signals};
 use crate::engine::{self, Interrupt, StopLevel};
 use crate::fault::{ExitClass, chain};
 use crate::inventory::{Host, Inventory};

@@ -4,8 +4,8 @@ use std::ffi::OsString;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use super::args::{Answer, Global, When};
-use super::refuse;
+use super::global::{Global, When};
+use super::refusal::{Answer, refuse, tell_json};
 use crate::fault::ExitClass;
 use crate::report::{Console, Problem};
 
@@ -61,7 +61,7 @@ fn refuse_usage(console: &Console, error: &clap::Error, arguments: &[OsString]) 
     if console.is_json() {
         let (message, hint) = texts(error);
         let problem = Problem::new(ExitClass::Usage, message, hint);
-        super::tell_json(console, expected(arguments), &problem);
+        tell_json(console, expected(arguments), &problem);
     }
     ExitClass::Usage
 }

@@ -4,10 +4,10 @@ use std::fmt;
 use std::ops::ControlFlow;
 use std::str::FromStr;
 
+use super::error::{Error, Status, VerbError};
 use super::setup::Setup;
-use super::{Status, signals};
+use super::signals;
 use crate::blocking::blocking;
-use crate::cli::error::{Error, VerbError};
 use crate::engine::{Interrupt, Selection, Selector};
 use crate::name::{CheckpointRef, HostName, ParseCheckpointError, ParseNameError};
 use crate::report::json;

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::super::error::{Error, VerbError};
+use super::super::error::{Error, Status, VerbError};
 use super::super::setup::Setup;
-use super::super::{Status, signals};
+use super::super::signals;
 use super::{Answer, Args, Now, PATCH_MAX_BYTES};
 use crate::engine::{Interrupt, StopLevel, live};
 use crate::event::Failure;
