@@ -3,6 +3,7 @@
 //! One host's failure never stops the others. Nothing here prints, and nothing outlives its run.
 
 pub mod checkpoint;
+pub mod diff;
 pub mod doctor;
 pub mod import;
 mod interrupt;

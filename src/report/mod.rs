@@ -6,6 +6,7 @@
 
 mod alike;
 mod console;
+mod diff_writer;
 pub mod json;
 mod lines;
 mod problem;
@@ -17,6 +18,7 @@ pub mod text;
 
 pub use alike::{Alike, alike, names};
 pub use console::{Color, Console, Verbosity, WriteError};
+pub use diff_writer::DiffWriter;
 pub use problem::Problem;
 pub use reporter::{Reporter, Style};
 pub use table::Table;

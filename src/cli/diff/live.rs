@@ -5,20 +5,15 @@ use std::sync::Arc;
 use super::super::error::{Error, Status, VerbError};
 use super::super::setup::Setup;
 use super::super::signals;
-use super::{Answer, Args, Now, PATCH_MAX_BYTES};
+use super::Args;
+use crate::engine::diff::{Newer, PATCH_MAX_BYTES, PATCHES_MAX_BYTES, Patch, patch};
 use crate::engine::{Interrupt, StopLevel, live};
 use crate::event::Failure;
 use crate::fault::ExitClass;
 use crate::live::{FetchLimits, Live, LivePart};
-use crate::manifest::Totals;
-use crate::name::HostName;
-use crate::report::{Problem, Reporter, Style, json, size};
+use crate::report::text::diff as text;
+use crate::report::{DiffWriter, Reporter, Style, json};
 use crate::store::SealedCheckpoint;
-
-/// What is fetched for patches in all. Someone reads them; until then they lie in a temporary folder, which
-/// may be memory, and a host that is looked at is not to send a tree. That is what checkpoints are for,
-/// and those are compared without any such limit.
-pub(super) const PATCHES_MAX_BYTES: u64 = 64 * 1024 * 1024;
 
 pub(super) fn run(
     args: &Args,
@@ -29,21 +24,28 @@ pub(super) fn run(
     let old = Arc::new(old);
     let Live { parts, notes } = look(args, setup, &old)?;
     let host = &old.id().host;
-    let mut answer = Answer::new(&setup.console, args.patch, &old, host.to_string());
-    answer.document.live = true;
-    answer.document.skipped_newer = skipped_newer;
+    let document = json::Diff {
+        old: old.id().to_string(),
+        new: host.to_string(),
+        live: true,
+        skipped_newer,
+        ..json::Diff::default()
+    };
+    let mut answer = DiffWriter::new(&setup.console, document);
     for note in notes {
         answer.note(note);
     }
     let mut has_failed = false;
-    for mut part in parts {
-        has_failed |= part.failure.is_some();
-        answer.live_part(host, &mut part)?;
-        if setup.console.is_closed() {
+    for mut looked in parts {
+        has_failed |= looked.failure.is_some();
+        part(args, &mut answer, &old, &mut looked)?;
+        if answer.is_closed() {
             break;
         }
     }
-    answer.tell_left_out(host);
+    if let Some(note) = text::left_out(answer.left_out(), old.id(), host) {
+        answer.note(note);
+    }
     let has_changes = answer.finish()?;
     let changed = (args.exit_code && has_changes).then_some(ExitClass::Failed);
     // Not having seen everything is the graver news.
@@ -70,56 +72,39 @@ fn look(args: &Args, setup: &Setup, old: &Arc<SealedCheckpoint>) -> Result<Live,
     Ok(ended.flatten().ok_or(Error::Stopped)??)
 }
 
-impl Answer<'_> {
-    /// Says how what was not fetched can be seen.
-    fn tell_left_out(&mut self, host: &HostName) {
-        let Totals { files, bytes } = self.left_out;
-        if files == 0 {
-            return;
+/// Writes what became of a part.
+fn part(
+    args: &Args,
+    answer: &mut DiffWriter<'_>,
+    old: &SealedCheckpoint,
+    part: &mut LivePart,
+) -> Result<(), VerbError> {
+    let name = part.name.clone();
+    for change in std::mem::take(&mut part.changes) {
+        let patch = match args.patch {
+            true => patch(old, &mut Newer::Live(part), &name, &change)?,
+            false => Patch::None,
+        };
+        // Only the checkpoint keeps contents, and of an added file it has none.
+        let source = change.before().map(|_| old.id());
+        answer.change(&name, &change, &patch, source)?;
+        if answer.is_closed() {
+            return Ok(());
         }
-        self.note(format!(
-            "{files} changed {} ({}) {} not shown, for no more than {} is fetched; to see everything, run \
-             `fleet checkpoint {host}`, then `fleet diff {} {host}@latest -p`",
-            if files == 1 { "file" } else { "files" },
-            size(bytes),
-            if files == 1 { "is" } else { "are" },
-            size(PATCHES_MAX_BYTES),
-            self.old.id(),
-        ));
     }
-
-    fn live_part(&mut self, host: &HostName, part: &mut LivePart) -> Result<(), VerbError> {
-        let name = part.name.clone();
-        let changes = std::mem::take(&mut part.changes);
-        if !changes.is_empty() {
-            self.heading(&name)?;
-        }
-        for change in changes {
-            self.change(&name, &change, &mut Now::Live(part))?;
-            if self.console.is_closed() {
-                return Ok(());
-            }
-        }
-        for note in std::mem::take(&mut part.notes) {
-            self.note(format!("`{name}`: {note}"));
-        }
-        if let Some(why) = part.failure.take() {
-            let failure = Failure {
-                host: host.clone(),
-                part: Some(name.clone()),
-                message: why.message,
-                causes: Vec::new(),
-                hint: why.hint,
-                class: ExitClass::Partial,
-            };
-            self.document.failed.push(json::FailedPart::from(&failure));
-            let mut problem = Problem::from(&failure);
-            problem.message = format!(
-                "can't compare source `{name}` on {host}: {}",
-                problem.message
-            );
-            self.console.problem(&problem);
-        }
-        Ok(())
+    for note in std::mem::take(&mut part.notes) {
+        answer.note(format!("`{name}`: {note}"));
     }
+    if let Some(why) = part.failure.take() {
+        let failure = Failure {
+            host: old.id().host.clone(),
+            part: Some(name.clone()),
+            message: why.message,
+            causes: Vec::new(),
+            hint: why.hint,
+            class: ExitClass::Partial,
+        };
+        answer.failed(&name, &failure);
+    }
+    Ok(())
 }

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::checkpoint::{SkippedNewer, word};
 use super::{FailedPart, Problem, Version};
 use crate::change;
+use crate::engine::diff::Patch;
 use crate::name::RemotePath;
 use crate::report::text;
 use crate::report::text::times::file_time;
@@ -136,12 +137,23 @@ impl ChangeLine {
         }
     }
 
-    /// With the bytes of its patch, if there are any.
+    /// With its patch, or the word for why there is none.
     #[must_use]
-    pub fn with_patch(mut self, patch: &[u8]) -> Self {
-        if !patch.is_empty() {
-            (self.patch, self.patch_b64) = text_or_base64(patch);
-        }
+    pub fn with_patch(mut self, patch: &Patch) -> Self {
+        let no_patch = match patch {
+            Patch::None => None,
+            Patch::Text(patch) => {
+                if !patch.is_empty() {
+                    (self.patch, self.patch_b64) = text_or_base64(patch);
+                }
+                None
+            }
+            Patch::Binary => Some("binary"),
+            Patch::Large => Some("large"),
+            Patch::Unread => Some("unread"),
+            Patch::LeftOut => Some("limit"),
+        };
+        self.no_patch = no_patch.map(str::to_owned);
         self
     }
 }

@@ -5,6 +5,7 @@
 
 pub mod change;
 pub mod checkpoint;
+pub mod diff;
 pub mod doctor;
 pub mod export;
 pub mod guard;
