@@ -9,7 +9,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsE
 use std::path::{Path, PathBuf};
 
 use crate::digest::{Hasher, Sha256};
-use crate::fault::Fault;
+use crate::fault::{Code, Fault};
 
 const FILE_MODE: u32 = 0o600;
 const DIR_MODE: u32 = 0o700;
@@ -43,6 +43,10 @@ impl Error {
 }
 
 impl Fault for Error {
+    fn code(&self) -> Code {
+        Code::of_io(&self.source)
+    }
+
     fn hint(&self) -> Option<String> {
         match self.source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Some(format!(

@@ -1,7 +1,11 @@
-//! The trait of every error of fleet: hint and exit status beside its text.
+//! The trait of every error of fleet: code, hint and exit status beside its text.
 //!
 //! Errors stay typed in the module that raises them; this floor only names what they share, so that
 //! the command line can print and exit without knowing any of them. Nothing here prints.
+
+mod code;
+
+pub use code::Code;
 
 /// The process exit status that a fault asks for. The numbers are part of the command-line contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -59,6 +63,9 @@ impl ExitClass {
 ///
 /// `Display` says what happened, `source()` says why, [`hint`](Fault::hint) says how to mend it.
 pub trait Fault: std::error::Error + Send + Sync + 'static {
+    /// The stable name of the cause. An error that only wraps another one gives the code of that one.
+    fn code(&self) -> Code;
+
     /// Full sentences that tell the operator what to do, with a command where there is one.
     fn hint(&self) -> Option<String> {
         None

@@ -1,6 +1,6 @@
 //! The errors for which there is no checkpoint of a host.
 
-use crate::fault::{ExitClass, Fault};
+use crate::fault::{Code, ExitClass, Fault};
 use crate::name::{HostName, SourceName};
 use crate::{ssh, store};
 
@@ -34,6 +34,15 @@ pub enum Error {
 }
 
 impl Fault for Error {
+    fn code(&self) -> Code {
+        match self {
+            Self::Ssh(error) => error.code(),
+            Self::Store(error) => error.code(),
+            Self::Receive { source, .. } => source.code(),
+            Self::Nothing { .. } => Code::ConnectionLost,
+        }
+    }
+
     fn hint(&self) -> Option<String> {
         match self {
             Self::Ssh(error) | Self::Nothing { source: error, .. } => error.hint(),

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::fault::{ExitClass, Fault};
+use crate::fault::{Code, ExitClass, Fault};
 use crate::name::HostName;
 use crate::report::Problem;
 
@@ -113,6 +113,25 @@ fn shown_keys(keys: &[(String, String)]) -> String {
 }
 
 impl Fault for Error {
+    fn code(&self) -> Code {
+        match self {
+            Self::NoInventory { .. } => Code::InventoryMissing,
+            Self::Inventory { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                Code::InventoryMissing
+            }
+            Self::NotText { .. } => Code::InventoryInvalid,
+            Self::NoHome { .. } => Code::HomeMissing,
+            Self::AlreadyThere { .. } => Code::TargetExists,
+            Self::Inventory { source, .. } | Self::Write { source, .. } | Self::Start(source) => {
+                Code::of_io(source)
+            }
+            Self::NobodyToAsk { .. } => Code::TerminalNeeded,
+            Self::NotConfirmed { .. } => Code::NotConfirmed,
+            Self::OtherFingerprint { .. } => Code::HostKeyChanged,
+            Self::Stopped => Code::Interrupted,
+        }
+    }
+
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::NoInventory { .. } => {

@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use crate::blocking::blocking;
 use crate::checkpoint::{self, CaptureOptions, History, UnsealedCheckpoint};
 use crate::event::{Event, Failure, Sink};
-use crate::fault::{ExitClass, Fault};
+use crate::fault::{Code, ExitClass, Fault};
 use crate::inventory::{Host, WireCompression};
 use crate::manifest::{Checkpoint, State, Trigger};
 use crate::name::{HostName, SourceName};
@@ -117,6 +117,14 @@ fn names_nothing(hosts: &[HostName]) -> String {
 }
 
 impl Fault for RequestError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Selection(error) => error.code(),
+            Self::NoSources { .. } => Code::NothingToCapture,
+            Self::NoSuchSource { .. } => Code::UnknownSource,
+        }
+    }
+
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Selection(error) => return error.hint(),

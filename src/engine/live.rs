@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::fault::{ExitClass, Fault};
+use crate::fault::{Code, ExitClass, Fault};
 use crate::live::{self, FetchLimits, Live};
 use crate::store::SealedCheckpoint;
 
@@ -20,6 +20,13 @@ pub enum Error {
 }
 
 impl Fault for Error {
+    fn code(&self) -> Code {
+        match self {
+            Self::Selection(error) => error.code(),
+            Self::Live(error) => error.code(),
+        }
+    }
+
     fn hint(&self) -> Option<String> {
         match self {
             Self::Selection(error) => error.hint(),

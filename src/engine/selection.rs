@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use crate::fault::{ExitClass, Fault};
+use crate::fault::{Code, ExitClass, Fault};
 use crate::inventory::{Host, Inventory};
 use crate::name::{HostName, ParseNameError, did_you_mean, nearest};
 
@@ -69,6 +69,14 @@ pub enum SelectionError {
 }
 
 impl Fault for SelectionError {
+    fn code(&self) -> Code {
+        match self {
+            Self::UnknownHost { .. } => Code::UnknownHost,
+            Self::UnknownGroup { .. } => Code::UnknownGroup,
+            Self::Empty => Code::NothingSelected,
+        }
+    }
+
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::UnknownHost {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::judgement::{Decision, Operation, judge, protection};
-use crate::fault::{ExitClass, Fault};
+use crate::fault::{Code, ExitClass, Fault};
 use crate::inventory::{Host, Inventory, Protection};
 use crate::name::HostName;
 
@@ -78,6 +78,10 @@ pub struct Refusal {
 }
 
 impl Fault for Refusal {
+    fn code(&self) -> Code {
+        Code::GuardRefused
+    }
+
     fn hint(&self) -> Option<String> {
         Some(format!(
             "No flag overrides this. `fleet guard explain {} {}` shows every rule.",

@@ -2,7 +2,7 @@
 //! `reads_only: true`.
 
 use super::judgement::is_protected;
-use crate::fault::{ExitClass, Fault};
+use crate::fault::{Code, ExitClass, Fault};
 use crate::inventory::{CommandLine, CommandSource, Host};
 use crate::name::{AccountName, HostName, SourceName};
 
@@ -45,6 +45,10 @@ pub struct NotVouched {
 }
 
 impl Fault for NotVouched {
+    fn code(&self) -> Code {
+        Code::CommandNotVouched
+    }
+
     fn hint(&self) -> Option<String> {
         Some(
             "If the command changes nothing on the host, set `reads_only: true` on the source; else remove it."

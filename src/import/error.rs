@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use crate::fault::{ExitClass, Fault};
+use crate::fault::{Code, ExitClass, Fault};
 use crate::intake::receive::Error as ReceiveError;
 use crate::name::{RemotePath, SourceName};
 use crate::pack;
@@ -176,6 +176,8 @@ pub enum Error {
         part: SourceName,
         /// Why.
         problem: String,
+        /// The code of that.
+        code: Code,
     },
     /// The store can't be written.
     #[error(transparent)]
@@ -253,6 +255,38 @@ impl From<pack::Error> for Error {
 }
 
 impl Fault for Error {
+    fn code(&self) -> Code {
+        match self {
+            Self::Open { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                Code::BackupMissing
+            }
+            Self::Open { source, .. } => Code::of_io(source),
+            Self::Form { .. } => Code::BackupUnsupported,
+            Self::Packed { .. }
+            | Self::Sums { .. }
+            | Self::Archive {
+                source: tarstream::Error::Cut { .. } | tarstream::Error::LoneZeroBlock { .. },
+                ..
+            } => Code::BackupDamaged,
+            Self::Archive { source, .. } => source.code(),
+            Self::Bomb { .. }
+            | Self::TooMany { .. }
+            | Self::Names { .. }
+            | Self::Texts { .. }
+            | Self::Holes { .. } => Code::LimitExceeded,
+            Self::Tree { source, .. } => source.code(),
+            Self::Place { .. } => Code::UsageInvalid,
+            Self::Empty { .. } => Code::BackupEmpty,
+            Self::NoSuchFolder { .. } => Code::UnknownPath,
+            Self::Changed { .. } => Code::BackupChanged,
+            Self::Future { .. } => Code::TimeInFuture,
+            Self::Receive { source, .. } => source.code(),
+            Self::Part { code, .. } => *code,
+            Self::Store(error) => error.code(),
+            Self::Stopped { .. } => Code::Interrupted,
+        }
+    }
+
     fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::Open { .. } => return None,

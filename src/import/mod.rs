@@ -20,6 +20,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::event::{Event, Sink};
+use crate::fault::Fault as _;
 use crate::guard;
 use crate::inventory::{Host, Unreadable};
 use crate::manifest::{self, Checkpoint, MachineIdentity, Pack, Part, PartState, Totals, Trigger};
@@ -269,6 +270,7 @@ impl Taking<'_> {
             return Err(Error::Part {
                 part: name.clone(),
                 problem: crate::fault::chain(&failure).join(": "),
+                code: failure.code(),
             });
         }
         let mut part = Part {

@@ -9,7 +9,7 @@ mod tar_notes;
 
 use std::collections::{HashMap, HashSet};
 
-use crate::fault::Fault;
+use crate::fault::{Code, Fault};
 use crate::inventory::Unreadable;
 use crate::manifest::{ContentRange, Entry, EntryKind, Extended, FileType, Owner, PackName, Piece};
 use crate::name::RemotePath;
@@ -119,6 +119,15 @@ fn said_text(said: &[String]) -> String {
 }
 
 impl Fault for Error {
+    fn code(&self) -> Code {
+        match self {
+            Self::Unreadable { .. } => Code::Unreadable,
+            Self::Missing { .. } | Self::Tar { .. } | Self::Link { .. } => Code::TarFailed,
+            Self::Altered { .. } => Code::ArchiveRefused,
+            Self::Tree(error) => error.code(),
+        }
+    }
+
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Unreadable { .. } => {

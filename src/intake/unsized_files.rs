@@ -4,7 +4,7 @@
 
 use std::mem;
 
-use crate::fault::Fault;
+use crate::fault::{Code, Fault};
 use crate::guard::ReadCommand;
 use crate::manifest::{FileType, PartFailure};
 use crate::name::RemotePath;
@@ -64,6 +64,14 @@ enum Error {
 }
 
 impl Fault for Error {
+    fn code(&self) -> Code {
+        match self {
+            Self::Unread { .. } => Code::Unreadable,
+            Self::TooMany { .. } | Self::TooMuch { .. } => Code::LimitExceeded,
+            Self::Answer { .. } => Code::ToolMissing,
+        }
+    }
+
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Unread { .. } => "Name the files that are needed, or leave out others with `exclude`: some files of /proc and /sys can't be read, or have no end.".to_owned(),

@@ -7,7 +7,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::{FILE_MAX_BYTES, Place, VERSION};
-use crate::fault::{ExitClass, Fault};
+use crate::fault::{Code, ExitClass, Fault};
 use crate::name::{HostName, ParseNameError, ProfileName, SourceName, did_you_mean};
 
 /// So many problems are told; the rest is counted.
@@ -405,6 +405,10 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {}
 
 impl Fault for Error {
+    fn code(&self) -> Code {
+        Code::InventoryInvalid
+    }
+
     /// With several problems, each hint names its line.
     fn hint(&self) -> Option<String> {
         if let [problem] = self.problems.as_slice() {

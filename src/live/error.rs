@@ -1,6 +1,6 @@
 //! The errors for which a checkpoint cannot be compared with its host.
 
-use crate::fault::{ExitClass, Fault};
+use crate::fault::{Code, ExitClass, Fault};
 use crate::name::SourceName;
 use crate::{intake, ssh, store};
 
@@ -24,6 +24,14 @@ pub enum Error {
 }
 
 impl Fault for Error {
+    fn code(&self) -> Code {
+        match self {
+            Self::Ssh(error) => error.code(),
+            Self::Store(error) => error.code(),
+            Self::Receive { source, .. } => source.code(),
+        }
+    }
+
     fn hint(&self) -> Option<String> {
         match self {
             Self::Ssh(error) => error.hint(),

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::fault::{ExitClass, Fault};
+use crate::fault::{Code, ExitClass, Fault};
 use crate::name::RemotePath;
 use crate::tarstream;
 
@@ -163,6 +163,26 @@ impl Error {
 }
 
 impl Fault for Error {
+    fn code(&self) -> Code {
+        match self {
+            Self::Create { source, .. }
+            | Self::Write { source, .. }
+            | Self::Compress { source, .. }
+            | Self::Read { source, .. } => Code::of_io(source),
+            Self::Output { .. } => Code::OutputFailed,
+            Self::MemberLength { .. } | Self::MemberOpen { .. } | Self::Stopped { .. } => {
+                Code::Internal
+            }
+            Self::Damaged { .. }
+            | Self::Frame { .. }
+            | Self::Beyond { .. }
+            | Self::Member { .. }
+            | Self::OtherMember { .. }
+            | Self::OtherContent { .. }
+            | Self::Order { .. } => Code::StoreDamaged,
+        }
+    }
+
     fn hint(&self) -> Option<String> {
         match self {
             Self::Create { source, .. } | Self::Write { source, .. } => match source.kind() {

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::Problem;
 use super::problem::{by_kind, safe};
-use crate::fault::Fault;
+use crate::fault::{Code, Fault};
 use crate::name::HostName;
 
 /// The answer could not be written, and what arrived of it is not whole.
@@ -20,7 +20,11 @@ use crate::name::HostName;
 #[error("can't write to standard output")]
 pub struct WriteError(#[from] io::Error);
 
-impl Fault for WriteError {}
+impl Fault for WriteError {
+    fn code(&self) -> Code {
+        Code::OutputFailed
+    }
+}
 
 /// Up to so many hosts, each is told of by itself: more would not fit on a screen, where `started`,
 /// `connected` and the parts of one host take half a dozen lines.

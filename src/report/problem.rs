@@ -157,6 +157,7 @@ fn plain(line: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fault::Code;
 
     #[derive(Debug, thiserror::Error)]
     #[error("can't read the file")]
@@ -167,6 +168,10 @@ mod tests {
     struct Inner;
 
     impl Fault for Outer {
+        fn code(&self) -> Code {
+            Code::LocalPermissionDenied
+        }
+
         fn hint(&self) -> Option<String> {
             Some("Run `chmod`.".to_owned())
         }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use crate::fault::Fault;
+use crate::fault::{Code, Fault};
 use crate::inventory::Secret;
 
 /// No secret is longer; a file that is was named by mistake.
@@ -82,6 +82,19 @@ pub enum SecretError {
 }
 
 impl Fault for SecretError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Unset { .. }
+            | Self::Unreadable { .. }
+            | Self::NotAFile { .. }
+            | Self::TooLong { .. }
+            | Self::Empty { .. }
+            | Self::SeveralLines { .. }
+            | Self::NotText { .. } => Code::SecretUnavailable,
+            Self::NoHome => Code::HomeMissing,
+        }
+    }
+
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Unset { name } => {

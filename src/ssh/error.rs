@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::fault::{ExitClass, Fault};
+use crate::fault::{Code, ExitClass, Fault};
 pub use crate::ssh::connection::cause::{Attempts, Cause, NoConnection};
 use crate::ssh::connection::refusal::{AuthenticationFailure, HostKeyRefusal};
 use crate::ssh::connection::words::Words;
@@ -273,6 +273,41 @@ fn or_unknown(status: &Option<u32>) -> String {
 }
 
 impl Fault for Error {
+    fn code(&self) -> Code {
+        match self {
+            Self::Resolve { .. } => Code::SshConfigInvalid,
+            Self::OpenFiles { .. } => Code::TooManyOpenFiles,
+            Self::Connect { .. } => Code::HostUnreachable,
+            Self::HostKey(refusal) => refusal.problem.code(),
+            Self::HostKeyCheck { .. } => Code::HostKeyUnchecked,
+            Self::Authentication(_) => Code::AuthenticationFailed,
+            Self::Hop { source, .. } => source.code(),
+            Self::Forward { source, .. } => match source {
+                ForwardRefusal::Prohibited => Code::ForwardingRefused,
+                ForwardRefusal::Unreachable | ForwardRefusal::Other => Code::HostUnreachable,
+            },
+            Self::Reach { source, .. } => match source {
+                ReachRefusal::Prohibited => Code::ForwardingRefused,
+                ReachRefusal::Refused
+                | ReachRefusal::Silent { .. }
+                | ReachRefusal::Failed { .. } => Code::ServiceUnreachable,
+            },
+            Self::Lost { .. } => Code::ConnectionLost,
+            Self::Stalled { .. } => Code::HostStalled,
+            Self::NoSession { .. } | Self::Noise { .. } | Self::NotBegun { .. } => {
+                Code::ShellUnusable
+            }
+            Self::NoStatus { .. } | Self::NoTrailer { .. } => Code::OutputCut,
+            Self::Signal { .. } => Code::CommandKilled,
+            Self::Stopped { .. } => Code::Interrupted,
+            Self::TooMuch { .. } => Code::LimitExceeded,
+            Self::SudoRefused { .. } | Self::SudoPassword { .. } => Code::SudoRefused,
+            Self::NoSudo { .. } => Code::SudoMissing,
+            Self::OtherHost { .. } => Code::GuardRefused,
+            Self::File { .. } => Code::LocalIoFailed,
+        }
+    }
+
     fn hint(&self) -> Option<String> {
         match self {
             Self::Resolve { host, .. } => {

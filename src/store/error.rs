@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::disk;
-use crate::fault::{self, ExitClass, Fault};
+use crate::fault::{self, Code, ExitClass, Fault};
 use crate::manifest::PackName;
 use crate::name::{
     CheckpointId, CheckpointRef, HostName, RemotePath, SourceName, did_you_mean, escape,
@@ -278,6 +278,35 @@ impl Error {
 }
 
 impl Fault for Error {
+    fn code(&self) -> Code {
+        match self {
+            Self::NoStore { .. } => Code::StoreMissing,
+            Self::NotAStore { .. } => Code::NotAStore,
+            Self::Newer { .. } | Self::Needs { .. } => Code::FleetTooOld,
+            Self::Damaged { .. } | Self::Content { .. } | Self::Uncountable { .. } => {
+                Code::StoreDamaged
+            }
+            Self::Locked { .. } => Code::StoreLocked,
+            Self::Interrupted { .. } | Self::Stopped => Code::Interrupted,
+            Self::UnknownHost { .. } => Code::UnknownHost,
+            Self::UnknownCheckpoint { .. } => Code::UnknownCheckpoint,
+            Self::NoneCounts { .. } => Code::NoCompleteCheckpoint,
+            Self::Ambiguous { .. } => Code::AmbiguousCheckpoint,
+            Self::NoPart { .. } => Code::UnknownSource,
+            Self::NoEntry { .. } | Self::NoHistory { .. } => Code::UnknownPath,
+            Self::Removed { .. } => Code::CheckpointRemoved,
+            Self::NotAFile { .. } => Code::NotAFile,
+            Self::Order { .. } | Self::Facts { .. } => Code::Internal,
+            Self::TargetExists { .. } | Self::TargetNotEmpty { .. } => Code::TargetExists,
+            Self::UnknownFormat { .. } => Code::UsageInvalid,
+            Self::Unsafe { .. } => Code::UnsafeTree,
+            Self::Collision { .. } => Code::LayoutCollision,
+            Self::Pack(error) => error.code(),
+            Self::Output { .. } => Code::OutputFailed,
+            Self::Io(error) => error.code(),
+        }
+    }
+
     fn hint(&self) -> Option<String> {
         match self {
             Self::NoStore { .. } => Some(

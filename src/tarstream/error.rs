@@ -1,6 +1,6 @@
 //! The errors for which a tar stream is refused.
 
-use crate::fault::{ExitClass, Fault};
+use crate::fault::{Code, ExitClass, Fault};
 use crate::name::{ParsePathError, RemotePath};
 
 use super::{EXTENDED_MAX_BYTES, HOLES_MAX_BYTES, MEMBERS_MAX, SPARSE_MAX_REGIONS};
@@ -189,6 +189,32 @@ fn inside(within: Option<&RemotePath>) -> String {
 }
 
 impl Fault for Error {
+    fn code(&self) -> Code {
+        match self {
+            Self::Read { .. } | Self::Cut { .. } => Code::OutputCut,
+            Self::OldSparse { .. } => Code::ToolTooOld,
+            Self::TooMany | Self::Holes { .. } | Self::Regions { .. } => Code::LimitExceeded,
+            Self::Checksum { .. }
+            | Self::Dialect { .. }
+            | Self::Field { .. }
+            | Self::UnknownType { .. }
+            | Self::GlobalHeader { .. }
+            | Self::HeaderTooLong { .. }
+            | Self::Extended { .. }
+            | Self::Name { .. }
+            | Self::LongName { .. }
+            | Self::NamedAsDirectory { .. }
+            | Self::LinkTarget { .. }
+            | Self::Duplicate { .. }
+            | Self::UnexpectedData { .. }
+            | Self::Size { .. }
+            | Self::SparseMap { .. }
+            | Self::LoneZeroBlock { .. }
+            | Self::Trailing { .. }
+            | Self::Refused => Code::ArchiveRefused,
+        }
+    }
+
     fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::Read { .. } | Self::Refused => return None,

@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::fault::Fault;
+use crate::fault::{Code, Fault};
 use crate::manifest::EntryKind;
 use crate::name::RemotePath;
 
@@ -49,6 +49,10 @@ pub enum Error {
 }
 
 impl Fault for Error {
+    fn code(&self) -> Code {
+        Code::UnsafeTree
+    }
+
     fn hint(&self) -> Option<String> {
         Some(
             "The tree changed while it was read, or the host sent what it was not asked for. \

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::fault::Fault;
+use crate::fault::{Code, Fault};
 use crate::guard::{NotVouched, ReadCommand, VouchedCommand};
 use crate::inventory::{CommandLine, CommandSource};
 use crate::manifest::PartFailure;
@@ -38,6 +38,19 @@ enum Error {
 }
 
 impl Fault for Error {
+    fn code(&self) -> Code {
+        match self {
+            Self::Ssh(error) => error.code(),
+            Self::NotVouched(error) => error.code(),
+            Self::Spool(error) => error.code(),
+            Self::Endless { .. } => Code::TimedOut,
+            Self::Flood { .. } => Code::LimitExceeded,
+            Self::NoProgram { .. } => Code::ToolMissing,
+            Self::NoAccount { .. } => Code::AccountMissing,
+            Self::Exit { .. } => Code::CommandFailed,
+        }
+    }
+
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Ssh(error) => return error.hint(),

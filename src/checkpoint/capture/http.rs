@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::blocking::blocking;
-use crate::fault::Fault;
+use crate::fault::{Code, Fault};
 use crate::guard::HttpGet;
 use crate::inventory::HttpSource;
 use crate::manifest::PartFailure;
@@ -45,6 +45,18 @@ enum Error {
 }
 
 impl Fault for Error {
+    fn code(&self) -> Code {
+        match self {
+            Self::Header { source, .. } => source.code(),
+            Self::Spool(error) => error.code(),
+            Self::Reach { source, .. } => source.code(),
+            Self::Exchange { source, .. } => source.code(),
+            Self::Slow { .. } => Code::TimedOut,
+            Self::Empty { .. } => Code::PartEmpty,
+            Self::NotJson { .. } => Code::NotJson,
+        }
+    }
+
     fn hint(&self) -> Option<String> {
         match self {
             Self::Header { source, .. } => source.hint(),

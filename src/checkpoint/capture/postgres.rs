@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::blocking::blocking;
-use crate::fault::Fault;
+use crate::fault::{Code, Fault};
 use crate::guard::{DumpOf, PostgresDump, ReadCommand};
 use crate::inventory::{DumpFormat, PostgresSource};
 use crate::manifest::PartFailure;
@@ -73,6 +73,20 @@ enum Error {
 }
 
 impl Fault for Error {
+    fn code(&self) -> Code {
+        match self {
+            Self::Ssh(error) => error.code(),
+            Self::Spool(error) => error.code(),
+            Self::Password(error) => error.code(),
+            Self::NoTool { .. } => Code::ToolMissing,
+            Self::NoAccount { .. } => Code::AccountMissing,
+            Self::Refused { source, .. } => source.code(),
+            Self::Killed { .. } => Code::CommandKilled,
+            Self::Exit { .. } | Self::NotWhole { .. } => Code::DumpFailed,
+            Self::Silent { .. } => Code::TimedOut,
+        }
+    }
+
     fn hint(&self) -> Option<String> {
         Some(
             match self {

@@ -6,7 +6,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use crate::digest::{Hasher, Sha256};
-use crate::fault::Fault;
+use crate::fault::{Code, Fault};
 
 /// A file that is being written.
 #[derive(Debug)]
@@ -41,6 +41,10 @@ pub(in crate::checkpoint) struct SpoolError {
 }
 
 impl Fault for SpoolError {
+    fn code(&self) -> Code {
+        Code::of_io(&self.source)
+    }
+
     fn hint(&self) -> Option<String> {
         let is_full = matches!(
             self.source.kind(),

@@ -1,6 +1,6 @@
 //! The errors for which nothing of a tar stream is kept.
 
-use crate::fault::{ExitClass, Fault};
+use crate::fault::{Code, ExitClass, Fault};
 use crate::name::RemotePath;
 use crate::pack;
 use crate::source::lines::WITHOUT_LINES_HINT;
@@ -53,6 +53,15 @@ impl Error {
 }
 
 impl Fault for Error {
+    fn code(&self) -> Code {
+        match self {
+            Self::Refused(error) => error.code(),
+            Self::Unasked { .. } | Self::Unwritable { .. } => Code::ArchiveRefused,
+            Self::Holes { .. } | Self::TooLarge { .. } => Code::LimitExceeded,
+            Self::Pack(error) => error.code(),
+        }
+    }
+
     fn hint(&self) -> Option<String> {
         match self {
             Self::Refused(error) => error.hint(),

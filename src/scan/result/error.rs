@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::fault::Fault;
+use crate::fault::{Code, Fault};
 use crate::name::{RemotePath, escape};
 use crate::units::size;
 
@@ -181,6 +181,27 @@ fn roots_text(roots: &[RemotePath]) -> String {
 }
 
 impl Fault for Error {
+    fn code(&self) -> Code {
+        match self {
+            Self::Missing { .. } => Code::RootMissing,
+            Self::Denied { .. } => Code::SudoNeeded,
+            Self::Failed { .. } => Code::Unreadable,
+            Self::Unreadable { first, .. } | Self::UnreadableFiles { first, .. }
+                if first.iter().all(Unread::is_no_matter_of_rights) =>
+            {
+                Code::Unreadable
+            }
+            Self::Unreadable { .. } | Self::UnreadableFiles { .. } => Code::SudoNeeded,
+            Self::Link { .. } | Self::NotADirectory { .. } => Code::NotADirectory,
+            Self::Scan { .. } | Self::Outside { .. } => Code::ScanFailed,
+            Self::NothingMatches { .. } | Self::OnlyDirectories { .. } => Code::NothingMatches,
+            Self::TooLarge { .. } | Self::TooMany { .. } | Self::Memory { .. } => {
+                Code::LimitExceeded
+            }
+            Self::Empty { .. } => Code::PartEmpty,
+        }
+    }
+
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Missing { .. } => {

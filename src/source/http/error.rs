@@ -4,7 +4,7 @@
 
 use std::io::{self, ErrorKind};
 
-use crate::fault::Fault;
+use crate::fault::{Code, Fault};
 
 /// Why there is no answer, or none that can be kept.
 #[derive(Debug, thiserror::Error)]
@@ -93,6 +93,23 @@ pub enum Error {
 }
 
 impl Fault for Error {
+    fn code(&self) -> Code {
+        match self {
+            Self::Unsendable { .. } | Self::Unaskable => Code::InventoryInvalid,
+            Self::NoAuthorities | Self::Certificate { .. } | Self::Tls { .. } => Code::TlsFailed,
+            Self::Early
+            | Self::EarlyHead
+            | Self::NotHttp
+            | Self::Head { .. }
+            | Self::Encoded { .. }
+            | Self::Garbled { .. } => Code::HttpInvalid,
+            Self::Status { .. } => Code::HttpStatus,
+            Self::TooMuch { .. } => Code::LimitExceeded,
+            Self::Cut { .. } => Code::OutputCut,
+            Self::Broken { .. } => Code::ConnectionLost,
+        }
+    }
+
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Unsendable { .. } | Self::Unaskable => {

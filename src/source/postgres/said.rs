@@ -2,7 +2,7 @@
 //!
 //! What the server says it says in its own language: what isn't known here is told as it came.
 
-use crate::fault::Fault;
+use crate::fault::{Code, Fault};
 
 /// Why a dump was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -80,6 +80,19 @@ impl Complaint {
 }
 
 impl Fault for Complaint {
+    fn code(&self) -> Code {
+        match self {
+            Self::NoClient { .. } => Code::ToolMissing,
+            Self::NoServer { .. } | Self::Unreachable { .. } => Code::DatabaseUnreachable,
+            Self::NoDatabase => Code::DatabaseMissing,
+            Self::NotLetIn { .. } => Code::DatabaseLoginRefused,
+            Self::TooOld { .. } => Code::ToolTooOld,
+            Self::Denied { .. } => Code::DatabaseDenied,
+            Self::Locked { .. } => Code::DatabaseLocked,
+            Self::Other(_) => Code::DumpFailed,
+        }
+    }
+
     fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::NoClient { .. } => {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::fault::Code;
 use crate::ssh::connection::words::Words;
 use crate::ssh::host_keys::known_hosts::Place;
 
@@ -60,6 +61,18 @@ pub enum HostKeyProblem {
         /// What is wrong with it.
         why: String,
     },
+}
+
+impl HostKeyProblem {
+    /// The code of a refusal for this reason.
+    pub(in crate::ssh) fn code(&self) -> Code {
+        match self {
+            Self::Unknown => Code::HostKeyUnknown,
+            Self::Changed { .. } | Self::ChangedAlgorithm { .. } => Code::HostKeyChanged,
+            Self::Revoked { .. } => Code::HostKeyRevoked,
+            Self::Short { .. } | Self::Certificate { .. } => Code::HostKeyRefused,
+        }
+    }
 }
 
 impl fmt::Display for HostKeyRefusal {

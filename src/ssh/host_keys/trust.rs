@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use data_encoding::BASE64;
 use russh::keys::PublicKey;
 
-use crate::fault::{ExitClass, Fault};
+use crate::fault::{Code, ExitClass, Fault};
 use crate::ssh::config::resolve::Endpoint;
 use crate::ssh::error::Cause;
 use crate::ssh::host_keys::known_hosts_line::hashed;
@@ -54,6 +54,15 @@ pub enum Error {
 }
 
 impl Fault for Error {
+    fn code(&self) -> Code {
+        match self {
+            Self::NoFile { .. } | Self::NotAFile { .. } | Self::Name { .. } => {
+                Code::SshConfigInvalid
+            }
+            Self::File { .. } => Code::LocalIoFailed,
+        }
+    }
+
     fn hint(&self) -> Option<String> {
         match self {
             Self::NoFile { host } | Self::NotAFile { host, .. } => Some(format!(
