@@ -1,7 +1,7 @@
 //! Patches of changed files for `fleet diff -p`: reads both sides of a change, within limits.
 
 use crate::change::{self, Attribute, Change, ChangeKind, Side};
-use crate::fault::{ExitClass, Fault};
+use crate::fault::{Code, ExitClass, Fault};
 use crate::live::{LiveContent, LivePart};
 use crate::manifest::Entry;
 use crate::name::SourceName;
@@ -54,6 +54,13 @@ pub enum Error {
 }
 
 impl Fault for Error {
+    fn code(&self) -> Code {
+        match self {
+            Self::Store(error) => error.code(),
+            Self::Fetched(error) => error.code(),
+        }
+    }
+
     fn hint(&self) -> Option<String> {
         match self {
             Self::Store(error) => error.hint(),
