@@ -16,8 +16,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use fleet::engine::checkpoint::{self, Request};
-use fleet::engine::{Interrupt, Network, Selection, Selector, Workspace};
+use fleet::engine::{Network, Selection, Selector, Workspace};
 use fleet::event::Sink;
+use fleet::interrupt::Interrupt;
 use fleet::inventory::{Inventory, Keep};
 use fleet::manifest::Trigger;
 use fleet::name::{CheckpointId, HostName, Stamp};
@@ -107,7 +108,10 @@ impl Bench {
         let kept = kept(&ids, &self.keep);
         let surplus = ids.iter().filter(|id| !kept.contains(id));
         let surplus: Vec<Stamp> = surplus.map(|id| id.stamp).collect();
-        let mut lock = self.workspace.store.lock(&self.host, None, &|| false)?;
+        let mut lock = self
+            .workspace
+            .store
+            .lock(&self.host, None, &Interrupt::new())?;
         let removed = lock.remove(&surplus)?;
         Ok(json!({
             "kept": kept.len(),

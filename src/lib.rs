@@ -11,7 +11,7 @@
 //! | 6 | [`intake`], [`health`] | a tar stream becomes a pack and entries; what a host can do |
 //! | 5 | [`scan`] | looking at a host, and comparing it with a checkpoint |
 //! | 4 | [`ssh`], [`source`], [`store`] | the outside world |
-//! | 3 | [`disk`], [`pack`], `blocking` | durable private files; the format of packs; work that blocks |
+//! | 3 | [`disk`], [`pack`], [`interrupt`], `blocking` | durable private files; the format of packs; how to stop; work that blocks |
 //! | 2 | [`guard`], [`tarstream`], [`event`], [`change`], [`shrinkage`] | rules, formats and what can happen: pure, synchronous |
 //! | 1 | [`inventory`], [`manifest`] | facts: plain data |
 //! | 0 | [`name`], [`digest`], [`fault`], [`units`], `redact` | words |
@@ -50,6 +50,7 @@ pub mod guard;
 pub mod health;
 pub mod import;
 pub mod intake;
+pub mod interrupt;
 pub mod inventory;
 pub mod live;
 pub mod manifest;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The floor of every module; a module imports only from floors below its own.
-const FLOORS: [(&str, u8); 29] = [
+const FLOORS: [(&str, u8); 30] = [
     ("cli", 11),
     ("report", 9),
     ("engine", 8),
@@ -20,6 +20,7 @@ const FLOORS: [(&str, u8); 29] = [
     ("store", 4),
     ("blocking", 3),
     ("disk", 3),
+    ("interrupt", 3),
     ("pack", 3),
     ("guard", 2),
     ("tarstream", 2),

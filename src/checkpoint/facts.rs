@@ -7,10 +7,10 @@
 use std::pin::pin;
 use std::time::Duration;
 
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 
-use super::asked_to_stop;
 use crate::guard::{self, ReadCommand};
+use crate::interrupt::{Interrupt, StopLevel};
 use crate::inventory::{Host, Source, SourceKind};
 use crate::manifest::{HostFacts, MachineIdentity};
 use crate::name::RemotePath;
@@ -58,7 +58,7 @@ pub(super) async fn beside<T, E, W>(
     session: &ReadSession,
     sources: &[&Source],
     before: Option<&HostFacts>,
-    stop: &watch::Receiver<bool>,
+    interrupt: &Interrupt,
 ) -> Result<(T, HostFacts), E>
 where
     W: Future<Output = Result<T, E>>,
@@ -86,7 +86,7 @@ where
         if !is_told {
             tokio::select! {
                 () = asking => {}
-                () = asked_to_stop(stop) => {}
+                () = interrupt.reached(StopLevel::Soon) => {}
                 () = tokio::time::sleep(LONGER_MAX) => {
                     tracing::debug!(host = session.host(), "what it is like takes too long to tell");
                 }

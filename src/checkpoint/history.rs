@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::interrupt::Interrupt;
 use crate::manifest::{HostFacts, Pack, PackName, Part, PartState, Trigger};
 use crate::name::SourceName;
 use crate::store::{self, HostLock, PackHealth, SealedCheckpoint, Store};
@@ -70,17 +71,17 @@ impl History {
     ///
     /// A record that does not read ends the search for what can be reused, with a warning: what was
     /// sealed last is not known, and is fetched again. Packs that were touched since they were sealed
-    /// are hashed; `stop` is asked meanwhile, and `true` gives up. Blocking.
+    /// are hashed, unless `interrupt` is raised. Blocking.
     ///
     /// # Errors
     ///
-    /// [`store::Error`] if the store cannot be read, or if `stop` said so.
+    /// [`store::Error`] if the store cannot be read, or if `interrupt` is raised.
     pub fn read(
         store: &Store,
         lock: &mut HostLock,
         sources: &[SourceName],
         full: bool,
-        stop: &dyn Fn() -> bool,
+        interrupt: &Interrupt,
     ) -> Result<Self, store::Error> {
         let mut history = Self {
             link_bytes_per_second: lock.link_bytes_per_second(),
@@ -121,16 +122,12 @@ impl History {
             }
         }
         history.parts = parts;
-        history.examine(lock, stop)?;
+        history.examine(lock, interrupt)?;
         Ok(history)
     }
 
     /// Looks whether the packs that may be referred to again are still what was sealed.
-    fn examine(
-        &mut self,
-        lock: &mut HostLock,
-        stop: &dyn Fn() -> bool,
-    ) -> Result<(), store::Error> {
+    fn examine(&mut self, lock: &mut HostLock, interrupt: &Interrupt) -> Result<(), store::Error> {
         let mut needed: BTreeMap<PackName, Pack> = BTreeMap::new();
         for (name, known) in &self.parts {
             let Some(base) = &known.base else { continue };
@@ -140,7 +137,7 @@ impl History {
             needed.extend(packs.map(|pack| (pack.name.clone(), pack.clone())));
         }
         let needed: Vec<Pack> = needed.into_values().collect();
-        for (pack, health) in lock.pack_health(&needed, stop)? {
+        for (pack, health) in lock.pack_health(&needed, interrupt)? {
             let problem = match health {
                 PackHealth::Sound => continue,
                 PackHealth::Missing => "it is missing".to_owned(),

@@ -17,12 +17,13 @@ mod wire;
 
 use futures_util::future::join_all;
 use jiff::Timestamp;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 use crate::blocking::blocking;
 use crate::event::{Event, Sink};
 use crate::intake::entries;
 use crate::intake::part::{self, Outcome};
+use crate::interrupt::{Interrupt, StopLevel};
 use crate::inventory::{Host, Source, WireCompression};
 use crate::manifest::{self, Checkpoint, PartFailure, PartState, Trigger};
 use crate::name::SourceName;
@@ -86,7 +87,7 @@ pub struct UnsealedCheckpoint {
 
 /// Reads what `order` asks for from the host behind `session`, which was reached at `address`
 /// (`address:port`). `history` is what is known of its sources, and what is still the same is not
-/// fetched again. When `stop` turns true, reading ends, and what has arrived whole is what there is.
+/// fetched again. When `interrupt` is raised, reading ends, and what has arrived whole is what there is.
 ///
 /// A part that fails does not stop the others: the checkpoint is partial then.
 ///
@@ -104,7 +105,7 @@ pub async fn gather(
     (session, address): (&ReadSession, &str),
     mut incoming: Incoming,
     history: &History,
-    stop: &watch::Receiver<bool>,
+    interrupt: &Interrupt,
     sink: &Sink,
 ) -> Result<UnsealedCheckpoint, Error> {
     let started = Timestamp::now();
@@ -114,7 +115,7 @@ pub async fn gather(
         session,
         incoming: &incoming,
         history,
-        stop,
+        interrupt,
         sink,
     };
     let captured = captured.run().await;
@@ -179,7 +180,7 @@ struct Gatherer<'a> {
     session: &'a ReadSession,
     incoming: &'a Incoming,
     history: &'a History,
-    stop: &'a watch::Receiver<bool>,
+    interrupt: &'a Interrupt,
     sink: &'a Sink,
 }
 
@@ -216,7 +217,7 @@ impl Gatherer<'_> {
             // Asked at the same time as the scans: each question costs a round trip.
             let probe = tokio::select! {
                 probe = answer.get() => probe?,
-                () = asked_to_stop(self.stop) => return Err(Error::Ssh(ssh::Error::Stopped {
+                () = self.interrupt.reached(StopLevel::Soon) => return Err(Error::Ssh(ssh::Error::Stopped {
                     host: self.host.name.to_string(),
                 })),
             };
@@ -245,7 +246,7 @@ impl Gatherer<'_> {
             self.session,
             &sources,
             self.history.observed.as_ref(),
-            self.stop,
+            self.interrupt,
         )
         .await?;
         outcomes.sort_by_key(|(place, _)| *place);
@@ -296,7 +297,7 @@ impl Gatherer<'_> {
         };
         tokio::select! {
             read = reading => read,
-            () = asked_to_stop(self.stop) => Read::Scanned(Scanned::Lost(ssh::Error::Stopped {
+            () = self.interrupt.reached(StopLevel::Soon) => Read::Scanned(Scanned::Lost(ssh::Error::Stopped {
                 host: self.host.name.to_string(),
             })),
         }
@@ -374,7 +375,7 @@ impl Gatherer<'_> {
                 probe,
             ),
             lines: terms.lines.clone(),
-            stop: self.stop,
+            interrupt: self.interrupt,
             sink: self.sink,
         };
         let fetch = Fetch {
@@ -416,13 +417,6 @@ impl UnsealedCheckpoint {
             });
         }
         Ok(self.incoming.seal(self.facts)?)
-    }
-}
-
-/// Waits until the operator wants to stop; for ever, if whoever could ask has gone.
-async fn asked_to_stop(stop: &watch::Receiver<bool>) {
-    if stop.clone().wait_for(|stop| *stop).await.is_err() {
-        std::future::pending::<()>().await;
     }
 }
 

@@ -6,12 +6,13 @@ mod underway;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 
 use crate::blocking::blocking;
 use crate::event::{Event, Sink};
 use crate::guard::{Compression, ReadCommand, TarFlavour};
 use crate::intake::fetch_list;
+use crate::interrupt::{Interrupt, StopLevel};
 use crate::inventory::{Source, WireCompression};
 use crate::manifest::{FileType, PartFailure};
 use crate::name::{HostName, RemotePath};
@@ -21,7 +22,6 @@ use crate::source::probe::Probe;
 use crate::source::scan::Found;
 use crate::ssh::{self, Body, Input, ReadSession};
 
-use super::asked_to_stop;
 use super::wire::{Timed, Wire, decoded};
 use crate::intake::kept::Difference;
 use crate::intake::receive::{self, Intake, Received, Unasked};
@@ -43,8 +43,8 @@ pub(super) struct Pull<'a> {
     pub(super) wire: Wire,
     /// Only these lines of files.
     pub(super) lines: Option<Lines>,
-    /// Turns true when the operator wants to stop.
-    pub(super) stop: &'a watch::Receiver<bool>,
+    /// Ends reading when it is raised.
+    pub(super) interrupt: &'a Interrupt,
     pub(super) sink: &'a Sink,
 }
 
@@ -182,7 +182,7 @@ impl Pull<'_> {
             };
             let over = async {
                 tokio::select! {
-                    () = asked_to_stop(self.stop) => {}
+                    () = self.interrupt.reached(StopLevel::Soon) => {}
                     () = is_enough => {}
                 }
             };
@@ -248,7 +248,7 @@ impl Pull<'_> {
     ) -> Result<Ended, receive::Error> {
         let (mut progress, path) = (self.progress(), self.pack_path.clone());
         let (packs_max, lines) = (self.packs_max, self.lines.clone());
-        let stop = self.stop.clone();
+        let interrupt = self.interrupt.clone();
         let receiving = blocking(move || {
             let mut intake = match underway.intake.take() {
                 Some(mut intake) => {
@@ -258,7 +258,7 @@ impl Pull<'_> {
                 None => Intake::create(path, PackOptions::default())?,
             };
             intake.keep_lines(lines);
-            intake.stop_when(receive::Stop(Arc::new(move || *stop.borrow())));
+            intake.stop_when(interrupt);
             let mut taken_in = TakenIn::default();
             let mut read = intake.read(
                 decoded(&mut stream, underway.compression),

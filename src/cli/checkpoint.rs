@@ -1,16 +1,16 @@
 //! `fleet checkpoint`
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::error::{Status, VerbError};
+use super::error::{Error, Status};
 use super::select::Hosts;
 use super::setup::Setup;
 use super::signals;
 use crate::engine::checkpoint::{self, Outcome, Request, Strictness};
-use crate::engine::{Interrupt, StopLevel};
-use crate::event::{Event, Sink};
+use crate::event::Event;
 use crate::fault::ExitClass;
+use crate::interrupt::{Interrupt, StopLevel};
 use crate::inventory::WireCompression;
 use crate::manifest::Trigger;
 use crate::name::{HostName, SourceName};
@@ -96,8 +96,7 @@ pub(super) fn run(args: &Args, setup: &Setup) -> Status {
     let reporter = Reporter::new(Arc::clone(console), Style::of(console), hosts);
     let workspace = setup.workspace(inventory, &reporter)?;
     let interrupt = Interrupt::new();
-    let seen = Seen::default();
-    let sink = seen.beside(reporter.sink());
+    let sink = reporter.sink();
     let notice = {
         let reporter = Arc::clone(&reporter);
         move || reporter.tell(&Event::Stopping)
@@ -106,64 +105,13 @@ pub(super) fn run(args: &Args, setup: &Setup) -> Status {
         checkpoint::run(&request, &workspace, &sink, &interrupt).await
     });
     reporter.finish();
-    let outcome = match ended? {
-        Some(outcome) => outcome.map_err(VerbError::from)?,
-        // Stopped at once: what was sealed until then is sealed.
-        None => seen.outcome(),
-    };
+    let outcome = ended?.ok_or(Error::Stopped)??;
     let size = Size {
         hosts,
         took: begun.elapsed(),
     };
     let class = outcome.exit_class(strictness);
     tell(console, &outcome, class, interrupt.level(), &size)
-}
-
-/// What happened so far, in case that the run does not get to tell.
-#[derive(Debug, Clone, Default)]
-struct Seen {
-    // Events come from many tasks, and what they add up to is read when all of them are gone.
-    outcome: Arc<Mutex<Outcome>>,
-}
-
-impl Seen {
-    fn beside(&self, sink: Sink) -> Sink {
-        let seen = Arc::clone(&self.outcome);
-        Arc::new(move |event| {
-            match &event {
-                Event::Sealed { checkpoint } => {
-                    let mut outcome = seen.lock().unwrap_or_else(PoisonError::into_inner);
-                    outcome.checkpoints.push(checkpoint.as_ref().clone());
-                }
-                Event::HostFailed { failure } => {
-                    let mut outcome = seen.lock().unwrap_or_else(PoisonError::into_inner);
-                    outcome.failed.push(failure.clone());
-                }
-                Event::HostStarted { .. }
-                | Event::Connected { .. }
-                | Event::PartStarted { .. }
-                | Event::Scanned { .. }
-                | Event::Progress { .. }
-                | Event::Warned { .. }
-                | Event::Skipped { .. }
-                | Event::PartEnded { .. }
-                | Event::Examining { .. }
-                | Event::Examined { .. }
-                | Event::Stopping => {}
-            }
-            sink(event);
-        })
-    }
-
-    fn outcome(&self) -> Outcome {
-        let mut outcome = self
-            .outcome
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        outcome.interrupted = true;
-        outcome
-    }
 }
 
 /// How large a run was.

@@ -6,9 +6,9 @@ use super::error::{Error, Status};
 use super::select::Hosts;
 use super::setup::Setup;
 use super::signals;
-use crate::engine::Interrupt;
 use crate::engine::doctor::{self, Report};
 use crate::fault::ExitClass;
+use crate::interrupt::{Interrupt, StopLevel};
 use crate::name::HostName;
 use crate::report::text::doctor as text;
 use crate::report::{Problem, Reporter, Style, json};
@@ -40,7 +40,7 @@ pub(super) fn run(args: &Args, setup: &Setup) -> Status {
         tokio::select! {
             reports = doctor::run(&selection, &network, &sink) => Some(reports),
             // Looking has no unsafe point: the first wish ends it.
-            () = wish.reached(crate::engine::StopLevel::Soon) => None,
+            () = wish.reached(StopLevel::Soon) => None,
         }
     });
     reporter.finish();

@@ -17,8 +17,8 @@ use tokio::task::JoinSet;
 
 use super::ask;
 use super::error::{Error, VerbError};
-use crate::engine::{Interrupt, StopLevel};
 use crate::fault::ExitClass;
+use crate::interrupt::{Interrupt, StopLevel};
 
 const SIGNALS: [fn() -> SignalKind; 3] = [
     SignalKind::interrupt,
@@ -40,8 +40,8 @@ fn locked<T>(mutex: &'static Mutex<T>) -> MutexGuard<'static, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Runs `work` to its end; none if the operator asked twice to stop. `notice` is called at the
-/// first wish. Whatever the operator is asked must be asked by `work`.
+/// Runs `work` to its end. None if the operator asked twice to stop and `work` did not end at that.
+/// `notice` is called at the first request. Whatever the operator is asked must be asked by `work`.
 ///
 /// What is dropped then leaves nothing half-sealed: only a rename makes a checkpoint visible.
 pub(super) fn run<T>(
@@ -61,12 +61,13 @@ pub(super) fn run<T>(
         loop {
             tokio::select! {
                 biased;
-                () = interrupt.reached(StopLevel::Now) => break None,
                 () = interrupt.reached(StopLevel::Soon), if !noticed => {
                     noticed = true;
                     notice();
                 }
+                // Work that can report what it has when it is to stop at once does so here.
                 ended = &mut work => break Some(ended),
+                () = interrupt.reached(StopLevel::Now) => break None,
             }
         }
     });

@@ -2,20 +2,21 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::blocking::blocking;
 use crate::checkpoint::{self, CaptureOptions, History, UnsealedCheckpoint};
 use crate::event::{Event, Failure, Sink};
 use crate::fault::{Code, ExitClass, Fault};
+use crate::interrupt::{Interrupt, StopLevel};
 use crate::inventory::{Host, WireCompression};
 use crate::manifest::{Checkpoint, State, Trigger};
 use crate::name::{HostName, SourceName};
 use crate::ssh::ReadSession;
 use crate::store::{self, Incoming};
 
-use super::{Interrupt, Selection, SelectionError, StopLevel, Workspace};
+use super::{Selection, SelectionError, Workspace};
 
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -151,8 +152,9 @@ impl Fault for RequestError {
 ///
 /// # Cancel
 ///
-/// Ask through `interrupt` instead of dropping the future: a checkpoint that is being sealed then
-/// still is, and the outcome tells what there is.
+/// Raise `interrupt` instead of dropping the future. Raised once, hosts that are being read are sealed as
+/// far as they have come; twice, the work is given up at once. In both cases the outcome names what was
+/// sealed.
 pub async fn run(
     request: &Request,
     workspace: &Arc<Workspace>,
@@ -191,11 +193,19 @@ pub async fn run(
         });
     }
     let mut ends: Vec<(usize, End)> = Vec::new();
-    while let Some(end) = tasks.join_next().await {
+    loop {
+        let end = tokio::select! {
+            biased;
+            end = tasks.join_next() => end,
+            () = interrupt.reached(StopLevel::Now) => break,
+        };
+        let Some(end) = end else { break };
         ends.push(end.expect("a host's work does not panic"));
     }
     ends.sort_by_key(|(index, _)| *index);
     let mut outcome = outcome(ends);
+    // What is dropped with the tasks leaves nothing half-sealed: only a rename makes a checkpoint visible.
+    outcome.interrupted |= !tasks.is_empty();
     // What was being read when the operator asked to stop was sealed as far as it had come.
     let is_cut = |checkpoint: &Checkpoint| checkpoint.state() == State::Partial;
     outcome.interrupted |= interrupt.is_raised() && outcome.checkpoints.iter().any(is_cut);
@@ -326,7 +336,7 @@ async fn gather(
     let begun = tokio::select! {
         biased;
         () = interrupt.reached(StopLevel::Soon) => return None,
-        begun = begin(order, host, workspace, sink) => begun,
+        begun = begin(order, host, workspace, sink, interrupt) => begun,
     };
     let begun = match begun {
         Ok(begun) => begun,
@@ -338,18 +348,9 @@ async fn gather(
         incoming,
         history,
     } = begun;
-    let (stop, stopped) = watch::channel(false);
     let place = (&session, address.as_str());
-    let reading = checkpoint::gather(order, host, place, incoming, &history, &stopped, sink);
-    let asking = async {
-        interrupt.reached(StopLevel::Soon).await;
-        stop.send_replace(true);
-        std::future::pending::<()>().await;
-    };
-    let gathered = tokio::select! {
-        gathered = reading => gathered,
-        () = asking => return None,
-    };
+    let gathered =
+        checkpoint::gather(order, host, place, incoming, &history, interrupt, sink).await;
     if gathered.is_err() && interrupt.is_raised() {
         return None;
     }
@@ -370,8 +371,9 @@ async fn begin(
     host: &Host,
     workspace: &Arc<Workspace>,
     sink: &Sink,
+    interrupt: &Interrupt,
 ) -> Result<Begun, checkpoint::Error> {
-    let mut lock = workspace.lock(&host.name).await?;
+    let mut lock = workspace.lock(&host.name, interrupt).await?;
     let (session, address) = workspace.network.reach(host).await?;
     sink(Event::Connected {
         host: host.name.clone(),
@@ -384,15 +386,12 @@ async fn begin(
         .into_iter()
         .map(|source| source.name.clone())
         .collect();
-    let given_up = Arc::new(());
-    let watch = Arc::downgrade(&given_up);
+    let interrupt = interrupt.clone();
     let (incoming, history) = blocking(move || {
-        let stop = || watch.strong_count() == 0;
-        let history = History::read(&shared.store, &mut lock, &sources, full, &stop)?;
+        let history = History::read(&shared.store, &mut lock, &sources, full, &interrupt)?;
         Ok::<_, store::Error>((lock.begin((shared.clock)())?, history))
     })
     .await?;
-    drop(given_up);
     Ok(Begun {
         session,
         address,

@@ -1,20 +1,19 @@
 //! Backups of other systems, taken over one after the other as checkpoints of one host.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use crate::event::{Event, Failure, Sink};
 use crate::fault::{ExitClass, Fault};
-use crate::import::{Error, Import, Wish};
+use crate::import::{Error, Import};
 use crate::inventory::Host;
 use crate::manifest::{Checkpoint, Totals};
 use crate::name::{CheckpointId, Stamp};
 use crate::store::Store;
 
-use super::Interrupt;
+use crate::interrupt::Interrupt;
 
 pub use crate::import::{
     BackupTime, Checked, ImportOptions, MappedRoot, Mapping, PathMapping, TimeSource,
@@ -115,18 +114,16 @@ pub fn run(
     sink: &Sink,
     interrupt: &Interrupt,
 ) -> Outcome {
-    let wish = interrupt.clone();
-    let stop: Wish = Arc::new(move || wish.is_raised());
     let mut outcome = Outcome::default();
     for order in &request.orders {
-        if stop() {
+        if interrupt.is_raised() {
             outcome.is_interrupted = true;
             break;
         }
         sink(Event::HostStarted {
             host: host.name.clone(),
         });
-        match one(order, request, host, mode, sink, &stop) {
+        match one(order, request, host, mode, sink, interrupt) {
             Ok(imported) => outcome.imported.push(imported),
             Err(error) => {
                 let failure = Failure::of_host(&host.name, &error);
@@ -162,9 +159,9 @@ fn one(
     host: &Host,
     mode: Mode<'_>,
     sink: &Sink,
-    stop: &Wish,
+    interrupt: &Interrupt,
 ) -> Result<Imported, Error> {
-    let import = Import::plan(order, host, request.now, stop)?;
+    let import = Import::plan(order, host, request.now, interrupt)?;
     for message in &import.warnings {
         sink(Event::Warned {
             host: host.name.clone(),
@@ -195,12 +192,12 @@ fn one(
             }
         }
         Mode::Write(store) => {
-            let lock = store.lock(&host.name, request.wait, &**stop)?;
+            let lock = store.lock(&host.name, request.wait, interrupt)?;
             imported.end = match import.already(store, host)? {
                 Some(id) => End::Already(id),
                 None => {
                     let incoming = lock.begin_at(import.taken.time)?;
-                    let checkpoint = Box::new(import.execute(host, incoming, stop, sink)?);
+                    let checkpoint = Box::new(import.execute(host, incoming, interrupt, sink)?);
                     sink(Event::Sealed {
                         checkpoint: checkpoint.clone(),
                     });

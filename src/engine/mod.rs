@@ -6,11 +6,9 @@ pub mod checkpoint;
 pub mod diff;
 pub mod doctor;
 pub mod import;
-mod interrupt;
 pub mod live;
 mod selection;
 mod workspace;
 
-pub use interrupt::{Interrupt, StopLevel};
 pub use selection::{Selection, SelectionError, Selector, host};
 pub use workspace::{Clock, Network, Workspace};

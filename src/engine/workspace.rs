@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::blocking::blocking;
+use crate::interrupt::Interrupt;
 use crate::inventory::{Host, Inventory};
 use crate::name::HostName;
 use crate::ssh::{self, Connector, Endpoint, ReadSession};
@@ -73,18 +74,14 @@ impl Workspace {
     ///
     /// # Cancel
     ///
-    /// Dropping the future ends the waiting; a lock that is got meanwhile is let go.
-    pub(super) async fn lock(self: &Arc<Self>, host: &HostName) -> Result<HostLock, store::Error> {
+    /// Raising `interrupt` ends the wait. Dropping the future does not; a lock that is got then is let go.
+    pub(super) async fn lock(
+        self: &Arc<Self>,
+        host: &HostName,
+        interrupt: &Interrupt,
+    ) -> Result<HostLock, store::Error> {
         let (workspace, host) = (Arc::clone(self), host.clone());
-        let given_up = Arc::new(());
-        let watch = Arc::downgrade(&given_up);
-        let lock = blocking(move || {
-            workspace
-                .store
-                .lock(&host, workspace.wait, &|| watch.strong_count() == 0)
-        })
-        .await;
-        drop(given_up);
-        lock
+        let interrupt = interrupt.clone();
+        blocking(move || workspace.store.lock(&host, workspace.wait, &interrupt)).await
     }
 }

@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::Error;
 use super::folder::FolderStream;
-use super::{Error, Wish};
+use crate::interrupt::Interrupt;
 
 /// What real backups unpack to is a small multiple of what they are; a file of zeros is not one.
 const TIMES_MAX: u64 = 250;
@@ -103,11 +104,11 @@ impl Backup {
         name.to_string_lossy().into_owned()
     }
 
-    /// Begins to read it. Reading ends with [`Error::Stopped`] when `stop` turns true.
-    pub(super) fn stream(&self, stop: &Wish) -> Result<Box<dyn Read>, Error> {
+    /// Begins to read it. Reading ends with [`Error::Stopped`] when `interrupt` is raised.
+    pub(super) fn stream(&self, interrupt: &Interrupt) -> Result<Box<dyn Read>, Error> {
         let mut bounded = Bounded {
             path: self.path.clone(),
-            stop: Arc::clone(stop),
+            interrupt: interrupt.clone(),
             packed: None,
             unpacked: 0,
             inner: Box::new(io::empty()),
@@ -161,7 +162,7 @@ impl<R: Read> Read for Counted<R> {
 /// Ends when it is asked to, and when far more comes out than was put in.
 struct Bounded {
     path: PathBuf,
-    stop: Wish,
+    interrupt: Interrupt,
     /// What was read of a file so far.
     packed: Option<Arc<AtomicU64>>,
     unpacked: u64,
@@ -170,7 +171,7 @@ struct Bounded {
 
 impl Read for Bounded {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if (self.stop)() {
+        if self.interrupt.is_raised() {
             let path = self.path.clone();
             return Err(io::Error::other(Error::Stopped { path }));
         }

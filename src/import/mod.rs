@@ -15,13 +15,13 @@ mod survey;
 mod taken;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use crate::event::{Event, Sink};
 use crate::fault::Fault as _;
 use crate::guard;
+use crate::interrupt::Interrupt;
 use crate::inventory::{Host, Unreadable};
 use crate::manifest::{self, Checkpoint, MachineIdentity, Pack, Part, PartState, Totals, Trigger};
 use crate::name::{CheckpointId, RemotePath, SourceName, Stamp};
@@ -33,7 +33,7 @@ use crate::tarstream::{Member, Relocated};
 use crate::intake::build_entries::{Asked, build_entries};
 use crate::intake::entries;
 use crate::intake::kept::Difference;
-use crate::intake::receive::{Intake, Received, Stop, Unasked};
+use crate::intake::receive::{Intake, Received, Unasked};
 
 pub use error::Error;
 pub use landing::{Mapping, ParseMappingError, PathMapping};
@@ -49,9 +49,6 @@ const KIND: &str = "import";
 /// A backup that was taken over is looked for among so many seconds from its time on: one that was
 /// taken over beside others of the same second has a later stamp.
 const SECONDS_LOOKED_AT: i64 = 600;
-
-/// Whether the operator wants to stop.
-pub type Wish = Arc<dyn Fn() -> bool + Send + Sync>;
 
 /// One backup, and what is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,7 +89,7 @@ pub struct Import {
 
 impl Import {
     /// Reads the backup that `order` names, for `host`. It may not have been taken after `now`. Reading
-    /// ends when `stop` says so.
+    /// ends when `interrupt` is raised.
     ///
     /// Blocking; takes the memory of the names in it.
     ///
@@ -103,9 +100,9 @@ impl Import {
         order: &ImportOptions,
         host: &Host,
         now: Timestamp,
-        stop: &Wish,
+        interrupt: &Interrupt,
     ) -> Result<Self, Error> {
-        plan::plan(order, host, now, stop)
+        plan::plan(order, host, now, interrupt)
     }
 
     /// The checkpoint of `host` that this was taken over as before, if there is one.
@@ -154,7 +151,7 @@ impl Import {
 
     /// Reads the backup again, writes it into `incoming` and seals that.
     ///
-    /// Blocking. When `stop` turns true, it ends as soon as it can and nothing is sealed.
+    /// Blocking. When `interrupt` is raised, it ends as soon as it can and nothing is sealed.
     ///
     /// # Errors
     ///
@@ -163,7 +160,7 @@ impl Import {
         self,
         host: &Host,
         incoming: Incoming,
-        stop: &Wish,
+        interrupt: &Interrupt,
         sink: &Sink,
     ) -> Result<Checkpoint, Error> {
         let started = Timestamp::now();
@@ -194,7 +191,7 @@ impl Import {
                 part,
                 host,
                 incoming: &incoming,
-                stop,
+                interrupt,
                 sink,
             };
             match taken.run() {
@@ -220,7 +217,7 @@ struct Taking<'a> {
     part: &'a Planned,
     host: &'a Host,
     incoming: &'a Incoming,
-    stop: &'a Wish,
+    interrupt: &'a Interrupt,
     sink: &'a Sink,
 }
 
@@ -309,12 +306,12 @@ impl Taking<'_> {
     fn read(&self, wanted: &[Found]) -> Result<Received, Error> {
         let name = &self.part.name;
         let failed = |error| Error::of_receive(&self.backup.path, name, error);
-        let stream = Relocated::new(self.backup.stream(self.stop)?, |path: &RemotePath| {
+        let stream = Relocated::new(self.backup.stream(self.interrupt)?, |path: &RemotePath| {
             self.part.places.get(path).cloned()
         });
         let options = PackOptions::default();
         let mut intake = Intake::create(self.incoming.pack_path(name), options).map_err(failed)?;
-        intake.stop_when(Stop(Arc::clone(self.stop)));
+        intake.stop_when(self.interrupt.clone());
         let read = intake.read(stream, wanted, Unasked::Refuse, |bytes, path| {
             (self.sink)(Event::Progress {
                 host: self.host.name.clone(),
@@ -325,7 +322,7 @@ impl Taking<'_> {
         });
         let mut received = intake.end(read).map_err(failed)?;
         match received.cut.take() {
-            Some(_) if (self.stop)() => Err(Error::Stopped {
+            Some(_) if self.interrupt.is_raised() => Err(Error::Stopped {
                 path: self.backup.path.clone(),
             }),
             // The stream is made here, so that an end before its time has its reason in it.

@@ -8,8 +8,9 @@ use super::backup::Backup;
 use super::landing::{Place, Rules, part_of};
 use super::record::Record;
 use super::survey::Survey;
-use super::{Error, Import, ImportOptions, KIND, Wish, sums, taken};
+use super::{Error, Import, ImportOptions, KIND, sums, taken};
 use crate::digest::Sha256;
+use crate::interrupt::Interrupt;
 use crate::inventory::Host;
 use crate::manifest::{EntryKind, Totals};
 use crate::name::{RemotePath, SourceName, escape};
@@ -58,10 +59,10 @@ pub(super) fn plan(
     order: &ImportOptions,
     host: &Host,
     now: Timestamp,
-    stop: &Wish,
+    interrupt: &Interrupt,
 ) -> Result<Import, Error> {
     let backup = Backup::open(&order.path)?;
-    let survey = Survey::of(&backup, stop)?;
+    let survey = Survey::of(&backup, interrupt)?;
     let (checked, unread) = sums::check(&backup.path, &survey)?;
     let records = Record::all_of(&survey);
     let name = backup.name();

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::Error;
 use super::backup::Backup;
-use super::{Error, Wish};
+use crate::interrupt::Interrupt;
 use crate::manifest::FileTime;
 use crate::name::RemotePath;
 use crate::tarstream::{self, Event, Head, Kind, Member, MemberStream};
@@ -45,8 +46,8 @@ pub(super) struct Survey {
 
 impl Survey {
     /// Reads `backup`. What is no harmless archive is refused.
-    pub(super) fn of(backup: &Backup, stop: &Wish) -> Result<Self, Error> {
-        let mut stream = MemberStream::of_archive(backup.stream(stop)?);
+    pub(super) fn of(backup: &Backup, interrupt: &Interrupt) -> Result<Self, Error> {
+        let mut stream = MemberStream::of_archive(backup.stream(interrupt)?);
         let mut survey = Self::default();
         let mut text: Option<Vec<u8>> = None;
         let names_max_bytes = names_max_bytes(backup);
@@ -84,7 +85,7 @@ impl Survey {
                     }
                 }
                 Event::Hole(_) => {
-                    if stop() {
+                    if interrupt.is_raised() {
                         let path = backup.path.clone();
                         return Err(Error::Stopped { path });
                     }

@@ -6,14 +6,13 @@
 mod error;
 
 use std::collections::HashMap;
-use std::fmt;
 use std::io::Read;
 use std::ops::Range;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::digest::Sha256;
+use crate::interrupt::Interrupt;
 use crate::manifest::{Extended, Owner};
 use crate::name::RemotePath;
 use crate::pack::{Order, PackOptions, PackReader, PackSummary, PackWriter, Wanted};
@@ -67,17 +66,8 @@ pub(crate) struct Intake {
     lines: Option<Lines>,
     /// The holes of all sparse files so far.
     hole_bytes: u64,
-    stop: Option<Stop>,
-}
-
-/// Whether the operator wants to stop: asked while nothing is read, for the zeros of holes take time.
-#[derive(Clone)]
-pub(crate) struct Stop(pub(crate) Arc<dyn Fn() -> bool + Send + Sync>);
-
-impl fmt::Debug for Stop {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Stop").finish_non_exhaustive()
-    }
+    /// Looked at while nothing is read, for the zeros of holes take time.
+    interrupt: Interrupt,
 }
 
 impl Intake {
@@ -94,7 +84,7 @@ impl Intake {
             has_adopted: false,
             lines: None,
             hole_bytes: 0,
-            stop: None,
+            interrupt: Interrupt::new(),
         })
     }
 
@@ -103,9 +93,9 @@ impl Intake {
         self.lines = lines;
     }
 
-    /// From now on, reading ends when `stop` says so, as if the stream had been cut there.
-    pub(crate) fn stop_when(&mut self, stop: Stop) {
-        self.stop = Some(stop);
+    /// From now on, reading ends when `interrupt` is raised, as if the stream had been cut there.
+    pub(crate) fn stop_when(&mut self, interrupt: Interrupt) {
+        self.interrupt = interrupt;
     }
 
     /// What arrived whole.
@@ -142,7 +132,7 @@ impl Intake {
             numbers,
             lines,
             hole_bytes,
-            stop,
+            interrupt,
             ..
         } = self;
         let mut stream = MemberStream::new(stream);
@@ -200,7 +190,7 @@ impl Intake {
                         progress(received.content_bytes, path);
                         told = Instant::now();
                     }
-                    if stop.as_ref().is_some_and(|stop| stop.0()) {
+                    if interrupt.is_raised() {
                         let within = reading.map(|(path, _)| path);
                         if within.is_some() && extract.is_none() {
                             pack.cut_back()?;

@@ -9,6 +9,7 @@ use super::Error;
 use super::HostLock;
 use super::record::store::{self, Said};
 use crate::disk;
+use crate::interrupt::Interrupt;
 use crate::store::files::layout;
 use crate::store::query::sealed::SealedCheckpoint;
 
@@ -96,21 +97,21 @@ impl Store {
         &self.dir
     }
 
-    /// Locks `host` for one run, waiting for at most `wait`; `stop` is asked between tries, and
-    /// `true` gives up. Blocks the thread.
+    /// Locks `host` for one run, waiting for at most `wait`. Raising `interrupt` ends the
+    /// wait. Blocks the thread.
     ///
     /// # Errors
     ///
-    /// [`Error::Locked`] names the holder, [`Error::Interrupted`] if `stop` said so, and
+    /// [`Error::Locked`] names the holder, [`Error::Interrupted`] if `interrupt` is raised, and
     /// [`Error::Damaged`] if `fleet-store.json` is: nothing is written into such a store.
     pub fn lock(
         &self,
         host: &HostName,
         wait: Option<Duration>,
-        stop: &dyn Fn() -> bool,
+        interrupt: &Interrupt,
     ) -> Result<HostLock, Error> {
         match self.store_file_problem()? {
-            None => HostLock::acquire(self.dir.clone(), host.clone(), wait, stop),
+            None => HostLock::acquire(self.dir.clone(), host.clone(), wait, interrupt),
             Some(problem) => Err(Error::damaged(layout::STORE_FILE, problem)),
         }
     }

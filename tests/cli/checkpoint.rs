@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::process::Command;
 
+use fleet::interrupt::Interrupt;
 use fleet::store::Store;
 use regex::Regex;
 use serde_json::Value;
@@ -213,7 +214,9 @@ fn a_host_that_another_run_works_on_exits_7_or_is_waited_for() {
     };
     let store = Store::open_or_create(&bed.path("checkpoints")).expect("a store");
     let host = "dev-vm".parse().expect("a name");
-    let lock = store.lock(&host, None, &|| false).expect("the lock");
+    let lock = store
+        .lock(&host, None, &Interrupt::new())
+        .expect("the lock");
     let ran = bed.fleet_at(&server, &["checkpoint", "dev-vm", "-q"]);
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(7), ""));
     let holder = format!(

@@ -12,6 +12,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use fleet::digest::Sha256;
+use fleet::interrupt::Interrupt;
 use fleet::manifest::{
     Checkpoint, ContentRange, Entry, EntryKind, FileTime, MachineIdentity, Pack, Part, PartState,
     Piece, ScanMark, Totals, Trigger,
@@ -70,7 +71,7 @@ impl Bed {
 
     pub(super) fn begin(&self, now: &str) -> Incoming {
         self.store
-            .lock(&host(), None, &|| false)
+            .lock(&host(), None, &Interrupt::new())
             .expect("the lock")
             .begin(time(now))
             .expect("an incoming checkpoint")

@@ -4,6 +4,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::Command;
 
+use fleet::interrupt::Interrupt;
 use fleet::store::{SealStep, Store};
 
 use super::bed::{Bed, NOW, capture, facts, grow_tree, host, time, walk};
@@ -19,7 +20,9 @@ fn the_one_that_dies() {
     };
     let folder = Path::new(&folder);
     let store = Store::open(&folder.join("store")).expect("a store");
-    let lock = store.lock(&host(), None, &|| false).expect("the lock");
+    let lock = store
+        .lock(&host(), None, &Interrupt::new())
+        .expect("the lock");
     let incoming = lock.begin(time(NOW)).expect("begun");
     let die_at = |name: &str| {
         if step == name {

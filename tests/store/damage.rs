@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use fleet::fault::{ExitClass, Fault};
+use fleet::interrupt::Interrupt;
 use fleet::store::{Error, Level, Scope, Store, VerifyReport};
 
 use super::bed::{Bed, NOW, grow_tree, host, id, source, walk};
@@ -203,7 +204,9 @@ fn a_store_of_a_newer_fleet_is_no_damage() {
     for error in [
         Store::open(bed.store.dir()).expect_err("newer"),
         Store::open_or_create(bed.store.dir()).expect_err("newer"),
-        bed.store.lock(&host(), None, &|| false).expect_err("newer"),
+        bed.store
+            .lock(&host(), None, &Interrupt::new())
+            .expect_err("newer"),
     ] {
         assert_eq!(
             error.to_string(),
@@ -227,7 +230,9 @@ fn a_damaged_store_file_stops_writers_and_no_readers() {
         assert_eq!(opened.hosts().expect("hosts"), [host()]);
         for error in [
             Store::open_or_create(bed.store.dir()).expect_err("damaged"),
-            opened.lock(&host(), None, &|| false).expect_err("damaged"),
+            opened
+                .lock(&host(), None, &Interrupt::new())
+                .expect_err("damaged"),
         ] {
             assert!(
                 matches!(&error, Error::Damaged { file, .. } if file == "fleet-store.json"),

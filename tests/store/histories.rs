@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
+use fleet::interrupt::Interrupt;
 use fleet::manifest::{EntryKind, PartState};
 use fleet::name::Stamp;
 use fleet::store::{Incoming, Level, PackHealth, PartFacts, SealStep};
@@ -187,7 +188,7 @@ impl Story {
         let mut lock = self
             .bed
             .store
-            .lock(&host(), None, &|| false)
+            .lock(&host(), None, &Interrupt::new())
             .expect("the lock");
         let asked: Vec<Stamp> = stamps.iter().copied().collect();
         let done = unless_it_dies(move || {
@@ -274,9 +275,9 @@ impl Story {
         let health = self
             .bed
             .store
-            .lock(&host(), None, &|| false)
+            .lock(&host(), None, &Interrupt::new())
             .expect("the lock")
-            .pack_health(&packs, &|| false)
+            .pack_health(&packs, &Interrupt::new())
             .expect("health");
         assert!(
             health.values().all(|health| *health == PackHealth::Sound),

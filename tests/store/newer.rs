@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 
 use fleet::digest::Sha256;
 use fleet::fault::{ExitClass, Fault as _};
+use fleet::interrupt::Interrupt;
 use fleet::store::{Error, Level, Scope};
 
 use super::bed::{Bed, NOW, grow_tree, host, id};
@@ -94,7 +95,10 @@ fn a_checkpoint_that_needs_a_newer_fleet_is_refused_by_itself() {
 fn every_pack_may_be_one_that_a_newer_fleet_needs() {
     let bed = bed();
     add_field(&bed, r#""needs": ["encryption"]"#);
-    let mut lock = bed.store.lock(&host(), None, &|| false).expect("the lock");
+    let mut lock = bed
+        .store
+        .lock(&host(), None, &Interrupt::new())
+        .expect("the lock");
     let removed = lock.remove(&[id(OLD).stamp]).expect("removed");
     assert_eq!(removed.undecided, [id(NEWER)]);
     assert_eq!(removed.packs, []);

@@ -1,30 +1,40 @@
 //! What is known of packs that lie still, and what is noticed when they do not.
 
 use std::fs;
-use std::path::PathBuf;
+use std::io::Read as _;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
+use fleet::interrupt::Interrupt;
 use fleet::manifest::{Pack, PartState};
 use fleet::store::{Error, HostLock, PackHealth, PartFacts, Store};
 
 use super::bed::{Bed, NOW, capture, facts, grow_tree, host, id, plain_part, source};
 
 fn lock(store: &Store) -> HostLock {
-    store.lock(&host(), None, &|| false).expect("the lock")
+    store
+        .lock(&host(), None, &Interrupt::new())
+        .expect("the lock")
 }
 
-/// The health of one pack, and whether the file was read for it: only reading asks for a stop.
+/// The health of one pack, and whether the file was read for it: only reading ends at an interrupt.
 fn health(lock: &mut HostLock, pack: &Pack) -> (PackHealth, bool) {
-    let asked = std::cell::Cell::new(false);
-    let found = lock
-        .pack_health(std::slice::from_ref(pack), &|| {
-            asked.set(true);
-            false
-        })
-        .expect("health");
+    let packs = std::slice::from_ref(pack);
+    let interrupt = Interrupt::new();
+    interrupt.raise();
+    let unread = lock.pack_health(packs, &interrupt);
+    let is_read = matches!(unread, Err(Error::Stopped));
+    let found = if is_read {
+        lock.pack_health(packs, &Interrupt::new())
+    } else {
+        unread
+    };
+    let found = found.expect("health");
     assert_eq!(found.len(), 1);
-    (found[&pack.name].clone(), asked.get())
+    (found[&pack.name].clone(), is_read)
 }
 
 fn damaged(problem: &str) -> PackHealth {
@@ -99,9 +109,9 @@ fn a_touched_pack_is_read_once_and_known_again() {
 }
 
 /// Until the file system stamps changes with a later time than that of the last one to `path`.
-fn wait_for_a_tick(path: &std::path::Path) {
+fn wait_for_a_tick(path: &Path) {
     use std::os::unix::fs::MetadataExt;
-    let changed = |path: &std::path::Path| {
+    let changed = |path: &Path| {
         let facts = path.metadata().expect("metadata");
         (facts.ctime(), facts.ctime_nsec())
     };
@@ -226,28 +236,58 @@ fn hashing_ends_when_the_operator_asks() {
     let (bed, pack, _) = bed();
     fs::write(bed.store.dir().join("dev-vm/.lock"), b"").expect("scribbled");
     let mut lock = lock(&bed.store);
-    let stopped = lock.pack_health(std::slice::from_ref(&pack), &|| true);
+    let interrupt = Interrupt::new();
+    interrupt.raise();
+    let stopped = lock.pack_health(std::slice::from_ref(&pack), &interrupt);
     assert!(matches!(stopped, Err(Error::Stopped)), "{stopped:?}");
     assert_eq!(health(&mut lock, &pack), SOUND_READ);
 }
 
+/// Waits until this process has read some of the file, or all: `is_read` says so.
+fn wait_until_it_is_read(path: &Path, is_read: &AtomicBool) {
+    let has_begun = |entry: &fs::DirEntry| {
+        let descriptor = entry.file_name();
+        let info = Path::new("/proc/self/fdinfo").join(descriptor);
+        let info = fs::read_to_string(info).unwrap_or_default();
+        fs::read_link(entry.path()).is_ok_and(|open| open == path) && !info.starts_with("pos:\t0\n")
+    };
+    let open = || {
+        fs::read_dir("/proc/self/fd")
+            .expect("descriptors")
+            .flatten()
+    };
+    while !is_read.load(Ordering::Relaxed) && !open().any(|entry| has_begun(&entry)) {
+        std::thread::yield_now();
+    }
+}
+
 #[test]
 fn what_is_touched_while_it_is_read_is_read_again() {
-    let (bed, pack, path) = bed();
+    let bed = Bed::new();
+    grow_tree(&bed.tree());
+    // Reading it takes a while, for it does not compress.
+    let mut random = fs::File::open("/dev/urandom")
+        .expect("random bytes")
+        .take(64 << 20);
+    let mut large = fs::File::create(bed.tree().join("app/large")).expect("a file");
+    std::io::copy(&mut random, &mut large).expect("written");
+    let pack = bed.seal(NOW, &["app"], None).packs[0].clone();
+    let path = bed.store.dir().join("dev-vm").join(pack.name.to_string());
     let whole = fs::read(&path).expect("a pack");
-    let mut other = whole.clone();
-    other[whole.len() - 1] ^= 1;
+    let last = *whole.last().expect("it is not empty");
     let mut lock = lock(&bed.store);
-    let mut health_while = |act: &dyn Fn()| {
+    let mut health_while = |act: &(dyn Fn() + Sync)| {
         fs::write(&path, &whole).expect("written");
         wait_for_a_tick(&path);
-        let asked = std::cell::Cell::new(0);
-        let found = lock.pack_health(std::slice::from_ref(&pack), &|| {
-            asked.set(asked.get() + 1);
-            if asked.get() == 2 {
+        let is_read = AtomicBool::new(false);
+        let found = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                wait_until_it_is_read(&path, &is_read);
                 act();
-            }
-            false
+            });
+            let found = lock.pack_health(std::slice::from_ref(&pack), &Interrupt::new());
+            is_read.store(true, Ordering::Relaxed);
+            found
         });
         (
             found.expect("health")[&pack.name].clone(),
@@ -262,7 +302,11 @@ fn what_is_touched_while_it_is_read_is_read_again() {
     };
     assert_eq!(health_while(&touch), (PackHealth::Sound, SOUND_READ));
     let digest = damaged("its digest does not match");
-    let change = || fs::write(&path, &other).expect("written");
+    let change = || {
+        let file = fs::File::options().write(true).open(&path);
+        let written = file.and_then(|file| file.write_all_at(&[!last], whole.len() as u64 - 1));
+        written.expect("written");
+    };
     assert_eq!(health_while(&change), (digest.clone(), (digest, true)));
     // Left alone, it is known from then on.
     assert_eq!(health_while(&|| ()), (PackHealth::Sound, SOUND_UNREAD));

@@ -4,6 +4,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::Command;
 
+use fleet::interrupt::Interrupt;
 use fleet::name::Stamp;
 use fleet::store::{Incoming, SealStep, Store};
 
@@ -14,7 +15,9 @@ const FOLDER: &str = "FLEET_TEST_PAST_FOLDER";
 const PAST: &str = "2025-10-28T17:32:04Z";
 
 fn begin_at(store: &Store, taken: &str) -> Incoming {
-    let lock = store.lock(&host(), None, &|| false).expect("the lock");
+    let lock = store
+        .lock(&host(), None, &Interrupt::new())
+        .expect("the lock");
     lock.begin_at(time(taken)).expect("begun")
 }
 
@@ -73,7 +76,10 @@ fn what_was_removed_keeps_its_stamp_for_ever() {
     for stamp in ["20251028T173204Z", "20251028T173205Z", "20251028T173206Z"] {
         assert_eq!(seal_at(&bed, PAST), stamp);
         let stamp: Stamp = stamp.parse().expect("a stamp");
-        let mut lock = bed.store.lock(&host(), None, &|| false).expect("the lock");
+        let mut lock = bed
+            .store
+            .lock(&host(), None, &Interrupt::new())
+            .expect("the lock");
         lock.remove(&[stamp]).expect("removed");
     }
     assert_eq!(listed(&bed), ["20261121T101500Z"]);

@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 use std::os::unix::fs::{MetadataExt, symlink};
 
 use fleet::fault::{ExitClass, Fault};
+use fleet::interrupt::Interrupt;
 use fleet::manifest::PartState;
 use fleet::name::{CheckpointRef, Stamp};
 use fleet::store::{
@@ -19,7 +20,9 @@ const SECOND: &str = "20261121T101501Z";
 const THIRD: &str = "20261121T101502Z";
 
 fn lock(bed: &Bed) -> HostLock {
-    bed.store.lock(&host(), None, &|| false).expect("the lock")
+    bed.store
+        .lock(&host(), None, &Interrupt::new())
+        .expect("the lock")
 }
 
 fn stamp(text: &str) -> Stamp {
@@ -186,7 +189,7 @@ fn packs_that_are_gone_are_forgotten() {
     assert!(text().contains(&pack.name.to_string()));
     remove(&bed, &[FIRST, SECOND, THIRD]);
     assert!(!text().contains("packs/"), "{}", text());
-    let health = lock(&bed).pack_health(std::slice::from_ref(&pack), &|| false);
+    let health = lock(&bed).pack_health(std::slice::from_ref(&pack), &Interrupt::new());
     assert_eq!(health.expect("health")[&pack.name], PackHealth::Missing);
 }
 

@@ -5,6 +5,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::process::Command;
 
 use fleet::fault::{ExitClass, Fault};
+use fleet::interrupt::Interrupt;
 use fleet::manifest::{PartState, State};
 use fleet::store::{Error, PartFacts, Store};
 
@@ -324,7 +325,7 @@ fn stamps_are_never_used_twice() {
 fn a_second_run_is_refused_and_told_who_holds_the_host() {
     let bed = Bed::new();
     let incoming = bed.begin(NOW);
-    let refused = bed.store.lock(&host(), None, &|| false);
+    let refused = bed.store.lock(&host(), None, &Interrupt::new());
     let Err(error) = refused else {
         unreachable!("two runs at once");
     };
@@ -333,12 +334,16 @@ fn a_second_run_is_refused_and_told_who_holds_the_host() {
     assert!(error.to_string().starts_with(&holder), "{error}");
     // Another host is free, and readers need no lock.
     let other = "new-vm".parse().expect("a host");
-    drop(bed.store.lock(&other, None, &|| false).expect("free"));
+    drop(
+        bed.store
+            .lock(&other, None, &Interrupt::new())
+            .expect("free"),
+    );
     assert_eq!(bed.store.hosts().expect("hosts"), []);
     incoming.abandon().expect("abandoned");
     drop(
         bed.store
-            .lock(&host(), None, &|| false)
+            .lock(&host(), None, &Interrupt::new())
             .expect("free again"),
     );
 }
@@ -492,7 +497,7 @@ fn a_full_disk_is_an_error_and_shows_nothing() {
     let store = Store::open_or_create(&disk.path().join("store")).expect("a store");
     let attempt = || -> Result<(), Error> {
         let incoming = store
-            .lock(&host(), None, &|| false)?
+            .lock(&host(), None, &Interrupt::new())?
             .begin(super::bed::time(NOW))?;
         let part = PartFacts {
             part: plain_part(&source("app"), PartState::Complete),

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 
-use crate::engine::StopLevel;
 use crate::engine::checkpoint::Outcome;
 use crate::event::Failure;
 use crate::fault::ExitClass;
+use crate::interrupt::StopLevel;
 use crate::manifest::{Checkpoint, State, Totals};
 use crate::report::Problem;
 use crate::units::{count, duration, size};

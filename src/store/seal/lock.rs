@@ -17,6 +17,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::disk;
+use crate::interrupt::Interrupt;
 use crate::name::{HostName, Stamp, escape};
 use crate::store::Error;
 use crate::store::files::layout;
@@ -77,12 +78,12 @@ struct LockRecord {
 }
 
 impl HostLock {
-    /// Locks `host`, waiting for at most `wait`; `stop` is asked between tries.
+    /// Locks `host`, waiting for at most `wait`, unless `interrupt` is raised.
     pub(in crate::store) fn acquire(
         store: PathBuf,
         host: HostName,
         wait: Option<Duration>,
-        stop: &dyn Fn() -> bool,
+        interrupt: &Interrupt,
     ) -> Result<Self, Error> {
         let dir = layout::host_dir(&store, &host);
         if !dir.is_dir() {
@@ -115,7 +116,7 @@ impl HostLock {
                     waited,
                 });
             }
-            if stop() {
+            if interrupt.is_raised() {
                 return Err(Error::Interrupted { host });
             }
             thread::sleep(POLL.min(wait - waited));
@@ -252,17 +253,17 @@ mod tests {
     fn acquire(
         store: &tempfile::TempDir,
         wait: Option<Duration>,
-        stop: &dyn Fn() -> bool,
+        interrupt: &Interrupt,
     ) -> Result<HostLock, Error> {
         let host = "dev-vm".parse().expect("a name");
-        HostLock::acquire(store.path().to_owned(), host, wait, stop)
+        HostLock::acquire(store.path().to_owned(), host, wait, interrupt)
     }
 
     #[test]
     fn the_refusal_names_the_holder() {
         let store = tempfile::tempdir().expect("a folder");
-        let held = acquire(&store, None, &|| false).expect("the first");
-        let refused = acquire(&store, None, &|| false);
+        let held = acquire(&store, None, &Interrupt::new()).expect("the first");
+        let refused = acquire(&store, None, &Interrupt::new());
         let Err(Error::Locked { host, holder, .. }) = refused else {
             unreachable!("not refused: {refused:?}");
         };
@@ -271,14 +272,16 @@ mod tests {
         assert_eq!(holder.command, escape(command_line().as_bytes()));
         assert!(holder.since.is_some(), "{holder:?}");
         drop(held);
-        drop(acquire(&store, None, &|| false).expect("free again"));
+        drop(acquire(&store, None, &Interrupt::new()).expect("free again"));
     }
 
     #[test]
     fn waiting_ends_when_the_operator_asks() {
         let store = tempfile::tempdir().expect("a folder");
-        let _held = acquire(&store, None, &|| false).expect("the first");
-        let stopped = acquire(&store, Some(Duration::from_secs(3600)), &|| true);
+        let _held = acquire(&store, None, &Interrupt::new()).expect("the first");
+        let interrupt = Interrupt::new();
+        interrupt.raise();
+        let stopped = acquire(&store, Some(Duration::from_secs(3600)), &interrupt);
         assert!(
             matches!(&stopped, Err(Error::Interrupted { host }) if host.as_str() == "dev-vm"),
             "{stopped:?}"
@@ -288,24 +291,25 @@ mod tests {
     #[test]
     fn waiting_ends_when_the_holder_does() {
         let store = tempfile::tempdir().expect("a folder");
-        let held = std::cell::RefCell::new(Some(acquire(&store, None, &|| false).expect("first")));
-        let let_go = || {
-            drop(held.take());
-            false
-        };
-        drop(acquire(&store, Some(Duration::from_secs(3600)), &let_go).expect("the second"));
+        let held = acquire(&store, None, &Interrupt::new()).expect("the first");
+        thread::spawn(move || {
+            thread::sleep(Duration::from_millis(50));
+            drop(held);
+        });
+        let wait = Some(Duration::from_secs(3600));
+        drop(acquire(&store, wait, &Interrupt::new()).expect("the second"));
     }
 
     #[test]
     fn a_scribbled_lock_file_is_no_obstacle() {
         let store = tempfile::tempdir().expect("a folder");
-        drop(acquire(&store, None, &|| false).expect("the first"));
+        drop(acquire(&store, None, &Interrupt::new()).expect("the first"));
         let path = store.path().join("dev-vm/.lock");
         std::fs::write(&path, b"\xff{").expect("scribble");
-        let held = acquire(&store, None, &|| false).expect("the second");
+        let held = acquire(&store, None, &Interrupt::new()).expect("the second");
         assert_eq!(held.last_stamp, None);
         std::fs::write(&path, b"\xff{").expect("scribble");
-        let refused = acquire(&store, None, &|| false);
+        let refused = acquire(&store, None, &Interrupt::new());
         assert!(
             matches!(&refused, Err(Error::Locked { holder, .. }) if *holder == Holder::default()),
             "{refused:?}"
@@ -316,7 +320,7 @@ mod tests {
     fn a_write_cut_short_costs_what_may_be_forgotten_alone() {
         let store = tempfile::tempdir().expect("a folder");
         let stamp: Stamp = "20261121T101500Z".parse().expect("a stamp");
-        let mut held = acquire(&store, None, &|| false).expect("the first");
+        let mut held = acquire(&store, None, &Interrupt::new()).expect("the first");
         held.give_out(stamp).expect("written");
         held.remember_link_speed(7);
         drop(held);
@@ -324,7 +328,7 @@ mod tests {
         let mut text = std::fs::read(&path).expect("a lock file");
         text.truncate(text.len() - 3);
         std::fs::write(&path, text).expect("cut");
-        let held = acquire(&store, None, &|| false).expect("the second");
+        let held = acquire(&store, None, &Interrupt::new()).expect("the second");
         assert_eq!(held.last_stamp, Some(stamp));
         assert_eq!(held.link_bytes_per_second(), None);
     }

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use crate::digest::Sha256;
 use crate::disk;
+use crate::interrupt::Interrupt;
 use crate::manifest::{Pack, PackName};
 use crate::store::Error;
 use crate::store::HostLock;
@@ -42,23 +43,22 @@ impl HostLock {
     /// Whether these packs are still what was sealed, as `packs` names them.
     ///
     /// One that looks as it did when its digest was last known is not read; any other is hashed, and
-    /// remembered if it is sound. `stop` is asked once for each 128 KiB, and `true` gives up. Blocks
-    /// the thread.
+    /// remembered if it is sound. `interrupt` is looked at once for each 128 KiB. Blocks the thread.
     ///
     /// # Errors
     ///
-    /// [`Error::Stopped`] if `stop` said so; what was hashed until then is remembered.
+    /// [`Error::Stopped`] if `interrupt` is raised; what was hashed until then is remembered.
     pub fn pack_health(
         &mut self,
         packs: &[Pack],
-        stop: &dyn Fn() -> bool,
+        interrupt: &Interrupt,
     ) -> Result<BTreeMap<PackName, PackHealth>, Error> {
         let clock = self.file_clock();
         let mut health = BTreeMap::new();
         let mut learned = false;
         let mut stopped = None;
         for pack in packs {
-            match self.examine(pack, clock, stop, &mut learned) {
+            match self.examine(pack, clock, interrupt, &mut learned) {
                 Ok(found) => {
                     if found != PackHealth::Sound {
                         learned |= self.memory.forget(&pack.name);
@@ -84,7 +84,7 @@ impl HostLock {
         &mut self,
         pack: &Pack,
         clock: Option<FileClock>,
-        stop: &dyn Fn() -> bool,
+        interrupt: &Interrupt,
         learned: &mut bool,
     ) -> Result<PackHealth, Error> {
         let unreadable = |error: &io::Error| match error.kind() {
@@ -108,7 +108,7 @@ impl HostLock {
         }
         let mut reader = Stoppable {
             file,
-            stop,
+            interrupt,
             stopped: false,
         };
         let hashed = disk::digest(&mut reader);
@@ -179,9 +179,9 @@ impl Incoming {
     pub fn pack_health(
         &mut self,
         packs: &[Pack],
-        stop: &dyn Fn() -> bool,
+        interrupt: &Interrupt,
     ) -> Result<BTreeMap<PackName, PackHealth>, Error> {
-        self.lock.pack_health(packs, stop)
+        self.lock.pack_health(packs, interrupt)
     }
 
     /// As [`HostLock::link_bytes_per_second`].
@@ -284,13 +284,13 @@ fn judge(pack: &Pack, sha256: Sha256, length: u64) -> PackHealth {
 /// A file whose reading can be given up.
 struct Stoppable<'a> {
     file: File,
-    stop: &'a dyn Fn() -> bool,
+    interrupt: &'a Interrupt,
     stopped: bool,
 }
 
 impl Read for Stoppable<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if (self.stop)() {
+        if self.interrupt.is_raised() {
             self.stopped = true;
             return Err(io::Error::other("stopped"));
         }

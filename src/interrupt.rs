@@ -1,8 +1,11 @@
-//! Stopping is a request: the engine asks, the work reaches a safe point and answers.
+//! The request to stop: one token that is handed down to everything that works or waits.
+//!
+//! Whoever owns it raises it; the work ends at its next safe point and reports what it has. A second request
+//! means at once.
 
 use tokio::sync::watch;
 
-/// How urgently the operator wants to stop.
+/// How urgent the request is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum StopLevel {
     /// Nobody asked.
@@ -13,7 +16,7 @@ pub enum StopLevel {
     Now,
 }
 
-/// The wish to stop, shared by everything that works. Only ever rises.
+/// The request to stop, shared by its clones. Only ever rises.
 #[derive(Debug, Clone)]
 pub struct Interrupt {
     level: watch::Sender<StopLevel>,
