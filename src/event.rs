@@ -15,31 +15,81 @@ pub type Sink = Arc<dyn Fn(Event) + Send + Sync>;
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// Work on a host begins.
-    HostStarted {
+    /// Something happened to a host.
+    Host {
         /// The host.
         host: HostName,
+        /// What.
+        what: HostEvent,
     },
+    /// The operator asked to stop; work ends at the next safe point.
+    Stopping,
+}
+
+impl Event {
+    /// Something happened to `host`.
+    pub fn of(host: &HostName, what: impl Into<HostEvent>) -> Self {
+        Self::Host {
+            host: host.clone(),
+            what: what.into(),
+        }
+    }
+}
+
+/// What happens to a host, whatever is done with it; each kind of work has events of its own beside these.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HostEvent {
+    /// Work on it begins.
+    Started,
     /// It was reached, its key was known and it let us in.
     Connected {
-        /// The host.
-        host: HostName,
         /// The account.
         user: String,
         /// `address:port`.
         address: String,
     },
+    /// Something the operator should know.
+    Warned {
+        /// The part, if it concerns one.
+        part: Option<SourceName>,
+        /// What.
+        message: String,
+    },
+    /// It was selected and has none of the sources that were asked for.
+    Skipped,
+    /// Work on it has ended without a result.
+    Failed {
+        /// Why.
+        failure: Failure,
+    },
+    /// A checkpoint is taken of it, or a backup of it is imported.
+    Capture(Capture),
+    /// It is looked at, and nothing is kept.
+    Look(Look),
+}
+
+impl From<Capture> for HostEvent {
+    fn from(what: Capture) -> Self {
+        Self::Capture(what)
+    }
+}
+
+impl From<Look> for HostEvent {
+    fn from(what: Look) -> Self {
+        Self::Look(what)
+    }
+}
+
+/// What happens while a checkpoint is made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Capture {
     /// Work on a part begins.
     PartStarted {
-        /// The host.
-        host: HostName,
         /// The part.
         part: SourceName,
     },
     /// The scan of a part is done.
     Scanned {
-        /// The host.
-        host: HostName,
         /// The part.
         part: SourceName,
         /// Regular files that were found.
@@ -49,62 +99,37 @@ pub enum Event {
         /// The bytes that have to be fetched.
         fetch_bytes: u64,
     },
-    /// A part is being fetched. Told a few times a second.
+    /// A part is being fetched. Emitted a few times a second.
     Progress {
-        /// The host.
-        host: HostName,
         /// The part.
         part: SourceName,
         /// Content that has arrived so far, of `fetch_bytes`.
         bytes: u64,
-        /// What is being read.
+        /// The file that is being read.
         path: RemotePath,
-    },
-    /// Something the operator should know.
-    Warned {
-        /// The host.
-        host: HostName,
-        /// The part, if it concerns one.
-        part: Option<SourceName>,
-        /// What.
-        message: String,
-    },
-    /// A selected host has none of the sources that were asked for.
-    Skipped {
-        /// The host.
-        host: HostName,
     },
     /// Work on a part has ended, well or not.
     PartEnded {
-        /// The host.
-        host: HostName,
         /// Its outcome.
         part: Box<Part>,
     },
-    /// A host is being looked at, and these of its sources are not done yet.
-    Examining {
-        /// The host.
-        host: HostName,
-        /// The sources, in the inventory's order.
-        sources: Vec<SourceName>,
-    },
-    /// A host has been looked at.
-    Examined {
-        /// The host.
-        host: HostName,
-    },
-    /// A checkpoint was sealed.
+    /// The checkpoint was sealed.
     Sealed {
         /// The checkpoint.
         checkpoint: Box<Checkpoint>,
     },
-    /// Work on a host has ended without a checkpoint, or it could not be looked at.
-    HostFailed {
-        /// Why.
-        failure: Failure,
+}
+
+/// What happens while a host is looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Look {
+    /// These of its sources are not done yet. Emitted again when one of them is.
+    Started {
+        /// The sources, in the inventory's order.
+        sources: Vec<SourceName>,
     },
-    /// The operator asked to stop; work ends at the next safe point.
-    Stopping,
+    /// It has been looked at.
+    Ended,
 }
 
 /// What is said of a host that is skipped.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::blocking::blocking;
-use crate::event::Event;
+use crate::event::{Capture, Event, HostEvent};
 use crate::manifest::{Pack, PackName, PartFailure, PartState};
 use crate::pack::PackOptions;
 use crate::source::lines::Lines;
@@ -69,13 +69,15 @@ impl Fetch<'_> {
             outcome.fail(PartFailure::of(&error));
             return Ok((outcome, Some(error)));
         }
-        (self.pull.sink)(Event::Scanned {
-            host: self.pull.host.clone(),
-            part: self.pull.source.name.clone(),
-            files: result.totals.files,
-            bytes: result.totals.bytes,
-            fetch_bytes: difference.fetch_bytes(),
-        });
+        (self.pull.sink)(Event::of(
+            self.pull.host,
+            Capture::Scanned {
+                part: self.pull.source.name.clone(),
+                files: result.totals.files,
+                bytes: result.totals.bytes,
+                fetch_bytes: difference.fetch_bytes(),
+            },
+        ));
         let (sudo, session) = (self.pull.source.sudo, self.pull.session);
         let unsized_files = unsized_files::read(unsized_files, sudo, session).await;
         if let Some(why) = unsized_files.failure {
@@ -172,12 +174,15 @@ impl Fetch<'_> {
             return None;
         }
         if !self.opening.has_facts {
-            (self.pull.sink)(Event::Warned {
-                host: self.pull.host.clone(),
-                part: Some(self.pull.source.name.clone()),
-                message: "its `find` can't tell what has changed, so everything is fetched again"
-                    .to_owned(),
-            });
+            (self.pull.sink)(Event::of(
+                self.pull.host,
+                HostEvent::Warned {
+                    part: Some(self.pull.source.name.clone()),
+                    message:
+                        "its `find` can't tell what has changed, so everything is fetched again"
+                            .to_owned(),
+                },
+            ));
             return None;
         }
         if let Some(other) = other_machine(&base, self.pull.probe) {

@@ -20,7 +20,7 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use crate::blocking::blocking;
-use crate::event::{Event, Sink};
+use crate::event::{Capture, Event, HostEvent, Sink};
 use crate::intake::entries;
 use crate::intake::part::{self, Outcome};
 use crate::interrupt::{Interrupt, StopLevel};
@@ -223,19 +223,23 @@ impl Gatherer<'_> {
             };
             while let Some((place, read)) = waiting.recv().await {
                 let source = sources[place];
-                (self.sink)(Event::PartStarted {
-                    host: self.host.name.clone(),
-                    part: source.name.clone(),
-                });
+                (self.sink)(Event::of(
+                    &self.host.name,
+                    Capture::PartStarted {
+                        part: source.name.clone(),
+                    },
+                ));
                 let outcome = match read {
                     Read::Scanned(scanned) => self.part(source, scanned, &probe, &mut lost).await?,
                     Read::Taken(taken) => self.captured(source, taken, &mut lost).await?,
                 };
                 self.warn(Some(&source.name), &outcome.part.warnings);
-                (self.sink)(Event::PartEnded {
-                    host: self.host.name.clone(),
-                    part: Box::new(outcome.part.clone()),
-                });
+                (self.sink)(Event::of(
+                    &self.host.name,
+                    Capture::PartEnded {
+                        part: Box::new(outcome.part.clone()),
+                    },
+                ));
                 outcomes.push((place, outcome));
             }
             Ok::<Probe, Error>(probe)
@@ -271,11 +275,13 @@ impl Gatherer<'_> {
 
     fn warn(&self, part: Option<&SourceName>, warnings: &[String]) {
         for message in warnings {
-            (self.sink)(Event::Warned {
-                host: self.host.name.clone(),
-                part: part.cloned(),
-                message: message.clone(),
-            });
+            (self.sink)(Event::of(
+                &self.host.name,
+                HostEvent::Warned {
+                    part: part.cloned(),
+                    message: message.clone(),
+                },
+            ));
         }
     }
 

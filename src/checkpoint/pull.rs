@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use crate::blocking::blocking;
-use crate::event::{Event, Sink};
+use crate::event::{Capture, Event, Sink};
 use crate::guard::{Compression, ReadCommand, TarFlavour};
 use crate::intake::fetch_list;
 use crate::interrupt::{Interrupt, StopLevel};
@@ -314,12 +314,14 @@ impl Pull<'_> {
             self.source.name.clone(),
         );
         move |bytes, path| {
-            sink(Event::Progress {
-                host: host.clone(),
-                part: part.clone(),
-                bytes,
-                path: path.clone(),
-            });
+            sink(Event::of(
+                &host,
+                Capture::Progress {
+                    part: part.clone(),
+                    bytes,
+                    path: path.clone(),
+                },
+            ));
         }
     }
 }

@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 
 use crate::blocking::blocking;
 use crate::checkpoint::{self, CaptureOptions, History, UnsealedCheckpoint};
-use crate::event::{Event, Failure, Sink};
+use crate::event::{Capture, Event, Failure, HostEvent, Sink};
 use crate::fault::{Code, ExitClass, Fault};
 use crate::interrupt::{Interrupt, StopLevel};
 use crate::inventory::{Host, WireCompression};
@@ -282,9 +282,7 @@ fn meant<'a>(
         .into_iter()
         .partition(|host| order.sources(host).is_empty());
     for host in idle {
-        sink(Event::Skipped {
-            host: host.name.clone(),
-        });
+        sink(Event::of(&host.name, HostEvent::Skipped));
     }
     Ok(meant)
 }
@@ -296,14 +294,15 @@ async fn one(
     sink: &Sink,
     interrupt: &Interrupt,
 ) -> End {
-    sink(Event::HostStarted {
-        host: host.name.clone(),
-    });
+    sink(Event::of(&host.name, HostEvent::Started));
     let fail = |fault: &dyn Fault| {
         let failure = Failure::of_host(&host.name, fault).naming_host("can't checkpoint");
-        sink(Event::HostFailed {
-            failure: failure.clone(),
-        });
+        sink(Event::of(
+            &failure.host,
+            HostEvent::Failed {
+                failure: failure.clone(),
+            },
+        ));
         End::Failed(failure)
     };
     let gathered = match gather(order, host, workspace, sink, interrupt).await {
@@ -314,9 +313,12 @@ async fn one(
     match blocking(move || gathered.seal()).await {
         Ok(checkpoint) => {
             let checkpoint = Box::new(checkpoint);
-            sink(Event::Sealed {
-                checkpoint: checkpoint.clone(),
-            });
+            sink(Event::of(
+                &checkpoint.id.host,
+                Capture::Sealed {
+                    checkpoint: checkpoint.clone(),
+                },
+            ));
             End::Sealed(checkpoint)
         }
         Err(error) => fail(&error),
@@ -375,11 +377,13 @@ async fn begin(
 ) -> Result<Begun, checkpoint::Error> {
     let mut lock = workspace.lock(&host.name, interrupt).await?;
     let (session, address) = workspace.network.reach(host).await?;
-    sink(Event::Connected {
-        host: host.name.clone(),
-        user: session.user().to_owned(),
-        address: address.clone(),
-    });
+    sink(Event::of(
+        &host.name,
+        HostEvent::Connected {
+            user: session.user().to_owned(),
+            address: address.clone(),
+        },
+    ));
     let (shared, full) = (Arc::clone(workspace), order.full);
     let sources: Vec<SourceName> = order
         .sources(host)

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use crate::event::{Event, Failure, Sink};
+use crate::event::{Event, Failure, HostEvent, Look, Sink};
 use crate::fault::ExitClass;
 use crate::health::doctor::{self, Finding, Grade};
 use crate::inventory::Host;
@@ -94,17 +94,20 @@ pub async fn run(
 
 async fn one(host: &Host, network: &Network, sink: &Sink) -> Report {
     let name = &host.name;
-    sink(Event::HostStarted { host: name.clone() });
+    sink(Event::of(name, HostEvent::Started));
     match look(host, network, sink).await {
         Ok(report) => {
-            sink(Event::Examined { host: name.clone() });
+            sink(Event::of(name, Look::Ended));
             report
         }
         Err(error) => {
             let failure = Failure::of_host(name, &error);
-            sink(Event::HostFailed {
-                failure: failure.clone(),
-            });
+            sink(Event::of(
+                &failure.host,
+                HostEvent::Failed {
+                    failure: failure.clone(),
+                },
+            ));
             Report {
                 host: name.clone(),
                 address: String::new(),
@@ -121,11 +124,13 @@ async fn one(host: &Host, network: &Network, sink: &Sink) -> Report {
 async fn look(host: &Host, network: &Network, sink: &Sink) -> Result<Report, ssh::Error> {
     let endpoint = network.connector.endpoint(&network.inventory, host).await?;
     let (session, address) = network.reach_at(&endpoint, host).await?;
-    sink(Event::Connected {
-        host: host.name.clone(),
-        user: session.user().to_owned(),
-        address: address.clone(),
-    });
+    sink(Event::of(
+        &host.name,
+        HostEvent::Connected {
+            user: session.user().to_owned(),
+            address: address.clone(),
+        },
+    ));
     let probe = scan::probe(&session, host.sources.iter().any(|source| source.sudo)).await?;
     let mut findings = doctor::ssh_config(&endpoint.warnings, &endpoint.notes);
     findings.extend(doctor::examine(&probe, Timestamp::now()));

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::event::{Event, Failure, Sink};
+use crate::event::{Capture, Event, Failure, HostEvent, Sink};
 use crate::fault::{ExitClass, Fault};
 use crate::import::{Error, Import};
 use crate::inventory::Host;
@@ -120,16 +120,17 @@ pub fn run(
             outcome.is_interrupted = true;
             break;
         }
-        sink(Event::HostStarted {
-            host: host.name.clone(),
-        });
+        sink(Event::of(&host.name, HostEvent::Started));
         match one(order, request, host, mode, sink, interrupt) {
             Ok(imported) => outcome.imported.push(imported),
             Err(error) => {
                 let failure = Failure::of_host(&host.name, &error);
-                sink(Event::HostFailed {
-                    failure: failure.clone(),
-                });
+                sink(Event::of(
+                    &failure.host,
+                    HostEvent::Failed {
+                        failure: failure.clone(),
+                    },
+                ));
                 if error.exit_class() == ExitClass::Interrupted {
                     outcome.is_interrupted = true;
                     break;
@@ -163,11 +164,13 @@ fn one(
 ) -> Result<Imported, Error> {
     let import = Import::plan(order, host, request.now, interrupt)?;
     for message in &import.warnings {
-        sink(Event::Warned {
-            host: host.name.clone(),
-            part: None,
-            message: message.clone(),
-        });
+        sink(Event::of(
+            &host.name,
+            HostEvent::Warned {
+                part: None,
+                message: message.clone(),
+            },
+        ));
     }
     let mut imported = Imported {
         path: order.path.clone(),
@@ -198,9 +201,12 @@ fn one(
                 None => {
                     let incoming = lock.begin_at(import.taken.time)?;
                     let checkpoint = Box::new(import.execute(host, incoming, interrupt, sink)?);
-                    sink(Event::Sealed {
-                        checkpoint: checkpoint.clone(),
-                    });
+                    sink(Event::of(
+                        &checkpoint.id.host,
+                        Capture::Sealed {
+                            checkpoint: checkpoint.clone(),
+                        },
+                    ));
                     End::Sealed(checkpoint)
                 }
             };

@@ -18,7 +18,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-use crate::event::{Event, Sink};
+use crate::event::{Capture, Event, Sink};
 use crate::fault::Fault as _;
 use crate::guard;
 use crate::interrupt::Interrupt;
@@ -224,17 +224,19 @@ struct Taking<'a> {
 impl Taking<'_> {
     fn run(&self) -> Result<(PartFacts, Option<Pack>), Error> {
         let name = &self.part.name;
-        (self.sink)(Event::PartStarted {
-            host: self.host.name.clone(),
-            part: name.clone(),
-        });
-        (self.sink)(Event::Scanned {
-            host: self.host.name.clone(),
-            part: name.clone(),
-            files: self.part.totals.files,
-            bytes: self.part.totals.bytes,
-            fetch_bytes: self.part.totals.bytes,
-        });
+        (self.sink)(Event::of(
+            &self.host.name,
+            Capture::PartStarted { part: name.clone() },
+        ));
+        (self.sink)(Event::of(
+            &self.host.name,
+            Capture::Scanned {
+                part: name.clone(),
+                files: self.part.totals.files,
+                bytes: self.part.totals.bytes,
+                fetch_bytes: self.part.totals.bytes,
+            },
+        ));
         let wanted: Vec<Found> = self
             .part
             .members
@@ -290,10 +292,12 @@ impl Taking<'_> {
             part.state = PartState::Warned;
         }
         let entries = entries::write(self.incoming, name, entries::Files::Whole, built.content)?;
-        (self.sink)(Event::PartEnded {
-            host: self.host.name.clone(),
-            part: Box::new(part.clone()),
-        });
+        (self.sink)(Event::of(
+            &self.host.name,
+            Capture::PartEnded {
+                part: Box::new(part.clone()),
+            },
+        ));
         let pack = pack.map(|pack| Pack {
             name: self.incoming.pack_name(name),
             sha256: pack.sha256,
@@ -313,12 +317,14 @@ impl Taking<'_> {
         let mut intake = Intake::create(self.incoming.pack_path(name), options).map_err(failed)?;
         intake.stop_when(self.interrupt.clone());
         let read = intake.read(stream, wanted, Unasked::Refuse, |bytes, path| {
-            (self.sink)(Event::Progress {
-                host: self.host.name.clone(),
-                part: name.clone(),
-                bytes,
-                path: path.clone(),
-            });
+            (self.sink)(Event::of(
+                &self.host.name,
+                Capture::Progress {
+                    part: name.clone(),
+                    bytes,
+                    path: path.clone(),
+                },
+            ));
         });
         let mut received = intake.end(read).map_err(failed)?;
         match received.cut.take() {

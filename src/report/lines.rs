@@ -11,9 +11,13 @@ use super::problem::safe;
 use super::tally::Tally;
 use super::text::left_out;
 use super::{Console, count, size};
-use crate::event::{Event, SKIPPED};
+use crate::event::{Capture, Event, HostEvent, SKIPPED};
 use crate::manifest::{Part, PartState};
 use crate::name::{HostName, SourceName};
+
+/// The first request to stop, for people.
+pub(super) const STOPPING: &str =
+    "stopping at the next safe point; press Ctrl-C again to stop at once";
 
 const PROGRESS_EVERY: Duration = Duration::from_secs(10);
 
@@ -63,7 +67,7 @@ impl Lines {
 
     /// What there is to say at `event`: two lines at most.
     fn lines(&self, event: &Event, now: Instant) -> Vec<String> {
-        if self.only_warnings && !matches!(event, Event::Warned { .. }) {
+        if self.only_warnings && !is_warning(event) {
             return Vec::new();
         }
         let Some(tally) = &self.tally else {
@@ -82,16 +86,30 @@ impl Lines {
 
     /// The line for `event`; none if there is nothing to say.
     fn line(&self, event: &Event, now: Instant) -> Option<String> {
-        match event {
-            Event::HostStarted { host } => Some(format!("{host}: started")),
-            Event::Connected {
-                host,
-                user,
-                address,
-            } => Some(format!("{host}: connected as {user} to {address}")),
-            Event::PartStarted { .. } | Event::Examining { .. } | Event::Examined { .. } => None,
-            Event::Scanned {
-                host,
+        let (host, what) = match event {
+            Event::Host { host, what } => (host, what),
+            Event::Stopping => return Some(STOPPING.to_owned()),
+        };
+        match what {
+            HostEvent::Started => Some(format!("{host}: started")),
+            HostEvent::Connected { user, address } => {
+                Some(format!("{host}: connected as {user} to {address}"))
+            }
+            HostEvent::Warned { part, message } => Some(match part {
+                Some(part) => format!("{host} {part}: warning: {message}"),
+                None => format!("{host}: warning: {message}"),
+            }),
+            HostEvent::Skipped => Some(format!("{host}: {SKIPPED}")),
+            HostEvent::Failed { failure } => Some(format!("{host}: failed: {}", failure.message)),
+            HostEvent::Capture(what) => self.capture_line(host, what, now),
+            HostEvent::Look(_) => None,
+        }
+    }
+
+    fn capture_line(&self, host: &HostName, what: &Capture, now: Instant) -> Option<String> {
+        match what {
+            Capture::PartStarted { .. } => None,
+            Capture::Scanned {
                 part,
                 files,
                 bytes,
@@ -109,9 +127,7 @@ impl Lines {
                     size(*fetch_bytes)
                 ))
             }
-            Event::Progress {
-                host, part, bytes, ..
-            } => {
+            Capture::Progress { part, bytes, .. } => {
                 let mut fetching = self.lock();
                 let part_now = fetching.get_mut(&(host.clone(), part.clone()))?;
                 if now.duration_since(part_now.told) < PROGRESS_EVERY {
@@ -121,31 +137,15 @@ impl Lines {
                 let total = size(part_now.total_bytes);
                 Some(format!("{host} {part}: {} of {total}", size(*bytes)))
             }
-            Event::Warned {
-                host,
-                part,
-                message,
-            } => Some(match part {
-                Some(part) => format!("{host} {part}: warning: {message}"),
-                None => format!("{host}: warning: {message}"),
-            }),
-            Event::Skipped { host } => Some(format!("{host}: {SKIPPED}")),
-            Event::PartEnded { host, part } => {
+            Capture::PartEnded { part } => {
                 self.lock().remove(&(host.clone(), part.name.clone()));
                 Some(format!("{host} {}", ended(part)))
             }
-            Event::Sealed { checkpoint } => Some(format!(
-                "{}: sealed {}, {}",
-                checkpoint.id.host,
+            Capture::Sealed { checkpoint } => Some(format!(
+                "{host}: sealed {}, {}",
                 checkpoint.id,
                 checkpoint.state_words()
             )),
-            Event::HostFailed { failure } => {
-                Some(format!("{}: failed: {}", failure.host, failure.message))
-            }
-            Event::Stopping => Some(
-                "stopping at the next safe point; press Ctrl-C again to stop at once".to_owned(),
-            ),
         }
     }
 
@@ -154,20 +154,30 @@ impl Lines {
     }
 }
 
-/// Whether it is told even of one host among many.
+fn is_warning(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::Host {
+            what: HostEvent::Warned { .. },
+            ..
+        }
+    )
+}
+
+/// Whether it is printed even of one host among many.
 fn is_trouble(event: &Event) -> bool {
-    match event {
-        Event::Warned { .. } | Event::HostFailed { .. } | Event::Stopping => true,
-        Event::PartEnded { part, .. } => part.state == PartState::Failed,
-        Event::HostStarted { .. }
-        | Event::Connected { .. }
-        | Event::PartStarted { .. }
-        | Event::Scanned { .. }
-        | Event::Progress { .. }
-        | Event::Examining { .. }
-        | Event::Examined { .. }
-        | Event::Skipped { .. }
-        | Event::Sealed { .. } => false,
+    let what = match event {
+        Event::Host { what, .. } => what,
+        Event::Stopping => return true,
+    };
+    match what {
+        HostEvent::Warned { .. } | HostEvent::Failed { .. } => true,
+        HostEvent::Capture(Capture::PartEnded { part }) => part.state == PartState::Failed,
+        HostEvent::Started
+        | HostEvent::Connected { .. }
+        | HostEvent::Skipped
+        | HostEvent::Capture(_)
+        | HostEvent::Look(_) => false,
     }
 }
 
@@ -205,19 +215,23 @@ mod tests {
             "app".parse().expect("a name"),
         );
         let begin = Instant::now();
-        let scanned = Event::Scanned {
-            host: host.clone(),
-            part: part.clone(),
-            files: 1,
-            bytes: 4096,
-            fetch_bytes: 2048,
-        };
-        let progress = Event::Progress {
-            host,
-            part,
-            bytes: 1024,
-            path: "/a".parse().expect("a path"),
-        };
+        let scanned = Event::of(
+            &host,
+            Capture::Scanned {
+                part: part.clone(),
+                files: 1,
+                bytes: 4096,
+                fetch_bytes: 2048,
+            },
+        );
+        let progress = Event::of(
+            &host,
+            Capture::Progress {
+                part,
+                bytes: 1024,
+                path: "/a".parse().expect("a path"),
+            },
+        );
         let at = |seconds| begin + Duration::from_secs(seconds);
         let told = "dev-vm app: 1.0 KiB of 2.0 KiB".to_owned();
         assert_eq!(
@@ -251,17 +265,17 @@ mod tests {
     fn events(number: usize) -> Vec<Event> {
         let name = format!("h{number}");
         let host: HostName = name.parse().expect("a name");
-        let started = Event::HostStarted { host: host.clone() };
+        let started = Event::of(&host, HostEvent::Started);
         if number.is_multiple_of(70) {
             let failure = Failure {
-                host,
+                host: host.clone(),
                 part: None,
                 message: format!("can't connect to {name} at 203.0.113.7:22"),
                 causes: vec!["connection refused".to_owned()],
                 hint: None,
                 class: ExitClass::Unreachable,
             };
-            return vec![started, Event::HostFailed { failure }];
+            return vec![started, Event::of(&host, HostEvent::Failed { failure })];
         }
         let state = match number {
             5 => PartState::Warned,
@@ -272,38 +286,48 @@ mod tests {
         let part = Box::new(checkpoint.parts[0].clone());
         let mut events = vec![
             started,
-            Event::Connected {
-                host: host.clone(),
-                user: "operator".to_owned(),
-                address: "203.0.113.7:22".to_owned(),
-            },
-            Event::PartStarted {
-                host: host.clone(),
-                part: part.name.clone(),
-            },
-            Event::Scanned {
-                host: host.clone(),
-                part: part.name.clone(),
-                files: 2,
-                bytes: 1 << 20,
-                fetch_bytes: 1 << 20,
-            },
-            Event::Progress {
-                host: host.clone(),
-                part: part.name.clone(),
-                bytes: 1 << 19,
-                path: "/srv/app/a".parse().expect("a path"),
-            },
+            Event::of(
+                &host,
+                HostEvent::Connected {
+                    user: "operator".to_owned(),
+                    address: "203.0.113.7:22".to_owned(),
+                },
+            ),
+            Event::of(
+                &host,
+                Capture::PartStarted {
+                    part: part.name.clone(),
+                },
+            ),
+            Event::of(
+                &host,
+                Capture::Scanned {
+                    part: part.name.clone(),
+                    files: 2,
+                    bytes: 1 << 20,
+                    fetch_bytes: 1 << 20,
+                },
+            ),
+            Event::of(
+                &host,
+                Capture::Progress {
+                    part: part.name.clone(),
+                    bytes: 1 << 19,
+                    path: "/srv/app/a".parse().expect("a path"),
+                },
+            ),
         ];
         if state == PartState::Warned {
-            events.push(Event::Warned {
-                host: host.clone(),
-                part: Some(part.name.clone()),
-                message: "1 file changed while it was read".to_owned(),
-            });
+            events.push(Event::of(
+                &host,
+                HostEvent::Warned {
+                    part: Some(part.name.clone()),
+                    message: "1 file changed while it was read".to_owned(),
+                },
+            ));
         }
-        events.push(Event::PartEnded { host, part });
-        events.push(Event::Sealed { checkpoint });
+        events.push(Event::of(&host, Capture::PartEnded { part }));
+        events.push(Event::of(&host, Capture::Sealed { checkpoint }));
         events
     }
 

@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::console::FEW_HOSTS;
+use super::lines::STOPPING;
 use super::problem::safe;
 use super::tally::Tally;
 use super::text::left_out;
-use crate::event::{Event, SKIPPED};
+use crate::event::{Capture, Event, HostEvent, Look, SKIPPED};
 use crate::name::{HostName, SourceName};
 
 /// More lines at a time would push the one for all off a small screen; hosts beyond that have theirs
@@ -106,18 +107,39 @@ impl Progress {
             total.tell(event, Instant::now());
         }
         match event {
-            Event::HostStarted { host } => self.start(host),
-            Event::Connected { host, .. } => self.change(host, |line| {
+            Event::Host { host, what } => self.tell_of(host, what),
+            // Whoever is being asked sees the end of the run at once, and this is of no use after it.
+            Event::Stopping if self.lock().held.is_some() => {}
+            Event::Stopping => self.say(STOPPING),
+        }
+    }
+
+    fn tell_of(&self, host: &HostName, what: &HostEvent) {
+        match what {
+            HostEvent::Started => self.start(host),
+            HostEvent::Connected { .. } => self.change(host, |line| {
                 line.bar.set_message("connected");
             }),
-            Event::PartStarted { host, part } => self.change(host, |line| {
+            HostEvent::Warned { part, message } => self.say(&match part {
+                Some(part) => format!("{host} {part}: warning: {message}"),
+                None => format!("{host}: warning: {message}"),
+            }),
+            HostEvent::Skipped => self.say(&format!("{host}: {SKIPPED}")),
+            HostEvent::Failed { .. } | HostEvent::Look(Look::Ended) => self.end(host),
+            HostEvent::Look(Look::Started { sources }) => self.change(host, |line| {
+                line.bar.set_message(looking(sources));
+            }),
+            HostEvent::Capture(what) => self.tell_of_capture(host, what),
+        }
+    }
+
+    fn tell_of_capture(&self, host: &HostName, what: &Capture) {
+        match what {
+            Capture::PartStarted { part } => self.change(host, |line| {
                 line.bar.set_message(format!("{part}: looking"));
             }),
-            Event::Scanned {
-                host,
-                part,
-                fetch_bytes,
-                ..
+            Capture::Scanned {
+                part, fetch_bytes, ..
             } => self.change(host, |line| {
                 if line.parts.is_empty() {
                     line.bar.set_style(style(FETCHING));
@@ -126,26 +148,12 @@ impl Progress {
                 line.parts.entry(part.clone()).or_default().of_bytes = *fetch_bytes;
                 line.draw();
             }),
-            Event::Progress {
-                host,
-                part,
-                bytes,
-                path,
-            } => self.change(host, |line| {
+            Capture::Progress { part, bytes, path } => self.change(host, |line| {
                 line.parts.entry(part.clone()).or_default().bytes = *bytes;
                 line.bar.set_message(format!("{part}: {path}"));
                 line.draw();
             }),
-            Event::Warned {
-                host,
-                part,
-                message,
-            } => self.say(&match part {
-                Some(part) => format!("{host} {part}: warning: {message}"),
-                None => format!("{host}: warning: {message}"),
-            }),
-            Event::Skipped { host } => self.say(&format!("{host}: {SKIPPED}")),
-            Event::PartEnded { host, part } => {
+            Capture::PartEnded { part } => {
                 if let Some(note) = left_out(&part.left_out) {
                     self.say(&format!("{host} {}: {note}", part.name));
                 }
@@ -157,17 +165,7 @@ impl Progress {
                     line.draw();
                 });
             }
-            Event::Examining { host, sources } => self.change(host, |line| {
-                line.bar.set_message(looking(sources));
-            }),
-            Event::Examined { host } => self.end(host),
-            Event::Sealed { checkpoint } => self.end(&checkpoint.id.host),
-            Event::HostFailed { failure } => self.end(&failure.host),
-            // Whoever is being asked sees the end of the run at once, and this is of no use after it.
-            Event::Stopping if self.lock().held.is_some() => {}
-            Event::Stopping => {
-                self.say("stopping at the next safe point; press Ctrl-C again to stop at once");
-            }
+            Capture::Sealed { .. } => self.end(host),
         }
     }
 
@@ -296,7 +294,12 @@ impl Total {
         let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
         let is_end = matches!(
             event,
-            Event::Sealed { .. } | Event::Examined { .. } | Event::HostFailed { .. }
+            Event::Host {
+                what: HostEvent::Failed { .. }
+                    | HostEvent::Look(Look::Ended)
+                    | HostEvent::Capture(Capture::Sealed { .. }),
+                ..
+            }
         );
         if tally.tell(event, now) || is_end {
             self.bar.set_message(tally.counts());
@@ -335,9 +338,7 @@ mod tests {
     use crate::fault::ExitClass;
 
     fn started(name: &str) -> Event {
-        Event::HostStarted {
-            host: name.parse().expect("a name"),
-        }
+        Event::of(&name.parse().expect("a name"), HostEvent::Started)
     }
 
     #[test]
@@ -345,16 +346,19 @@ mod tests {
         assert!(Progress::new(10).total.is_none());
         let progress = Progress::new(11);
         progress.tell(&started("a"));
-        progress.tell(&Event::HostFailed {
-            failure: Failure {
-                host: "a".parse().expect("a name"),
-                part: None,
-                message: "lost".to_owned(),
-                causes: Vec::new(),
-                hint: None,
-                class: ExitClass::Unreachable,
+        progress.tell(&Event::of(
+            &"a".parse().expect("a name"),
+            HostEvent::Failed {
+                failure: Failure {
+                    host: "a".parse().expect("a name"),
+                    part: None,
+                    message: "lost".to_owned(),
+                    causes: Vec::new(),
+                    hint: None,
+                    class: ExitClass::Unreachable,
+                },
             },
-        });
+        ));
         let total = progress.total.expect("a line for all");
         assert_eq!(
             (total.bar.position(), total.bar.message()),
@@ -394,19 +398,23 @@ mod tests {
         let host: HostName = "a".parse().expect("a name");
         for (part, fetch_bytes, bytes) in [("x", 10, 4), ("y", 20, 6)] {
             let part: SourceName = part.parse().expect("a name");
-            progress.tell(&Event::Scanned {
-                host: host.clone(),
-                part: part.clone(),
-                files: 1,
-                bytes: 100,
-                fetch_bytes,
-            });
-            progress.tell(&Event::Progress {
-                host: host.clone(),
-                part,
-                bytes,
-                path: "/p".parse().expect("a path"),
-            });
+            progress.tell(&Event::of(
+                &host,
+                Capture::Scanned {
+                    part: part.clone(),
+                    files: 1,
+                    bytes: 100,
+                    fetch_bytes,
+                },
+            ));
+            progress.tell(&Event::of(
+                &host,
+                Capture::Progress {
+                    part,
+                    bytes,
+                    path: "/p".parse().expect("a path"),
+                },
+            ));
         }
         let (position, length) = {
             let hosts = progress.lock();
@@ -430,14 +438,14 @@ mod tests {
         };
         progress.aside(|| {
             progress.tell(&started("b"));
-            progress.tell(&Event::Warned {
-                host: "a".parse().expect("a name"),
-                part: None,
-                message: "slow".to_owned(),
-            });
-            progress.tell(&Event::Examined {
-                host: "a".parse().expect("a name"),
-            });
+            progress.tell(&Event::of(
+                &"a".parse().expect("a name"),
+                HostEvent::Warned {
+                    part: None,
+                    message: "slow".to_owned(),
+                },
+            ));
+            progress.tell(&Event::of(&"a".parse().expect("a name"), Look::Ended));
             assert_eq!(drawn(&progress), Vec::<String>::new());
             let held = progress.lock().held.clone();
             assert_eq!(held, Some(vec!["a: warning: slow".to_owned()]));
@@ -468,15 +476,17 @@ mod tests {
         let progress = Progress::of_look(1);
         let host: HostName = "a".parse().expect("a name");
         progress.tell(&started("a"));
-        progress.tell(&Event::Examining {
-            host: host.clone(),
-            sources: ["app", "etc"]
-                .map(|name| name.parse().expect("a name"))
-                .into(),
-        });
+        progress.tell(&Event::of(
+            &host,
+            Look::Started {
+                sources: ["app", "etc"]
+                    .map(|name| name.parse().expect("a name"))
+                    .into(),
+            },
+        ));
         let message = progress.lock().lines[&host].bar.message();
         assert_eq!(message, "looking at app, etc");
-        progress.tell(&Event::Examined { host });
+        progress.tell(&Event::of(&host, Look::Ended));
         assert!(progress.lock().lines.is_empty());
     }
 }

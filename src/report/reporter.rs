@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::lines::Lines;
 use super::progress::Progress;
 use super::{Console, Verbosity, json};
-use crate::event::{Event, Sink};
+use crate::event::{Capture, Event, HostEvent, Sink};
 
 /// What a reporter looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,7 +83,10 @@ impl Reporter {
     /// Shows one thing that happened.
     pub fn tell(&self, event: &Event) {
         match event {
-            Event::Progress { .. } => tracing::trace!(?event),
+            Event::Host {
+                what: HostEvent::Capture(Capture::Progress { .. }),
+                ..
+            } => tracing::trace!(?event),
             event => tracing::debug!(?event),
         }
         match &self.face {

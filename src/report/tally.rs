@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use super::size;
-use crate::event::Event;
+use crate::event::{Capture, Event, HostEvent, Look};
 use crate::name::{HostName, SourceName};
 
 /// Counts of a run, and how fast content arrived in the last window of time.
@@ -50,32 +50,8 @@ impl Tally {
 
     /// Counts what happened; tells whether a window of time has passed with it.
     pub(super) fn tell(&mut self, event: &Event, now: Instant) -> bool {
-        match event {
-            Event::Progress {
-                host, part, bytes, ..
-            } => {
-                let key = (host.clone(), part.clone());
-                self.running_bytes.insert(key, *bytes);
-            }
-            Event::PartEnded { host, part } => {
-                self.running_bytes
-                    .remove(&(host.clone(), part.name.clone()));
-                self.ended_bytes += part.fetched_bytes;
-            }
-            Event::Sealed { checkpoint } => self.end(&checkpoint.id.host),
-            Event::Examined { host } => self.end(host),
-            Event::HostFailed { failure } => {
-                self.failed += 1;
-                self.end(&failure.host);
-            }
-            Event::HostStarted { .. }
-            | Event::Connected { .. }
-            | Event::PartStarted { .. }
-            | Event::Scanned { .. }
-            | Event::Examining { .. }
-            | Event::Skipped { .. }
-            | Event::Warned { .. }
-            | Event::Stopping => {}
+        if let Event::Host { host, what } = event {
+            self.count(host, what);
         }
         let fetched = self.fetched_bytes();
         let (begun, had) = *self.since.get_or_insert((now, fetched));
@@ -88,6 +64,33 @@ impl Tally {
         self.bytes_per_second = u64::try_from(came * 1000 / millis).unwrap_or(u64::MAX);
         self.since = Some((now, fetched));
         true
+    }
+
+    fn count(&mut self, host: &HostName, what: &HostEvent) {
+        match what {
+            HostEvent::Capture(Capture::Progress { part, bytes, .. }) => {
+                let key = (host.clone(), part.clone());
+                self.running_bytes.insert(key, *bytes);
+            }
+            HostEvent::Capture(Capture::PartEnded { part }) => {
+                self.running_bytes
+                    .remove(&(host.clone(), part.name.clone()));
+                self.ended_bytes += part.fetched_bytes;
+            }
+            HostEvent::Capture(Capture::Sealed { .. }) | HostEvent::Look(Look::Ended) => {
+                self.end(host);
+            }
+            HostEvent::Failed { .. } => {
+                self.failed += 1;
+                self.end(host);
+            }
+            HostEvent::Started
+            | HostEvent::Connected { .. }
+            | HostEvent::Warned { .. }
+            | HostEvent::Skipped
+            | HostEvent::Capture(Capture::PartStarted { .. } | Capture::Scanned { .. })
+            | HostEvent::Look(Look::Started { .. }) => {}
+        }
     }
 
     /// `120 of 500 hosts done, 3 failed, 1.2 GiB fetched, 45.0 MiB/s`

@@ -2,7 +2,7 @@
 
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 
-use crate::event::{Event, Sink};
+use crate::event::{Event, Look, Sink};
 use crate::inventory::Host;
 use crate::manifest::{LeftOut, PartFailure, Totals};
 use crate::name::{RemotePath, SourceName};
@@ -62,10 +62,12 @@ pub async fn preview(
     let mut scans = Vec::new();
     let tell = |left: &[SourceName]| {
         if !left.is_empty() {
-            sink(Event::Examining {
-                host: host.name.clone(),
-                sources: left.to_vec(),
-            });
+            sink(Event::of(
+                &host.name,
+                Look::Started {
+                    sources: left.to_vec(),
+                },
+            ));
         }
     };
     tell(&left);

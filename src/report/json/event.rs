@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::checkpoint::{Checkpoint, LeftOut, PartState};
 use super::{Problem, Version};
+use crate::event::{Capture, HostEvent};
 use crate::report::{self, problem};
 use crate::{event, manifest};
 
@@ -190,73 +191,28 @@ impl Event {
     /// The line for `event`; none for what happens while hosts are looked at, of which one document
     /// tells at the end.
     pub(in crate::report) fn of(event: &event::Event) -> Option<Self> {
-        Some(match event {
-            event::Event::HostStarted { host } => Self::HostStarted {
-                host: host.to_string(),
-            },
-            event::Event::Connected {
+        let (host, what) = match event {
+            event::Event::Host { host, what } => (host.to_string(), what),
+            event::Event::Stopping => return Some(Self::Stopping),
+        };
+        Some(match what {
+            HostEvent::Started => Self::HostStarted { host },
+            HostEvent::Connected { user, address } => Self::Connected {
                 host,
-                user,
-                address,
-            } => Self::Connected {
-                host: host.to_string(),
                 user: user.clone(),
                 address: address.clone(),
             },
-            event::Event::PartStarted { host, part } => Self::PartStarted {
-                host: host.to_string(),
-                part: part.to_string(),
-            },
-            event::Event::Scanned {
+            HostEvent::Warned { part, message } => Self::Warning {
                 host,
-                part,
-                files,
-                bytes,
-                fetch_bytes,
-            } => Self::Scanned {
-                host: host.to_string(),
-                part: part.to_string(),
-                files: *files,
-                bytes: *bytes,
-                fetch_bytes: *fetch_bytes,
-            },
-            event::Event::Progress {
-                host,
-                part,
-                bytes,
-                path,
-            } => {
-                let text = std::str::from_utf8(path.as_bytes()).ok();
-                Self::Progress {
-                    host: host.to_string(),
-                    part: part.to_string(),
-                    bytes: *bytes,
-                    path: text.map(str::to_owned),
-                    path_b64: text.is_none().then(|| BASE64.encode(path.as_bytes())),
-                }
-            }
-            event::Event::Warned {
-                host,
-                part,
-                message,
-            } => Self::Warning {
-                host: host.to_string(),
                 part: part.as_ref().map(ToString::to_string),
                 message: message.clone(),
             },
-            event::Event::Skipped { host } => Self::Warning {
-                host: host.to_string(),
+            HostEvent::Skipped => Self::Warning {
+                host,
                 part: None,
                 message: event::SKIPPED.to_owned(),
             },
-            event::Event::PartEnded { host, part } => Self::PartEnded {
-                host: host.to_string(),
-                part: part.as_ref().into(),
-            },
-            event::Event::Sealed { checkpoint } => Self::Sealed {
-                checkpoint: checkpoint.as_ref().into(),
-            },
-            event::Event::HostFailed { failure } => {
+            HostEvent::Failed { failure } => {
                 let failed = FailedPart::from(failure);
                 Self::HostFailed {
                     host: failed.host,
@@ -264,9 +220,47 @@ impl Event {
                     hint: failed.hint,
                 }
             }
-            event::Event::Examining { .. } | event::Event::Examined { .. } => return None,
-            event::Event::Stopping => Self::Stopping,
+            HostEvent::Capture(what) => Self::of_capture(host, what),
+            HostEvent::Look(_) => return None,
         })
+    }
+
+    fn of_capture(host: String, what: &Capture) -> Self {
+        match what {
+            Capture::PartStarted { part } => Self::PartStarted {
+                host,
+                part: part.to_string(),
+            },
+            Capture::Scanned {
+                part,
+                files,
+                bytes,
+                fetch_bytes,
+            } => Self::Scanned {
+                host,
+                part: part.to_string(),
+                files: *files,
+                bytes: *bytes,
+                fetch_bytes: *fetch_bytes,
+            },
+            Capture::Progress { part, bytes, path } => {
+                let text = std::str::from_utf8(path.as_bytes()).ok();
+                Self::Progress {
+                    host,
+                    part: part.to_string(),
+                    bytes: *bytes,
+                    path: text.map(str::to_owned),
+                    path_b64: text.is_none().then(|| BASE64.encode(path.as_bytes())),
+                }
+            }
+            Capture::PartEnded { part } => Self::PartEnded {
+                host,
+                part: part.as_ref().into(),
+            },
+            Capture::Sealed { checkpoint } => Self::Sealed {
+                checkpoint: checkpoint.as_ref().into(),
+            },
+        }
     }
 }
 
@@ -278,12 +272,12 @@ mod tests {
     #[test]
     fn paths_that_are_not_text_come_in_base64() {
         let json = |path: &[u8]| {
-            let event = event::Event::Progress {
-                host: "dev-vm".parse().expect("a name"),
+            let progress = Capture::Progress {
                 part: "app".parse().expect("a name"),
                 bytes: 7,
                 path: RemotePath::from_bytes(path).expect("a path"),
             };
+            let event = event::Event::of(&"dev-vm".parse().expect("a name"), progress);
             serde_json::to_string(&Event::of(&event).expect("a line")).expect("JSON")
         };
         assert_eq!(
