@@ -268,11 +268,11 @@ fn diagnostics_go_to_standard_error() {
     for told in [
         "inventory=\"fleet.yaml\"",
         "store=\"checkpoints\"",
-        "event=Sealed",
+        "what: Capture(Sealed",
     ] {
         assert!(ran.stderr.contains(told), "{}", ran.stderr);
     }
-    assert!(!ran.stderr.contains("event=Progress"), "{}", ran.stderr);
+    assert!(!ran.stderr.contains("Capture(Progress"), "{}", ran.stderr);
 }
 
 /// A file that takes long to read is being fetched; the run is stopped by `signals`.
