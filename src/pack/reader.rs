@@ -1,6 +1,5 @@
 //! Reading a pack from any place in it.
 
-use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -179,7 +178,7 @@ impl PackReader {
         expected: &RemotePath,
         output: &mut impl Write,
     ) -> Result<Member, Error> {
-        self.copy_member(offset, expected, |raw| Cow::Borrowed(raw), output)
+        self.copy_member(offset, expected, None, output)
     }
 
     /// The same under other names: the header blocks are written anew, data and padding stay.
@@ -194,25 +193,14 @@ impl PackReader {
         rename: Rename<'_>,
         output: &mut impl Write,
     ) -> Result<Member, Error> {
-        self.copy_member(
-            offset,
-            expected,
-            |raw| {
-                Cow::Owned(
-                    rename
-                        .apply(raw)
-                        .expect("they were read as a member's blocks"),
-                )
-            },
-            output,
-        )
+        self.copy_member(offset, expected, Some(rename), output)
     }
 
     fn copy_member(
         &mut self,
         offset: u64,
         expected: &RemotePath,
-        heading: impl Fn(&[u8]) -> Cow<'_, [u8]>,
+        rename: Option<Rename<'_>>,
         output: &mut impl Write,
     ) -> Result<Member, Error> {
         let path = self.path.clone();
@@ -230,7 +218,15 @@ impl PackReader {
             match event {
                 Event::Begin { head, raw } => {
                     check_name(&path, expected, &head.path)?;
-                    hand_on(output, &heading(raw))?;
+                    match rename {
+                        None => hand_on(output, raw)?,
+                        Some(rename) => {
+                            let blocks = rename.apply(head, raw);
+                            let blocks =
+                                blocks.map_err(|source| member_error(&path, offset, source))?;
+                            hand_on(output, &blocks)?;
+                        }
+                    }
                 }
                 Event::Data(bytes) => hand_on(output, bytes)?,
                 Event::Hole(_) => output.flush().map_err(|source| Error::Output {

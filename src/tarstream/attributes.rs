@@ -12,9 +12,9 @@ use std::collections::BTreeMap;
 
 use data_encoding::BASE64_NOPAD;
 
+use super::Record;
 use super::acl::Acl;
-use super::pax::split_record;
-use super::{BLOCK_BYTES, Record};
+use super::pax::records;
 use crate::digest::{Hasher, Sha256};
 use crate::manifest::Extended;
 
@@ -72,21 +72,8 @@ pub(super) fn is_xattr(key: &[u8]) -> bool {
 /// The records of attributes, ACLs and the SELinux context, in the extended header that `raw` may begin with.
 #[must_use]
 pub fn attribute_records(raw: &[u8]) -> Vec<Record<'_>> {
-    let body = || {
-        let header = tar::Header::from_byte_slice(raw.get(..BLOCK_BYTES)?);
-        let is_extended = header.entry_type() == tar::EntryType::XHeader;
-        let length = usize::try_from(header.entry_size().ok()?).ok()?;
-        let body = raw.get(BLOCK_BYTES..BLOCK_BYTES.checked_add(length)?)?;
-        is_extended.then_some(body)
-    };
-    let mut rest = body().unwrap_or_default();
-    let mut found = Vec::new();
-    while let Some((key, value, after)) = split_record(rest) {
-        if is_attribute(key) {
-            found.push((key, value));
-        }
-        rest = after;
-    }
+    let mut found = records(raw);
+    found.retain(|(key, _)| is_attribute(key));
     found
 }
 

@@ -3,8 +3,8 @@
 //! The `tar` crate's reader of these records splits them at newlines, and so breaks on names and
 //! attribute values that hold one. Here the length in front of each record decides, as POSIX says.
 
-use super::Error;
 use super::attributes::{is_attribute, is_xattr};
+use super::{BLOCK_BYTES, Error, Record};
 use crate::manifest::FileTime;
 
 /// What the extended header of one member says, where fleet has to know it. Other times stay in the raw
@@ -96,6 +96,24 @@ impl Pax {
     }
 }
 
+/// All records of the extended header that `raw` may begin with.
+pub(super) fn records(raw: &[u8]) -> Vec<Record<'_>> {
+    let body = || {
+        let header = tar::Header::from_byte_slice(raw.get(..BLOCK_BYTES)?);
+        let is_extended = header.entry_type() == tar::EntryType::XHeader;
+        let length = usize::try_from(header.entry_size().ok()?).ok()?;
+        let body = raw.get(BLOCK_BYTES..BLOCK_BYTES.checked_add(length)?)?;
+        is_extended.then_some(body)
+    };
+    let mut rest = body().unwrap_or_default();
+    let mut found = Vec::new();
+    while let Some((key, value, after)) = split_record(rest) {
+        found.push((key, value));
+        rest = after;
+    }
+    found
+}
+
 /// The first record of `bytes` as key and value, and what follows it.
 pub(super) fn split_record(bytes: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     let blank = bytes.iter().take(20).position(|&b| b == b' ')?;
@@ -127,7 +145,7 @@ fn once<T>(slot: &mut Option<T>, value: T) -> Result<(), &'static str> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::rename::push_record;
+    use super::super::render::push_record;
     use super::*;
 
     fn why(body: &[u8]) -> String {

@@ -1,15 +1,11 @@
-//! An archive as a host would send it: every member under the name where it belongs, its headers written
-//! anew in one form. Data comes out as it went in, so that holes stay holes.
+//! Renames the members of a whole archive while it is read, and leaves out those that have no new name.
+//!
+//! Each header is rendered by [`super::rename`]. Data comes out as it went in, so that holes stay holes.
 
 use std::collections::HashMap;
 use std::io::{self, Read};
 
-use super::archive::Origin;
-use super::attributes::attribute_records;
-use super::blocks::Blocks;
-use super::header;
-use super::layout::{Form, padding};
-use super::{BLOCK_BYTES, Error, Event, Head, Kind, MemberStream};
+use super::{BLOCK_BYTES, Error, Event, Head, Kind, MemberStream, rename};
 use crate::name::RemotePath;
 
 /// Reads an archive as [`MemberStream::of_archive`] does, and gives it with other names.
@@ -63,7 +59,7 @@ impl<R: Read, P: FnMut(&RemotePath) -> Option<RemotePath>> Relocated<R, P> {
                     self.is_wanted = to.is_some();
                     if let Some(to) = to {
                         let kind = kind_of(head, &self.others, &mut self.place)?;
-                        self.out = headers(head, raw, to, kind)?;
+                        self.out = rename::headers(head, raw, to, kind)?;
                     }
                 }
                 Event::Data(bytes) if self.is_wanted => self.out.extend_from_slice(bytes),
@@ -108,57 +104,4 @@ fn kind_of(
             target: target.member().to_vec(),
         }),
     }
-}
-
-/// The blocks in front of the data of a member that now is `to`, and is of this kind.
-fn headers(head: &Head, raw: &[u8], to: RemotePath, kind: Kind) -> Result<Vec<u8>, Error> {
-    let refused = |why| Error::Extended { offset: 0, why };
-    let mut blocks = Blocks::new(raw, BLOCK_BYTES);
-    let parsed = header::read(&mut blocks, &mut Vec::new(), Origin::Archive)?;
-    let parsed = parsed.ok_or_else(|| refused("belongs to no member"))?;
-    let name = to.member().to_vec();
-    let head = Head {
-        path: to,
-        kind,
-        ..head.clone()
-    };
-    let real;
-    let mut map = Vec::new();
-    let mut records = attribute_records(raw);
-    let data_bytes = match parsed.layout.form() {
-        Form::Plain { data_bytes } => data_bytes,
-        Form::Sparse {
-            data_bytes,
-            real_bytes,
-            regions,
-        } => {
-            if let Some(regions) = regions {
-                map = sparse_map(&regions);
-            }
-            real = real_bytes.to_string();
-            records.extend([
-                (&b"GNU.sparse.major"[..], &b"1"[..]),
-                (b"GNU.sparse.minor", b"0"),
-                (b"GNU.sparse.name", &name),
-                (b"GNU.sparse.realsize", real.as_bytes()),
-            ]);
-            data_bytes + map.len() as u64
-        }
-    };
-    let mut out = head
-        .to_blocks_with(data_bytes, &records)
-        .ok_or_else(|| refused("can't be written anew"))?;
-    out.extend(map);
-    Ok(out)
-}
-
-/// The map that stands in front of the data, filled up to whole blocks.
-fn sparse_map(regions: &[(u64, u64)]) -> Vec<u8> {
-    let mut map = format!("{}\n", regions.len());
-    for (offset, length) in regions {
-        map.push_str(&format!("{offset}\n{length}\n"));
-    }
-    let mut map = map.into_bytes();
-    map.resize(map.len() + padding(map.len() as u64), 0);
-    map
 }

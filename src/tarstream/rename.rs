@@ -1,142 +1,118 @@
-//! Renames a member: its header blocks are written anew, its data stays as it is.
+//! Renames a member: its header blocks are rendered again under another name, or for a hard link also
+//! with another target. Data stays as it is.
 //!
-//! What headers say beside names (attributes, ACLs, the map of a sparse file, times, owners) is kept
-//! byte by byte. Names are told in an extended header, whatever their length and dialect were.
+//! Export renames the members of packs where a layout asks for it; [`Relocated`](super::Relocated) renames
+//! every member of a foreign archive. What the extended header says beside names, numbers and times
+//! (attributes, ACLs, records that fleet does not know) is kept byte by byte. A sparse file is written in
+//! GNU's version 1.0, whatever form it came in.
 
-use tar::{EntryType, Header};
-
-use super::pax::split_record;
-use super::{BLOCK_BYTES, layout};
+use super::archive::Origin;
+use super::blocks::Blocks;
+use super::layout::{Form, padding};
+use super::pax::records;
+use super::{BLOCK_BYTES, Error, Head, Kind, header};
 use crate::name::RemotePath;
 
 /// The new names of one member.
 #[derive(Debug, Clone, Copy)]
 pub struct Rename<'a> {
-    /// Where it lies now.
+    /// Its new path.
     pub path: &'a RemotePath,
-    /// Where the target of a hard link lies now; none for all other kinds.
+    /// The new target of a hard link; none for all other kinds.
     pub link: Option<&'a RemotePath>,
 }
 
 impl Rename<'_> {
-    /// The header blocks that say so. `raw` are the member's own ones, as
-    /// [`Event::Begin`](super::Event::Begin) gives them; none if they are not.
-    #[must_use]
-    pub fn apply(&self, raw: &[u8]) -> Option<Vec<u8>> {
-        let mut rest = raw;
-        let mut records = Vec::new();
-        let mut name_key = &b"path"[..];
-        loop {
-            let (block, after) = rest.split_at_checked(BLOCK_BYTES)?;
-            let header = Header::from_byte_slice(block);
-            let kind = header.entry_type();
-            if !is_extension(kind) {
-                self.push_names(kind, name_key, &mut records);
-                return Some([extended(&records), self.own_block(header)].concat());
-            }
-            let length = header.entry_size().ok()?;
-            let body = after.get(..usize::try_from(length).ok()?)?;
-            rest = after.get(body.len() + layout::padding(length)..)?;
-            match kind {
-                EntryType::XHeader => name_key = self.keep_records(body, &mut records)?,
-                // The only long link that stays is the text of a symbolic link.
-                EntryType::GNULongLink if self.link.is_none() => {
-                    let end = body.iter().position(|&b| b == 0).unwrap_or(body.len());
-                    push_record(&mut records, b"linkpath", &body[..end]);
-                }
-                _ => {}
-            }
-        }
-    }
-
-    /// Keeps the records that tell no name. Gives the key under which the name is told: a sparse file
-    /// has one of its own.
-    fn keep_records(&self, body: &[u8], records: &mut Vec<u8>) -> Option<&'static [u8]> {
-        let mut name_key = &b"path"[..];
-        let mut rest = body;
-        while !rest.is_empty() {
-            let (key, _, after) = split_record(rest)?;
-            match key {
-                b"path" => {}
-                b"linkpath" if self.link.is_some() => {}
-                b"GNU.sparse.name" => name_key = b"GNU.sparse.name",
-                _ => records.extend_from_slice(&rest[..rest.len() - after.len()]),
-            }
-            rest = after;
-        }
-        Some(name_key)
-    }
-
-    fn push_names(&self, kind: EntryType, name_key: &[u8], records: &mut Vec<u8>) {
-        let mut name = self.path.member().to_vec();
-        if kind == EntryType::Directory {
-            name.push(b'/');
-        }
-        push_record(records, name_key, &name);
-        if let Some(link) = self.link {
-            push_record(records, b"linkpath", link.member());
-        }
-    }
-
-    /// The member's own header block. Its names are for those who know no extended headers.
-    fn own_block(&self, header: &Header) -> Vec<u8> {
-        let mut header = header.clone();
-        let old = header.as_old_mut();
-        fill(&mut old.name, self.path.member());
-        if let Some(link) = self.link {
-            fill(&mut old.linkname, link.member());
-        }
-        if let Some(ustar) = header.as_ustar_mut() {
-            ustar.prefix = [0; 155];
-        }
-        header.set_cksum();
-        header.as_bytes().to_vec()
+    /// The header blocks under the new names. `head` and `raw` are the member's own ones, as
+    /// [`Event::Begin`](super::Event::Begin) gives them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if `raw` is not the header of a member.
+    pub fn apply(&self, head: &Head, raw: &[u8]) -> Result<Vec<u8>, Error> {
+        let kind = match self.link {
+            Some(target) => Kind::HardLink {
+                target: target.clone(),
+            },
+            None => head.kind.clone(),
+        };
+        headers(head, raw, self.path.clone(), kind)
     }
 }
 
-fn is_extension(kind: EntryType) -> bool {
-    matches!(
+/// The blocks in front of the data of the member with `head` and `raw` as its header, renamed to `path` and
+/// changed to `kind`. They include the map of a sparse file that came in the header.
+pub(super) fn headers(
+    head: &Head,
+    raw: &[u8],
+    path: RemotePath,
+    kind: Kind,
+) -> Result<Vec<u8>, Error> {
+    let refused = |why| Error::Extended { offset: 0, why };
+    let mut blocks = Blocks::new(raw, BLOCK_BYTES);
+    let parsed = header::read(&mut blocks, &mut Vec::new(), Origin::Archive)?;
+    let parsed = parsed.ok_or_else(|| refused("belongs to no member"))?;
+    let name = path.member().to_vec();
+    let head = Head {
+        path,
         kind,
-        EntryType::XHeader | EntryType::GNULongName | EntryType::GNULongLink
-    )
-}
-
-/// An extended header with these records, padding included.
-pub(super) fn extended(records: &[u8]) -> Vec<u8> {
-    let mut header = Header::new_ustar();
-    fill(&mut header.as_old_mut().name, b"PaxHeaders");
-    header.set_entry_type(EntryType::XHeader);
-    header.set_mode(0o644);
-    header.set_size(records.len() as u64);
-    header.set_cksum();
-    let padding = layout::padding(records.len() as u64);
-    [header.as_bytes(), records, &vec![0; padding]].concat()
-}
-
-/// As much of `text` as the field takes, and zeros.
-fn fill(field: &mut [u8; 100], text: &[u8]) {
-    *field = [0; 100];
-    let length = text.len().min(field.len());
-    field[..length].copy_from_slice(&text[..length]);
-}
-
-/// `LENGTH KEY=VALUE` and a newline; the length counts itself.
-pub(super) fn push_record(records: &mut Vec<u8>, key: &[u8], value: &[u8]) {
-    let without = key.len() + value.len() + b" =\n".len();
-    let mut length = without;
-    loop {
-        let whole = without + length.to_string().len();
-        if whole == length {
-            break;
+        ..head.clone()
+    };
+    let real;
+    let mut map = Vec::new();
+    let mut kept = records(raw);
+    kept.retain(|(key, _)| !is_rendered(key));
+    let data_bytes = match parsed.layout.form() {
+        Form::Plain { data_bytes } => data_bytes,
+        Form::Sparse {
+            data_bytes,
+            real_bytes,
+            regions,
+        } => {
+            if let Some(regions) = regions {
+                map = sparse_map(&regions);
+            }
+            real = real_bytes.to_string();
+            kept.extend([
+                (&b"GNU.sparse.major"[..], &b"1"[..]),
+                (b"GNU.sparse.minor", b"0"),
+                (b"GNU.sparse.name", &name),
+                (b"GNU.sparse.realsize", real.as_bytes()),
+            ]);
+            data_bytes + map.len() as u64
         }
-        length = whole;
+    };
+    let mut out = head
+        .to_blocks_with(data_bytes, &kept)
+        .ok_or_else(|| refused("can't be written anew"))?;
+    out.extend(map);
+    Ok(out)
+}
+
+/// True for the records that [`headers`] writes itself.
+fn is_rendered(key: &[u8]) -> bool {
+    let own: [&[u8]; 8] = [
+        b"path",
+        b"linkpath",
+        b"size",
+        b"mtime",
+        b"uid",
+        b"gid",
+        b"uname",
+        b"gname",
+    ];
+    own.contains(&key) || key.starts_with(b"GNU.sparse.")
+}
+
+/// The map in front of the data, padded to whole blocks.
+fn sparse_map(regions: &[(u64, u64)]) -> Vec<u8> {
+    let mut map = format!("{}\n", regions.len());
+    for (offset, length) in regions {
+        map.push_str(&format!("{offset}\n{length}\n"));
     }
-    records.extend_from_slice(length.to_string().as_bytes());
-    records.push(b' ');
-    records.extend_from_slice(key);
-    records.push(b'=');
-    records.extend_from_slice(value);
-    records.push(b'\n');
+    let mut map = map.into_bytes();
+    map.resize(map.len() + padding(map.len() as u64), 0);
+    map
 }
 
 #[cfg(test)]
@@ -145,8 +121,12 @@ mod tests {
     use std::path::Path;
     use std::process::Command;
 
+    use tar::{EntryType, Header};
+
     use super::*;
-    use crate::tarstream::{Event, Kind, Member, MemberStream};
+    use crate::manifest::{FileTime, Owner};
+    use crate::tarstream::render::{extended, push_record};
+    use crate::tarstream::{Event, Member, MemberStream};
 
     /// Header and data blocks of each member.
     fn members(archive: &[u8]) -> Vec<(Member, Vec<u8>, Vec<u8>)> {
@@ -215,7 +195,11 @@ mod tests {
                     path: &moved(&member.head.path),
                     link: link.as_ref(),
                 };
-                renamed.extend(rename.apply(heading).expect("a member's blocks"));
+                renamed.extend(
+                    rename
+                        .apply(&member.head, heading)
+                        .expect("a member's blocks"),
+                );
                 renamed.extend_from_slice(data);
             }
             renamed.extend([0; 1024]);
@@ -242,15 +226,16 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_name_is_kept_to_the_byte() {
-        let mut records = Vec::new();
-        push_record(&mut records, b"mtime", b"-1.5");
-        push_record(&mut records, b"path", b"old");
-        push_record(&mut records, b"SCHILY.xattr.user.\xff", b"=\n\0");
+    fn other_records_are_kept_to_the_byte() {
+        let mut body = Vec::new();
+        push_record(&mut body, b"mtime", b"-1.5");
+        push_record(&mut body, b"path", b"old");
+        push_record(&mut body, b"SCHILY.xattr.user.\xff", b"=\n\0");
+        push_record(&mut body, b"atime", b"7.125");
         let mut header = Header::new_ustar();
         header.set_entry_type(EntryType::Regular);
         header.set_size(0);
-        let raw = [extended(&records), {
+        let raw = [extended(&body), {
             header.set_cksum();
             header.as_bytes().to_vec()
         }]
@@ -260,21 +245,18 @@ mod tests {
             path: &path,
             link: None,
         };
-        let anew = rename.apply(&raw).expect("a member's blocks");
-        let body = &anew[BLOCK_BYTES..];
-        let expected = b"14 mtime=-1.5\n27 SCHILY.xattr.user.\xff==\n\0\n12 path=new\n";
-        assert_eq!(&body[..expected.len()], expected);
-        assert!(body[expected.len()..BLOCK_BYTES].iter().all(|&b| b == 0));
-    }
-
-    #[test]
-    fn lengths_of_records_count_themselves() {
-        for length in [0, 1, 80, 88, 89, 90, 91, 92, 980, 988, 989, 990, 991, 9_984] {
-            let mut records = Vec::new();
-            push_record(&mut records, b"path", &vec![b'x'; length]);
-            let (key, value, rest) = split_record(&records).expect("a record");
-            assert_eq!((key, value.len(), rest), (&b"path"[..], length, &b""[..]));
-        }
+        let anew = rename.apply(&head(), &raw).expect("a member's blocks");
+        let expected = [
+            (&b"path"[..], &b"new"[..]),
+            (b"mtime", b"-1.500000000"),
+            (b"uid", b"0"),
+            (b"gid", b"0"),
+            (b"uname", b""),
+            (b"gname", b""),
+            (b"SCHILY.xattr.user.\xff", b"=\n\0"),
+            (b"atime", b"7.125"),
+        ];
+        assert_eq!(records(&anew), expected);
     }
 
     #[test]
@@ -284,8 +266,22 @@ mod tests {
             path: &path,
             link: None,
         };
-        assert_eq!(rename.apply(b""), None);
-        assert_eq!(rename.apply(&extended(b"9 path=a\n")), None);
-        assert_eq!(rename.apply(&[0; 100]), None);
+        for raw in [b"".to_vec(), extended(b"9 path=a\n"), vec![0; 1024]] {
+            assert!(matches!(
+                rename.apply(&head(), &raw),
+                Err(Error::Cut { .. } | Error::Extended { .. })
+            ));
+        }
+    }
+
+    fn head() -> Head {
+        Head {
+            path: "/old".parse().expect("a path"),
+            kind: Kind::File { size_bytes: 0 },
+            mode: 0o644,
+            owner: Owner::default(),
+            mtime: FileTime::parse("-1.5").expect("a time"),
+            stored_bytes: 0,
+        }
     }
 }

@@ -1,10 +1,9 @@
-//! The header of a member, written anew: for what an archive tells in a way that can't be kept, and for
-//! what comes from no archive.
+//! Renders the header blocks of a member: an extended header with names, numbers and times, and a ustar
+//! header.
 
 use crate::manifest::{FileTime, Owner};
 use crate::name::RemotePath;
-use crate::tarstream::rename::{extended, push_record};
-use crate::tarstream::{BLOCK_BYTES, Head, Kind};
+use crate::tarstream::{BLOCK_BYTES, Head, Kind, padding};
 
 /// The largest number that the octal field of an owner holds.
 const OWNER_MAX: u64 = 0o7_777_777;
@@ -78,9 +77,9 @@ impl Head {
         header.set_mtime(u64::try_from(self.mtime.seconds).unwrap_or(0));
         header.set_size(data_bytes.min(SIZE_MAX));
         // Enough for a tar that knows no extended headers to show something.
-        let short = &mut header.as_old_mut().name;
-        let length = name.len().min(short.len());
-        short[..length].copy_from_slice(&name[..length]);
+        let short = header.as_old_mut();
+        fill(&mut short.name, name);
+        fill(&mut short.linkname, link.unwrap_or_default());
         header.set_cksum();
 
         let (mtime, uid, gid, size) = (
@@ -113,11 +112,50 @@ impl Head {
     }
 }
 
+/// An extended header with these records, padding included.
+pub(super) fn extended(records: &[u8]) -> Vec<u8> {
+    let mut header = tar::Header::new_ustar();
+    fill(&mut header.as_old_mut().name, b"PaxHeaders");
+    header.set_entry_type(tar::EntryType::XHeader);
+    header.set_mode(0o644);
+    header.set_size(records.len() as u64);
+    header.set_cksum();
+    let zeros = vec![0; padding(records.len() as u64)];
+    [header.as_bytes(), records, &zeros].concat()
+}
+
+/// As much of `text` as the field takes, and zeros.
+fn fill(field: &mut [u8; 100], text: &[u8]) {
+    *field = [0; 100];
+    let length = text.len().min(field.len());
+    field[..length].copy_from_slice(&text[..length]);
+}
+
+/// `LENGTH KEY=VALUE` and a newline; the length counts itself.
+pub(super) fn push_record(records: &mut Vec<u8>, key: &[u8], value: &[u8]) {
+    let without = key.len() + value.len() + b" =\n".len();
+    let mut length = without;
+    loop {
+        let whole = without + length.to_string().len();
+        if whole == length {
+            break;
+        }
+        length = whole;
+    }
+    records.extend_from_slice(length.to_string().as_bytes());
+    records.push(b' ');
+    records.extend_from_slice(key);
+    records.push(b'=');
+    records.extend_from_slice(value);
+    records.push(b'\n');
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::manifest::{FileTime, Owner};
     use crate::name::RemotePath;
+    use crate::tarstream::pax::split_record;
     use crate::tarstream::{Event, Member, MemberStream};
 
     #[test]
@@ -203,6 +241,16 @@ mod tests {
                 Ok(Event::Begin { head: read, .. }) => assert_eq!(*read, head),
                 other => assert!(matches!(other, Ok(Event::Begin { .. })), "{other:?}"),
             }
+        }
+    }
+
+    #[test]
+    fn lengths_of_records_count_themselves() {
+        for length in [0, 1, 80, 88, 89, 90, 91, 92, 980, 988, 989, 990, 991, 9_984] {
+            let mut records = Vec::new();
+            push_record(&mut records, b"path", &vec![b'x'; length]);
+            let (key, value, rest) = split_record(&records).expect("a record");
+            assert_eq!((key, value.len(), rest), (&b"path"[..], length, &b""[..]));
         }
     }
 }
