@@ -15,6 +15,7 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use fleet::checkpoint::CaptureOptions;
 use fleet::engine::checkpoint::{self, Request};
 use fleet::engine::{Network, Selection, Selector, Workspace};
 use fleet::event::Sink;
@@ -75,12 +76,14 @@ impl Bench {
                 include: vec![Selector::Host(self.host.clone())],
                 ..Selection::default()
             },
-            description: String::new(),
-            trigger: Trigger::Scheduled,
-            only: Vec::new(),
-            full: false,
-            verify_unchanged: false,
-            compression: None,
+            options: CaptureOptions {
+                description: String::new(),
+                trigger: Trigger::Scheduled,
+                only: Vec::new(),
+                full: false,
+                verify_unchanged: false,
+                compression: None,
+            },
             jobs: 1,
         };
         let silent: Sink = Arc::new(|_| {});

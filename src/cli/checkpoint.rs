@@ -7,6 +7,7 @@ use super::error::{Error, Status};
 use super::select::Hosts;
 use super::setup::Setup;
 use super::signals;
+use crate::checkpoint::CaptureOptions;
 use crate::engine::checkpoint::{self, Outcome, Request, Strictness};
 use crate::event::Event;
 use crate::fault::ExitClass;
@@ -77,12 +78,14 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, setup: &Setup) -> Status {
     let request = Request {
         selection: args.hosts.selection(),
-        description: args.message.clone(),
-        trigger: Trigger::Manual,
-        only: args.only.clone(),
-        full: args.full,
-        verify_unchanged: args.verify_unchanged,
-        compression: args.compression,
+        options: CaptureOptions {
+            description: args.message.clone(),
+            trigger: Trigger::Manual,
+            only: args.only.clone(),
+            full: args.full,
+            verify_unchanged: args.verify_unchanged,
+            compression: args.compression,
+        },
         jobs: usize::from(args.jobs),
     };
     let strictness = match args.strict {

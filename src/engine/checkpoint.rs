@@ -2,20 +2,18 @@
 
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
-
 use crate::blocking::blocking;
 use crate::checkpoint::{self, CaptureOptions, History, UnsealedCheckpoint};
 use crate::event::{Capture, Event, Failure, HostEvent, Sink};
 use crate::fault::{Code, ExitClass, Fault};
 use crate::interrupt::{Interrupt, StopLevel};
-use crate::inventory::{Host, WireCompression};
-use crate::manifest::{Checkpoint, State, Trigger};
+use crate::inventory::Host;
+use crate::manifest::{Checkpoint, State};
 use crate::name::{HostName, SourceName};
 use crate::ssh::ReadSession;
 use crate::store::{self, Incoming};
 
+use super::fanout::fan_out;
 use super::{Selection, SelectionError, Workspace};
 
 /// What is asked for.
@@ -23,18 +21,8 @@ use super::{Selection, SelectionError, Workspace};
 pub struct Request {
     /// Of which hosts.
     pub selection: Selection,
-    /// What the operator says about it; may be empty.
-    pub description: String,
-    /// Why.
-    pub trigger: Trigger,
-    /// Only these sources; empty: all.
-    pub only: Vec<SourceName>,
-    /// Everything is fetched, whatever is known to be unchanged.
-    pub full: bool,
-    /// What seems unchanged is proven to be: the host hashes it.
-    pub verify_unchanged: bool,
-    /// How file contents come over the wire; none: as the inventory says.
-    pub compression: Option<WireCompression>,
+    /// What of each of them, and how.
+    pub options: CaptureOptions,
     /// How many hosts at once; at least 1.
     pub jobs: usize,
 }
@@ -161,51 +149,16 @@ pub async fn run(
     sink: &Sink,
     interrupt: &Interrupt,
 ) -> Result<Outcome, RequestError> {
-    let order = Arc::new(CaptureOptions {
-        description: request.description.clone(),
-        trigger: request.trigger,
-        only: request.only.clone(),
-        full: request.full,
-        verify_unchanged: request.verify_unchanged,
-        compression: request.compression,
-    });
+    let order = Arc::new(request.options.clone());
     let hosts = meant(&request.selection, &order, workspace, sink)?;
-    let places = Arc::new(Semaphore::new(request.jobs.max(1)));
-    let mut tasks = JoinSet::new();
-    for (index, host) in hosts.into_iter().cloned().enumerate() {
-        let (order, workspace, places) = (
-            Arc::clone(&order),
-            Arc::clone(workspace),
-            Arc::clone(&places),
-        );
+    let hosts = hosts.into_iter().cloned();
+    let ends = fan_out(hosts, request.jobs, interrupt, |host| {
+        let (order, workspace) = (Arc::clone(&order), Arc::clone(workspace));
         let (sink, interrupt) = (Arc::clone(sink), interrupt.clone());
-        tasks.spawn(async move {
-            let place = tokio::select! {
-                biased;
-                () = interrupt.reached(StopLevel::Soon) => None,
-                place = places.acquire() => place.ok(),
-            };
-            let end = match place {
-                Some(_place) => one(&order, &host, &workspace, &sink, &interrupt).await,
-                None => End::Stopped,
-            };
-            (index, end)
-        });
-    }
-    let mut ends: Vec<(usize, End)> = Vec::new();
-    loop {
-        let end = tokio::select! {
-            biased;
-            end = tasks.join_next() => end,
-            () = interrupt.reached(StopLevel::Now) => break,
-        };
-        let Some(end) = end else { break };
-        ends.push(end.expect("a host's work does not panic"));
-    }
-    ends.sort_by_key(|(index, _)| *index);
+        async move { one(&order, &host, &workspace, &sink, &interrupt).await }
+    })
+    .await;
     let mut outcome = outcome(ends);
-    // What is dropped with the tasks leaves nothing half-sealed: only a rename makes a checkpoint visible.
-    outcome.interrupted |= !tasks.is_empty();
     // What was being read when the operator asked to stop was sealed as far as it had come.
     let is_cut = |checkpoint: &Checkpoint| checkpoint.state() == State::Partial;
     outcome.interrupted |= interrupt.is_raised() && outcome.checkpoints.iter().any(is_cut);
@@ -219,10 +172,10 @@ enum End {
     Stopped,
 }
 
-fn outcome(ends: Vec<(usize, End)>) -> Outcome {
+fn outcome(ends: Vec<Option<End>>) -> Outcome {
     let mut outcome = Outcome::default();
-    for (_, end) in ends {
-        match end {
+    for end in ends {
+        match end.unwrap_or(End::Stopped) {
             End::Sealed(checkpoint) => {
                 outcome.failed.extend(failed_parts(&checkpoint));
                 outcome.checkpoints.push(*checkpoint);

@@ -3,17 +3,17 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
 
 use crate::event::{Event, Failure, HostEvent, Look, Sink};
 use crate::fault::ExitClass;
 use crate::health::doctor::{self, Finding, Grade};
+use crate::interrupt::Interrupt;
 use crate::inventory::Host;
 use crate::name::HostName;
 use crate::scan::{self, Preview};
 use crate::ssh;
 
+use super::fanout::fan_out;
 use super::{Network, Selection, SelectionError};
 
 /// What was found out about one host.
@@ -71,25 +71,13 @@ pub async fn run(
     network: &Arc<Network>,
     sink: &Sink,
 ) -> Result<Vec<Report>, SelectionError> {
-    let places = Arc::new(Semaphore::new(HOSTS_AT_ONCE));
-    let mut tasks = JoinSet::new();
-    for (index, host) in selection
-        .of(&network.inventory)?
-        .into_iter()
-        .cloned()
-        .enumerate()
-    {
-        let (network, places) = (Arc::clone(network), Arc::clone(&places));
-        let sink = Arc::clone(sink);
-        tasks.spawn(async move {
-            // Nobody closes it, so that there is always a place some time.
-            let _place = places.acquire().await;
-            (index, one(&host, &network, &sink).await)
-        });
-    }
-    let mut reports = tasks.join_all().await;
-    reports.sort_by_key(|(index, _)| *index);
-    Ok(reports.into_iter().map(|(_, report)| report).collect())
+    let hosts = selection.of(&network.inventory)?.into_iter().cloned();
+    let reports = fan_out(hosts, HOSTS_AT_ONCE, &Interrupt::new(), |host| {
+        let (network, sink) = (Arc::clone(network), Arc::clone(sink));
+        async move { one(&host, &network, &sink).await }
+    })
+    .await;
+    Ok(reports.into_iter().flatten().collect())
 }
 
 async fn one(host: &Host, network: &Network, sink: &Sink) -> Report {

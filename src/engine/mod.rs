@@ -5,6 +5,7 @@
 pub mod checkpoint;
 pub mod diff;
 pub mod doctor;
+mod fanout;
 pub mod import;
 pub mod live;
 mod selection;
