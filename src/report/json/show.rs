@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::checkpoint::{Checkpoint, LeftOut, PartState, SkippedNewer};
 use super::facts::Facts;
 use super::{PathText, Problem, Version};
-use crate::manifest;
+use crate::manifest::{self, MachineIdentity};
 use crate::name::RemotePath;
 
 /// `show`
@@ -21,7 +21,8 @@ pub struct Show {
     /// When everything had arrived.
     pub finished: String,
     /// Which machine it really was.
-    pub machine: Machine,
+    #[serde(with = "Machine")]
+    pub machine: MachineIdentity,
     /// What that machine was like.
     pub facts: Facts,
     /// Each part in full.
@@ -36,7 +37,9 @@ pub struct Show {
 }
 
 /// Which machine a checkpoint was taken of. Empty where it could not be told.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Serialize, JsonSchema)]
+#[serde(remote = "MachineIdentity")]
+#[schemars(rename = "Machine")]
 #[expect(missing_docs, reason = "the words are those of the domain type")]
 pub struct Machine {
     pub env: String,
@@ -106,23 +109,12 @@ pub struct PackUse {
 
 impl From<&manifest::Checkpoint> for Show {
     fn from(checkpoint: &manifest::Checkpoint) -> Self {
-        let host = &checkpoint.host;
         Self {
             version: Version,
             checkpoint: checkpoint.into(),
             started: checkpoint.started.to_string(),
             finished: checkpoint.finished.to_string(),
-            machine: Machine {
-                env: host.env.clone(),
-                protected: host.protected,
-                address: host.address.clone(),
-                user: host.user.clone(),
-                host_key: host.host_key.clone(),
-                machine_id: host.machine_id.clone(),
-                os: host.os.clone(),
-                kernel: host.kernel.clone(),
-                hostname: host.hostname.clone(),
-            },
+            machine: checkpoint.host.clone(),
             facts: (&checkpoint.facts).into(),
             parts: checkpoint.parts.iter().map(PartDetail::from).collect(),
             packs: checkpoint

@@ -14,7 +14,8 @@ use super::path::{PathRecord, ResolvedRecord};
 use super::{RecordError, left_out};
 use crate::digest::Sha256;
 use crate::manifest::{
-    Checkpoint, HostFacts, Pack, PackName, Part, PartFailure, PartState, Resolved, Totals, Trigger,
+    Checkpoint, HostFacts, MachineIdentity, Pack, PackName, Part, PartFailure, PartState, Resolved,
+    Totals, Trigger,
 };
 use crate::name::{RemotePath, SourceName};
 use crate::store::files::layout;
@@ -82,7 +83,8 @@ struct CheckpointRecord {
     /// Follows from the parts; written for people and plain tools.
     state: String,
     description: String,
-    host: HostRecord,
+    #[serde(with = "HostRecord")]
+    host: MachineIdentity,
     #[serde(skip_serializing_if = "Option::is_none")]
     facts: Option<FactsRecord>,
     parts: Vec<PartRecord>,
@@ -238,7 +240,6 @@ fn split_seal(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 impl From<&Sealed> for CheckpointRecord {
     fn from(sealed: &Sealed) -> Self {
         let checkpoint = &sealed.checkpoint;
-        let host = &checkpoint.host;
         Self {
             format: FORMAT.to_owned(),
             version: VERSION,
@@ -249,7 +250,7 @@ impl From<&Sealed> for CheckpointRecord {
             subset: checkpoint.subset,
             state: checkpoint.state().as_str().to_owned(),
             description: checkpoint.description.clone(),
-            host: host.into(),
+            host: checkpoint.host.clone(),
             facts: (!checkpoint.facts.is_empty()).then(|| FactsRecord::from(&checkpoint.facts)),
             parts: checkpoint
                 .parts
@@ -373,7 +374,7 @@ impl TryFrom<CheckpointRecord> for Sealed {
                 trigger: trigger(&record.trigger)?,
                 subset: record.subset,
                 description: record.description,
-                host: record.host.into(),
+                host: record.host,
                 facts: match record.facts {
                     Some(facts) => facts.try_into()?,
                     None => HostFacts::default(),
