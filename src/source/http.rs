@@ -7,23 +7,22 @@
 mod error;
 mod tls;
 
-use std::convert::Infallible;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use hyper::body::{Body, Frame, Incoming, SizeHint};
+use http_body_util::{BodyExt, Empty};
+use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1;
 use hyper::header::{
     ACCEPT, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName,
     HeaderValue, LOCATION, TRANSFER_ENCODING, USER_AGENT,
 };
-use hyper::rt::ReadBufCursor;
 use hyper::{Method, Request, StatusCode, Version};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinSet;
+use tokio_util::io::InspectReader;
 
 use super::secret::Revealed;
 use crate::guard::HttpGet;
@@ -85,7 +84,7 @@ pub async fn ask<S: Stream>(
 
 struct RenderedGet {
     host: String,
-    request: Request<Nothing>,
+    request: Request<Empty<Bytes>>,
 }
 
 fn rendered(get: &HttpGet, headers: &[(String, Revealed)]) -> Result<RenderedGet, Error> {
@@ -114,7 +113,7 @@ fn rendered(get: &HttpGet, headers: &[(String, Revealed)]) -> Result<RenderedGet
         }
     }
     fields.insert(hyper::header::CONNECTION, HeaderValue::from_static("close"));
-    let mut request = Request::new(Nothing);
+    let mut request = Request::new(Empty::new());
     *request.method_mut() = Method::GET;
     *request.version_mut() = Version::HTTP_11;
     *request.headers_mut() = fields;
@@ -127,14 +126,14 @@ fn rendered(get: &HttpGet, headers: &[(String, Revealed)]) -> Result<RenderedGet
 
 async fn exchange<S: Stream>(
     stream: S,
-    request: Request<Nothing>,
+    request: Request<Empty<Bytes>>,
     is_end_told: bool,
 ) -> Result<Answer, Error> {
     let seen_bytes = Arc::new(AtomicUsize::new(0));
-    let moved = Moved {
-        stream,
-        seen_bytes: Arc::clone(&seen_bytes),
-    };
+    let counter = Arc::clone(&seen_bytes);
+    let counted = InspectReader::new(stream, move |bytes: &[u8]| {
+        counter.fetch_add(bytes.len(), Ordering::Relaxed);
+    });
     let failed = |error: hyper::Error| {
         let seen_bytes = seen_bytes.load(Ordering::Relaxed);
         if error.is_parse() && seen_bytes >= HEAD_MAX_BYTES {
@@ -148,7 +147,7 @@ async fn exchange<S: Stream>(
     let (mut sender, connection) = http1::Builder::new()
         .max_buf_size(HEAD_MAX_BYTES)
         .max_headers(FIELDS_MAX)
-        .handshake(moved)
+        .handshake(TokioIo::new(counted))
         .await
         .map_err(failed)?;
     let mut mover = JoinSet::new();
@@ -219,9 +218,7 @@ impl Answer {
             return Err(Error::TooMuch { max_bytes });
         }
         loop {
-            let frame =
-                std::future::poll_fn(|context| Pin::new(&mut self.body).poll_frame(context));
-            let frame = match frame.await {
+            let frame = match self.body.frame().await {
                 None => return Ok(None),
                 Some(Err(error)) => return Err(Error::in_the_answer(&error, self.taken_bytes)),
                 Some(Ok(frame)) => frame,
@@ -250,76 +247,6 @@ impl Answer {
     fn shown(&self, field: &HeaderName) -> Option<String> {
         let value = self.headers.get(field)?.as_bytes();
         Some(escape(value).chars().take(SHOWN_MAX).collect())
-    }
-}
-
-/// The body of a `GET`: there is none.
-struct Nothing;
-
-impl Body for Nothing {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        Poll::Ready(None)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        true
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(0)
-    }
-}
-
-/// A stream of tokio's as hyper wants it, which counts what came.
-struct Moved<S> {
-    stream: S,
-    seen_bytes: Arc<AtomicUsize>,
-}
-
-impl<S: Stream> hyper::rt::Read for Moved<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        mut room: ReadBufCursor<'_>,
-    ) -> Poll<std::io::Result<()>> {
-        let mut bytes = [0; 8 << 10];
-        let wanted = room.remaining().min(bytes.len());
-        let mut buffer = ReadBuf::new(&mut bytes[..wanted]);
-        ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer))?;
-        self.seen_bytes
-            .fetch_add(buffer.filled().len(), Ordering::Relaxed);
-        room.put_slice(buffer.filled());
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl<S: Stream> hyper::rt::Write for Moved<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<std::io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_flush(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }
 
