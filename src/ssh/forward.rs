@@ -69,7 +69,7 @@ impl ReadSession {
     /// Why the connection has ended, if it has.
     #[must_use]
     pub fn ended(&self) -> Option<Error> {
-        let link = &self.connection.link;
+        let link = &self.connection().link;
         link.is_cut().then(|| link.ended())
     }
 
@@ -88,7 +88,7 @@ impl ReadSession {
         request: &HttpGet,
         limit: Duration,
     ) -> Result<ForwardedStream, Error> {
-        let connection = &self.connection;
+        let connection = self.connection();
         let (link, ways) = (&connection.link, &connection.ways);
         let place = Arc::clone(&ways.places)
             .acquire_owned()

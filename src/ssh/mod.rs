@@ -11,6 +11,7 @@
 //! drained into a queue of its own.
 
 mod channel;
+mod command;
 pub mod config;
 mod connection;
 mod error;
@@ -23,6 +24,8 @@ mod write;
 
 pub use channel::running::{Body, Completion, Exit, Missing, Running};
 pub use channel::stderr::Stderr;
+pub use command::input::Input;
+pub use command::output::Output;
 pub use config::resolve::{Endpoint, Hop, SshConfig};
 pub use connection::connector::Connector;
 pub use connection::refusal::{Attempt, AuthenticationFailure, HostKeyProblem, HostKeyRefusal};
@@ -35,5 +38,5 @@ pub use host_keys::known_hosts_command::KnownHostsCommand;
 pub use options::{Options, Prompter, Question, Recorder, Secret, SentCommand, Uses};
 /// A host's public key.
 pub use russh::keys::PublicKey;
-pub use session::{Input, Output, ReadSession};
+pub use session::ReadSession;
 pub use write::WriteSession;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::session::Input;
+use super::command::input::Input;
 
 /// How connections are made. [`Options::default`] is right for everything but tests and terminals.
 #[derive(Clone)]

@@ -20,7 +20,7 @@ fn kept(sent: &SentCommand<'_>) -> Kept {
         sent.verb,
         line.replace(nonce, "NONCE"),
         request.to_owned(),
-        sent.input.as_pieces().collect::<Vec<_>>().concat(),
+        sent.input.as_bytes().to_vec(),
     )
 }
 

@@ -17,10 +17,10 @@ use crate::ssh::channel::frame::{Frame, Trailer};
 use crate::ssh::channel::queue::{Queue, Refused};
 use crate::ssh::channel::running::{Body, Completion, Exit, Missing, Outcome, Running};
 use crate::ssh::channel::stderr::Stderr;
+use crate::ssh::command::input::Input;
 use crate::ssh::connection::state::Link;
 use crate::ssh::error::{Cause, Error};
 use crate::ssh::options::Secret;
-use crate::ssh::session::Input;
 
 /// Input is sent in pieces of this size.
 const PIECE_BYTES: usize = 256 << 10;
@@ -338,7 +338,7 @@ impl ChannelTask {
         };
         let alive = format!("{}\n", (pause * ALIVE_PAUSES_MAX).as_secs());
         self.writer = Some(tokio::spawn(async move {
-            for mut rest in std::iter::once(preamble).chain(input.0) {
+            for mut rest in std::iter::once(preamble).chain(std::iter::once(input.into_bytes())) {
                 while !rest.is_empty() {
                     let piece = rest.split_to(rest.len().min(PIECE_BYTES));
                     if write.data_bytes(piece).await.is_err() {

@@ -13,6 +13,8 @@ use tokio::time::Instant;
 
 use crate::guard::Priority;
 use crate::inventory::{Host, Inventory, Limits};
+use crate::ssh::command::exec::Executor;
+use crate::ssh::command::sudo::SudoMethods;
 use crate::ssh::config::resolve::{Endpoint, Hop, SshConfig};
 use crate::ssh::connection::callbacks::{Handle, Trust};
 use crate::ssh::connection::clock::Clock;
@@ -24,7 +26,7 @@ use crate::ssh::host_keys::check::HostKeyCheck;
 use crate::ssh::login::auth::log_in;
 use crate::ssh::login::prompts::Prompts;
 use crate::ssh::options::Options;
-use crate::ssh::session::{ReadSession, Shared, SudoMethods};
+use crate::ssh::session::ReadSession;
 
 /// Attempts to connect when the refusals are quick.
 const ATTEMPTS_MAX: u32 = 3;
@@ -141,15 +143,13 @@ impl Connector {
     /// As [`Connector::connect`].
     pub async fn connect_to(&self, endpoint: &Endpoint, host: &Host) -> Result<ReadSession, Error> {
         let connection = self.open(endpoint, host.limits).await?;
-        Ok(ReadSession::new(
+        Ok(ReadSession::new(Executor {
             connection,
-            Shared {
-                prompts: Arc::clone(self.prompts(endpoint)),
-                pace: Priority::on(host),
-                ways: SudoMethods::default(),
-                recorder: self.options.recorder.clone(),
-            },
-        ))
+            prompts: Arc::clone(self.prompts(endpoint)),
+            pace: Priority::on(host),
+            sudo_methods: SudoMethods::default(),
+            recorder: self.options.recorder.clone(),
+        }))
     }
 
     /// Whom to ask when `endpoint` wants an answer.
