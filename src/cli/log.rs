@@ -3,14 +3,13 @@
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 
-use super::error::Status;
+use super::error::{Status, VerbError};
 use super::setup::Setup;
-use super::stored;
-use crate::engine::Selector;
+use crate::engine::{Selector, StoredHosts};
 use crate::fault::ExitClass;
 use crate::name::{HostName, RemotePath, escape};
 use crate::report::{Problem, json, text};
-use crate::store::{self, History};
+use crate::store;
 
 /// Show in which checkpoints a file changed
 #[derive(Debug, clap::Args)]
@@ -34,16 +33,13 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args, setup: &Setup) -> Status {
     let store = setup.store()?;
-    let (hosts, _) = stored::meant(&args.hosts, setup, &store, None)?;
-    let path = RemotePath::named(args.path.as_bytes()).map_err(|_| unknown(args, &hosts))?;
-    let mut history = History::default();
-    for host in &hosts {
-        let of_host = store.history(host, &path)?;
-        history.moments.extend(of_host.moments);
-        history.damaged.extend(of_host.damaged);
-    }
+    let load = || setup.inventory();
+    let meant = StoredHosts::of::<VerbError>(&args.hosts, &store, None, load)?;
+    let unknown = || unknown(args, &meant.hosts);
+    let path = RemotePath::named(args.path.as_bytes()).map_err(|_| unknown())?;
+    let history = meant.history(&store, &path)?;
     if history.moments.is_empty() && history.damaged.is_empty() {
-        return Err(unknown(args, &hosts).into());
+        return Err(unknown().into());
     }
     let damaged: Vec<(String, Problem)> = history
         .damaged

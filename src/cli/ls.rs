@@ -2,13 +2,12 @@
 
 use jiff::Timestamp;
 
-use super::error::Status;
+use super::error::{Status, VerbError};
 use super::setup::Setup;
 use super::stored;
-use crate::engine::Selector;
+use crate::engine::{Selector, StoredHosts};
 use crate::fault::ExitClass;
 use crate::report::{Problem, json, text};
-use crate::store::{self, Listing};
 
 /// List checkpoints by host, oldest first
 #[derive(Debug, clap::Args)]
@@ -26,12 +25,9 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, setup: &Setup) -> Status {
     let (listings, empty) = match stored::open(setup)? {
         Some((store, inventory)) => {
-            let (hosts, empty) = stored::meant(&args.hosts, setup, &store, inventory)?;
-            let listings = hosts
-                .iter()
-                .map(|host| store.checkpoints(host))
-                .collect::<Result<Vec<Listing>, store::Error>>()?;
-            (listings, empty)
+            let load = || setup.inventory();
+            let meant = StoredHosts::of::<VerbError>(&args.hosts, &store, inventory, load)?;
+            (meant.listings(&store)?, meant.empty)
         }
         None => (Vec::new(), Vec::new()),
     };

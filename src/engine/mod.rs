@@ -8,8 +8,10 @@ pub mod doctor;
 mod fanout;
 pub mod import;
 pub mod live;
+mod query;
 mod selection;
 mod workspace;
 
+pub use query::StoredHosts;
 pub use selection::{Selection, SelectionError, Selector, host};
 pub use workspace::{Clock, Network, Workspace};
