@@ -6,7 +6,6 @@
 
 mod capture;
 mod compare;
-mod error;
 mod facts;
 mod fetch;
 mod history;
@@ -35,7 +34,7 @@ use crate::store::Incoming;
 use crate::store::PartFacts;
 use crate::store::seal::tiers;
 
-pub use error::Error;
+pub use crate::intake::HostError as Error;
 pub use history::History;
 
 use capture::{CaptureJob, CaptureOutcome};

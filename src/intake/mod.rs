@@ -7,6 +7,7 @@ pub(crate) mod build_entries;
 pub(crate) mod entries;
 mod extract;
 mod fetch_list;
+mod host_error;
 pub(crate) mod kept;
 mod link_groups;
 pub(crate) mod part;
@@ -15,4 +16,5 @@ pub(crate) mod repack;
 pub(crate) mod unsized_files;
 
 pub(crate) use fetch_list::fetch_list;
+pub use host_error::HostError;
 pub use receive::Error;

@@ -7,7 +7,6 @@
 //! locked.
 
 mod contents;
-mod error;
 mod limits;
 
 use std::collections::{BTreeSet, HashMap};
@@ -33,7 +32,7 @@ use crate::scan::{self, against};
 use crate::units::listing;
 use contents::Contents;
 
-pub use error::Error;
+pub use crate::intake::HostError as Error;
 pub use limits::FetchLimits;
 
 /// So much of each source, content included, is fetched to compare extended metadata.
