@@ -47,7 +47,7 @@ fn a_flipped_bit_anywhere_is_found_and_named() {
     const TRIED_MAX: usize = 40;
     let bed = bed();
     let files = files(&bed);
-    assert_eq!(files.len(), 11);
+    assert_eq!(files.len(), 13);
     for (path, shown) in files {
         let whole = fs::read(&path).expect("a file");
         let step = whole.len().div_ceil(TRIED_MAX);

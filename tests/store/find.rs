@@ -233,6 +233,10 @@ fn a_store_of_version_1_is_read_forever() {
             .expect("content");
     }
     assert_eq!(content, b"onetwo");
+    // Its checkpoints were sealed before there was a file of facts.
+    let folder = dir.join("dev-vm").join(id.stamp.to_string());
+    assert!(folder.join("checkpoint.json").exists());
+    assert!(!folder.join("facts.json").exists());
 }
 
 #[test]

@@ -7,9 +7,11 @@ use std::process::Command;
 use fleet::fault::{ExitClass, Fault};
 use fleet::interrupt::Interrupt;
 use fleet::manifest::{PartState, State};
-use fleet::store::{Error, PartFacts, Store};
+use fleet::store::{Error, Level, PartFacts, Problem, Store};
 
-use super::bed::{Bed, NOW, capture, facts, grow_tree, host, observed, plain_part, source, walk};
+use super::bed::{
+    Bed, NOW, capture, facts, grow_tree, host, id, observed, plain_part, source, walk,
+};
 use crate::support::disk::SmallDisk;
 
 #[test]
@@ -96,6 +98,7 @@ fn the_folder_holds_exactly_this() {
             "dev-vm/20261121T101500Z/checkpoint.json",
             "dev-vm/20261121T101500Z/entries",
             "dev-vm/20261121T101500Z/entries/app.ndjson.zst",
+            "dev-vm/20261121T101500Z/facts.json",
             "dev-vm/packs",
             "dev-vm/packs/20261121T101500Z",
             "dev-vm/packs/20261121T101500Z/app.tar.zst",
@@ -122,6 +125,49 @@ fn sha256sum_checks_a_checkpoint_and_its_packs() {
          ../packs/20261121T101500Z/app.tar.zst: OK\n../packs/20261121T101501Z/app.tar.zst: OK\n"
     );
     assert!(output.status.success());
+}
+
+#[test]
+fn the_description_and_facts_are_in_a_file_of_their_own_too() {
+    let bed = Bed::quick();
+    grow_tree(&bed.tree());
+    bed.seal(NOW, &["app"], None);
+    let dir = bed.store.dir().join("dev-vm/20261121T101500Z");
+    let read = |file: &str| -> serde_json::Value {
+        let text = fs::read(dir.join(file)).expect("a file");
+        serde_json::from_slice(&text).expect("JSON")
+    };
+    let (record, facts) = (read("checkpoint.json"), read("facts.json"));
+    assert_eq!(
+        facts,
+        serde_json::json!({
+            "format": "fleet-checkpoint-facts",
+            "version": 1,
+            "id": "dev-vm@20261121T101500Z",
+            "description": "before the codec change",
+            "facts": record["facts"],
+        })
+    );
+    assert!(record["facts"]["processes"].is_array());
+    // Earlier versions of fleet make SHA256SUMS anew without the file, and compare.
+    let sums = fs::read_to_string(dir.join("SHA256SUMS")).expect("sums");
+    assert!(!sums.contains("facts.json"), "{sums}");
+
+    let verify = || bed.verify(Level::Quick).problems;
+    assert_eq!(verify(), []);
+    let problem = |problem: &str| {
+        vec![Problem {
+            file: "dev-vm/20261121T101500Z/facts.json".to_owned(),
+            problem: problem.to_owned(),
+            checkpoints: vec![id("dev-vm@20261121T101500Z")],
+        }]
+    };
+    fs::write(dir.join("facts.json"), "{}").expect("written");
+    assert_eq!(verify(), problem("it has 2 bytes, 1533 were sealed"));
+    fs::remove_file(dir.join("facts.json")).expect("removed");
+    assert_eq!(verify(), problem("it is missing"));
+    // Nothing else needs it.
+    bed.open("dev-vm@20261121T101500Z");
 }
 
 #[test]
@@ -284,7 +330,7 @@ fn an_unchanged_part_shares_the_earlier_file() {
         .expect("sealed");
     assert_eq!(second.parts[0].totals, first.parts[0].totals);
     assert_eq!(second.packs, first.packs);
-    assert!(second.stored_bytes < 8192, "{}", second.stored_bytes);
+    assert!(second.stored_bytes < 10_240, "{}", second.stored_bytes);
     let inode = |stamp: &str| {
         bed.store
             .dir()
@@ -523,12 +569,12 @@ fn a_full_disk_is_an_error_and_shows_nothing() {
         );
         assert_eq!(store.hosts().expect("hosts"), [], "{free_pages}");
     }
-    // The lock, the entries and each of the three records need a page.
-    assert!(failures >= 4, "{failures}");
+    // The lock, the entries and each of the four records need a page.
+    assert!(failures >= 5, "{failures}");
     let listing = store.checkpoints(&host()).expect("a listing");
     assert_eq!(listing.checkpoints.len(), 1);
-    // Nothing is left aside: the lock, and a folder of four files and one folder.
-    assert_eq!(walk(&disk.path().join("store/dev-vm")).len(), 7);
+    // Nothing is left aside: the lock, and a folder of five files and one folder.
+    assert_eq!(walk(&disk.path().join("store/dev-vm")).len(), 8);
 }
 
 #[test]

@@ -15,6 +15,8 @@ pub(in crate::store) const RECOVER_FILE: &str = "RECOVER.md";
 pub(in crate::store) const CHECKPOINT_FILE: &str = "checkpoint.json";
 /// The record for people.
 pub(in crate::store) const MANIFEST_FILE: &str = "MANIFEST.txt";
+/// What people and the host's programs wrote about a checkpoint, apart from its counts and digests.
+pub(in crate::store) const FACTS_FILE: &str = "facts.json";
 /// Digests of all files of a checkpoint and all packs it needs.
 pub(in crate::store) const SUMS_FILE: &str = "SHA256SUMS";
 /// Folder of the entries files in a checkpoint.

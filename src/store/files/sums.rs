@@ -1,6 +1,8 @@
 //! `SHA256SUMS`: the digests of a checkpoint's files and of every pack it needs, for `sha256sum -c`.
 //!
-//! The text follows from `checkpoint.json` alone, so that any other byte in it is found.
+//! The text follows from `checkpoint.json` alone, so that any other byte in it is found. `facts.json` is not in
+//! it: earlier versions of fleet, which do not know that file, make the text anew and compare. Its digest in
+//! `checkpoint.json` protects it.
 
 use std::fmt::Write;
 
@@ -15,6 +17,7 @@ pub(in crate::store) fn text(record: &[u8], sealed: &Sealed) -> String {
     let others = sealed
         .files()
         .into_iter()
+        .filter(|(file, _)| file != layout::FACTS_FILE)
         .map(|(file, facts)| (file, facts.sha256));
     for (file, sha256) in std::iter::once(own).chain(others) {
         // Names of hosts, stamps and sources need no escaping, in no tool.

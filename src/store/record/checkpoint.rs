@@ -37,6 +37,8 @@ pub(in crate::store) struct Sealed {
     /// One for each part that has entries.
     pub(in crate::store) entries: BTreeMap<SourceName, EntriesFacts>,
     pub(in crate::store) manifest: FileFacts,
+    /// `facts.json`; none in checkpoints from before there was one.
+    pub(in crate::store) facts_file: Option<FileFacts>,
 }
 
 /// Digest and length of a file.
@@ -44,6 +46,16 @@ pub(in crate::store) struct Sealed {
 pub(in crate::store) struct FileFacts {
     pub(in crate::store) sha256: Sha256,
     pub(in crate::store) stored_bytes: u64,
+}
+
+impl FileFacts {
+    /// Those of a file with this content.
+    pub(in crate::store) fn of(content: &[u8]) -> Self {
+        Self {
+            sha256: Sha256::of(content),
+            stored_bytes: content.len() as u64,
+        }
+    }
 }
 
 /// What is known of an entries file without reading it.
@@ -217,6 +229,10 @@ impl Sealed {
     /// Every file that it needs beside `checkpoint.json` and `SHA256SUMS`, relative to its folder.
     pub(in crate::store) fn files(&self) -> Vec<(String, FileFacts)> {
         let mut files = vec![(layout::MANIFEST_FILE.to_owned(), self.manifest)];
+        files.extend(
+            self.facts_file
+                .map(|facts| (layout::FACTS_FILE.to_owned(), facts)),
+        );
         for (part, entries) in &self.entries {
             files.push((layout::entries_file(part), entries.file));
         }
@@ -251,7 +267,7 @@ impl From<&Sealed> for CheckpointRecord {
             state: checkpoint.state().as_str().to_owned(),
             description: checkpoint.description.clone(),
             host: checkpoint.host.clone(),
-            facts: (!checkpoint.facts.is_empty()).then(|| FactsRecord::from(&checkpoint.facts)),
+            facts: FactsRecord::of(&checkpoint.facts),
             parts: checkpoint
                 .parts
                 .iter()
@@ -366,6 +382,7 @@ impl TryFrom<CheckpointRecord> for Sealed {
         }
         Ok(Self {
             manifest: digest_of(layout::MANIFEST_FILE)?,
+            facts_file: digests.get(layout::FACTS_FILE).copied(),
             entries,
             checkpoint: Checkpoint {
                 id: record.id.parse().map_err(RecordError::of)?,

@@ -1,5 +1,8 @@
 //! `facts` of a `checkpoint.json`: what the host was like. A record from before there were facts has
 //! none, and what a host did not tell is left out.
+//!
+//! `facts.json` beside it has them again, with the description, and no counts or digests: it can be
+//! encrypted one day, while `checkpoint.json` stays readable for `prune` and `verify`.
 
 use std::time::Duration;
 
@@ -7,7 +10,40 @@ use serde::{Deserialize, Serialize};
 
 use super::RecordError;
 use super::path::PathRecord;
-use crate::manifest::{Changes, Commit, Disk, Head, HostFacts, Process, Repository, Version};
+use crate::manifest::{
+    Changes, Checkpoint, Commit, Disk, Head, HostFacts, Process, Repository, Version,
+};
+
+/// The format name in `facts.json`.
+const FORMAT: &str = "fleet-checkpoint-facts";
+/// The version of `facts.json`.
+const VERSION: u64 = 1;
+
+/// `facts.json`. `checkpoint.json` has the same for now, and is what fleet reads.
+#[derive(Serialize)]
+struct FactsFile<'a> {
+    format: &'static str,
+    version: u64,
+    id: String,
+    description: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    facts: Option<FactsRecord>,
+}
+
+/// The whole text of `facts.json`.
+pub(in crate::store) fn facts_file(checkpoint: &Checkpoint) -> String {
+    let file = FactsFile {
+        format: FORMAT,
+        version: VERSION,
+        id: checkpoint.id.to_string(),
+        description: &checkpoint.description,
+        facts: FactsRecord::of(&checkpoint.facts),
+    };
+    let mut text = serde_json::to_string_pretty(&file)
+        .expect("records hold only strings, numbers and lists of them");
+    text.push('\n');
+    text
+}
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct FactsRecord {
@@ -74,6 +110,13 @@ struct ProcessRecord {
     #[serde(skip_serializing_if = "Option::is_none")]
     age_seconds: Option<u64>,
     workers: u64,
+}
+
+impl FactsRecord {
+    /// The record of `facts`; none if there are none.
+    pub(super) fn of(facts: &HostFacts) -> Option<Self> {
+        (!facts.is_empty()).then(|| Self::from(facts))
+    }
 }
 
 impl From<&HostFacts> for FactsRecord {

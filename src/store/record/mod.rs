@@ -6,7 +6,7 @@
 pub(super) mod checkpoint;
 pub(super) mod entry;
 mod extended;
-mod facts;
+pub(super) mod facts;
 mod host;
 mod left_out;
 mod path;

@@ -21,6 +21,7 @@ use crate::store::files::manifest_text;
 use crate::store::files::sums;
 use crate::store::query::sealed::SealedCheckpoint;
 use crate::store::record::checkpoint::{FileFacts, Sealed};
+use crate::store::record::facts::facts_file;
 use crate::store::seal::leftovers;
 use crate::store::seal::lock::HostLock;
 
@@ -88,7 +89,7 @@ pub struct Note {
 pub enum SealStep {
     /// Packs and entries that nothing names are gone, the others are synced.
     ContentSynced,
-    /// `checkpoint.json`, `MANIFEST.txt` and `SHA256SUMS` are written and synced.
+    /// `checkpoint.json`, `facts.json`, `MANIFEST.txt` and `SHA256SUMS` are written and synced.
     RecordsSynced,
     /// The packs are in their place, unseen.
     PacksPlaced,
@@ -423,16 +424,15 @@ impl Incoming {
             stored_bytes,
         };
         let manifest = manifest_text::text(&checkpoint, &entries, &notes);
+        let facts_file = facts_file(&checkpoint);
         let mut sealed = Sealed {
-            manifest: FileFacts {
-                sha256: crate::digest::Sha256::of(manifest.as_bytes()),
-                stored_bytes: manifest.len() as u64,
-            },
+            manifest: FileFacts::of(manifest.as_bytes()),
+            facts_file: Some(FileFacts::of(facts_file.as_bytes())),
             checkpoint,
             entries,
         };
         // The record tells its own length among others: twice, for the number may grow a digit.
-        let content_bytes = stored_bytes + manifest.len() as u64;
+        let content_bytes = stored_bytes + (manifest.len() + facts_file.len()) as u64;
         for _ in 0..2 {
             let record = sealed.to_text();
             let sums = sums::text(record.as_bytes(), &sealed);
@@ -444,6 +444,7 @@ impl Incoming {
             &making,
             &[
                 (layout::MANIFEST_FILE, manifest.as_bytes()),
+                (layout::FACTS_FILE, facts_file.as_bytes()),
                 (layout::CHECKPOINT_FILE, record.as_bytes()),
                 (layout::SUMS_FILE, sums.as_bytes()),
             ],

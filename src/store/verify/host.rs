@@ -119,15 +119,16 @@ impl Verify<'_> {
         sealed: &Sealed,
         needs: &mut Needs,
     ) -> Result<(), Error> {
-        let manifest = Some(sealed.manifest.stored_bytes);
-        self.file(
-            id,
-            dir,
-            layout::MANIFEST_FILE,
-            sealed.manifest.sha256,
-            manifest,
-            needs,
-        )?;
+        let own = [
+            (layout::MANIFEST_FILE, Some(sealed.manifest)),
+            (layout::FACTS_FILE, sealed.facts_file),
+        ];
+        for (file, facts) in own {
+            if let Some(facts) = facts {
+                let stored_bytes = Some(facts.stored_bytes);
+                self.file(id, dir, file, facts.sha256, stored_bytes, needs)?;
+            }
+        }
         for (part, facts) in &sealed.entries {
             let file = layout::entries_file(part);
             let FileFacts {

@@ -143,6 +143,7 @@ fn sealed() -> Sealed {
             },
         )]),
         manifest: file("manifest"),
+        facts_file: Some(file("facts")),
     }
 }
 
@@ -228,6 +229,7 @@ fn words_in_needs_that_this_version_does_not_know_are_named() {
 fn a_record_from_before_there_were_facts_has_none() {
     let mut old = sealed();
     old.checkpoint.facts = HostFacts::default();
+    old.facts_file = None;
     let entries = old.entries.values_mut().next().expect("entries");
     entries.folders.clear();
     let text = old.to_text();
