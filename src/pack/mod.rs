@@ -15,13 +15,13 @@
 //! Source: `zstd_seekable_compression_format.md` 0.1.0 in zstd's `contrib/seekable_format`.
 
 mod adopt;
+mod background_sync;
 mod error;
 mod group;
 mod index;
 mod pipeline;
 mod read_at;
 mod reader;
-mod settle;
 #[cfg(test)]
 mod tests;
 mod writer;

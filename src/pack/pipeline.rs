@@ -15,8 +15,8 @@ use std::thread::JoinHandle;
 use zstd::bulk::Compressor;
 use zstd::zstd_safe::{CParameter, compress_bound};
 
+use super::background_sync::BackgroundSync;
 use super::index::Lengths;
-use super::settle::Settler;
 use super::{Error, FRAME_MAX_BYTES, PackOptions};
 use crate::digest::Hasher;
 
@@ -304,7 +304,7 @@ fn compress_all(
 pub(super) struct Disk {
     path: PathBuf,
     file: File,
-    settler: Settler,
+    background_sync: BackgroundSync,
     hasher: Hasher,
     written: u64,
     frames: Vec<Lengths>,
@@ -324,7 +324,7 @@ impl Disk {
         Self {
             path,
             file,
-            settler: Settler::default(),
+            background_sync: BackgroundSync::default(),
             hasher: Hasher::new(),
             written: 0,
             frames: Vec::new(),
@@ -388,7 +388,7 @@ impl Disk {
             .map_err(|source| self.write_error(source))?;
         self.hasher.update(bytes);
         self.written += bytes.len() as u64;
-        self.settler
+        self.background_sync
             .advance(&self.file, self.written)
             .map_err(|source| self.write_error(source))
     }
@@ -399,7 +399,7 @@ impl Disk {
 
     /// Makes the file durable; gives its digest and length.
     pub(super) fn sync(mut self) -> Result<(crate::digest::Sha256, u64), Error> {
-        self.settler
+        self.background_sync
             .join()
             .and_then(|()| self.file.sync_all())
             .map_err(|source| self.write_error(source))?;

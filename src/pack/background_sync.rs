@@ -1,7 +1,7 @@
 //! Makes a growing file durable while it grows, on a thread of its own.
 //!
 //! Whoever writes never waits here. The kernel tells a failed sync only once: it is kept, and told to
-//! the writer, who must not take the file for whole before [`Settler::join`] has said so.
+//! the writer, who must not take the file for whole before [`BackgroundSync::join`] has said so.
 
 use std::fs::File;
 use std::io;
@@ -13,7 +13,7 @@ const STEP_BYTES: u64 = 16 << 20;
 
 /// The thread, once the file has grown enough to need one.
 #[derive(Debug, Default)]
-pub(super) struct Settler {
+pub(super) struct BackgroundSync {
     asked: u64,
     running: Option<Running>,
 }
@@ -24,7 +24,7 @@ struct Running {
     thread: JoinHandle<io::Result<()>>,
 }
 
-impl Settler {
+impl BackgroundSync {
     /// The file is `written` bytes long now.
     ///
     /// # Errors
@@ -59,7 +59,7 @@ impl Settler {
     }
 }
 
-impl Drop for Settler {
+impl Drop for BackgroundSync {
     fn drop(&mut self) {
         // The thread must not outlive the writer; the file is unfinished whatever it says.
         drop(self.join());
@@ -70,8 +70,8 @@ impl Running {
     fn start(file: File) -> io::Result<Self> {
         let (lengths, asked) = sync_channel(0);
         let thread = std::thread::Builder::new()
-            .name("pack-settle".to_owned())
-            .spawn(move || settle_all(&file, &asked))?;
+            .name("pack-sync".to_owned())
+            .spawn(move || sync_all(&file, &asked))?;
         Ok(Self { lengths, thread })
     }
 
@@ -83,12 +83,12 @@ impl Running {
     }
 }
 
-fn settle_all(file: &File, asked: &Receiver<u64>) -> io::Result<()> {
-    let mut settled = 0;
+fn sync_all(file: &File, asked: &Receiver<u64>) -> io::Result<()> {
+    let mut synced = 0;
     while let Ok(length) = asked.recv() {
         file.sync_data()?;
-        forget(file, settled, length);
-        settled = length;
+        forget(file, synced, length);
+        synced = length;
     }
     Ok(())
 }
@@ -113,15 +113,14 @@ mod tests {
     #[test]
     fn a_file_that_settles_along_the_way_keeps_its_bytes() {
         let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
-        let mut settler = Settler::default();
+        let mut sync = BackgroundSync::default();
         let chunk: Vec<u8> = (0..=255).cycle().take(1 << 20).collect();
         for written in 1..=40 {
             file.write_all(&chunk).expect("room on the disk");
-            settler
-                .advance(file.as_file(), written << 20)
+            sync.advance(file.as_file(), written << 20)
                 .expect("the disk syncs");
         }
-        settler.join().expect("the disk syncs");
+        sync.join().expect("the disk syncs");
         let read = std::fs::read(file.path()).expect("it is readable");
         assert!(read == chunk.repeat(40));
     }
@@ -131,14 +130,13 @@ mod tests {
         // A pipe can be written, but never synced.
         let (_reader, writer) = io::pipe().expect("a pipe");
         let file = File::from(std::os::fd::OwnedFd::from(writer));
-        let mut settler = Settler::default();
-        settler
-            .advance(&file, STEP_BYTES - 1)
+        let mut sync = BackgroundSync::default();
+        sync.advance(&file, STEP_BYTES - 1)
             .expect("too short to sync");
         let mut told = None;
         let mut written = STEP_BYTES;
         while told.is_none() {
-            told = settler.advance(&file, written).err();
+            told = sync.advance(&file, written).err();
             written += STEP_BYTES;
         }
         assert_eq!(told.map(|e| e.kind()), Some(io::ErrorKind::InvalidInput));
@@ -148,13 +146,12 @@ mod tests {
     fn a_sync_that_fails_is_told_at_the_end() {
         let (_reader, writer) = io::pipe().expect("a pipe");
         let file = File::from(std::os::fd::OwnedFd::from(writer));
-        let mut settler = Settler::default();
-        while settler.asked == 0 {
-            settler
-                .advance(&file, STEP_BYTES)
+        let mut sync = BackgroundSync::default();
+        while sync.asked == 0 {
+            sync.advance(&file, STEP_BYTES)
                 .expect("nothing is known yet");
         }
-        let told = settler.join().err();
+        let told = sync.join().err();
         assert_eq!(told.map(|e| e.kind()), Some(io::ErrorKind::InvalidInput));
     }
 }
