@@ -62,7 +62,7 @@ pub(crate) struct Intake {
     received: Received,
     /// The number in the pack of each member of `received`.
     numbers: Vec<usize>,
-    has_adopted: bool,
+    has_copied: bool,
     lines: Option<Lines>,
     /// The holes of all sparse files so far.
     hole_bytes: u64,
@@ -81,7 +81,7 @@ impl Intake {
             pack: PackWriter::create(path, options)?,
             received: Received::default(),
             numbers: Vec::new(),
-            has_adopted: false,
+            has_copied: false,
             lines: None,
             hole_bytes: 0,
             interrupt: Interrupt::new(),
@@ -307,13 +307,13 @@ impl Intake {
     /// # Errors
     ///
     /// [`Error::Pack`]; one that names `source` leaves this pack as it was.
-    pub(crate) fn adopt(
+    pub(crate) fn copy_from(
         &mut self,
         source: &mut PackReader,
         wanted: &[Wanted<'_>],
     ) -> Result<Range<usize>, Error> {
-        let numbers = self.pack.adopt(source, wanted)?;
-        self.has_adopted |= !numbers.is_empty();
+        let numbers = self.pack.copy_from(source, wanted)?;
+        self.has_copied |= !numbers.is_empty();
         Ok(numbers)
     }
 
@@ -338,7 +338,7 @@ impl Intake {
     ///
     /// [`Error::Pack`].
     pub(crate) fn finish(mut self) -> Result<Received, Error> {
-        if self.received.members.is_empty() && !self.has_adopted {
+        if self.received.members.is_empty() && !self.has_copied {
             self.pack.abandon()?;
         } else {
             let summary = self.pack.finish()?;

@@ -135,7 +135,7 @@ pub(crate) fn take_in(
                 break;
             }
         };
-        match intake.adopt(&mut source, &wanted) {
+        match intake.copy_from(&mut source, &wanted) {
             Ok(numbers) => {
                 let indices = members.iter().map(|&(_, index)| index);
                 taken_in.moved.extend(indices.zip(numbers));

@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_that_settles_along_the_way_keeps_its_bytes() {
+    fn a_file_that_is_synced_along_the_way_keeps_its_bytes() {
         let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
         let mut sync = BackgroundSync::default();
         let chunk: Vec<u8> = (0..=255).cycle().take(1 << 20).collect();

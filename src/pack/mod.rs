@@ -14,8 +14,8 @@
 //!
 //! Source: `zstd_seekable_compression_format.md` 0.1.0 in zstd's `contrib/seekable_format`.
 
-mod adopt;
 mod background_sync;
+mod copy;
 mod error;
 mod group;
 mod index;
@@ -26,7 +26,7 @@ mod reader;
 mod tests;
 mod writer;
 
-pub use adopt::Wanted;
+pub use copy::Wanted;
 pub use error::Error;
 pub use group::Order;
 pub use index::Frame;

@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use super::adopt::Before;
+use super::copy::Before;
 use super::group::{self, Group, Order, SAMPLE_BYTES};
 use super::pipeline::{Disk, Pipeline};
 use super::{Error, FRAME_BYTES, index};

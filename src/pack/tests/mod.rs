@@ -1,6 +1,6 @@
 //! Packs of real archives, read by fleet and by plain tools.
 
-mod adopting;
+mod copying;
 mod damage;
 mod grouping;
 mod plain;

@@ -58,7 +58,7 @@ impl PackWriter {
     /// [`Error::Beyond`], [`Error::Member`], [`Error::OtherMember`], [`Error::OtherContent`], and
     /// [`Error::Order`] if `wanted` is not ascending. With its own: [`Error::MemberOpen`], or what
     /// the disk said.
-    pub fn adopt(
+    pub fn copy_from(
         &mut self,
         source: &mut PackReader,
         wanted: &[Wanted<'_>],
@@ -71,17 +71,17 @@ impl PackWriter {
             members: first,
             is_marked: false,
         });
-        let adopted = self.adopt_all(source, wanted);
+        let copied = self.copy_all(source, wanted);
         let before = self.before.take();
-        let adopted = adopted.map(|()| first..self.offsets.len());
-        adopted.map_err(|error| match before.map(|before| self.go_back(before)) {
+        let copied = copied.map(|()| first..self.offsets.len());
+        copied.map_err(|error| match before.map(|before| self.go_back(before)) {
             // The threads had ended before: `error` says why, or came first.
             None | Some(Ok(()) | Err(Error::Stopped { .. })) => error,
             Some(Err(own)) => own,
         })
     }
 
-    fn adopt_all(
+    fn copy_all(
         &mut self,
         source: &mut PackReader,
         mut wanted: &[Wanted<'_>],
@@ -92,10 +92,10 @@ impl PackWriter {
             let members = at.members(source, wanted, copied_to)?;
             if let Some(last) = members.last() {
                 copied_to = last.end;
-                self.adopt_group(source, at.frame, &members)?;
+                self.copy_group(source, at.frame, &members)?;
                 wanted = &wanted[members.len()..];
             } else {
-                copied_to = self.adopt_large(source, &at.path, first)?;
+                copied_to = self.copy_large(source, &at.path, first)?;
                 wanted = &wanted[1..];
             }
         }
@@ -103,7 +103,7 @@ impl PackWriter {
     }
 
     /// Copies `members`, which lie in frame `index` and are proven.
-    fn adopt_group(
+    fn copy_group(
         &mut self,
         source: &mut PackReader,
         index: usize,
@@ -138,7 +138,7 @@ impl PackWriter {
     }
 
     /// Copies a member that lies in several frames; gives where it ends in `source`.
-    fn adopt_large(
+    fn copy_large(
         &mut self,
         source: &mut PackReader,
         path: &Path,

@@ -83,7 +83,9 @@ fn a_whole_tree_is_copied_and_plain_tar_restores_it() {
     let new = dir.path().join("new.tar.zst");
     let mut writer = create(&new);
     let mut source = PackReader::open(&old).expect("opened");
-    let numbers = writer.adopt(&mut source, &wanted(&members)).expect("whole");
+    let numbers = writer
+        .copy_from(&mut source, &wanted(&members))
+        .expect("whole");
     assert_eq!(numbers, 0..members.len());
     let summary = writer.finish().expect("finished");
     assert_eq!(summary.members, members.len() as u64);
@@ -117,7 +119,7 @@ fn live_frames_are_copied_as_they_are_and_others_grouped_anew() {
     let new = dir.path().join("new.tar.zst");
     let mut writer = create(&new);
     let mut source = PackReader::open(&old).expect("opened");
-    let numbers = writer.adopt(&mut source, &live).expect("whole");
+    let numbers = writer.copy_from(&mut source, &live).expect("whole");
     assert_eq!(numbers, 0..12);
     // And one that was fetched joins the short group.
     let last = add(&mut writer, &raw_member("fresh", b"x"));
@@ -147,7 +149,9 @@ fn many_tiny_packs_become_one_frame() {
         let old = dir.path().join(format!("{n}.tar.zst"));
         let (_, members) = pack_files(&old, &format!("p{n}-"), &[10_000]);
         let mut source = PackReader::open(&old).expect("opened");
-        let numbers = writer.adopt(&mut source, &wanted(&members)).expect("whole");
+        let numbers = writer
+            .copy_from(&mut source, &wanted(&members))
+            .expect("whole");
         assert_eq!(numbers, n..n + 1);
     }
     let summary = writer.finish().expect("finished");
@@ -167,7 +171,9 @@ fn a_little_that_is_gathered_joins_the_first_frame() {
         let mut writer = create(&new);
         add(&mut writer, &raw_member("fresh", &noise(gathered, 50)));
         let mut source = PackReader::open(&old).expect("opened");
-        writer.adopt(&mut source, &wanted(&members)).expect("whole");
+        writer
+            .copy_from(&mut source, &wanted(&members))
+            .expect("whole");
         writer.finish().expect("finished");
         frames(&new)
     };
@@ -206,7 +212,7 @@ fn no_flipped_byte_is_copied() {
         // Gathered as well, apart from it.
         assert_eq!(add(&mut writer, &dense), 1);
         let mut source = PackReader::open(&damaged).expect("its index is whole");
-        match writer.adopt(&mut source, &live) {
+        match writer.copy_from(&mut source, &live) {
             Ok(numbers) => {
                 // A bit that no decoder looks at.
                 let summary = writer.finish().expect("finished");
@@ -245,7 +251,7 @@ fn no_flipped_byte_is_copied() {
 
 /// What is said about `asked`, and nothing is copied.
 fn refusal(writer: &mut PackWriter, source: &mut PackReader, asked: &[Wanted<'_>]) -> String {
-    let error = writer.adopt(source, asked).expect_err("refused");
+    let error = writer.copy_from(source, asked).expect_err("refused");
     assert_eq!(error.exit_class(), ExitClass::Mismatch);
     assert!(error.hint().is_some());
     let dir = source.path().parent().expect("in a folder");
@@ -340,7 +346,7 @@ fn each_refusal_names_the_older_pack_and_leaves_the_new_one_as_it_was() {
             live[1].offset_bytes
         )
     );
-    let numbers = writer.adopt(&mut source, &live).expect("whole");
+    let numbers = writer.copy_from(&mut source, &live).expect("whole");
     assert_eq!(numbers, 1..5);
     let summary = writer.finish().expect("finished");
     assert_eq!(summary.members, 5);
@@ -362,12 +368,12 @@ fn an_open_member_is_not_interrupted() {
     let length = raw.len() as u64;
     writer.begin_member(length, Order::Kept).expect("begun");
     let error = writer
-        .adopt(&mut source, &wanted(&members))
+        .copy_from(&mut source, &wanted(&members))
         .expect_err("open");
     assert!(matches!(error, Error::MemberOpen { .. }), "{error:?}");
     writer.write(&raw).expect("written");
     writer.end_member().expect("ended");
-    assert_eq!(writer.adopt(&mut source, &[]).expect("nothing"), 1..1);
+    assert_eq!(writer.copy_from(&mut source, &[]).expect("nothing"), 1..1);
     assert_eq!(writer.finish().expect("finished").members, 1);
 }
 
@@ -384,10 +390,10 @@ fn a_full_disk_is_told_as_the_new_packs() {
     let mut writer =
         PackWriter::onto("p.tar.zst".into(), full, PackOptions::default()).expect("opened");
     let error = writer
-        .adopt(&mut source, &wanted(&members))
+        .copy_from(&mut source, &wanted(&members))
         .expect_err("full");
     assert_eq!(error.to_string(), "can't write the pack p.tar.zst");
-    let again = writer.adopt(&mut source, &wanted(&members));
+    let again = writer.copy_from(&mut source, &wanted(&members));
     assert!(matches!(again, Err(Error::Stopped { .. })), "{again:?}");
 }
 
@@ -439,7 +445,7 @@ proptest! {
                 .map(|(_, wanted)| wanted)
                 .collect();
             let mut source = PackReader::open(&old).expect("opened");
-            let numbers = writer.adopt(&mut source, &live).expect("whole");
+            let numbers = writer.copy_from(&mut source, &live).expect("whole");
             prop_assert_eq!(numbers.len(), live.len());
             let raws = raws.into_iter().enumerate().filter(|(place, _)| is_live(*place));
             for ((wanted, number), (_, raw)) in live.iter().zip(numbers).zip(raws) {
