@@ -144,8 +144,8 @@ impl Pull<'_> {
         let mut underway = Underway {
             difference,
             rest: None,
-            dense: Vec::new(),
-            is_dense: false,
+            whole_files: Vec::new(),
+            reads_whole_files: false,
             read,
             intake: None,
             compression,
@@ -278,7 +278,7 @@ impl Pull<'_> {
             }
             let is_damaged = intake.is_cut() && !stream.has_ended;
             drop(stream);
-            if read.is_ok() && !intake.is_cut() && underway.begin_dense() {
+            if read.is_ok() && !intake.is_cut() && underway.begin_whole_files() {
                 underway.intake = Some(intake);
                 return Ok(Ended::Next(Box::new(underway)));
             }
@@ -386,7 +386,7 @@ fn asked(
     match tar {
         Some(tar) => (
             ReadCommand::Fetch {
-                tar: if underway.is_dense {
+                tar: if underway.reads_whole_files {
                     TarFlavour::GnuDense
                 } else {
                     tar

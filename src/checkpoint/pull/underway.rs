@@ -18,8 +18,8 @@ pub(super) struct Underway {
     /// What has not arrived yet; none: everything that differs.
     pub(super) rest: Option<Vec<Found>>,
     /// What a second tar reads, whole: it reports no blocks. Empty once that is under way.
-    pub(super) dense: Vec<Found>,
-    pub(super) is_dense: bool,
+    pub(super) whole_files: Vec<Found>,
+    pub(super) reads_whole_files: bool,
     /// Files that are there already.
     pub(super) read: Vec<ReadFile>,
     pub(super) intake: Option<Intake>,
@@ -38,20 +38,20 @@ impl Underway {
             return;
         }
         let all = self.difference.fetch.iter().cloned();
-        let (dense, rest): (Vec<_>, Vec<_>) = all.partition(lacks_blocks);
-        (self.dense, self.rest) = (dense, Some(rest));
+        let (whole_files, rest): (Vec<_>, Vec<_>) = all.partition(lacks_blocks);
+        (self.whole_files, self.rest) = (whole_files, Some(rest));
         if self.wanted().is_empty() {
-            self.begin_dense();
+            self.begin_whole_files();
         }
     }
 
     /// Goes on to what was put off; false if there is nothing.
-    pub(super) fn begin_dense(&mut self) -> bool {
-        if self.dense.is_empty() {
+    pub(super) fn begin_whole_files(&mut self) -> bool {
+        if self.whole_files.is_empty() {
             return false;
         }
-        self.rest = Some(std::mem::take(&mut self.dense));
-        self.is_dense = true;
+        self.rest = Some(std::mem::take(&mut self.whole_files));
+        self.reads_whole_files = true;
         true
     }
 
