@@ -26,7 +26,7 @@ pub(in crate::store) const PACKS_DIR: &str = "packs";
 /// The lock of a host.
 pub(in crate::store) const LOCK_FILE: &str = ".lock";
 /// The stamps of a host's checkpoints that were removed.
-pub(in crate::store) const SPENT_FILE: &str = ".spent";
+pub(in crate::store) const USED_STAMPS_FILE: &str = ".spent";
 /// What a run is making begins so.
 pub(in crate::store) const INCOMING_PREFIX: &str = ".incoming-";
 /// What a checkpoint is called while it is being removed begins so.

@@ -127,7 +127,7 @@ impl HostLock {
             Some(last) => Stamp::of(now).max(last.next()),
             None => Stamp::of(now),
         };
-        self.give_out(stamp)?;
+        self.reserve(stamp)?;
         self.make(stamp)
     }
 
@@ -150,7 +150,7 @@ impl HostLock {
             stamp = stamp.next();
         }
         if last.is_none_or(|last| stamp > last) {
-            self.give_out(stamp)?;
+            self.reserve(stamp)?;
         }
         self.make(stamp)
     }

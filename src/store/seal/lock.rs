@@ -157,7 +157,7 @@ impl HostLock {
     }
 
     /// Remembers that `stamp` was given out.
-    pub(in crate::store) fn give_out(&mut self, stamp: Stamp) -> Result<(), Error> {
+    pub(in crate::store) fn reserve(&mut self, stamp: Stamp) -> Result<(), Error> {
         self.last_stamp = Some(stamp);
         let path = self.host_dir().join(layout::LOCK_FILE);
         self.write().map_err(Error::io("write", &path))
@@ -321,7 +321,7 @@ mod tests {
         let store = tempfile::tempdir().expect("a folder");
         let stamp: Stamp = "20261121T101500Z".parse().expect("a stamp");
         let mut held = acquire(&store, None, &Interrupt::new()).expect("the first");
-        held.give_out(stamp).expect("written");
+        held.reserve(stamp).expect("written");
         held.remember_link_speed(7);
         drop(held);
         let path = store.path().join("dev-vm/.lock");

@@ -89,9 +89,9 @@ impl HostLock {
         leftovers::clear(&host_dir)?;
         // No folder will tell of these stamps any more.
         if let Some(last) = self.last_known_stamp()? {
-            self.give_out(last)?;
+            self.reserve(last)?;
         }
-        self.spend(checkpoints.iter().map(|id| id.stamp))?;
+        self.record_used(checkpoints.iter().map(|id| id.stamp))?;
         for id in &checkpoints {
             let hidden = layout::removed_dir(&host_dir, id.stamp);
             disk::rename(&layout::checkpoint_dir(&self.store, id), &hidden)?;

@@ -17,12 +17,15 @@ use crate::store::files::layout;
 
 impl HostLock {
     /// Remembers that these stamps were used, before nothing else tells of it any more.
-    pub(in crate::store) fn spend(&self, stamps: impl Iterator<Item = Stamp>) -> Result<(), Error> {
+    pub(in crate::store) fn record_used(
+        &self,
+        stamps: impl Iterator<Item = Stamp>,
+    ) -> Result<(), Error> {
         let text: String = stamps.map(|stamp| format!("{stamp}\n")).collect();
         if text.is_empty() {
             return Ok(());
         }
-        let path = self.host_dir().join(layout::SPENT_FILE);
+        let path = self.host_dir().join(layout::USED_STAMPS_FILE);
         let is_new = !path.exists();
         let mut file = OpenOptions::new()
             .append(true)
@@ -55,7 +58,7 @@ impl HostLock {
                 used.extend(name.parse::<Stamp>());
             }
         }
-        let path = host_dir.join(layout::SPENT_FILE);
+        let path = host_dir.join(layout::USED_STAMPS_FILE);
         match fs::read(&path) {
             Ok(text) => {
                 let text = String::from_utf8_lossy(&text);
