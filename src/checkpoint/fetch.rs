@@ -15,7 +15,7 @@ use crate::store::SealedCheckpoint;
 
 use super::compare::{Comparison, Unusable};
 use super::history::Known;
-use super::pull::{Pull, Pulled};
+use super::pull::{Pull, TransferOutcome};
 use super::verify_unchanged;
 use crate::intake::altered::{self, Altered};
 use crate::intake::build_entries::{Asked, build_entries};
@@ -197,8 +197,8 @@ impl Fetch<'_> {
         &self,
         mut difference: Difference,
         read: Vec<ReadFile>,
-    ) -> Result<(Difference, Pulled), receive::Error> {
-        let mut pulled = Pulled::nothing();
+    ) -> Result<(Difference, TransferOutcome), receive::Error> {
+        let mut pulled = TransferOutcome::nothing();
         let mut kept = difference.kept.take();
         let (path, packs_max) = (self.pull.pack_path.clone(), self.pull.packs_max);
         let lines = self.pull.lines.clone();
@@ -237,7 +237,11 @@ impl Fetch<'_> {
 
     /// What tar sent otherwise than the host has it. Where the host cannot be asked any more, the part
     /// has failed: `pulled` says why.
-    async fn altered(&self, difference: &Difference, pulled: &mut Pulled) -> Option<Altered> {
+    async fn altered(
+        &self,
+        difference: &Difference,
+        pulled: &mut TransferOutcome,
+    ) -> Option<Altered> {
         let mismatches = altered::mismatches(&difference.fetch, &pulled.received);
         if mismatches.is_empty() || pulled.lost.is_some() {
             return None;
@@ -265,7 +269,7 @@ impl Fetch<'_> {
         mut outcome: Outcome,
         asked: Asked,
         mut warnings: Vec<String>,
-        mut pulled: Pulled,
+        mut pulled: TransferOutcome,
     ) -> Fetched {
         outcome.link_bytes_per_second = pulled.bytes_per_second;
         if let Some(failure) = pulled.failure {

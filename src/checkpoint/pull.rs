@@ -1,7 +1,7 @@
 //! Fetches a source's changed files into one pack. Starts uncompressed; if the link proves to be slow,
 //! restarts compressed.
 
-mod underway;
+mod transfer;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ use crate::intake::receive::{self, Intake, Received, Unasked};
 use crate::intake::repack::{self, Broken, TakenIn};
 use crate::intake::unsized_files::{ReadFile, lacks_blocks};
 use crate::scan::directory::is_lost;
-use underway::Underway;
+use transfer::Transfer;
 
 /// What it takes to fetch what differs of a source.
 pub(super) struct Pull<'a> {
@@ -49,7 +49,7 @@ pub(super) struct Pull<'a> {
 }
 
 /// What came over the wire, and how it ended.
-pub(super) struct Pulled {
+pub(super) struct TransferOutcome {
     pub(super) received: Received,
     pub(super) status: u32,
     pub(super) stderr: Vec<u8>,
@@ -62,7 +62,7 @@ pub(super) struct Pulled {
     pub(super) bytes_per_second: Option<u64>,
 }
 
-impl Pulled {
+impl TransferOutcome {
     /// Nothing was asked for.
     pub(super) fn nothing() -> Self {
         Self {
@@ -87,18 +87,18 @@ impl Pulled {
 }
 
 /// How a stream ended.
-enum Ended {
+enum StreamEnd {
     /// There is nothing more to come.
-    Whole(Box<Whole>),
+    Complete(Box<CompleteStream>),
     /// The rest had better come compressed.
-    Enough(Box<Underway>),
+    Enough(Box<Transfer>),
     /// The next tar reads what reports no blocks.
-    Next(Box<Underway>),
+    Next(Box<Transfer>),
 }
 
 /// What there is when nothing more comes.
-struct Whole {
-    underway: Underway,
+struct CompleteStream {
+    transfer: Transfer,
     received: Result<Received, receive::Error>,
     broken: Option<Broken>,
     /// It could not be decompressed, and nobody read on.
@@ -117,13 +117,13 @@ impl Pull<'_> {
         difference: Difference,
         read: Vec<ReadFile>,
         warnings: &mut Vec<String>,
-    ) -> Result<(Difference, Pulled), receive::Error> {
+    ) -> Result<(Difference, TransferOutcome), receive::Error> {
         let tar = self.probe.tar_flavour();
         if tar.is_none() && is_too_long(roots) {
             let failure = Some(too_many(roots.len()));
-            let pulled = Pulled {
+            let pulled = TransferOutcome {
                 failure,
-                ..Pulled::nothing()
+                ..TransferOutcome::nothing()
             };
             return Ok((Difference::default(), pulled));
         }
@@ -141,7 +141,7 @@ impl Pull<'_> {
             && tar.is_some()
             && !difference.fetch.iter().any(has_names);
         let mut judge = may_change.then_some((self.wire, left_bytes));
-        let mut underway = Underway {
+        let mut transfer = Transfer {
             difference,
             rest: None,
             whole_files: Vec::new(),
@@ -153,27 +153,27 @@ impl Pull<'_> {
         };
         if tar == Some(TarFlavour::Gnu) {
             let mounts = &self.probe.mounts;
-            underway.put_off(|found| lacks_blocks(found, mounts));
+            transfer.put_off(|found| lacks_blocks(found, mounts));
         }
         let (mut said, mut status) = (Vec::new(), 0);
         let mut dropped_bytes = 0;
         loop {
-            let (command, input, unasked) = asked(tar, roots, &underway);
+            let (command, input, unasked) = asked(tar, roots, &transfer);
             let started = self.session.run(&command, self.source.sudo, input).await;
             let running = match started {
                 Ok(running) => running,
                 Err(error) => {
-                    let pulled = Pulled {
+                    let pulled = TransferOutcome {
                         dropped_bytes,
-                        ..Pulled::failed(&error)
+                        ..TransferOutcome::failed(&error)
                     };
-                    return underway.stop_short(pulled, said).await;
+                    return transfer.stop_short(pulled, said).await;
                 }
             };
             let (body, ending) = running.split();
             let (enough, is_enough) = oneshot::channel();
             let stream = Timed::new(body, judge.take());
-            let receiving = self.receive(underway, stream, unasked, enough);
+            let receiving = self.receive(transfer, stream, unasked, enough);
             let is_enough = async {
                 // The stream goes on to its end.
                 if is_enough.await.is_err() {
@@ -190,49 +190,49 @@ impl Pull<'_> {
             said.extend(stderr.to_bytes());
             dropped_bytes += stderr.dropped_bytes();
             match received? {
-                Ended::Enough(next) => underway = *next,
-                Ended::Next(next) => match ended {
+                StreamEnd::Enough(next) => transfer = *next,
+                StreamEnd::Next(next) => match ended {
                     Ok(exit) if compressor_failed(next.compression, exit.status).is_none() => {
-                        underway = *next;
+                        transfer = *next;
                         status = exit.status;
                     }
                     Ok(exit) => {
                         let failure = compressor_failed(next.compression, exit.status);
-                        let pulled = Pulled {
+                        let pulled = TransferOutcome {
                             failure,
                             dropped_bytes,
-                            ..Pulled::nothing()
+                            ..TransferOutcome::nothing()
                         };
                         return next.stop_short(pulled, said).await;
                     }
                     Err(error) => {
-                        let pulled = Pulled {
+                        let pulled = TransferOutcome {
                             dropped_bytes,
-                            ..Pulled::failed(&error)
+                            ..TransferOutcome::failed(&error)
                         };
                         return next.stop_short(pulled, said).await;
                     }
                 },
-                Ended::Whole(whole) => {
-                    let Whole {
-                        underway,
+                StreamEnd::Complete(whole) => {
+                    let CompleteStream {
+                        transfer,
                         received,
                         broken,
                         is_damaged,
                     } = *whole;
                     let mut pulled = match ended {
-                        _ if is_damaged => Pulled::nothing(),
-                        Ok(exit) => Pulled {
+                        _ if is_damaged => TransferOutcome::nothing(),
+                        Ok(exit) => TransferOutcome {
                             status: exit.status.max(status),
-                            failure: compressor_failed(underway.compression, exit.status),
-                            ..Pulled::nothing()
+                            failure: compressor_failed(transfer.compression, exit.status),
+                            ..TransferOutcome::nothing()
                         },
-                        Err(error) => Pulled::failed(&error),
+                        Err(error) => TransferOutcome::failed(&error),
                     };
                     (pulled.stderr, pulled.broken) = (said, broken);
                     pulled.dropped_bytes = dropped_bytes;
-                    pulled.bytes_per_second = underway.bytes_per_second;
-                    return kept(underway.difference, received, pulled);
+                    pulled.bytes_per_second = transfer.bytes_per_second;
+                    return kept(transfer.difference, received, pulled);
                 }
             }
         }
@@ -241,16 +241,16 @@ impl Pull<'_> {
     /// Receives a stream on a thread of its own.
     async fn receive(
         &self,
-        mut underway: Underway,
+        mut transfer: Transfer,
         mut stream: Timed<Body>,
         unasked: Unasked,
         enough: oneshot::Sender<()>,
-    ) -> Result<Ended, receive::Error> {
+    ) -> Result<StreamEnd, receive::Error> {
         let (mut progress, path) = (self.progress(), self.pack_path.clone());
         let (packs_max, lines) = (self.packs_max, self.lines.clone());
         let interrupt = self.interrupt.clone();
         let receiving = blocking(move || {
-            let mut intake = match underway.intake.take() {
+            let mut intake = match transfer.intake.take() {
                 Some(mut intake) => {
                     intake.go_on();
                     intake
@@ -261,44 +261,44 @@ impl Pull<'_> {
             intake.stop_when(interrupt);
             let mut taken_in = TakenIn::default();
             let mut read = intake.read(
-                decoded(&mut stream, underway.compression),
-                underway.wanted(),
+                decoded(&mut stream, transfer.compression),
+                transfer.wanted(),
                 unasked,
                 &mut progress,
             );
-            underway.learn(stream.bytes_per_second());
+            transfer.learn(stream.bytes_per_second());
             if let (Ok(()), Some(better)) = (&read, stream.better) {
-                tracing::debug!(?better, bytes_per_second = underway.bytes_per_second);
-                underway.set_rest(&intake);
-                underway.intake = Some(intake);
-                underway.compression = better;
+                tracing::debug!(?better, bytes_per_second = transfer.bytes_per_second);
+                transfer.set_rest(&intake);
+                transfer.intake = Some(intake);
+                transfer.compression = better;
                 // Whoever is told may have ended by itself.
                 enough.send(()).ok();
-                return Ok(Ended::Enough(Box::new(underway)));
+                return Ok(StreamEnd::Enough(Box::new(transfer)));
             }
             let is_damaged = intake.is_cut() && !stream.has_ended;
             drop(stream);
-            if read.is_ok() && !intake.is_cut() && underway.begin_whole_files() {
-                underway.intake = Some(intake);
-                return Ok(Ended::Next(Box::new(underway)));
+            if read.is_ok() && !intake.is_cut() && transfer.begin_whole_files() {
+                transfer.intake = Some(intake);
+                return Ok(StreamEnd::Next(Box::new(transfer)));
             }
             if read.is_ok() {
-                let files = std::mem::take(&mut underway.read);
+                let files = std::mem::take(&mut transfer.read);
                 read = files.into_iter().try_for_each(|file| intake.add(file));
             }
             if let (Ok(()), false, Some(kept)) =
-                (&read, intake.is_cut(), underway.difference.kept.as_ref())
+                (&read, intake.is_cut(), transfer.difference.kept.as_ref())
             {
                 let taken = repack::taken(kept, Some(intake.archive_bytes()), packs_max);
                 read = repack::take_in(&mut intake, kept, &taken).map(|taken| taken_in = taken);
             }
             let received = intake.end(read).inspect(|received| {
-                if let Some(kept) = &mut underway.difference.kept {
+                if let Some(kept) = &mut transfer.difference.kept {
                     taken_in.place(kept, received);
                 }
             });
-            Ok(Ended::Whole(Box::new(Whole {
-                underway,
+            Ok(StreamEnd::Complete(Box::new(CompleteStream {
+                transfer,
                 received,
                 broken: taken_in.broken,
                 is_damaged,
@@ -330,17 +330,17 @@ impl Pull<'_> {
 fn kept(
     difference: Difference,
     received: Result<Received, receive::Error>,
-    pulled: Pulled,
-) -> Result<(Difference, Pulled), receive::Error> {
+    pulled: TransferOutcome,
+) -> Result<(Difference, TransferOutcome), receive::Error> {
     match received {
-        Ok(received) => Ok((difference, Pulled { received, ..pulled })),
+        Ok(received) => Ok((difference, TransferOutcome { received, ..pulled })),
         Err(error) if error.is_local() => Err(error),
         // Nothing of it is kept, and what it says of itself matters no more.
         Err(error) => Ok((
             Difference::default(),
-            Pulled {
+            TransferOutcome {
                 failure: Some(PartFailure::of(&error)),
-                ..Pulled::nothing()
+                ..TransferOutcome::nothing()
             },
         )),
     }
@@ -381,19 +381,19 @@ fn has_names(found: &Found) -> bool {
 fn asked(
     tar: Option<TarFlavour>,
     roots: &[RemotePath],
-    underway: &Underway,
+    transfer: &Transfer,
 ) -> (ReadCommand, Input, Unasked) {
     match tar {
         Some(tar) => (
             ReadCommand::Fetch {
-                tar: if underway.reads_whole_files {
+                tar: if transfer.reads_whole_files {
                     TarFlavour::GnuDense
                 } else {
                     tar
                 },
-                compression: underway.compression,
+                compression: transfer.compression,
             },
-            fetch_list(underway.wanted(), underway.difference.kept.is_some()),
+            fetch_list(transfer.wanted(), transfer.difference.kept.is_some()),
             Unasked::Refuse,
         ),
         None => (

@@ -7,13 +7,13 @@ use crate::guard::Compression;
 use crate::name::RemotePath;
 use crate::source::scan::Found;
 
-use super::Pulled;
+use super::TransferOutcome;
 use crate::intake::kept::Difference;
 use crate::intake::receive::{self, Intake};
 use crate::intake::unsized_files::ReadFile;
 
 /// What is kept from stream to stream.
-pub(super) struct Underway {
+pub(super) struct Transfer {
     pub(super) difference: Difference,
     /// What has not arrived yet; none: everything that differs.
     pub(super) rest: Option<Vec<Found>>,
@@ -27,7 +27,7 @@ pub(super) struct Underway {
     pub(super) bytes_per_second: Option<u64>,
 }
 
-impl Underway {
+impl Transfer {
     pub(super) fn wanted(&self) -> &[Found] {
         self.rest.as_deref().unwrap_or(&self.difference.fetch)
     }
@@ -73,9 +73,9 @@ impl Underway {
     /// Ends before everything has come. What arrived is kept.
     pub(super) async fn stop_short(
         self,
-        mut pulled: Pulled,
+        mut pulled: TransferOutcome,
         said: Vec<u8>,
-    ) -> Result<(Difference, Pulled), receive::Error> {
+    ) -> Result<(Difference, TransferOutcome), receive::Error> {
         if let Some(intake) = self.intake {
             pulled.received = blocking(move || intake.finish()).await?;
             pulled.stderr = said;
