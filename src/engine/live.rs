@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::fault::{Code, ExitClass, Fault};
-use crate::live::{self, FetchLimits, Live};
+use crate::live::{self, FetchBudget, Live};
 use crate::store::SealedCheckpoint;
 
 use super::{Network, SelectionError, host};
@@ -55,11 +55,11 @@ impl Fault for Error {
 pub async fn run(
     base: &Arc<SealedCheckpoint>,
     network: &Network,
-    limits: Option<FetchLimits>,
+    budget: Option<FetchBudget>,
 ) -> Result<Live, Error> {
     let host = host(&network.inventory, &base.id().host)?;
     let (session, _) = network.reach(host).await.map_err(live::Error::Ssh)?;
-    let live = live::compare(base, host, &session, limits).await;
+    let live = live::compare(base, host, &session, budget).await;
     session.close().await;
     Ok(live?)
 }

@@ -7,7 +7,7 @@
 //! locked.
 
 mod contents;
-mod limits;
+mod fetch_budget;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -33,7 +33,7 @@ use crate::units::listing;
 use contents::Contents;
 
 pub use crate::intake::HostError as Error;
-pub use limits::FetchLimits;
+pub use fetch_budget::FetchBudget;
 
 /// So much of each source, content included, is fetched to compare extended metadata.
 const EXTENDED_MAX_BYTES: u64 = 8 << 20;
@@ -69,11 +69,11 @@ pub enum LiveContent {
     Fetched(Vec<u8>),
     /// It was not asked for, did not arrive, or is larger by now than was asked for.
     Unread,
-    /// It was not asked for: [`FetchLimits::total_max_bytes`] left no room for it.
+    /// It was not asked for: [`FetchBudget::total_max_bytes`] left no room for it.
     LeftOut,
 }
 
-/// Compares `base` with the host behind `session`. With `limits`, files whose content differs or is new
+/// Compares `base` with the host behind `session`. With `budget`, files whose content differs or is new
 /// are fetched into a temporary folder, which goes with the answer: [`LivePart::content`].
 ///
 /// # Errors
@@ -88,7 +88,7 @@ pub async fn compare(
     base: &Arc<SealedCheckpoint>,
     host: &Host,
     session: &ReadSession,
-    limits: Option<FetchLimits>,
+    budget: Option<FetchBudget>,
 ) -> Result<Live, Error> {
     let (sources, mut notes) = sources(base, host);
     let scans = sources
@@ -115,8 +115,8 @@ pub async fn compare(
         parts.push(part);
         lost.extend(ended);
     }
-    if let Some(limits) = limits {
-        lost.extend(look.fetch(&mut parts, &sources, limits).await?);
+    if let Some(budget) = budget {
+        lost.extend(look.fetch(&mut parts, &sources, budget).await?);
     }
     match lost.into_iter().next() {
         Some(error) if parts.iter().all(LivePart::has_nothing) => Err(Error::Ssh(error)),
@@ -401,19 +401,19 @@ impl Look<'_> {
         &self,
         parts: &mut [LivePart],
         sources: &[(&Part, &Source)],
-        limits: FetchLimits,
+        budget: FetchBudget,
     ) -> Result<Vec<ssh::Error>, Error> {
         let Some(tar) = self.probe.tar_flavour() else {
             return Ok(Vec::new());
         };
-        let allotted = limits.allot(parts.iter().map(|part| part.changes.as_slice()));
+        let allotted = budget.allot(parts.iter().map(|part| part.changes.as_slice()));
         let fetches = parts.iter_mut().zip(allotted).zip(sources);
         let fetches = fetches.map(|((part, allotted), (_, source))| async move {
             part.left_out = allotted.left_out;
             if allotted.wanted.is_empty() {
                 return Ok(None);
             }
-            let max_bytes = limits.total_max_bytes;
+            let max_bytes = budget.total_max_bytes;
             let fetched =
                 contents::fetch(self.session, source.sudo, tar, allotted.wanted, max_bytes).await;
             let fetched = fetched.map_err(|error| Error::Receive {

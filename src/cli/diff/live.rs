@@ -11,7 +11,7 @@ use crate::engine::live;
 use crate::event::Failure;
 use crate::fault::ExitClass;
 use crate::interrupt::{Interrupt, StopLevel};
-use crate::live::{FetchLimits, Live, LivePart};
+use crate::live::{FetchBudget, Live, LivePart};
 use crate::report::text::diff as text;
 use crate::report::{DiffWriter, Reporter, Style, json};
 use crate::store::SealedCheckpoint;
@@ -59,13 +59,13 @@ fn look(args: &Args, setup: &Setup, old: &Arc<SealedCheckpoint>) -> Result<Live,
     let network = setup.network(setup.inventory()?, &reporter);
     let interrupt = Interrupt::new();
     let (wish, base) = (interrupt.clone(), Arc::clone(old));
-    let limits = args.patch.then_some(FetchLimits {
+    let budget = args.patch.then_some(FetchBudget {
         file_max_bytes: PATCH_MAX_BYTES,
         total_max_bytes: PATCHES_MAX_BYTES,
     });
     let ended = signals::run(&interrupt, || {}, async move {
         tokio::select! {
-            live = live::run(&base, &network, limits) => Some(live),
+            live = live::run(&base, &network, budget) => Some(live),
             // Looking has no unsafe point: the first wish ends it.
             () = wish.reached(StopLevel::Soon) => None,
         }

@@ -1,4 +1,4 @@
-//! The limits of contents that are fetched for patches.
+//! Budget for contents that are fetched for patches: the largest file, and the sum of all.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use crate::name::RemotePath;
 
 /// How much is fetched of what is on the host now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FetchLimits {
+pub struct FetchBudget {
     /// A file with more than this on either side is not fetched.
     pub file_max_bytes: u64,
     /// Of all parts together, no more is asked for than this, by the sizes that the scans saw. Of each
@@ -25,7 +25,7 @@ pub(super) struct Allotted {
     pub(super) left_out: BTreeSet<RemotePath>,
 }
 
-impl FetchLimits {
+impl FetchBudget {
     /// Goes through the changes of all parts in order. What has no room any more is left out, and smaller
     /// files behind it that have room are not: the same changes always show the same patches.
     pub(super) fn allot<'c>(self, parts: impl IntoIterator<Item = &'c [Change]>) -> Vec<Allotted> {
@@ -107,13 +107,13 @@ mod tests {
 
     #[test]
     fn parts_share_one_total_and_what_still_fits_is_fetched() {
-        let limits = FetchLimits {
+        let budget = FetchBudget {
             file_max_bytes: 10,
             total_max_bytes: 20,
         };
         let first = [added("/a", 10), grown("/b", 1, 8), added("/c", 3)];
         let second = [added("/d", 2), added("/e", 1), added("/f", 0)];
-        let allotted = limits.allot([&first[..], &second[..]]);
+        let allotted = budget.allot([&first[..], &second[..]]);
         let wanted: Vec<_> = allotted.iter().map(|part| names(&part.wanted)).collect();
         let left_out: Vec<_> = allotted.iter().map(|part| names(&part.left_out)).collect();
         assert_eq!(wanted, [vec!["/a", "/b"], vec!["/d", "/f"]]);
@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn what_is_not_shown_takes_no_room() {
-        let limits = FetchLimits {
+        let budget = FetchBudget {
             file_max_bytes: 10,
             total_max_bytes: 10,
         };
@@ -137,7 +137,7 @@ mod tests {
             mode,
             added("/small", 10),
         ];
-        let allotted = limits.allot([&changes[..]]);
+        let allotted = budget.allot([&changes[..]]);
         assert_eq!(names(&allotted[0].wanted), ["/small"]);
         assert_eq!(allotted[0].left_out, BTreeSet::new());
     }
