@@ -297,7 +297,7 @@ async fn gather(
         Ok(begun) => begun,
         Err(error) => return Some(Err(error)),
     };
-    let Begun {
+    let StartedCapture {
         session,
         address,
         incoming,
@@ -314,7 +314,7 @@ async fn gather(
 }
 
 /// What a run has in hand when it begins to read.
-struct Begun {
+struct StartedCapture {
     session: ReadSession,
     address: String,
     incoming: Incoming,
@@ -327,7 +327,7 @@ async fn begin(
     workspace: &Arc<Workspace>,
     sink: &Sink,
     interrupt: &Interrupt,
-) -> Result<Begun, checkpoint::Error> {
+) -> Result<StartedCapture, checkpoint::Error> {
     let mut lock = workspace.lock(&host.name, interrupt).await?;
     let (session, address) = workspace.network.reach(host).await?;
     sink(Event::of(
@@ -349,7 +349,7 @@ async fn begin(
         Ok::<_, store::Error>((lock.begin((shared.clock)())?, history))
     })
     .await?;
-    Ok(Begun {
+    Ok(StartedCapture {
         session,
         address,
         incoming,

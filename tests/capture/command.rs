@@ -2,31 +2,33 @@
 
 use serde_json::{Value, json};
 
-use super::Scene;
-use crate::support::fleet::Ran;
+use super::HostFixture;
+use crate::support::fleet::FleetOutput;
 use crate::support::recover;
 use crate::support::sshd::{eventually, processes_with};
 
 const TEXT: &str = "/fleet-captures/it/it.txt";
 
 /// A checkpoint of one source `it`.
-fn taken(scene: &Scene, source: &Value) -> Ran {
+fn taken(scene: &HostFixture, source: &Value) -> FleetOutput {
     scene.sources(json!({ "it": source }));
     scene.fleet.checkpoint(&["web"])
 }
 
-fn content(scene: &Scene, ran: &Ran, path: &str) -> String {
+fn content(scene: &HostFixture, ran: &FleetOutput, path: &str) -> String {
     let cat = scene.fleet.run(&["cat", &ran.id(), path]).exits(0);
     cat.stdout
 }
 
-fn failed(ran: &Ran) -> String {
+fn failed(ran: &FleetOutput) -> String {
     ran.failed().join("\n")
 }
 
 #[test]
 fn what_a_program_prints_is_an_entry_of_the_checkpoint() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     let ran = taken(
         &scene,
         &json!({ "command": ["printf", "%s\\n", "a 'b' $HOME `c`", "-n"] }),
@@ -62,7 +64,9 @@ fn what_a_program_prints_is_an_entry_of_the_checkpoint() {
 
 #[test]
 fn shell_text_and_a_file_name_of_ones_own() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     let source = json!({ "shell": "echo one | tr o 0; echo two >&2", "file": "answer.log" });
     let ran = taken(&scene, &source).exits(0);
     assert_eq!(
@@ -73,7 +77,9 @@ fn shell_text_and_a_file_name_of_ones_own() {
 
 #[test]
 fn an_answer_that_is_the_same_lies_where_it_lay() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     let file = scene.tree.join("answer");
     std::fs::write(&file, "one\n").expect("a file");
     let source = json!({ "command": ["cat", file] });
@@ -101,7 +107,9 @@ fn an_answer_that_is_the_same_lies_where_it_lay() {
 
 #[test]
 fn a_pack_that_is_gone_is_no_reason_to_refer_to_it() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     let first = taken(&scene, &json!({ "command": ["echo", "one"] })).exits(0);
     std::fs::remove_dir_all(scene.fleet.store().join("web/packs")).expect("packs");
     let second = scene.fleet.checkpoint(&["web"]).exits(0);
@@ -112,7 +120,9 @@ fn a_pack_that_is_gone_is_no_reason_to_refer_to_it() {
 
 #[test]
 fn a_program_that_fails_makes_the_part_failed_and_says_why() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     for (source, says) in [
         (
             json!({ "shell": "echo some; echo 'no such peer' >&2; exit 1" }),
@@ -142,7 +152,9 @@ fn a_program_that_fails_makes_the_part_failed_and_says_why() {
 
 #[test]
 fn a_program_that_is_not_there_is_absent_where_it_may_be() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     let ran = taken(&scene, &json!({ "command": ["no-such-program", "-V"] })).exits(3);
     assert_eq!(failed(&ran), "web it: the host has no `no-such-program`");
     let source = json!({ "command": ["no-such-program", "-V"], "optional": true });
@@ -162,7 +174,9 @@ fn a_program_that_is_not_there_is_absent_where_it_may_be() {
 
 #[test]
 fn a_program_that_never_ends_or_floods_is_stopped_and_nothing_is_left() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     for (number, text, settings, says) in [
         (
             "86399.25",
@@ -189,7 +203,9 @@ fn a_program_that_never_ends_or_floods_is_stopped_and_nothing_is_left() {
 
 #[test]
 fn a_silent_program_whose_connection_is_lost_leaves_nothing() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     let number = "86397.25";
     let text = format!("trap '' TERM HUP; sleep {number}; sleep {number}");
     scene.sources(json!({ "it": { "shell": text, "timeout": "1h" } }));
@@ -203,7 +219,9 @@ fn a_silent_program_whose_connection_is_lost_leaves_nothing() {
 
 #[test]
 fn an_answer_that_shrank_by_more_than_half_is_a_failure() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     let file = scene.tree.join("answer");
     std::fs::write(&file, "x".repeat(10_000)).expect("a file");
     let first = taken(&scene, &json!({ "command": ["cat", file] })).exits(0);

@@ -8,19 +8,19 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
 
-use super::Scene;
-use crate::support::fleet::Ran;
-use crate::support::scene::program;
+use super::HostFixture;
+use crate::support::fleet::FleetOutput;
+use crate::support::host_fixture::program;
 use crate::support::{skipped, tree};
 
 /// What was told in the checkpoint of `ran`.
-fn facts(scene: &Scene, ran: &Ran) -> Value {
+fn facts(scene: &HostFixture, ran: &FleetOutput) -> Value {
     let shown = scene.fleet.run(&["--json", "show", &ran.id()]).exits(0);
     let document: Value = serde_json::from_str(&shown.stdout).expect("a document");
     document["facts"].clone()
 }
 
-fn manifest(scene: &Scene, ran: &Ran) -> String {
+fn manifest(scene: &HostFixture, ran: &FleetOutput) -> String {
     let file = format!("{}/MANIFEST.txt", ran.id().replace('@', "/"));
     fs::read_to_string(scene.fleet.store().join(file)).expect("a manifest")
 }
@@ -95,7 +95,7 @@ fn has_git() -> bool {
 
 #[test]
 fn the_state_of_a_work_tree_is_told() {
-    let Some(scene) = Scene::start().filter(|_| has_git()) else {
+    let Some(scene) = HostFixture::start().filter(|_| has_git()) else {
         return;
     };
     repository(&scene.tree);
@@ -144,7 +144,7 @@ fn the_state_of_a_work_tree_is_told() {
             .is_some_and(|words| words.starts_with("HEAD detached at ")),
         "{detached}"
     );
-    let entries = |ran: &Ran| {
+    let entries = |ran: &FleetOutput| {
         let file = format!("{}/entries/app.ndjson.zst", ran.id().replace('@', "/"));
         fs::metadata(scene.fleet.store().join(file))
             .expect("entries")
@@ -204,7 +204,7 @@ fn marks(folder: &Path) -> Vec<String> {
 
 #[test]
 fn a_work_tree_is_looked_at_without_a_trace() {
-    let Some(scene) = Scene::with_tools(|_| {}).filter(|_| has_git()) else {
+    let Some(scene) = HostFixture::with_tools(|_| {}).filter(|_| has_git()) else {
         return;
     };
     let set = tempfile::tempdir().expect("a folder");
@@ -236,7 +236,7 @@ fn a_work_tree_is_looked_at_without_a_trace() {
 
 #[test]
 fn a_split_index_is_left_alone() {
-    let Some(scene) = Scene::start().filter(|_| has_git()) else {
+    let Some(scene) = HostFixture::start().filter(|_| has_git()) else {
         return;
     };
     repository(&scene.tree);
@@ -256,7 +256,7 @@ fn a_split_index_is_left_alone() {
 
 #[test]
 fn work_trees_above_and_beneath_and_of_others_are_found() {
-    let Some(scene) = Scene::start().filter(|_| has_git()) else {
+    let Some(scene) = HostFixture::start().filter(|_| has_git()) else {
         return;
     };
     let above = scene.tree.join("above");
@@ -321,7 +321,7 @@ fn work_trees_above_and_beneath_and_of_others_are_found() {
 
 #[test]
 fn a_status_of_thousands_is_counted_and_its_beginning_told() {
-    let Some(scene) = Scene::start().filter(|_| has_git()) else {
+    let Some(scene) = HostFixture::start().filter(|_| has_git()) else {
         return;
     };
     repository(&scene.tree);
@@ -344,7 +344,7 @@ fn a_status_of_thousands_is_counted_and_its_beginning_told() {
 #[test]
 fn a_git_that_hangs_or_fails_or_is_missing_leaves_the_checkpoint_as_it_is() {
     for (script, knows) in [("sleep 1000", 0), ("exit 1", 0), ("kill -9 $$", 0)] {
-        let Some(scene) = Scene::with_tools(|tools| program(tools, "git", script)) else {
+        let Some(scene) = HostFixture::with_tools(|tools| program(tools, "git", script)) else {
             return;
         };
         fs::create_dir(scene.tree.join(".git")).expect("a folder");
@@ -367,7 +367,7 @@ fn a_host_that_has_next_to_nothing_tells_what_it_can() {
     let tools = [
         "sh", "find", "tar", "cat", "date", "uname", "id", "head", "sleep",
     ];
-    let Some(scene) = Scene::with_only_tools(&tools) else {
+    let Some(scene) = HostFixture::with_only_tools(&tools) else {
         return;
     };
     fs::write(scene.tree.join("a"), "1").expect("a file");
@@ -394,7 +394,9 @@ impl Drop for Running {
 
 #[test]
 fn what_runs_from_a_directory_is_told_without_its_secrets() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     fs::write(scene.tree.join("a"), "1").expect("a file");
     let argv = [
         "-c",
@@ -440,7 +442,7 @@ fn versions_are_asked_of_programs_and_not_of_scripts() {
     let marks = tempfile::tempdir().expect("a folder");
     fs::set_permissions(marks.path(), fs::Permissions::from_mode(0o777)).expect("a mode");
     let mark = format!("echo >{}/run; echo v1", marks.path().display());
-    let Some(scene) = Scene::with_tools(|tools| {
+    let Some(scene) = HostFixture::with_tools(|tools| {
         for name in ["node", "python3", "asterisk", "nginx", "docker"] {
             program(tools, name, &mark);
         }

@@ -9,39 +9,45 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
-use super::Scene;
-use crate::support::fleet::Ran;
+use super::HostFixture;
+use crate::support::fleet::FleetOutput;
 use crate::support::http::{HttpServer, ok};
 use crate::support::sshd::{Sshd, free_port};
 
 /// A checkpoint of one source `it`.
-fn taken(scene: &Scene, source: &Value) -> Ran {
+fn taken(scene: &HostFixture, source: &Value) -> FleetOutput {
     scene.sources(json!({ "it": source }));
     scene.fleet.checkpoint(&["web"])
 }
 
-fn content(scene: &Scene, ran: &Ran, file: &str) -> String {
+fn content(scene: &HostFixture, ran: &FleetOutput, file: &str) -> String {
     let path = format!("/fleet-captures/it/{file}");
     scene.fleet.run(&["cat", &ran.id(), &path]).exits(0).stdout
 }
 
 /// What failed, with the server's port as `PORT`.
-fn failed(ran: &Ran, port: u16) -> String {
+fn failed(ran: &FleetOutput, port: u16) -> String {
     ran.failed()
         .join("\n")
         .replace(&format!(":{port}"), ":PORT")
 }
 
 /// Runs fleet with `--json checkpoint web` and more environment.
-fn checkpoint_with(scene: &Scene, options: &[&str], variables: &[(&str, &Path)]) -> Ran {
+fn checkpoint_with(
+    scene: &HostFixture,
+    options: &[&str],
+    variables: &[(&str, &Path)],
+) -> FleetOutput {
     let arguments = [options, &["--json", "checkpoint", "web"]].concat();
     let mut command = scene.fleet.command(&arguments);
-    Ran::of(command.envs(variables.iter().copied()))
+    FleetOutput::of(command.envs(variables.iter().copied()))
 }
 
 #[test]
 fn an_answer_is_an_entry_of_the_checkpoint() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     let server = HttpServer::serving("{\"b\":1,\"a\":2}");
     let ran = taken(&scene, &json!({ "http": server.url("/v1/models?all") })).exits(0);
     assert_eq!(ran.state(), "complete");
@@ -73,7 +79,9 @@ fn an_answer_is_an_entry_of_the_checkpoint() {
 
 #[test]
 fn normalised_json_changes_only_with_its_content() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     let answers = Arc::new(Mutex::new(vec![
         "{ \"b\": [2, 1], \"a\": 12345678901234567890.10 }",
         "{\"a\":12345678901234567890.10,\r\n\"b\":[2,1]}\n",
@@ -112,7 +120,9 @@ fn normalised_json_changes_only_with_its_content() {
 
 #[test]
 fn an_answer_that_is_wrong_makes_the_part_failed_and_says_why() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     let endless = format!("HTTP/1.1 200 OK\r\nX: {}", "x".repeat(100_000));
     for (answer, settings, says) in [
         (
@@ -193,7 +203,9 @@ fn an_answer_that_is_wrong_makes_the_part_failed_and_says_why() {
 
 #[test]
 fn an_empty_answer_is_a_failure_unless_it_may_be() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     let server = HttpServer::serving("");
     let ran = taken(&scene, &json!({ "http": server.url("/") })).exits(3);
     assert_eq!(
@@ -210,7 +222,9 @@ fn an_empty_answer_is_a_failure_unless_it_may_be() {
 
 #[test]
 fn an_answer_without_a_length_is_kept_with_a_warning() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     let server = HttpServer::saying("HTTP/1.0 200 OK\r\n\r\n{\"a\":1}");
     let ran = taken(&scene, &json!({ "http": server.url("/") })).exits(0);
     assert_eq!(ran.state(), "warned");
@@ -231,7 +245,9 @@ fn an_answer_without_a_length_is_kept_with_a_warning() {
 
 #[test]
 fn a_server_that_never_ends_its_answer_is_given_up() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     for (head, settings) in [
         ("", json!({})),
         ("HTTP/1.1 200 OK\r\nX: y\r\n", json!({})),
@@ -259,7 +275,9 @@ fn a_server_that_never_ends_its_answer_is_given_up() {
 
 #[test]
 fn a_server_that_is_not_there_is_absent_where_it_may_be() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     let port = free_port();
     let url = format!("http://127.0.0.1:{port}/");
     let ran = taken(&scene, &json!({ "http": url })).exits(3);
@@ -282,7 +300,7 @@ fn a_server_that_is_not_there_is_absent_where_it_may_be() {
 #[test]
 fn forwarding_that_is_forbidden_is_told() {
     let builder = Sshd::builder().option("AllowTcpForwarding no");
-    let Some(scene) = Scene::with(builder) else {
+    let Some(scene) = HostFixture::with(builder) else {
         return;
     };
     let server = HttpServer::serving("x");

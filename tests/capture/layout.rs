@@ -4,11 +4,13 @@ use std::fs;
 
 use serde_json::json;
 
-use super::Scene;
+use super::HostFixture;
 
 #[test]
 fn what_programs_print_has_a_folder_of_its_own_beside_the_sources() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     fs::create_dir(scene.tree.join("conf.d")).expect("a folder");
     fs::write(scene.tree.join("conf.d/a.conf"), "a\n").expect("a file");
     scene.sources(json!({

@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::Scene;
-use crate::support::fleet::Ran;
+use super::HostFixture;
+use crate::support::fleet::FleetOutput;
+use crate::support::host_fixture::program;
 use crate::support::postgres::{PASSWORD, Postgres};
-use crate::support::scene::program;
 use crate::support::sshd::{eventually, free_port, installed, processes_with, user};
 
 const TABLES: &str = "
@@ -25,10 +25,10 @@ const TABLES: &str = "
     CREATE VIEW recent AS SELECT * FROM traces WHERE started_at > '2026-01-01';
     COMMENT ON TABLE traces IS E'it''s\\n\\\\unrestrict x\\n';";
 
-/// A desk, a host with a server on it, and a database `app` with tables on it.
-fn scene() -> Option<(Scene, Postgres)> {
+/// A workstation, a host with a server on it, and a database `app` with tables on it.
+fn scene() -> Option<(HostFixture, Postgres)> {
     let postgres = Postgres::start()?;
-    let scene = Scene::start()?;
+    let scene = HostFixture::start()?;
     postgres.sql("postgres", "CREATE DATABASE app");
     postgres.sql("app", TABLES);
     Some((scene, postgres))
@@ -55,29 +55,29 @@ fn source(postgres: &Postgres, settings: Value) -> Value {
     source
 }
 
-fn describe(scene: &Scene, postgres: &Postgres, settings: Value) {
+fn describe(scene: &HostFixture, postgres: &Postgres, settings: Value) {
     scene.sources(json!({ "db": source(postgres, settings) }));
 }
 
-fn taken(scene: &Scene, postgres: &Postgres, settings: Value) -> Ran {
+fn taken(scene: &HostFixture, postgres: &Postgres, settings: Value) -> FleetOutput {
     describe(scene, postgres, settings);
     scene.fleet.checkpoint(&["web"])
 }
 
 /// The captured files of a checkpoint, in a folder.
-fn captures(scene: &Scene, ran: &Ran) -> PathBuf {
+fn captures(scene: &HostFixture, ran: &FleetOutput) -> PathBuf {
     scene.fleet.exported(&ran.id()).join("fleet-captures/db")
 }
 
-fn failed(ran: &Ran) -> String {
+fn failed(ran: &FleetOutput) -> String {
     ran.failed().join("\n")
 }
 
-fn part_state(ran: &Ran) -> String {
+fn part_state(ran: &FleetOutput) -> String {
     ran.checkpoint()["parts"][0]["state"].to_string()
 }
 
-fn packs(scene: &Scene) -> usize {
+fn packs(scene: &HostFixture) -> usize {
     fs::read_dir(scene.fleet.store().join("web/packs"))
         .expect("packs")
         .count()
@@ -353,10 +353,10 @@ fn a_silent_dump_whose_connection_is_lost_leaves_nothing() {
 }
 
 /// A host whose `pg_dump` is this script; `$real` is the real one.
-fn with_pg_dump(script: &str) -> Option<Scene> {
+fn with_pg_dump(script: &str) -> Option<HostFixture> {
     let real = installed("pg_dump")?;
     let script = script.replace("$real", &real.display().to_string());
-    Scene::with_tools(|folder: &Path| program(folder, "pg_dump", &script))
+    HostFixture::with_tools(|folder: &Path| program(folder, "pg_dump", &script))
 }
 
 #[test]
@@ -434,7 +434,7 @@ fn tools_beside_the_search_path_are_found() {
     let tools = [
         "sh", "id", "cat", "sleep", "setsid", "kill", "find", "tar", "date", "uname", "head",
     ];
-    let Some(scene) = Scene::with_only_tools(&tools) else {
+    let Some(scene) = HostFixture::with_only_tools(&tools) else {
         return;
     };
     let ran = taken(&scene, &postgres, json!({})).exits(0);

@@ -10,13 +10,13 @@ use fleet::store::Store;
 use regex::Regex;
 use serde_json::Value;
 
-use super::bed::Bed;
+use super::fixture::CliFixture;
 use super::terminal::on_a_terminal;
 use crate::support::sshd::{Sshd, eventually};
 
-fn started() -> Option<(Sshd, Bed)> {
+fn started() -> Option<(Sshd, CliFixture)> {
     let server = Sshd::builder().start()?;
-    let bed = Bed::at(&server);
+    let bed = CliFixture::at(&server);
     bed.write("data/a", "12345");
     bed.write("data/sub/b", "x");
     Some((server, bed))
@@ -276,7 +276,7 @@ fn diagnostics_go_to_standard_error() {
 }
 
 /// A file that takes long to read is being fetched; the run is stopped by `signals`.
-fn stopped_by(signals: &[&str]) -> Option<(Bed, super::bed::Ran)> {
+fn stopped_by(signals: &[&str]) -> Option<(CliFixture, super::fixture::FleetOutput)> {
     let (server, bed) = started()?;
     let log = bed.path("events");
     let file = fs::File::create(&log).expect("a file");

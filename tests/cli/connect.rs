@@ -1,11 +1,11 @@
 //! What the operator sees of a connection: the host's own words, and what of ssh_config is not followed.
 
-use super::bed::Bed;
+use super::fixture::CliFixture;
 use crate::support::sshd::Sshd;
 
 #[test]
 fn the_words_of_a_host_are_shown_with_v_and_options_that_are_not_followed_by_doctor() {
-    let bed = Bed::new();
+    let bed = CliFixture::new();
     bed.write("banner", "Property of ACME\nKeep out\n");
     let Some(server) = Sshd::builder()
         .option(format!("Banner {}", bed.path("banner").display()))

@@ -8,14 +8,14 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use super::bed::{Bed, Ran};
+use super::fixture::{CliFixture, FleetOutput};
 
 /// Somebody who is not root.
 const NOBODY: u32 = 65_534;
 
 /// A store with one checkpoint, imported from the archive that `script` makes as `backup.tar`.
-fn bed(script: &str) -> Bed {
-    let bed = Bed::with_inventory();
+fn bed(script: &str) -> CliFixture {
+    let bed = CliFixture::with_inventory();
     let output = Command::new("bash")
         .args(["-euc", script])
         .current_dir(bed.path(""))
@@ -41,7 +41,7 @@ fn is_root() -> bool {
 }
 
 /// `export -o out/` with these options.
-fn export(bed: &Bed, options: &[&str]) -> Ran {
+fn export(bed: &CliFixture, options: &[&str]) -> FleetOutput {
     if bed.path("out").exists() {
         fs::remove_dir_all(bed.path("out")).expect("removed");
     }
@@ -51,7 +51,7 @@ fn export(bed: &Bed, options: &[&str]) -> Ran {
 }
 
 /// The same by somebody who is not root and owns everything in the bed.
-fn export_as_nobody(bed: &Bed, options: &[&str]) -> Ran {
+fn export_as_nobody(bed: &CliFixture, options: &[&str]) -> FleetOutput {
     let program = bed.path("fleet");
     let copied = Command::new("cp")
         .arg(env!("CARGO_BIN_EXE_fleet"))
@@ -80,7 +80,7 @@ fn export_as_nobody(bed: &Bed, options: &[&str]) -> Ran {
 }
 
 /// Mode, user and group of a file beneath `out`.
-fn look(bed: &Bed, name: &str) -> String {
+fn look(bed: &CliFixture, name: &str) -> String {
     let facts = fs::symlink_metadata(bed.path("out").join(name)).expect("metadata");
     format!(
         "{:04o} {} {}",
@@ -90,7 +90,7 @@ fn look(bed: &Bed, name: &str) -> String {
     )
 }
 
-fn left_out(ran: &Ran) -> Value {
+fn left_out(ran: &FleetOutput) -> Value {
     ran.lines("export")[0]["left_out"].clone()
 }
 
@@ -242,7 +242,7 @@ fn device_nodes_are_made_only_where_they_are_asked_for() {
 
 #[test]
 fn options_for_folders_are_refused_for_archives() {
-    let bed = Bed::with_store();
+    let bed = CliFixture::with_store();
     for option in ["--devices", "--numeric-owner"] {
         let ran = bed.fleet(&["export", "dev-vm@latest", "-o", "x.tar", option]);
         assert_eq!(ran.code, Some(2));
@@ -361,7 +361,7 @@ fn capabilities_are_set_by_root_alone() {
         mkdir tree; echo x > tree/tool; chmod 0755 tree/tool; PATH=$PATH:/usr/sbin:/sbin
         setcap cap_net_raw+ep tree/tool
         tar --format=posix --xattrs -C tree --owner=root:0 --group=root:0 -cf backup.tar tool");
-    let capability = |bed: &Bed| {
+    let capability = |bed: &CliFixture| {
         let mut value = [0; 64];
         rustix::fs::getxattr(bed.path("out/tool"), "security.capability", &mut value[..])
     };

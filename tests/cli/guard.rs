@@ -2,11 +2,11 @@
 
 use insta::assert_snapshot;
 
-use super::bed::Bed;
+use super::fixture::CliFixture;
 
 #[test]
 fn the_exit_status_is_the_decision_about_one_operation() {
-    let bed = Bed::with_inventory();
+    let bed = CliFixture::with_inventory();
     for (host, operation, code) in [
         ("prod-vm", "checkpoint", 0),
         ("prod-vm", "restore", 4),
@@ -31,7 +31,7 @@ fn the_exit_status_is_the_decision_about_one_operation() {
 
 #[test]
 fn without_an_operation_all_are_explained() {
-    let bed = Bed::with_inventory();
+    let bed = CliFixture::with_inventory();
     let mut text = String::new();
     for host in ["prod-vm", "dev-vm", "bare-vm"] {
         text.push_str(&bed.fleet(&["guard", "explain", host]).whole());
@@ -44,7 +44,7 @@ fn without_an_operation_all_are_explained() {
 
 #[test]
 fn no_flag_and_no_environment_changes_the_decision() {
-    let bed = Bed::with_inventory();
+    let bed = CliFixture::with_inventory();
     let mut command = bed.command(&["guard", "explain", "prod-vm", "restore", "-q", "-vv"]);
     assert_eq!(command.output().expect("it runs").status.code(), Some(2));
     for flag in ["--force", "--yes", "-y", "--access=writable"] {

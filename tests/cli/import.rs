@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use super::bed::{Bed, Ran};
+use super::fixture::{CliFixture, FleetOutput};
 use crate::support::sshd::{Sshd, eventually};
 use crate::support::{recover, tree};
 
@@ -31,14 +31,14 @@ hosts:
       config: { directory: /opt/gateway/config }
 ";
 
-fn bed() -> Bed {
-    let bed = Bed::new();
+fn bed() -> CliFixture {
+    let bed = CliFixture::new();
     bed.write("fleet.yaml", INVENTORY);
     bed
 }
 
 /// Runs `script` in the bed's folder.
-fn sh(bed: &Bed, script: &str) {
+fn sh(bed: &CliFixture, script: &str) {
     let output = Command::new("bash")
         .args(["-euc", script])
         .current_dir(bed.path(""))
@@ -55,7 +55,7 @@ fn sh(bed: &Bed, script: &str) {
 }
 
 /// `fleet --json import` with these arguments; the summary fits its schema.
-fn import(bed: &Bed, arguments: &[&str], exit: i32) -> Value {
+fn import(bed: &CliFixture, arguments: &[&str], exit: i32) -> Value {
     let ran = bed.fleet(&[&["--json", "import"], arguments].concat());
     assert_eq!(ran.code, Some(exit), "{}{}", ran.stdout, ran.stderr);
     let lines = ran.lines("import");
@@ -63,7 +63,7 @@ fn import(bed: &Bed, arguments: &[&str], exit: i32) -> Value {
     lines[0].clone()
 }
 
-fn listed(bed: &Bed, host: &str) -> Vec<String> {
+fn listed(bed: &CliFixture, host: &str) -> Vec<String> {
     let ran = bed.fleet(&["--json", "ls", host]);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     let document: Value = serde_json::from_str(&ran.stdout).expect("a document");
@@ -83,20 +83,20 @@ fn listed(bed: &Bed, host: &str) -> Vec<String> {
         .collect()
 }
 
-fn assert_verified(bed: &Bed) {
+fn assert_verified(bed: &CliFixture) {
     let ran = bed.fleet(&["verify", "--all"]);
     assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
 }
 
 /// The folder into which a checkpoint was exported.
-fn exported(bed: &Bed, checkpoint: &str, name: &str) -> PathBuf {
+fn exported(bed: &CliFixture, checkpoint: &str, name: &str) -> PathBuf {
     let ran = bed.fleet(&["export", checkpoint, "-o", &format!("{name}/")]);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     bed.path(name)
 }
 
 /// A folder as the first of the old systems makes it.
-fn make_first(bed: &Bed, name: &str, server: &str) {
+fn make_first(bed: &CliFixture, name: &str, server: &str) {
     bed.write(&format!("{name}/conference-server.js"), server);
     bed.write(&format!("{name}/public/dashboard.html"), "<html>\n");
     bed.write(&format!("{name}/.env"), "KEY=sk-test-1\n");
@@ -287,7 +287,7 @@ fn a_tarball_of_the_second_system_is_known_by_its_folder() {
 }
 
 /// tar's default form keeps whole seconds; so does the tree that it is compared with, from now on.
-fn without_fractions(out: &Path, bed: &Bed) -> PathBuf {
+fn without_fractions(out: &Path, bed: &CliFixture) -> PathBuf {
     sh(
         bed,
         "find monitoring_backup_20260102_031500 -depth -exec sh -c \
@@ -297,7 +297,7 @@ fn without_fractions(out: &Path, bed: &Bed) -> PathBuf {
 }
 
 /// A small folder with one file of the source `app`.
-fn make_app(bed: &Bed, folder: &str) {
+fn make_app(bed: &CliFixture, folder: &str) {
     bed.write(&format!("{folder}/home/op/app/server.js"), "v1\n");
     sh(
         bed,
@@ -389,7 +389,7 @@ fn a_backup_without_a_part_of_every_source_is_a_subset() {
     );
 }
 
-fn make_gateway(bed: &Bed) {
+fn make_gateway(bed: &CliFixture) {
     sh(
         bed,
         "mkdir -p w/snapshot/config w/snapshot/logs w/snapshot/runtime; cd w; \
@@ -628,14 +628,14 @@ fn the_next_pull_goes_on_from_the_last_pull() {
     let Some(server) = Sshd::builder().start() else {
         return;
     };
-    let bed = Bed::at(&server);
+    let bed = CliFixture::at(&server);
     for number in 0..20 {
         bed.write(&format!("data/f{number}"), "content\n");
     }
     symlink("f1", bed.path("data/link")).expect("a link");
     sh(&bed, "touch -d 2020-01-01 data/f*");
-    let checkpoint = |bed: &Bed| -> Value {
-        let ran: Ran = bed.fleet_at(&server, &["--json", "checkpoint", "dev-vm"]);
+    let checkpoint = |bed: &CliFixture| -> Value {
+        let ran: FleetOutput = bed.fleet_at(&server, &["--json", "checkpoint", "dev-vm"]);
         assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
         let last = ran.stdout.lines().last().expect("a summary");
         let summary: Value = serde_json::from_str(last).expect("JSON");

@@ -4,11 +4,11 @@ use std::fs;
 
 use insta::assert_snapshot;
 
-use super::bed::Bed;
+use super::fixture::CliFixture;
 
 #[test]
 fn a_first_inventory_reads_as_it_was_written_and_is_never_overwritten() {
-    let bed = Bed::new();
+    let bed = CliFixture::new();
     assert_snapshot!("init", bed.fleet(&["init"]).whole());
     assert_snapshot!("init_hosts", bed.fleet(&["hosts"]).whole());
     let schema = fs::read(bed.path("inventory/fleet.schema.json")).expect("a schema");
@@ -25,7 +25,7 @@ fn a_first_inventory_reads_as_it_was_written_and_is_never_overwritten() {
 
 #[test]
 fn a_first_inventory_is_put_where_it_is_wanted() {
-    let bed = Bed::new();
+    let bed = CliFixture::new();
     let ran = bed.fleet(&["init", "-i", "deep/down/my.yaml", "--json"]);
     let summary = &ran.lines("init")[0];
     assert_eq!(summary["inventory"], "deep/down/my.yaml");
@@ -45,7 +45,7 @@ fn a_first_inventory_is_put_where_it_is_wanted() {
 
 #[test]
 fn a_first_inventory_can_be_a_ready_made_profile() {
-    let bed = Bed::new();
+    let bed = CliFixture::new();
     for name in ["translation", "monitoring", "gateway", "warroom"] {
         let file = format!("{name}/fleet.yaml");
         let ran = bed.fleet(&["init", "--profile", name, "-i", &file]);
@@ -60,7 +60,7 @@ fn a_first_inventory_can_be_a_ready_made_profile() {
 
 #[test]
 fn a_folder_that_cannot_be_made_is_a_failure() {
-    let bed = Bed::new();
+    let bed = CliFixture::new();
     bed.write("inventory", "a file");
     let ran = bed.fleet(&["init"]);
     assert_snapshot!(ran.whole());
@@ -68,7 +68,7 @@ fn a_folder_that_cannot_be_made_is_a_failure() {
 
 #[test]
 fn hosts_are_listed_for_people_and_programs() {
-    let bed = Bed::with_inventory();
+    let bed = CliFixture::with_inventory();
     assert_snapshot!("hosts", bed.fleet(&["hosts"]).whole());
     let ran = bed.fleet(&["hosts", "--json"]);
     ran.document("hosts");
@@ -77,7 +77,7 @@ fn hosts_are_listed_for_people_and_programs() {
 
 #[test]
 fn five_hundred_hosts_are_five_hundred_lines() {
-    let bed = Bed::new();
+    let bed = CliFixture::new();
     let mut text = "version: 1\nhosts:\n".to_owned();
     for number in 0..500 {
         text.push_str(&format!(

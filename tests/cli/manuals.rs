@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use insta::assert_snapshot;
 
-use super::bed::Bed;
+use super::fixture::CliFixture;
 
 const VERBS: [&str; 16] = [
     "init",
@@ -28,7 +28,7 @@ const VERBS: [&str; 16] = [
 
 #[test]
 fn completions_know_every_verb() {
-    let bed = Bed::new();
+    let bed = CliFixture::new();
     for shell in ["bash", "zsh", "fish"] {
         let ran = bed.fleet(&["completions", shell]);
         assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
@@ -40,7 +40,7 @@ fn completions_know_every_verb() {
 
 #[test]
 fn bash_takes_its_completions() {
-    let bed = Bed::new();
+    let bed = CliFixture::new();
     bed.write("fleet.bash", &bed.fleet(&["completions", "bash"]).stdout);
     let script = "source fleet.bash; COMP_WORDS=(fleet che); COMP_CWORD=1; _fleet fleet che fleet; echo \"${COMPREPLY[*]}\"";
     let output = Command::new("bash")
@@ -53,7 +53,7 @@ fn bash_takes_its_completions() {
 
 #[test]
 fn the_manual_page_names_every_verb() {
-    let bed = Bed::new();
+    let bed = CliFixture::new();
     let page = bed.fleet(&["man"]).stdout;
     assert!(page.starts_with(".ie"), "roff");
     for verb in VERBS {
@@ -74,7 +74,7 @@ fn the_manual_page_names_every_verb() {
 
 #[test]
 fn each_verb_has_a_page_of_its_own() {
-    let bed = Bed::new();
+    let bed = CliFixture::new();
     let ran = bed.fleet(&["man", "--dir", "pages"]);
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), ""));
     assert_eq!(ran.stderr, "wrote manual pages to pages\n");
@@ -86,7 +86,7 @@ fn each_verb_has_a_page_of_its_own() {
 
 #[test]
 fn every_verb_explains_itself_with_examples() {
-    let bed = Bed::new();
+    let bed = CliFixture::new();
     for verb in VERBS.iter().filter(|verb| **verb != "guard") {
         let ran = bed.fleet(&[verb, "--help"]);
         assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{verb}");
@@ -97,7 +97,7 @@ fn every_verb_explains_itself_with_examples() {
 
 #[test]
 fn help_is_written_for_people() {
-    let bed = Bed::new();
+    let bed = CliFixture::new();
     assert_snapshot!("help", bed.fleet(&["--help"]).whole());
     assert_snapshot!(
         "help_checkpoint",

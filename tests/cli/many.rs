@@ -5,13 +5,13 @@ use std::process::Command;
 
 use regex::Regex;
 
-use super::bed::{Bed, Ran};
+use super::fixture::{CliFixture, FleetOutput};
 use crate::support::sshd::Sshd;
 use crate::support::untimed;
 
 /// Twelve hosts at `server`, of which web-3 and web-11 are down: nobody listens on port 1.
-fn twelve_hosts(server: &Sshd) -> Bed {
-    let bed = Bed::new();
+fn twelve_hosts(server: &Sshd) -> CliFixture {
+    let bed = CliFixture::new();
     bed.write("data/a", "12345");
     bed.write("data/sub/b", "x");
     let data = fs::canonicalize(bed.path("data")).expect("a folder");
@@ -118,7 +118,7 @@ fn doctor_counts_many_hosts() {
 }
 
 /// `fleet doctor --all` by a shell that says `limit` first.
-fn doctor_within(limit: &str, bed: &Bed, server: &Sshd) -> Ran {
+fn doctor_within(limit: &str, bed: &CliFixture, server: &Sshd) -> FleetOutput {
     let config = server.ssh_config().file.expect("a file");
     let line = format!(
         "{limit} && exec {} -F {} doctor --all",

@@ -1,9 +1,9 @@
 //! The program itself, run as people and scripts run it.
 
-mod bed;
 mod checkpoint;
 mod connect;
 mod export;
+mod fixture;
 mod guard;
 mod import;
 mod init;

@@ -6,7 +6,7 @@ use std::process::Command;
 use insta::assert_snapshot;
 use regex::Regex;
 
-use super::bed::Bed;
+use super::fixture::CliFixture;
 
 /// Ages change with the day of the test, and the width of their column with them.
 fn without_ages(text: &str) -> String {
@@ -18,7 +18,7 @@ fn without_ages(text: &str) -> String {
 
 #[test]
 fn checkpoints_are_listed_oldest_first() {
-    let bed = Bed::with_store();
+    let bed = CliFixture::with_store();
     let ran = bed.fleet(&["ls"]);
     assert_snapshot!("ls", without_ages(&ran.whole()));
     for arguments in [
@@ -40,7 +40,7 @@ fn checkpoints_are_listed_oldest_first() {
 
 #[test]
 fn nothing_yet_is_no_failure_and_an_unknown_host_is() {
-    let bed = Bed::with_inventory();
+    let bed = CliFixture::with_inventory();
     assert_snapshot!("ls_no_store", bed.fleet(&["ls"]).whole());
     let ran = bed.fleet(&["ls", "--json"]);
     assert_eq!(ran.document("ls")["checkpoints"], serde_json::json!([]));
@@ -48,14 +48,14 @@ fn nothing_yet_is_no_failure_and_an_unknown_host_is() {
         "ls_wrong_store",
         bed.fleet(&["ls", "--store", "typo"]).whole()
     );
-    let bed = Bed::with_store();
+    let bed = CliFixture::with_store();
     assert_snapshot!("ls_nothing_yet", bed.fleet(&["ls", "prod-vm"]).whole());
     assert_snapshot!("ls_unknown", bed.fleet(&["ls", "dev-wm"]).whole());
 }
 
 #[test]
 fn one_checkpoint_is_shown_whole() {
-    let bed = Bed::with_store();
+    let bed = CliFixture::with_store();
     let ran = bed.fleet(&["show", "dev-vm@latest"]);
     assert_snapshot!("show", without_ages(&ran.whole()));
     let ran = bed.fleet(&["show", "dev-vm@20261121T101501Z", "--json"]);
@@ -69,7 +69,7 @@ fn one_checkpoint_is_shown_whole() {
 }
 
 /// A regular file of the fixture's newest checkpoint: its path, from the list of members.
-fn some_file(bed: &Bed) -> String {
+fn some_file(bed: &CliFixture) -> String {
     let ran = bed.fleet(&["export", "dev-vm@latest", "-o", "list.tar"]);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     let output = Command::new("tar")
@@ -87,7 +87,7 @@ fn some_file(bed: &Bed) -> String {
 
 #[test]
 fn one_file_is_printed_as_it_was() {
-    let bed = Bed::with_store();
+    let bed = CliFixture::with_store();
     let path = some_file(&bed);
     let ran = bed.fleet(&["cat", "dev-vm@latest", &path]);
     let output = Command::new("tar")
@@ -113,7 +113,7 @@ fn one_file_is_printed_as_it_was() {
 
 #[test]
 fn a_whole_store_verifies_and_a_damaged_one_exits_6() {
-    let bed = Bed::with_store();
+    let bed = CliFixture::with_store();
     assert_snapshot!("verify", bed.fleet(&["verify"]).whole());
     for arguments in [
         &["verify", "--all", "--quick"][..],
@@ -147,7 +147,7 @@ fn a_whole_store_verifies_and_a_damaged_one_exits_6() {
 
 #[test]
 fn a_damaged_record_hides_no_other_checkpoint() {
-    let bed = Bed::with_store();
+    let bed = CliFixture::with_store();
     bed.write("checkpoints/dev-vm/20261121T101500Z/checkpoint.json", "{}");
     assert_snapshot!("ls_damaged", without_ages(&bed.fleet(&["ls"]).whole()));
     let ran = bed.fleet(&["ls", "--json"]);
@@ -159,7 +159,7 @@ fn a_damaged_record_hides_no_other_checkpoint() {
 
 #[test]
 fn a_checkpoint_is_taken_out_in_every_format() {
-    let bed = Bed::with_store();
+    let bed = CliFixture::with_store();
     for name in ["a.tar", "a.tar.gz", "a.tgz", "a.tar.zst", "folder/"] {
         let ran = bed.fleet(&["export", "dev-vm@latest", "-o", name]);
         assert_eq!(
@@ -206,7 +206,7 @@ fn a_checkpoint_is_taken_out_in_every_format() {
 
 #[test]
 fn a_checkpoint_is_taken_out_in_the_layout_of_another_system() {
-    let bed = Bed::with_store();
+    let bed = CliFixture::with_store();
     let export = |arguments: &[&str]| {
         bed.fleet(&[&["export", "dev-vm@latest", "--json"], arguments].concat())
     };

@@ -5,7 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::process::{ChildStdin, Command, Stdio};
 use std::sync::mpsc::Receiver;
 
-use super::bed::Bed;
+use super::fixture::CliFixture;
 use crate::support::sshd::{Process, Sshd, eventually, installed, keygen};
 
 /// `fleet` on a terminal of its own, run by a shell that says afterwards how it ended and how the terminal
@@ -30,12 +30,12 @@ enum End {
 const ENDS: [End; 3] = [End::CtrlC, End::Signal("TERM"), End::Signal("HUP")];
 
 impl OnTerminal {
-    fn run(bed: &Bed, server: &Sshd, arguments: &str) -> Option<Self> {
+    fn run(bed: &CliFixture, server: &Sshd, arguments: &str) -> Option<Self> {
         let config = server.ssh_config().file.expect("a file");
         Self::with(bed, &config, arguments)
     }
 
-    fn with(bed: &Bed, config: &std::path::Path, arguments: &str) -> Option<Self> {
+    fn with(bed: &CliFixture, config: &std::path::Path, arguments: &str) -> Option<Self> {
         installed("script")?;
         let fleet = env!("CARGO_BIN_EXE_fleet");
         let config = config.display();
@@ -121,9 +121,9 @@ fn assert_ends(mut terminal: OnTerminal, question: &str, end: End) {
 }
 
 /// A server whose operator's key has a passphrase.
-fn locked() -> Option<(Sshd, Bed)> {
+fn locked() -> Option<(Sshd, CliFixture)> {
     let server = Sshd::builder().start()?;
-    let bed = Bed::at(&server);
+    let bed = CliFixture::at(&server);
     let key = server.folder().join("encrypted");
     keygen(&key, "ed25519", "secret");
     let inventory = std::fs::read_to_string(bed.path("fleet.yaml")).expect("the inventory");
@@ -155,7 +155,7 @@ fn every_signal_ends_the_question_whether_to_trust_a_host() {
         return;
     };
     server.write_known_hosts("# nobody\n");
-    let bed = Bed::at(&server);
+    let bed = CliFixture::at(&server);
     for end in ENDS {
         let Some(terminal) = OnTerminal::run(&bed, &server, "trust dev-vm") else {
             return;
@@ -180,7 +180,7 @@ fn every_signal_ends_a_question_of_the_server() {
         let Some(server) = runtime.block_on(serve(wants)) else {
             return;
         };
-        let bed = Bed::new();
+        let bed = CliFixture::new();
         let port = server.host.port.expect("a port");
         bed.write(
             "fleet.yaml",
@@ -219,7 +219,7 @@ fn a_signal_ends_a_program_that_cannot_print_its_results() {
     let Some(server) = Sshd::builder().start() else {
         return;
     };
-    let bed = Bed::at(&server);
+    let bed = CliFixture::at(&server);
     let mut text = std::fs::read_to_string(bed.path("fleet.yaml")).expect("the inventory");
     for number in 0..1000 {
         text += &format!("      c{number}: {{ command: [uptime], reads_only: true }}\n");

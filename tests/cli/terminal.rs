@@ -4,11 +4,11 @@ use std::io::{Read, Write as _};
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
 
-use super::bed::{Bed, Ran};
+use super::fixture::{CliFixture, FleetOutput};
 use crate::support::sshd::{Process, Sshd, eventually, installed, keygen};
 
 /// A shell's line with the program in it, on a terminal of its own; both streams come as one text.
-fn script(bed: &Bed, line: &str) -> Option<Command> {
+fn script(bed: &CliFixture, line: &str) -> Option<Command> {
     installed("script")?;
     let mut command = Command::new("script");
     command
@@ -24,10 +24,10 @@ fn script(bed: &Bed, line: &str) -> Option<Command> {
 
 /// Runs the program on a terminal of its own; both streams come as one text.
 pub(super) fn on_a_terminal(
-    bed: &Bed,
+    bed: &CliFixture,
     arguments: &str,
     environment: &[(&str, &str)],
-) -> Option<Ran> {
+) -> Option<FleetOutput> {
     let line = format!("{} {arguments}", env!("CARGO_BIN_EXE_fleet"));
     let mut command = script(bed, &line)?;
     for (name, value) in environment {
@@ -38,8 +38,9 @@ pub(super) fn on_a_terminal(
 
 #[test]
 fn colours_follow_the_terminal_and_the_wishes() {
-    let bed = Bed::with_inventory();
-    let coloured = |ran: &Ran| ran.stdout.contains('\u{1b}') || ran.stderr.contains('\u{1b}');
+    let bed = CliFixture::with_inventory();
+    let coloured =
+        |ran: &FleetOutput| ran.stdout.contains('\u{1b}') || ran.stderr.contains('\u{1b}');
     assert!(!coloured(&bed.fleet(&["hosts"])));
     assert!(coloured(&bed.fleet(&["hosts", "--color", "always"])));
     assert!(coloured(&bed.fleet(&[
@@ -67,7 +68,7 @@ fn colours_follow_the_terminal_and_the_wishes() {
 
 #[test]
 fn a_reader_that_goes_away_is_no_failure() {
-    let bed = Bed::new();
+    let bed = CliFixture::new();
     let mut text = "version: 1\nhosts:\n".to_owned();
     for number in 0..3000 {
         text.push_str(&format!(
@@ -96,7 +97,7 @@ fn a_reader_that_goes_away_is_no_failure() {
 
 #[test]
 fn an_answer_that_cannot_be_written_is_a_failure() {
-    let bed = Bed::with_inventory();
+    let bed = CliFixture::with_inventory();
     for arguments in [&["hosts"][..], &["hosts", "--json"], &["--help"]] {
         let full = std::fs::File::options().write(true).open("/dev/full");
         let mut command = bed.command(arguments);
@@ -112,7 +113,7 @@ fn an_answer_that_cannot_be_written_is_a_failure() {
 
 #[test]
 fn every_stream_may_be_closed() {
-    let bed = Bed::with_inventory();
+    let bed = CliFixture::with_inventory();
     let fleet = env!("CARGO_BIN_EXE_fleet");
     for streams in ["<&-", "<&- >&-", "<&- >&- 2>&-", "2>&-"] {
         let status = Command::new("sh")
@@ -131,7 +132,7 @@ fn every_stream_may_be_closed() {
 
 #[test]
 fn quiet_leaves_only_answers_and_problems() {
-    let bed = Bed::with_store();
+    let bed = CliFixture::with_store();
     for arguments in [
         &["verify", "-q"][..],
         &["export", "dev-vm@latest", "-o", "a.tar", "-q"],
@@ -148,7 +149,7 @@ fn quiet_leaves_only_answers_and_problems() {
 
 /// What came on the terminal of `fleet ARGUMENTS`, where Ctrl-C is pressed once `shown` is there;
 /// the last lines are the exit status and how the terminal was left.
-fn interrupted(bed: &Bed, arguments: &str, shown: &str) -> Option<String> {
+fn interrupted(bed: &CliFixture, arguments: &str, shown: &str) -> Option<String> {
     let fleet = env!("CARGO_BIN_EXE_fleet");
     // The shell is told too, and lives on.
     let line = format!("trap : INT; {fleet} {arguments}; echo exit $?; stty -a | grep -o '.echo '");
@@ -187,7 +188,7 @@ fn looking_at_hosts_shows_how_far_it_is() {
     let Some(server) = Sshd::builder().start() else {
         return;
     };
-    let bed = Bed::at(&server);
+    let bed = CliFixture::at(&server);
     bed.write("data/a", "x");
     let config = server.ssh_config().file.expect("a file");
     let arguments = format!("-F {} doctor --all", config.display());
@@ -213,7 +214,7 @@ fn looking_at_hosts_shows_how_far_it_is() {
 fn ctrl_c_ends_looking_at_a_host_that_says_nothing() {
     let silent = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = silent.local_addr().expect("an address").port();
-    let bed = Bed::new();
+    let bed = CliFixture::new();
     // Longer than the slowest screen takes to show that it began.
     let mut text = "version: 1\ndefaults: { connect_timeout: 2m }\nhosts:\n".to_owned();
     for number in 1..=12 {
@@ -240,7 +241,7 @@ fn ctrl_c_ends_a_question_among_moving_lines() {
     let Some(server) = Sshd::builder().start() else {
         return;
     };
-    let bed = Bed::at(&server);
+    let bed = CliFixture::at(&server);
     let key = server.folder().join("encrypted");
     keygen(&key, "ed25519", "secret");
     let inventory = std::fs::read_to_string(bed.path("fleet.yaml")).expect("the inventory");

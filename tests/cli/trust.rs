@@ -6,11 +6,11 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use super::bed::Bed;
+use super::fixture::CliFixture;
 use crate::support::sshd::{Sshd, installed, keygen, public};
 
 /// A server that no file knows yet, and the fingerprint of its key.
-fn unknown() -> Option<(Sshd, Bed, String)> {
+fn unknown() -> Option<(Sshd, CliFixture, String)> {
     let server = Sshd::builder().start()?;
     server.write_known_hosts("");
     let output = Command::new("ssh-keygen")
@@ -20,7 +20,7 @@ fn unknown() -> Option<(Sshd, Bed, String)> {
         .expect("ssh-keygen runs");
     let text = String::from_utf8(output.stdout).expect("text");
     let fingerprint = text.split(' ').nth(1).expect("a fingerprint").to_owned();
-    let bed = Bed::at(&server);
+    let bed = CliFixture::at(&server);
     Some((server, bed, fingerprint))
 }
 
@@ -102,7 +102,7 @@ fn a_fingerprint_is_compared_when_the_host_is_trusted_already() {
     else {
         return;
     };
-    let bed = Bed::at(&server);
+    let bed = CliFixture::at(&server);
     let line = format!("{} {}\n", server.lookup(), server.host_key("ed25519"));
     server.write_known_hosts(&line);
     for wrong in ["SHA256:abc", &fingerprint(&bed, "stranger")] {
@@ -135,7 +135,7 @@ fn a_fingerprint_is_compared_when_the_host_is_trusted_already() {
 }
 
 /// The fingerprint of a key that is nobody's.
-fn fingerprint(bed: &Bed, name: &str) -> String {
+fn fingerprint(bed: &CliFixture, name: &str) -> String {
     keygen(&bed.path(name), "ed25519", "");
     let key = public(&bed.path(&format!("{name}.pub")));
     let key = russh::keys::PublicKey::from_openssh(&key).expect("a key");
@@ -149,7 +149,7 @@ fn print(server: &Sshd, kind: &str) -> String {
 }
 
 /// A server with keys of three kinds that no file knows.
-fn unknown_with(login: bool) -> Option<(Sshd, Bed)> {
+fn unknown_with(login: bool) -> Option<(Sshd, CliFixture)> {
     let builder = Sshd::builder()
         .host_key("rsa")
         .host_key("ecdsa")
@@ -160,7 +160,7 @@ fn unknown_with(login: bool) -> Option<(Sshd, Bed)> {
         builder.nobody_allowed().start()?
     };
     server.write_known_hosts("");
-    let bed = Bed::at(&server);
+    let bed = CliFixture::at(&server);
     Some((server, bed))
 }
 
@@ -361,7 +361,7 @@ fn lines_of_known_hosts_that_make_no_sense_are_told() {
 }
 
 /// Types `answer` at the question that a terminal shows.
-fn typed(server: &Sshd, bed: &Bed, answer: &str) -> Option<(Option<i32>, String)> {
+fn typed(server: &Sshd, bed: &CliFixture, answer: &str) -> Option<(Option<i32>, String)> {
     installed("script")?;
     let config = server.ssh_config().file.expect("a file");
     let line = format!(
@@ -438,7 +438,7 @@ fn doctor_tells_what_would_be_read_and_what_is_wrong() {
     let Some(server) = Sshd::builder().start() else {
         return;
     };
-    let bed = Bed::at(&server);
+    let bed = CliFixture::at(&server);
     bed.write("data/a", "12345");
     let ran = bed.fleet_at(&server, &["doctor", "dev-vm"]);
     assert_eq!(

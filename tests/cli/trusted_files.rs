@@ -4,19 +4,19 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::bed::{Bed, Ran};
+use super::fixture::{CliFixture, FleetOutput};
 use crate::support::sshd::Sshd;
 
 struct Case {
     server: Sshd,
-    bed: Bed,
+    bed: CliFixture,
     fingerprint: String,
 }
 
 impl Case {
     fn new() -> Option<Self> {
         let server = Sshd::builder().start()?;
-        let bed = Bed::at(&server);
+        let bed = CliFixture::at(&server);
         let key = russh::keys::PublicKey::from_openssh(&server.host_public_key()).expect("a key");
         let fingerprint = fleet::ssh::host_keys::known_hosts::fingerprint(&key);
         Some(Self {
@@ -41,7 +41,7 @@ impl Case {
         self.server.write_ssh_config(&(kept + lines + "\n"));
     }
 
-    fn trust(&self) -> Ran {
+    fn trust(&self) -> FleetOutput {
         let arguments = ["trust", "dev-vm", "--fingerprint", &self.fingerprint];
         self.bed.fleet_at(&self.server, &arguments)
     }

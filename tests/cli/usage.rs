@@ -6,11 +6,11 @@ use std::path::Path;
 
 use insta::assert_snapshot;
 
-use super::bed::Bed;
+use super::fixture::CliFixture;
 
 #[test]
 fn wrong_arguments_are_told_and_exit_2() {
-    let bed = Bed::with_inventory();
+    let bed = CliFixture::with_inventory();
     let mut text = String::new();
     for arguments in [
         &["nonsense"][..],
@@ -53,7 +53,7 @@ fn set_mode(path: &Path, mode: u32) {
 
 #[test]
 fn what_other_accounts_can_write_is_warned_of_once() {
-    let bed = Bed::with_store();
+    let bed = CliFixture::with_store();
     let (file, store) = (bed.path("fleet.yaml"), bed.path("checkpoints"));
     assert_eq!(bed.fleet(&["ls"]).stderr, "");
     set_mode(&file, 0o666);
@@ -71,7 +71,7 @@ fn what_other_accounts_can_write_is_warned_of_once() {
 
 #[test]
 fn an_inventory_that_is_too_large_is_told_with_its_size() {
-    let bed = Bed::new();
+    let bed = CliFixture::new();
     bed.write("fleet.yaml", &"# many words\n".repeat(1 << 18));
     let ran = bed.fleet(&["hosts"]);
     assert_eq!(ran.code, Some(2));
@@ -102,7 +102,7 @@ fn commands_named_in(file: &Path) -> Vec<String> {
 
 #[test]
 fn every_command_that_a_message_names_exists() {
-    let help = Bed::new().fleet(&["--help"]).stdout;
+    let help = CliFixture::new().fleet(&["--help"]).stdout;
     let known: BTreeSet<&str> = help
         .lines()
         .filter_map(|line| line.strip_prefix("  "))
@@ -134,7 +134,7 @@ fn every_command_that_a_message_names_exists() {
 
 #[test]
 fn verbs_of_later_versions_say_what_helps_until_then() {
-    let bed = Bed::new();
+    let bed = CliFixture::new();
     let mut text = String::new();
     for verb in [
         "restore", "rollback", "pin", "prune", "run", "resume", "runs", "status", "schedule",
@@ -149,7 +149,7 @@ fn verbs_of_later_versions_say_what_helps_until_then() {
 
 #[test]
 fn usage_errors_are_json_too_where_that_was_asked_for() {
-    let bed = Bed::with_inventory();
+    let bed = CliFixture::with_inventory();
     for (arguments, shape, message, hint) in [
         (
             &["ls", "--json", "--bogus"][..],
@@ -211,7 +211,7 @@ fn usage_errors_are_json_too_where_that_was_asked_for() {
 
 #[test]
 fn an_inventory_that_is_not_there_says_how_to_make_one() {
-    let bed = Bed::new();
+    let bed = CliFixture::new();
     let mut text = String::new();
     for arguments in [
         &["hosts"][..],
@@ -235,7 +235,7 @@ fn an_inventory_that_is_not_there_says_how_to_make_one() {
 
 #[test]
 fn a_wrong_inventory_is_told_with_its_places_before_any_work() {
-    let bed = Bed::new();
+    let bed = CliFixture::new();
     bed.write(
         "fleet.yaml",
         "version: 1\nhosts:\n  a:\n    env: prod\n    access: writable\n  b:\n    env: dev\n    access: writable\n    use: [nothing]\n",
@@ -249,10 +249,11 @@ fn a_wrong_inventory_is_told_with_its_places_before_any_work() {
 
 #[test]
 fn the_inventory_is_looked_for_in_this_order() {
-    let bed = Bed::new();
+    let bed = CliFixture::new();
     let host =
         |name: &str| format!("version: 1\nhosts: {{ {name}: {{ address: 203.0.113.1 }} }}\n");
-    let first = |ran: super::bed::Ran| ran.document("hosts")["hosts"][0]["name"].clone();
+    let first =
+        |ran: super::fixture::FleetOutput| ran.document("hosts")["hosts"][0]["name"].clone();
     bed.write(".config/fleet/fleet.yaml", &host("of-the-user"));
     assert_eq!(first(bed.fleet(&["hosts", "--json"])), "of-the-user");
     bed.write("fleet.yaml", &host("here"));

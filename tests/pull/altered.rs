@@ -4,14 +4,14 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 
-use super::{Scene, program};
+use super::{HostFixture, program};
 use crate::support::sshd::installed;
 use crate::support::tree;
 
 /// A host whose `tar` does `before` and adds `options` to what fleet asks for.
-fn with_wrapped_tar() -> Option<Scene> {
+fn with_wrapped_tar() -> Option<HostFixture> {
     let tar = installed("tar")?;
-    let scene = Scene::with_tools(|folder| {
+    let scene = HostFixture::with_tools(|folder| {
         fs::write(folder.join("options"), "").expect("a file");
         fs::write(folder.join("before"), "").expect("a file");
         let script = format!(
@@ -35,7 +35,7 @@ fn with_wrapped_tar() -> Option<Scene> {
     Some(scene)
 }
 
-fn set(scene: &Scene, options: &str, before: &str) {
+fn set(scene: &HostFixture, options: &str, before: &str) {
     fs::write(scene.tools().join("options"), options).expect("a file");
     fs::write(scene.tools().join("before"), before).expect("a file");
 }
@@ -170,7 +170,7 @@ fn a_tar_of_whole_seconds_alters_nothing() {
     let Some(busybox) = installed("busybox") else {
         return;
     };
-    let Some(scene) = Scene::with_tools(|folder| {
+    let Some(scene) = HostFixture::with_tools(|folder| {
         symlink(&busybox, folder.join("tar")).expect("a link");
     }) else {
         return;

@@ -6,20 +6,22 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::Scene;
+use super::HostFixture;
 use crate::support::mount::Mounted;
 use crate::support::tree;
 
 const SETTING: &str = "/sys/kernel/mm/transparent_hugepage/enabled";
 
-fn exported(scene: &Scene, id: &str, path: &Path) -> Vec<u8> {
+fn exported(scene: &HostFixture, id: &str, path: &Path) -> Vec<u8> {
     let out = scene.fleet.exported(id);
     fs::read(tree::beneath(&out, path)).expect("it was exported")
 }
 
 #[test]
 fn files_of_proc_and_sys_are_read_to_their_end() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     for (at, size) in [("/proc/version", 0), (SETTING, 4096)] {
         let facts = fs::metadata(at).expect("Linux has it");
         assert_eq!((facts.size(), facts.blocks()), (size, 0), "{at}");
@@ -45,7 +47,9 @@ fn files_of_proc_and_sys_are_read_to_their_end() {
 
 #[test]
 fn what_cannot_be_read_to_its_end_is_named_and_nothing_is_called_empty() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     // The memory of a process cannot be read where nothing is mapped.
     let memory = format!("/proc/{}/mem", std::process::id());
     scene.sources(json!({ "kernel": { "files": ["/proc/version", memory] } }));
@@ -62,7 +66,9 @@ fn what_cannot_be_read_to_its_end_is_named_and_nothing_is_called_empty() {
 
 #[test]
 fn a_file_system_that_reports_no_blocks_or_sizes_is_stored_as_it_reads() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     let large = "0123456789abcdef".repeat(6_000);
     let files = json!({
         "blockless": ["content", 7, 0],
@@ -94,7 +100,9 @@ fn a_file_system_that_reports_no_blocks_or_sizes_is_stored_as_it_reads() {
 
 #[test]
 fn a_hole_costs_nothing() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     tree::fill(&scene.tree, &[("a", "1")]);
     let hole = fs::File::create(scene.tree.join("hole")).expect("a file");
     hole.set_len(1 << 20).expect("a hole");

@@ -6,13 +6,13 @@ use std::os::unix::fs::symlink;
 
 use serde_json::json;
 
-use super::{Scene, program};
+use super::{HostFixture, program};
 use crate::support::sshd::installed;
 use crate::support::tree;
 
-pub(super) fn with_busybox() -> Option<Scene> {
+pub(super) fn with_busybox() -> Option<HostFixture> {
     let busybox = installed("busybox")?;
-    Scene::with_tools(|folder| {
+    HostFixture::with_tools(|folder| {
         for name in ["find", "tar", "cat", "head", "date", "df"] {
             symlink(&busybox, folder.join(name)).expect("a link");
         }
@@ -76,7 +76,7 @@ fn a_directory_that_busybox_cannot_read_fails_the_part() {
     if root && installed("setpriv").is_none() {
         return;
     }
-    let Some(scene) = Scene::with_tools(|folder| {
+    let Some(scene) = HostFixture::with_tools(|folder| {
         for name in ["find", "tar"] {
             let drop = if root {
                 "setpriv --reuid=65534 --regid=65534 --clear-groups "

@@ -7,17 +7,17 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use super::{Scene, program};
+use super::{HostFixture, program};
 use crate::support::sshd::installed;
 use crate::support::tree;
 
 /// A host whose `find` and `tar` run as an account that may not read everything, whoever runs the
 /// tests.
-pub(super) fn with_unprivileged_tools() -> Option<Scene> {
+pub(super) fn with_unprivileged_tools() -> Option<HostFixture> {
     if rustix::process::geteuid().is_root() {
         installed("setpriv")?;
     }
-    let scene = Scene::with_tools(|folder| {
+    let scene = HostFixture::with_tools(|folder| {
         if rustix::process::geteuid().is_root() {
             for name in ["find", "tar"] {
                 let script = format!(
@@ -89,7 +89,7 @@ fn unreadable_files_fail_the_part_and_the_first_ten_are_named() {
 #[test]
 fn a_host_without_tar_or_find_says_so() {
     let tools = ["sh", "cat", "id", "uname", "date", "head", "df"];
-    let Some(scene) = Scene::with_only_tools(&tools) else {
+    let Some(scene) = HostFixture::with_only_tools(&tools) else {
         return;
     };
     tree::fill(&scene.tree, &[("a", "1")]);
@@ -149,7 +149,9 @@ fn deep_file(tree: &Path, length: usize) -> String {
 
 #[test]
 fn paths_up_to_4096_bytes_are_fetched_and_longer_ones_named() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     let fits = deep_file(&scene.tree, 4096);
     let too_long = deep_file(&scene.tree, 4097);
     assert_eq!((fits.len(), too_long.len()), (4096, 4097));
@@ -169,7 +171,9 @@ fn paths_up_to_4096_bytes_are_fetched_and_longer_ones_named() {
 
 #[test]
 fn a_hole_of_a_gigabyte_costs_next_to_nothing() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     let file = scene.tree.join("sparse");
     let sparse = fs::File::create(&file).expect("a file");
     std::os::unix::fs::FileExt::write_all_at(&sparse, b"begin", 0).expect("written");
@@ -195,7 +199,9 @@ fn a_hole_of_a_gigabyte_costs_next_to_nothing() {
 
 #[test]
 fn what_is_excluded_is_not_stored() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     tree::fill(
         &scene.tree,
         &[

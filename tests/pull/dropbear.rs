@@ -5,13 +5,13 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::json;
 
-use super::Scene;
+use super::HostFixture;
 use crate::support::sshd::{Process, eventually, user};
 use crate::support::{self, not_here, tree};
 
 /// A dropbear that lets the operator in, as the account that runs the tests. Its view of the account's
 /// home is a folder of the test's own.
-fn dropbear(scene: &Scene) -> Option<(Process, u16)> {
+fn dropbear(scene: &HostFixture) -> Option<(Process, u16)> {
     if user() != "root" {
         not_here("dropbear reads the home of its account, which only root can put elsewhere");
         return None;
@@ -29,7 +29,9 @@ fn dropbear(scene: &Scene) -> Option<(Process, u16)> {
 
 #[test]
 fn a_host_with_dropbear_is_captured_like_any_other() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     let Some((_dropbear, port)) = dropbear(&scene) else {
         return;
     };
@@ -50,7 +52,9 @@ fn a_host_with_dropbear_is_captured_like_any_other() {
 
 #[test]
 fn a_command_on_dropbear_ends_with_its_run() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     let Some((_dropbear, port)) = dropbear(&scene) else {
         return;
     };

@@ -4,16 +4,16 @@ use std::fs;
 
 use serde_json::json;
 
-use super::{Scene, program};
+use super::{HostFixture, program};
 use crate::support::disk::SmallDisk;
-use crate::support::fleet::Begun;
+use crate::support::fleet::RunningFleet;
 use crate::support::not_here;
 use crate::support::proxy::{Faults, Proxy};
 use crate::support::sshd::{Sshd, eventually};
 use crate::support::tree;
 
 /// A pull that is under way, and would take long.
-fn slow_pull(scene: &Scene) -> (Proxy, Begun) {
+fn slow_pull(scene: &HostFixture) -> (Proxy, RunningFleet) {
     fs::write(scene.tree.join("large"), tree::noise(32 << 20)).expect("a file");
     tree::fill(&scene.tree, &[("a", "1")]);
     let proxy = scene.through(Faults::slow(4 << 20));
@@ -23,7 +23,7 @@ fn slow_pull(scene: &Scene) -> (Proxy, Begun) {
 }
 
 /// Nothing is visible, nothing is left on the host, and the next run is complete.
-fn assert_no_trace(scene: &Scene) {
+fn assert_no_trace(scene: &HostFixture) {
     let begun = std::time::Instant::now();
     scene.sshd.wait_until_idle();
     assert!(begun.elapsed().as_secs() < 10, "{:?}", begun.elapsed());
@@ -44,7 +44,9 @@ fn assert_no_trace(scene: &Scene) {
 
 #[test]
 fn a_killed_run_leaves_nothing_visible_and_nothing_running() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     let (_proxy, begun) = slow_pull(&scene);
     begun.signal("KILL");
     assert_eq!(begun.end().exit, None);
@@ -53,7 +55,9 @@ fn a_killed_run_leaves_nothing_visible_and_nothing_running() {
 
 #[test]
 fn ctrl_c_ends_a_pull_and_keeps_only_what_arrived_whole() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     let (_proxy, begun) = slow_pull(&scene);
     begun.signal("INT");
     let ran = begun.end().exits(130);
@@ -72,7 +76,7 @@ fn ctrl_c_ends_a_pull_and_keeps_only_what_arrived_whole() {
 
 #[test]
 fn a_run_that_is_killed_while_the_host_is_silent_leaves_nothing_running() {
-    let Some(scene) = Scene::with_tools(|folder| {
+    let Some(scene) = HostFixture::with_tools(|folder| {
         let script = "case \"$*\" in *--version*) echo 'find (GNU findutils) 4.9'; exit 0;; *' -maxdepth 0 '*) exec /usr/bin/find \"$@\";; esac\n\
             sleep 1000 & sleep 1000; wait";
         program(folder, "find", script);
@@ -113,7 +117,9 @@ fn is_gone(pid: u32, line: &str) -> bool {
 
 #[test]
 fn runs_that_begin_at_once_share_a_new_store() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     tree::fill(&scene.tree, &[("a", "1")]);
     let host = scene.host(scene.app());
     let names = ["one", "two", "three", "four"];
@@ -129,7 +135,9 @@ fn runs_that_begin_at_once_share_a_new_store() {
 
 #[test]
 fn a_second_run_names_the_holder_or_waits() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     let (proxy, first) = slow_pull(&scene);
     let ran = scene.fleet.checkpoint(&["web"]).exits(7);
     let failed = ran.failed();
@@ -149,7 +157,7 @@ fn a_second_run_names_the_holder_or_waits() {
 
 #[test]
 fn a_full_disk_here_fails_clearly_and_shows_nothing() {
-    let Some(mut scene) = Scene::start() else {
+    let Some(mut scene) = HostFixture::start() else {
         return;
     };
     let Some(disk) = SmallDisk::mount("2m") else {
@@ -190,7 +198,7 @@ fn a_full_disk_here_fails_clearly_and_shows_nothing() {
 /// What a start-up file may put in the place of the shell. The input comes back, and is no sign of life.
 #[test]
 fn a_host_that_never_begins_is_given_up_and_can_be_stopped() {
-    let Some(scene) = Scene::with(Sshd::builder().option("ForceCommand exec cat")) else {
+    let Some(scene) = HostFixture::with(Sshd::builder().option("ForceCommand exec cat")) else {
         return;
     };
     let mut host = scene.host(scene.app());

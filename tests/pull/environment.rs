@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::{Scene, program};
+use super::{HostFixture, program};
 use crate::support::sshd::{Sshd, eventually, installed, processes_with};
 use crate::support::tree;
 
@@ -39,7 +39,8 @@ fn options_for_tar_and_find_change_neither_the_host_nor_the_checkpoint() {
         "LC_ALL=de_DE.UTF-8 LANG=de_DE.UTF-8 TZ=Asia/Tokyo QUOTING_STYLE=shell TIME_STYLE=iso",
         "BASH_ENV=/nowhere/env ENV=/nowhere/env CDPATH=/etc TMOUT=1 IFS=/",
     ] {
-        let Some(scene) = Scene::with(Sshd::builder().option(format!("SetEnv {variables}"))) else {
+        let Some(scene) = HostFixture::with(Sshd::builder().option(format!("SetEnv {variables}")))
+        else {
             return;
         };
         tree::fill(&scene.tree, &[("a", "1"), ("deep/b", "2")]);
@@ -66,7 +67,7 @@ fn a_login_shell_of_the_c_family_takes_names_with_exclamation_marks() {
             "ForceCommand exec {} -c \"$SSH_ORIGINAL_COMMAND\"",
             program.display()
         );
-        let Some(scene) = Scene::with(Sshd::builder().option(line)) else {
+        let Some(scene) = HostFixture::with(Sshd::builder().option(line)) else {
             return;
         };
         tree::fill(
@@ -106,7 +107,7 @@ fn a_background_process_of_the_login_shell_holds_nothing_up() {
         "ForceCommand while [ -e {} ]; do sleep 0.1; done & eval \"$SSH_ORIGINAL_COMMAND\"",
         goes_on.display()
     );
-    let Some(scene) = Scene::with(Sshd::builder().option(line)) else {
+    let Some(scene) = HostFixture::with(Sshd::builder().option(line)) else {
         return;
     };
     tree::fill(&scene.tree, &[("a", "1")]);
@@ -123,7 +124,9 @@ fn a_background_process_of_the_login_shell_holds_nothing_up() {
 
 #[test]
 fn hundreds_of_directories_and_excludes_are_no_longer_too_many() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     let roots: Vec<_> = (0..200)
         .map(|number| {
             scene
@@ -157,7 +160,7 @@ fn hundreds_of_directories_and_excludes_are_no_longer_too_many() {
 
 #[test]
 fn a_sudo_that_allows_the_tools_but_no_shell_is_enough() {
-    let Some(scene) = Scene::with_tools(|folder| {
+    let Some(scene) = HostFixture::with_tools(|folder| {
         // `-l` answers for anybody who may run anything, as the real one does for members of its group.
         let sudo = "[ \"$1\" != -n ] || shift\n\
              case $1 in -l) exit 0;; --) shift;; esac\n\
@@ -190,7 +193,7 @@ fn a_host_without_sudo_fails_what_needs_it_and_is_not_taken_for_a_lack() {
     let tools = [
         "sh", "tar", "find", "cat", "head", "date", "uname", "df", "setsid", "kill", "sleep", "dd",
     ];
-    let Some(scene) = Scene::with_only_tools(&tools) else {
+    let Some(scene) = HostFixture::with_only_tools(&tools) else {
         return;
     };
     tree::fill(&scene.tree, &[("a", "1")]);

@@ -10,7 +10,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use super::Scene;
+use super::HostFixture;
 use super::busybox::with_busybox;
 use super::incremental::{fetched, pull, rest};
 use crate::cli::schema::flaws;
@@ -91,7 +91,9 @@ fn fill(root: &Path) {
 
 #[test]
 fn a_folder_and_an_archive_have_what_the_host_has() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     if !can_set() {
         return;
     }
@@ -122,7 +124,9 @@ fn a_folder_and_an_archive_have_what_the_host_has() {
 
 #[test]
 fn large_values_come_and_go_whole() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     let Some(disk) = SmallDisk::mount("16m") else {
         return;
     };
@@ -155,7 +159,7 @@ fn large_values_come_and_go_whole() {
 }
 
 /// `metadata conf: acl xattrs` of each change.
-fn told(scene: &Scene, arguments: &[&str]) -> Vec<String> {
+fn told(scene: &HostFixture, arguments: &[&str]) -> Vec<String> {
     let ran = scene
         .fleet
         .run(&[&["--json", "diff"], arguments].concat())
@@ -178,7 +182,9 @@ fn told(scene: &Scene, arguments: &[&str]) -> Vec<String> {
 
 #[test]
 fn a_change_of_each_class_shows_live_and_between_checkpoints_and_in_the_log() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     if !can_set() {
         return;
     }
@@ -234,7 +240,9 @@ fn a_change_of_each_class_shows_live_and_between_checkpoints_and_in_the_log() {
 
 #[test]
 fn what_is_too_large_to_be_fetched_for_a_comparison_is_named() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     if !can_set() {
         return;
     }
@@ -286,7 +294,9 @@ fn what_a_tar_does_not_send_is_unknown_and_no_change() {
 
 #[test]
 fn lines_of_a_file_keep_its_acl_and_no_other_attribute() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     if !can_set() {
         return;
     }

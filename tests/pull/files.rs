@@ -13,22 +13,22 @@ use serde_json::{Value, json};
 use super::busybox::with_busybox;
 use super::content::with_unprivileged_tools;
 use super::incremental::{fetched, rest};
-use super::{Scene, program};
-use crate::support::fleet::Ran;
+use super::{HostFixture, program};
+use crate::support::fleet::FleetOutput;
 use crate::support::tree;
 
 /// The pattern beneath the tree.
-fn glob(scene: &Scene, pattern: &str) -> String {
+fn glob(scene: &HostFixture, pattern: &str) -> String {
     format!("{}/{pattern}", scene.tree.display())
 }
 
 /// Takes a checkpoint of what has come to rest.
-fn checkpoint(scene: &Scene) -> Ran {
+fn checkpoint(scene: &HostFixture) -> FleetOutput {
     rest(scene);
     scene.fleet.checkpoint(&["web"])
 }
 
-fn complete(scene: &Scene) -> Ran {
+fn complete(scene: &HostFixture) -> FleetOutput {
     let ran = checkpoint(scene).exits(0);
     assert_eq!(ran.state(), "complete", "{}", ran.stdout);
     scene.fleet.assert_verified();
@@ -36,7 +36,7 @@ fn complete(scene: &Scene) -> Ran {
 }
 
 /// The names of the files and links in an exported checkpoint, relative to the tree.
-fn held(scene: &Scene, checkpoint: &str) -> Vec<String> {
+fn held(scene: &HostFixture, checkpoint: &str) -> Vec<String> {
     let out = scene.tree_in(&scene.fleet.exported(checkpoint));
     if !out.exists() {
         return Vec::new();
@@ -52,7 +52,7 @@ fn set_age(file: &Path, seconds: u64) {
     file.set_modified(time).expect("times can be set");
 }
 
-fn shown(scene: &Scene) -> Value {
+fn shown(scene: &HostFixture) -> Value {
     let ran = scene.fleet.run(&["--json", "show", "web@latest"]).exits(0);
     let document: Value = serde_json::from_str(&ran.stdout).expect("a document");
     let flaws = crate::cli::schema::flaws("show", &document);
@@ -62,7 +62,9 @@ fn shown(scene: &Scene) -> Value {
 
 #[test]
 fn what_matches_is_captured_as_it_is_and_only_what_changed_is_sent_again() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     tree::fill(
         &scene.tree,
         &[
@@ -139,7 +141,9 @@ fn what_matches_is_captured_as_it_is_and_only_what_changed_is_sent_again() {
 
 #[test]
 fn a_pattern_that_matches_nothing_fails_the_part_unless_it_is_optional() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     tree::fill(&scene.tree, &[("a.log", "a"), ("dir/x/file", "x")]);
     let says = |source: Value, message: &str, hint: &str| {
         scene.sources(json!({ "logs": source, "app": { "files": glob(&scene, "a.log") } }));
@@ -178,7 +182,9 @@ fn a_pattern_that_matches_nothing_fails_the_part_unless_it_is_optional() {
 
 #[test]
 fn the_newest_are_kept_and_others_leave_when_newer_ones_come() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     tree::fill(
         &scene.tree,
         &[
@@ -263,7 +269,7 @@ fn what_cannot_be_read_fails_the_part_if_it_may_be_meant() {
 
 #[test]
 fn files_that_vanish_before_they_are_read_are_never_called_complete() {
-    let Some(scene) = Scene::with_tools(|folder| {
+    let Some(scene) = HostFixture::with_tools(|folder| {
         let script = format!(
             "case \"$*\" in *--create*) . {}/before;; esac; PATH=/usr/bin:/bin; exec tar \"$@\"",
             folder.display()
@@ -294,7 +300,7 @@ fn files_that_vanish_before_they_are_read_are_never_called_complete() {
 
 #[test]
 fn a_host_that_lists_what_was_not_asked_for_is_not_believed() {
-    let Some(scene) = Scene::with_tools(|folder| {
+    let Some(scene) = HostFixture::with_tools(|folder| {
         let script = format!(
             "case \"$*\" in *mindepth*) . {}/lie;; esac; exec /usr/bin/find \"$@\"",
             folder.display()
@@ -370,7 +376,9 @@ fn hosts_with_other_tools_are_pulled_whole_and_the_newest_are_kept() {
 
 #[test]
 fn doctor_shows_what_would_be_read_and_a_live_diff_what_changed() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     tree::fill(
         &scene.tree,
         &[("1.log", "11"), ("2.log", "22"), (".env", "A=1\n")],

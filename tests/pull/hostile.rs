@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::{Scene, program};
+use super::{HostFixture, program};
 use crate::support::tree;
 
 /// One member of an archive, as no honest tar would write it.
@@ -62,8 +62,8 @@ fn end() -> Vec<u8> {
 }
 
 /// A host whose tar sends the file `archive`, then does what `after` says.
-fn with_tar() -> Option<Scene> {
-    let scene = Scene::with_tools(|folder| {
+fn with_tar() -> Option<HostFixture> {
+    let scene = HostFixture::with_tools(|folder| {
         let script = format!(
             "case \"$*\" in *--version*) echo 'tar (GNU tar) 1.34'; exit 0;; esac\n\
              cat '{0}/archive'; . '{0}/after'",
@@ -76,13 +76,13 @@ fn with_tar() -> Option<Scene> {
 }
 
 /// Lets the host's tar send this.
-fn send(scene: &Scene, archive: &[Vec<u8>], after: &str) {
+fn send(scene: &HostFixture, archive: &[Vec<u8>], after: &str) {
     fs::write(scene.tools().join("archive"), archive.concat()).expect("an archive");
     fs::write(scene.tools().join("after"), after).expect("a script");
 }
 
 /// The name of a member that was asked for.
-fn asked(scene: &Scene, name: &str) -> String {
+fn asked(scene: &HostFixture, name: &str) -> String {
     let path = scene.tree.join(name);
     path.display()
         .to_string()
@@ -251,8 +251,8 @@ fn what_a_host_says_cannot_steer_the_terminal() {
 }
 
 /// A host whose find answers with a script.
-fn with_find() -> Option<Scene> {
-    let scene = Scene::with_tools(|folder| {
+fn with_find() -> Option<HostFixture> {
+    let scene = HostFixture::with_tools(|folder| {
         let script = format!(
             "case \"$*\" in *--version*) echo 'find (GNU findutils) 4.9'; exit 0;; *' -maxdepth 0 '*) exec /usr/bin/find \"$@\";; esac\n. '{}/answer'",
             folder.display()
@@ -379,7 +379,8 @@ fn a_chatty_login_shell_is_no_part_of_the_data() {
         "echo 'Welcome to web!'; printf 'no newline \\033[31m'; echo noise >&2\n",
     )
     .expect("a .bashrc");
-    let Some(scene) = Scene::with(crate::support::sshd::Sshd::builder().home(home.path())) else {
+    let Some(scene) = HostFixture::with(crate::support::sshd::Sshd::builder().home(home.path()))
+    else {
         return;
     };
     tree::make_hostile(&scene.tree);

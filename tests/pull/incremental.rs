@@ -5,14 +5,14 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
 
-use super::{Scene, set_machine_id};
-use crate::support::fleet::Ran;
+use super::{HostFixture, set_machine_id};
+use crate::support::fleet::FleetOutput;
 use crate::support::proxy::{Cut, Faults};
 use crate::support::sshd::eventually;
 use crate::support::tree;
 
 /// Waits until what is in the tree has come to rest: a change now gets a clearly later time.
-pub(super) fn rest(scene: &Scene) {
+pub(super) fn rest(scene: &HostFixture) {
     let clock = scene.sshd.folder().join("clock");
     let now = || {
         fs::write(&clock, "tick").expect("a file");
@@ -24,7 +24,7 @@ pub(super) fn rest(scene: &Scene) {
 }
 
 /// Takes a checkpoint, and proves that it holds the tree.
-pub(super) fn pull(scene: &Scene) -> Ran {
+pub(super) fn pull(scene: &HostFixture) -> FleetOutput {
     rest(scene);
     let ran = scene.fleet.checkpoint(&["web"]).exits(0);
     assert_eq!(ran.state(), "complete", "{}", ran.stdout);
@@ -32,20 +32,20 @@ pub(super) fn pull(scene: &Scene) -> Ran {
     ran
 }
 
-pub(super) fn fetched(ran: &Ran) -> u64 {
+pub(super) fn fetched(ran: &FleetOutput) -> u64 {
     ran.checkpoint()["fetched_bytes"]
         .as_u64()
         .expect("a number")
 }
 
-fn entries_file(scene: &Scene, ran: &Ran) -> std::path::PathBuf {
+fn entries_file(scene: &HostFixture, ran: &FleetOutput) -> std::path::PathBuf {
     let id = ran.id();
     let (host, stamp) = id.split_once('@').expect("an id");
     let folder = scene.fleet.store().join(host).join(stamp);
     folder.join("entries/app.ndjson.zst")
 }
 
-fn fill(scene: &Scene) {
+fn fill(scene: &HostFixture) {
     tree::make_hostile(&scene.tree);
     tree::fill(
         &scene.tree,
@@ -60,7 +60,9 @@ fn fill(scene: &Scene) {
 
 #[test]
 fn nothing_changed_sends_nothing_and_costs_no_room() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     fill(&scene);
     let first = pull(&scene);
     assert!(fetched(&first) > 3 << 20);
@@ -81,7 +83,9 @@ fn nothing_changed_sends_nothing_and_costs_no_room() {
 
 #[test]
 fn only_what_changed_is_sent_and_each_checkpoint_stays_what_it_was() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     fill(&scene);
     let first = pull(&scene);
     let before = tree::describe(&scene.tree);
@@ -103,7 +107,9 @@ fn only_what_changed_is_sent_and_each_checkpoint_stays_what_it_was() {
 /// Every change of kind, name and metadata that leaves content alone or swaps it.
 #[test]
 fn changes_of_every_kind_are_seen() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     fill(&scene);
     tree::fill(
         &scene.tree,
@@ -159,7 +165,9 @@ fn changes_of_every_kind_are_seen() {
 
 #[test]
 fn names_of_one_file_are_fetched_together() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     tree::fill(&scene.tree, &[("a", "12345"), ("d/x", "x")]);
     pull(&scene);
     fs::hard_link(scene.tree.join("a"), scene.tree.join("b")).expect("a link");
@@ -190,7 +198,9 @@ fn names_of_one_file_are_fetched_together() {
 
 #[test]
 fn full_fetches_everything_whatever_is_known() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     fill(&scene);
     let all = fetched(&pull(&scene));
     rest(&scene);
@@ -201,7 +211,7 @@ fn full_fetches_everything_whatever_is_known() {
 
 #[test]
 fn nothing_is_taken_over_from_another_machine_of_the_same_name() {
-    let Some(scene) = Scene::with_tools(|folder| set_machine_id(folder, 1)) else {
+    let Some(scene) = HostFixture::with_tools(|folder| set_machine_id(folder, 1)) else {
         return;
     };
     fill(&scene);
@@ -213,7 +223,9 @@ fn nothing_is_taken_over_from_another_machine_of_the_same_name() {
 
 #[test]
 fn unchanged_files_are_proven_to_be_on_request() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     fill(&scene);
     pull(&scene);
     rest(&scene);
@@ -227,7 +239,9 @@ fn unchanged_files_are_proven_to_be_on_request() {
 
 #[test]
 fn a_pull_that_was_cut_goes_on_where_it_stopped() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     for name in ["a", "b", "c", "d"] {
         fs::write(scene.tree.join(name), tree::noise(2 << 20)).expect("a file");
     }
@@ -245,7 +259,9 @@ fn a_pull_that_was_cut_goes_on_where_it_stopped() {
 
 #[test]
 fn a_cut_of_an_incremental_pull_loses_nothing_that_was_at_hand() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     for name in ["a", "b", "z/deep/old"] {
         tree::fill(&scene.tree, &[(name, "")]);
         fs::write(scene.tree.join(name), tree::noise(2 << 20)).expect("a file");
@@ -268,7 +284,9 @@ fn a_cut_of_an_incremental_pull_loses_nothing_that_was_at_hand() {
 
 #[test]
 fn an_interrupted_pull_keeps_what_had_arrived() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     for name in ["a", "b", "c", "d", "e", "f", "g", "h"] {
         fs::write(scene.tree.join(name), tree::noise(2 << 20)).expect("a file");
     }
@@ -288,7 +306,7 @@ fn an_interrupted_pull_keeps_what_had_arrived() {
 }
 
 /// What is wrong with what is in the store, told as a warning, and everything fetched again.
-fn assert_mended(scene: &Scene, warning: &str, all: u64) {
+fn assert_mended(scene: &HostFixture, warning: &str, all: u64) {
     rest(scene);
     let ran = scene.fleet.checkpoint(&["web"]).exits(0);
     assert_eq!(ran.state(), "warned", "{}", ran.stdout);
@@ -308,11 +326,13 @@ fn flip(path: &Path) {
 
 #[test]
 fn damaged_records_and_packs_are_never_referred_to() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     fill(&scene);
     let first = pull(&scene);
     let all = fetched(&first);
-    let folder = |ran: &Ran| {
+    let folder = |ran: &FleetOutput| {
         let file = entries_file(&scene, ran);
         file.parent()
             .and_then(Path::parent)
@@ -356,7 +376,9 @@ fn damaged_records_and_packs_are_never_referred_to() {
 
 #[test]
 fn a_run_that_is_killed_leaves_the_last_checkpoint_to_go_on_from() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     fill(&scene);
     let first = pull(&scene);
     fs::write(scene.tree.join("more"), tree::noise(8 << 20)).expect("a file");

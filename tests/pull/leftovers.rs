@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::{Value, json};
 
-use super::{Scene, program};
+use super::{HostFixture, program};
 use crate::support::sshd::{Sshd, eventually, installed, processes_with, user};
 use crate::support::tree;
 
@@ -14,7 +14,7 @@ const ORDINARY: &str = "postgres";
 
 /// A host with programs that never end: `deaf` ignores TERM, `loops` works for ever, `quiet` sleeps.
 /// Each shows its first argument in its command line.
-fn scene() -> Option<Scene> {
+fn scene() -> Option<HostFixture> {
     let tools = tempfile::tempdir().expect("a folder");
     let folder = tools.path();
     fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).expect("mode");
@@ -25,7 +25,7 @@ fn scene() -> Option<Scene> {
     // Without PAM, OpenSSH lets no account in that has no password.
     let pam = if user() == "root" { "yes" } else { "no" };
     let builder = Sshd::builder().option(format!("UsePAM {pam}"));
-    let scene = Scene::with_path_of(builder, tools, ":/usr/bin:/bin")?;
+    let scene = HostFixture::with_path_of(builder, tools, ":/usr/bin:/bin")?;
     // Other accounts log in, too.
     for (name, mode) in [("", 0o755), ("authorized_keys", 0o644)] {
         let path = scene.sshd.folder().join(name);
@@ -46,14 +46,14 @@ fn accounts() -> Vec<String> {
     }
 }
 
-fn host(scene: &Scene, account: &str, source: &Value) -> Value {
+fn host(scene: &HostFixture, account: &str, source: &Value) -> Value {
     let mut host = scene.host(json!({ "app": source }));
     host["user"] = json!(account);
     host
 }
 
 /// The program as messages name it.
-fn source_program(scene: &Scene, program: &str, run_as: Option<&str>) -> String {
+fn source_program(scene: &HostFixture, program: &str, run_as: Option<&str>) -> String {
     match run_as {
         Some(_) => scene.tools().join(program).display().to_string(),
         None => program.to_owned(),

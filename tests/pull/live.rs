@@ -13,14 +13,14 @@ use std::process::{Command, Stdio};
 use serde_json::{Value, json};
 
 use super::incremental::pull;
-use super::{Scene, program};
+use super::{HostFixture, program};
 use crate::cli::schema::flaws;
 use crate::support::proxy::{Cut, Faults};
 use crate::support::sshd::{eventually, free_port};
 use crate::support::tree;
 
 /// `fleet --json diff web@latest --live`, with these options.
-fn live(scene: &Scene, options: &[&str], status: i32) -> Value {
+fn live(scene: &HostFixture, options: &[&str], status: i32) -> Value {
     let arguments = ["--json", "diff", "web@latest", "--live"];
     let ran = scene.fleet.run(&[&arguments, options].concat());
     let ran = ran.exits(status);
@@ -30,7 +30,7 @@ fn live(scene: &Scene, options: &[&str], status: i32) -> Value {
 }
 
 /// `modified d/x: content mtime`, with paths relative to the tree.
-fn told(scene: &Scene, document: &Value) -> Vec<String> {
+fn told(scene: &HostFixture, document: &Value) -> Vec<String> {
     let changes = document["changes"].as_array().expect("a list");
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let one = |change: &Value| {
@@ -71,7 +71,9 @@ fn modified(file: &Path) -> std::time::SystemTime {
 
 #[test]
 fn nothing_changed_prints_nothing_and_writes_nowhere() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     tree::make_hostile(&scene.tree);
     tree::fill(&scene.tree, &[("etc/a", "1"), ("etc/b", "2")]);
     fs::hard_link(scene.tree.join("etc/a"), scene.tree.join("c")).expect("a link");
@@ -102,7 +104,9 @@ fn nothing_changed_prints_nothing_and_writes_nowhere() {
 
 #[test]
 fn each_kind_of_change_is_told() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     let names = [
         "chmod",
         "ctime",
@@ -182,7 +186,9 @@ fn each_kind_of_change_is_told() {
 
 #[test]
 fn it_takes_no_lock() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     tree::fill(&scene.tree, &[("a", "1")]);
     pull(&scene);
     fs::write(scene.tree.join("big"), tree::noise(32 << 20)).expect("a file");
@@ -200,7 +206,9 @@ fn it_takes_no_lock() {
 
 #[test]
 fn a_host_that_cannot_be_reached_is_no_answer() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     tree::fill(&scene.tree, &[("a", "1")]);
     pull(&scene);
     let mut host = scene.host(scene.app());
@@ -228,7 +236,9 @@ fn a_host_that_cannot_be_reached_is_no_answer() {
 
 #[test]
 fn a_connection_that_is_cut_is_no_answer_or_half_of_one() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     let text: String = tree::noise(1 << 19)
         .iter()
         .map(|byte| format!("{byte:02x}"))
@@ -264,7 +274,7 @@ fn a_connection_that_is_cut_is_no_answer_or_half_of_one() {
 
 #[test]
 fn it_can_be_stopped() {
-    let scene = Scene::with_tools(|folder| {
+    let scene = HostFixture::with_tools(|folder| {
         let script = "if [ -e \"${0%/*}/hang\" ]; then : >\"${0%/*}/begun\"; exec sleep 600; fi\n\
                       exec /usr/bin/find \"$@\"";
         program(folder, "find", script);

@@ -3,13 +3,13 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use super::{Scene, program};
-use crate::support::fleet::Ran;
+use super::{HostFixture, program};
+use crate::support::fleet::FleetOutput;
 use crate::support::proxy::{Cut, Faults, Proxy};
 use crate::support::tree;
 
 /// A tree of some megabytes in many files and one large one.
-fn grow(scene: &Scene) {
+fn grow(scene: &HostFixture) {
     let noise = tree::noise(3 << 20);
     for number in 0..40 {
         let folder = scene.tree.join(format!("d{}", number % 4));
@@ -25,7 +25,7 @@ fn grow(scene: &Scene) {
 }
 
 /// Nothing of it is wrong, whatever there is.
-fn assert_never_wrong(scene: &Scene, ran: &Ran, listed_before: usize) {
+fn assert_never_wrong(scene: &HostFixture, ran: &FleetOutput, listed_before: usize) {
     let listed = scene.fleet.listed().len();
     match ran.exit {
         Some(5) => {
@@ -51,7 +51,7 @@ fn assert_never_wrong(scene: &Scene, ran: &Ran, listed_before: usize) {
 }
 
 /// What a whole pull takes, as seen by a proxy.
-fn whole_bytes(scene: &Scene) -> u64 {
+fn whole_bytes(scene: &HostFixture) -> u64 {
     let proxy = scene.through(Faults::default());
     let ran = scene.fleet.checkpoint(&["web"]).exits(0);
     assert_eq!(ran.state(), "complete");
@@ -60,7 +60,9 @@ fn whole_bytes(scene: &Scene) -> u64 {
 
 /// Cuts one pull after another, each later than the one before.
 fn cut_everywhere(cut: Cut, limit: u32, places: u64) {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     grow(&scene);
     let whole = whole_bytes(&scene);
     let mut exits = Vec::new();
@@ -109,7 +111,9 @@ fn a_flipped_bit_anywhere_leaves_nothing_wrong() {
 
 #[test]
 fn a_hung_host_ends_the_run_within_its_limit() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     grow(&scene);
     let proxy = Proxy::start(scene.sshd.port, Faults::cut(Cut::Silence, 1 << 20));
     scene.describe(scene.behind(&proxy, 2));
@@ -132,7 +136,7 @@ fn a_hung_host_ends_the_run_within_its_limit() {
 #[test]
 fn what_was_captured_before_the_loss_is_kept() {
     // The second source is scanned when the first one was captured.
-    let Some(scene) = Scene::with_tools(|folder| {
+    let Some(scene) = HostFixture::with_tools(|folder| {
         let script = format!(
             "case \"$*\" in */second*) until [ -e '{}/go' ]; do sleep 0.02; done;; esac\n\
              exec /usr/bin/find \"$@\"",
@@ -176,7 +180,9 @@ fn what_was_captured_before_the_loss_is_kept() {
 
 #[test]
 fn a_connection_lost_before_anything_arrived_seals_nothing() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     fs::write(scene.tree.join("large"), tree::noise(6 << 20)).expect("a file");
     let proxy = scene.through(Faults::slow(4 << 20));
     let mut begun = scene.fleet.begin_checkpoint(&["web"]);

@@ -5,7 +5,7 @@ use std::os::unix::fs::FileExt as _;
 
 use serde_json::json;
 
-use super::{Scene, program};
+use super::{HostFixture, program};
 use crate::support::memory::measured;
 use crate::support::tree;
 
@@ -13,9 +13,9 @@ use crate::support::tree;
 const PEAK_MAX_MIB: u64 = 150;
 
 /// A host whose `find` tells of the tree and then runs the script `more`.
-fn with_find(more: &str) -> Option<Scene> {
+fn with_find(more: &str) -> Option<HostFixture> {
     let find = crate::support::sshd::installed("find")?;
-    let scene = Scene::with_tools(|folder| {
+    let scene = HostFixture::with_tools(|folder| {
         let script = format!(
             "'{}' \"$@\" || exit\ncase \"$*\" in *tree*) tree=$2; . '{}/more';; esac",
             find.display(),
@@ -76,7 +76,7 @@ fn links_that_no_file_system_stores_fail_the_part() {
 
 #[test]
 fn digests_without_end_prove_nothing() {
-    let Some(scene) = Scene::with_tools(|folder| {
+    let Some(scene) = HostFixture::with_tools(|folder| {
         let script =
             "n=$(printf '%064d' 0); exec yes \"$n  /$(printf '%01000d' 0)\" | tr '\\n' '\\0'";
         program(folder, "sha256sum", script);
@@ -102,7 +102,7 @@ fn a_tar_that_says_too_much_makes_every_file_unstable() {
     let Some(tar) = crate::support::sshd::installed("tar") else {
         return;
     };
-    let Some(scene) = Scene::with_tools(|folder| {
+    let Some(scene) = HostFixture::with_tools(|folder| {
         let script = format!(
             "'{}' \"$@\" || exit\n\
              case \"$*\" in *--version*) exit;; esac\n\
@@ -141,7 +141,9 @@ fn a_tar_that_says_too_much_makes_every_file_unstable() {
 
 #[test]
 fn more_holes_than_can_be_hashed_fail_the_part() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     tree::fill(&scene.tree, &[("a", "1")]);
     let big = fs::File::create(scene.tree.join("big")).expect("a file");
     big.set_len(300 << 30).expect("a hole");
@@ -165,7 +167,9 @@ fn more_holes_than_can_be_hashed_fail_the_part() {
 
 #[test]
 fn a_hole_that_is_being_hashed_stops_at_a_wish() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     tree::fill(&scene.tree, &[("a", "1")]);
     let big = fs::File::create(scene.tree.join("big")).expect("a file");
     big.set_len(250 << 30).expect("a hole");

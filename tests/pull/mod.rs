@@ -1,7 +1,7 @@
 //! Pulls with the real program from a real server: what a checkpoint holds, and what becomes of it
 //! when the host, the network, the disk or the operator misbehaves.
 
-use crate::support::scene::{Scene, program, set_machine_id};
+use crate::support::host_fixture::{HostFixture, program, set_machine_id};
 
 mod altered;
 mod blocks;

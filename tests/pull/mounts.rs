@@ -4,22 +4,24 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use super::Scene;
+use super::HostFixture;
 use crate::support::mount::Mounted;
 use crate::support::tree;
 
-fn shown(scene: &Scene) -> Value {
+fn shown(scene: &HostFixture) -> Value {
     shown_of(scene, "web@latest")
 }
 
-fn shown_of(scene: &Scene, checkpoint: &str) -> Value {
+fn shown_of(scene: &HostFixture, checkpoint: &str) -> Value {
     let shown = scene.fleet.run(&["--json", "show", checkpoint]).exits(0);
     serde_json::from_str(&shown.stdout).expect("a document")
 }
 
 #[test]
 fn what_is_mounted_beneath_a_source_is_named_wherever_it_is_left_out() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     tree::fill(&scene.tree, &[("a", "1"), ("secret/b", "2")]);
     let (cache, secret) = (scene.tree.join("cache"), scene.tree.join("secret"));
     let Some(_cache) = Mounted::tmpfs(&cache) else {
@@ -91,7 +93,9 @@ fn what_is_mounted_beneath_a_source_is_named_wherever_it_is_left_out() {
 
 #[test]
 fn a_mount_that_hangs_costs_the_source_that_it_is_in() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     tree::fill(&scene.tree, &[("a", "1"), ("other/b", "2")]);
     let mnt = scene.tree.join("mnt");
     let Some(mounted) = Mounted::fuse(&mnt, &json!({})) else {
@@ -128,7 +132,9 @@ fn a_mount_that_hangs_costs_the_source_that_it_is_in() {
 
 #[test]
 fn a_dead_mount_fails_only_itself() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     tree::fill(&scene.tree, &[("a", "1"), ("z/b.conf", "2")]);
     let mnt = scene.tree.join("mnt");
     let Some(mut mounted) = Mounted::fuse(&mnt, &json!({})) else {

@@ -5,13 +5,15 @@ use std::io::Write as _;
 
 use serde_json::Value;
 
-use super::Scene;
+use super::HostFixture;
 use crate::support::proxy::Faults;
 use crate::support::tree;
 
 #[test]
 fn a_file_that_grows_and_one_that_vanishes_are_told_and_the_rest_is_right() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     // More than all buffers between tar and fleet hold, so that tar is still reading.
     let big = scene.tree.join("a-big");
     let before = tree::noise(48 << 20);
@@ -57,7 +59,9 @@ fn a_file_that_grows_and_one_that_vanishes_are_told_and_the_rest_is_right() {
 
 #[test]
 fn a_file_that_shrinks_while_it_is_read_is_told() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     let big = scene.tree.join("a-big");
     fs::write(&big, tree::noise(48 << 20)).expect("a file");
     let proxy = scene.through(Faults::slow(12 << 20));

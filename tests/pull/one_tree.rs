@@ -9,11 +9,11 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use super::busybox::with_busybox;
-use super::{Scene, program};
+use super::{HostFixture, program};
 use crate::support::{recover, tree};
 
 /// A deployment: `app/current` leads to a release, `var/run` to `run`.
-fn deploy(scene: &Scene) {
+fn deploy(scene: &HostFixture) {
     tree::fill(
         &scene.tree,
         &[
@@ -32,11 +32,11 @@ fn deploy(scene: &Scene) {
     symlink("../run", scene.tree.join("var/run")).expect("a link");
 }
 
-fn at(scene: &Scene, name: &str) -> PathBuf {
+fn at(scene: &HostFixture, name: &str) -> PathBuf {
     scene.tree.join(name)
 }
 
-fn sources(scene: &Scene) -> Value {
+fn sources(scene: &HostFixture) -> Value {
     json!({
         "all": { "directory": scene.tree, "exclude": ["*.log", ".env", "config/", "*.pid"] },
         "config": { "directory": at(scene, "app/current/config"), "exclude": ["*.log"] },
@@ -47,7 +47,7 @@ fn sources(scene: &Scene) -> Value {
 }
 
 /// What `scene.tree` has but for what no source captures.
-fn expected(scene: &Scene) -> Vec<String> {
+fn expected(scene: &HostFixture) -> Vec<String> {
     let described = tree::describe(&scene.tree).into_iter();
     let is_captured = |path: &Path| {
         let six = ["app/releases/6/.env", "app/releases/6/config"];
@@ -68,7 +68,7 @@ fn described(root: &Path) -> Vec<String> {
 }
 
 /// The part `name` of `web@latest`.
-fn part(scene: &Scene, name: &str) -> Value {
+fn part(scene: &HostFixture, name: &str) -> Value {
     let shown = scene.fleet.run(&["--json", "show", "web@latest"]).exits(0);
     let shown: Value = serde_json::from_str(&shown.stdout).expect("a document");
     let mut parts = shown["parts"].as_array().expect("parts").iter();
@@ -78,11 +78,11 @@ fn part(scene: &Scene, name: &str) -> Value {
         .expect("the part")
 }
 
-fn resolved(scene: &Scene, asked: &str, real: &str) -> Value {
+fn resolved(scene: &HostFixture, asked: &str, real: &str) -> Value {
     json!([{ "asked": { "path": at(scene, asked) }, "real": { "path": at(scene, real) } }])
 }
 
-fn cat(scene: &Scene, name: &str) -> String {
+fn cat(scene: &HostFixture, name: &str) -> String {
     let path = at(scene, name).display().to_string();
     scene
         .fleet
@@ -93,7 +93,9 @@ fn cat(scene: &Scene, name: &str) -> String {
 
 #[test]
 fn what_is_reached_through_a_link_is_stored_where_it_is() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     deploy(&scene);
     scene.sources(sources(&scene));
     let ran = scene.fleet.checkpoint(&["web"]).exits(0);
@@ -185,7 +187,9 @@ fn what_is_reached_through_a_link_is_stored_where_it_is() {
 
 #[test]
 fn a_link_that_leads_elsewhere_later_leads_to_other_entries() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     deploy(&scene);
     scene.sources(sources(&scene));
     let first = scene.fleet.checkpoint(&["web"]).exits(0);
@@ -254,7 +258,7 @@ fn a_host_whose_find_tells_only_names_resolves_links_as_well() {
 
 #[test]
 fn a_directory_that_becomes_a_link_between_two_scans_fails_the_later_source() {
-    let Some(scene) = Scene::with_tools(|_| {}) else {
+    let Some(scene) = HostFixture::with_tools(|_| {}) else {
         return;
     };
     tree::fill(&scene.tree, &[("f", "x"), ("l/sub/f", "beneath")]);
@@ -299,7 +303,9 @@ fn a_directory_that_becomes_a_link_between_two_scans_fails_the_later_source() {
 
 #[test]
 fn names_with_every_byte_are_resolved() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     for (number, name) in [
         "-rf",
         "new\n",
@@ -334,7 +340,9 @@ fn names_with_every_byte_are_resolved() {
 
 #[test]
 fn a_root_beneath_a_link_fails_as_it_was_asked_for() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     tree::fill(&scene.tree, &[("real/file", "content"), ("real/d/f", "x")]);
     symlink("real", scene.tree.join("link")).expect("a link");
     symlink("d", scene.tree.join("real/to-d")).expect("a link");
@@ -359,7 +367,9 @@ fn a_root_beneath_a_link_fails_as_it_was_asked_for() {
 
 #[test]
 fn the_newest_of_files_that_are_reached_in_two_ways_are_counted_once() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     tree::fill(
         &scene.tree,
         &[("log/1", "1"), ("log/2", "2"), ("log/3", "3")],
@@ -384,7 +394,9 @@ fn the_newest_of_files_that_are_reached_in_two_ways_are_counted_once() {
 
 #[test]
 fn names_of_one_object_in_several_sources_come_back_as_one() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     tree::fill(
         &scene.tree,
         &[("a/file", "shared"), ("b/other", "x"), ("c/other", "y")],

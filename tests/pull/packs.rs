@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::Scene;
+use super::HostFixture;
 use super::incremental::{fetched, pull};
-use crate::support::fleet::Ran;
+use crate::support::fleet::FleetOutput;
 use crate::support::tree;
 
 /// So many sources share the packs of a checkpoint that each may need but two.
-fn with_few_packs(scene: &Scene) {
+fn with_few_packs(scene: &HostFixture) {
     let mut sources = scene.app();
     for number in 0..15 {
         sources[format!("none-{number}")] =
@@ -22,7 +22,7 @@ fn with_few_packs(scene: &Scene) {
     scene.sources(sources);
 }
 
-fn record(scene: &Scene, ran: &Ran) -> Value {
+fn record(scene: &HostFixture, ran: &FleetOutput) -> Value {
     let id = ran.id();
     let (host, stamp) = id.split_once('@').expect("an id");
     let file = scene
@@ -34,7 +34,7 @@ fn record(scene: &Scene, ran: &Ran) -> Value {
     serde_json::from_slice(&fs::read(file).expect("a record")).expect("JSON")
 }
 
-fn packs(scene: &Scene, ran: &Ran) -> Vec<PathBuf> {
+fn packs(scene: &HostFixture, ran: &FleetOutput) -> Vec<PathBuf> {
     let packs = record(scene, ran)["packs"].clone();
     let packs = packs.as_array().expect("packs").iter();
     packs
@@ -50,7 +50,9 @@ fn packs(scene: &Scene, ran: &Ran) -> Vec<PathBuf> {
 
 #[test]
 fn a_long_history_needs_few_packs_and_every_checkpoint_stays_whole() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     with_few_packs(&scene);
     tree::make_hostile(&scene.tree);
     fs::write(scene.tree.join("large"), tree::noise(3 << 20)).expect("a file");
@@ -76,7 +78,9 @@ fn a_long_history_needs_few_packs_and_every_checkpoint_stays_whole() {
 
 #[test]
 fn a_pack_that_is_mostly_dead_is_rewritten_though_nothing_is_fetched() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     let mut sources = scene.app();
     sources["app"]["may_shrink"] = json!(true);
     scene.sources(sources);
@@ -97,7 +101,7 @@ fn a_pack_that_is_mostly_dead_is_rewritten_though_nothing_is_fetched() {
 }
 
 /// Flips a bit of a pack as a decaying disk does: nothing outside of the file tells.
-fn decay(scene: &Scene, pack: &Path) {
+fn decay(scene: &HostFixture, pack: &Path) {
     let mut bytes = fs::read(pack).expect("it is there");
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
@@ -119,7 +123,9 @@ fn decay(scene: &Scene, pack: &Path) {
 
 #[test]
 fn a_pack_that_decayed_unseen_is_never_copied_and_is_fetched_again() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     let mut sources = scene.app();
     sources["app"]["may_shrink"] = json!(true);
     scene.sources(sources);

@@ -4,12 +4,14 @@ use std::fs;
 
 use serde_json::json;
 
-use super::Scene;
+use super::HostFixture;
 use crate::support::tree;
 
 #[test]
 fn a_pulled_tree_is_the_tree_that_was_there() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     tree::make_hostile(&scene.tree);
     let ran = scene.fleet.checkpoint(&["web"]).exits(0);
     assert_eq!(ran.state(), "complete", "{}", ran.stdout);
@@ -24,7 +26,9 @@ fn a_pulled_tree_is_the_tree_that_was_there() {
 
 #[test]
 fn a_missing_root_fails_its_part_and_is_named() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     tree::fill(&scene.tree, &[("a", "content")]);
     scene.sources(json!({
         "app": { "directory": scene.tree },
@@ -47,7 +51,9 @@ fn a_missing_root_fails_its_part_and_is_named() {
 
 #[test]
 fn an_optional_root_that_is_missing_is_absent_and_the_checkpoint_complete() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     tree::fill(&scene.tree, &[("a", "content")]);
     scene.sources(json!({
         "app": { "directory": scene.tree },
@@ -70,7 +76,9 @@ fn an_optional_root_that_is_missing_is_absent_and_the_checkpoint_complete() {
 
 #[test]
 fn a_root_that_is_a_link_or_a_file_is_refused_by_name() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     tree::fill(&scene.tree, &[("file", "content")]);
     let link = scene.sshd.folder().join("link");
     std::os::unix::fs::symlink(&scene.tree, &link).expect("a link");
@@ -104,7 +112,9 @@ fn a_root_that_is_a_link_or_a_file_is_refused_by_name() {
 
 #[test]
 fn an_empty_directory_is_a_failure_unless_it_may_be() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     let ran = scene.fleet.checkpoint(&["web"]).exits(3);
     assert_eq!(
         ran.failed(),
@@ -118,7 +128,9 @@ fn an_empty_directory_is_a_failure_unless_it_may_be() {
 
 #[test]
 fn a_source_that_shrank_to_under_half_is_a_failure_unless_it_may() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     tree::fill(
         &scene.tree,
         &[("a", "1"), ("b", "2"), ("c", "3"), ("d", "4")],
@@ -147,7 +159,9 @@ fn a_source_that_shrank_to_under_half_is_a_failure_unless_it_may() {
 
 #[test]
 fn a_source_is_compared_with_the_last_time_that_it_was_captured() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     let other = scene.sshd.folder().join("other");
     tree::fill(&scene.tree, &[("a", "1"), ("b", "2"), ("c", "3")]);
     tree::fill(&other, &[("a", "1")]);
@@ -175,7 +189,9 @@ fn a_source_is_compared_with_the_last_time_that_it_was_captured() {
 
 #[test]
 fn only_the_named_source_is_captured() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     tree::fill(&scene.tree, &[("a", "content")]);
     scene.sources(json!({
         "app": { "directory": scene.tree },
@@ -195,7 +211,9 @@ fn only_the_named_source_is_captured() {
 
 #[test]
 fn checkpoints_within_one_second_get_stamps_of_their_own() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     tree::fill(&scene.tree, &[("a", "content")]);
     let mut ids: Vec<String> = (0..3)
         .map(|_| scene.fleet.checkpoint(&["web"]).exits(0).id())

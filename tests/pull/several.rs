@@ -2,12 +2,12 @@
 
 use serde_json::json;
 
-use super::Scene;
+use super::HostFixture;
 use crate::support::sshd::free_port;
 use crate::support::tree;
 
 /// The scene's host, and one on whose port nobody listens.
-fn with_a_host_that_is_down(scene: &Scene) -> u16 {
+fn with_a_host_that_is_down(scene: &HostFixture) -> u16 {
     let port = free_port();
     let mut down = scene.host(scene.app());
     down["port"] = json!(port);
@@ -17,7 +17,9 @@ fn with_a_host_that_is_down(scene: &Scene) -> u16 {
 
 #[test]
 fn a_host_that_is_down_does_not_stop_the_others() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     tree::fill(&scene.tree, &[("a", "1")]);
     let port = with_a_host_that_is_down(&scene);
     let ran = scene.fleet.checkpoint(&["--all"]).exits(3);
@@ -42,7 +44,9 @@ fn a_host_that_is_down_does_not_stop_the_others() {
 
 #[test]
 fn if_every_host_is_down_the_exit_status_says_so() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     let mut down = scene.host(scene.app());
     down["port"] = json!(free_port());
     scene.describe_all(json!({ "down": down, "too": down }));
@@ -53,7 +57,9 @@ fn if_every_host_is_down_the_exit_status_says_so() {
 
 #[test]
 fn hosts_side_by_side_are_all_sealed() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     tree::fill(&scene.tree, &[("a", "1"), ("b/c", "2")]);
     let host = scene.host(scene.app());
     scene.describe_all(json!({ "one": host, "two": host, "three": host, "four": host }));

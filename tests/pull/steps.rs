@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::Scene;
+use super::HostFixture;
 use super::incremental::pull;
 use crate::support::{recover, tree};
 
@@ -91,7 +91,9 @@ const STEPS: [Step; 10] = [
 
 #[test]
 fn every_checkpoint_of_ten_steps_comes_back_with_plain_tools() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     let mut sources = scene.app();
     sources["app"]["may_shrink"] = json!(true);
     // So many sources share the packs of a checkpoint that each may need but four.

@@ -4,13 +4,13 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use super::Scene;
-use crate::support::fleet::Ran;
+use super::HostFixture;
+use crate::support::fleet::FleetOutput;
 use crate::support::tree;
 
 /// A host with the sources `app` (the tree) and `other`.
-fn two_sources() -> Option<Scene> {
-    let scene = Scene::start()?;
+fn two_sources() -> Option<HostFixture> {
+    let scene = HostFixture::start()?;
     let other = scene.sshd.folder().join("other");
     tree::fill(&scene.tree, &[("a", "1"), ("b", "2"), ("c", "3")]);
     tree::fill(&other, &[("o", "1")]);
@@ -22,7 +22,7 @@ fn two_sources() -> Option<Scene> {
 }
 
 /// Seals a checkpoint of these arguments beside `web`.
-fn sealed(scene: &Scene, arguments: &[&str]) -> Ran {
+fn sealed(scene: &HostFixture, arguments: &[&str]) -> FleetOutput {
     super::incremental::rest(scene);
     let ran = scene.fleet.checkpoint(&[&["web"], arguments].concat());
     let ran = ran.exits(0);
@@ -30,7 +30,7 @@ fn sealed(scene: &Scene, arguments: &[&str]) -> Ran {
     ran
 }
 
-fn shown(scene: &Scene, reference: &str) -> (Value, String) {
+fn shown(scene: &HostFixture, reference: &str) -> (Value, String) {
     let ran = scene.fleet.run(&["--json", "show", reference]).exits(0);
     (serde_json::from_str(&ran.stdout).expect("JSON"), ran.stderr)
 }
@@ -201,7 +201,9 @@ fn a_subset_saves_fetching_and_is_no_baseline_for_shrinking() {
 
 #[test]
 fn warnings_are_printed_even_if_quiet_and_strictly_they_exit_3() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     tree::fill(&scene.tree, &[("a", "1"), ("dir/b", "2")]);
     let strict = ["-q", "checkpoint", "web", "--strict"];
     let quiet = scene.fleet.run(&strict).exits(0);

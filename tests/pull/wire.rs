@@ -5,12 +5,12 @@ use std::os::unix::fs::symlink;
 
 use serde_json::json;
 
-use super::{Scene, program};
+use super::{HostFixture, program};
 use crate::support::proxy::{Faults, Proxy};
 use crate::support::sshd::installed;
 
 /// Text that every compressor makes small, and each file of it different.
-fn grow(scene: &Scene, files: usize, bytes: usize) {
+fn grow(scene: &HostFixture, files: usize, bytes: usize) {
     for number in 0..files {
         let folder = scene.tree.join(format!("d{}", number % 3));
         fs::create_dir_all(&folder).expect("a directory");
@@ -23,7 +23,9 @@ fn grow(scene: &Scene, files: usize, bytes: usize) {
 
 #[test]
 fn contents_come_compressed_where_that_is_wished_for() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     grow(&scene, 10, 200_000);
     // The inventory's wish, the operator's, and whether it takes fewer bytes.
     let mut cases = vec![
@@ -66,7 +68,9 @@ fn a_link_that_proves_slow_is_compressed_from_there_on_and_remembered() {
     if installed("zstd").is_none() {
         return;
     }
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     grow(&scene, 60, 500_000);
     let proxy = scene.through(Faults::slow(1_500_000));
     let ran = scene.fleet.checkpoint(&["web"]).exits(0);
@@ -89,7 +93,7 @@ fn a_compressor_that_the_host_lacks_is_told_and_done_without() {
     let tools = [
         "sh", "tar", "find", "cat", "head", "date", "uname", "id", "df", "setsid",
     ];
-    let Some(scene) = Scene::with_only_tools(&tools) else {
+    let Some(scene) = HostFixture::with_only_tools(&tools) else {
         return;
     };
     grow(&scene, 3, 1_000);
@@ -118,7 +122,7 @@ fn a_compressor_that_fails_seals_nothing_wrong() {
         ("cat", "Unknown frame descriptor"),
     ];
     for (script, told) in scripts {
-        let Some(scene) = Scene::with_tools(|folder| program(folder, "zstd", script)) else {
+        let Some(scene) = HostFixture::with_tools(|folder| program(folder, "zstd", script)) else {
             return;
         };
         grow(&scene, 3, 100_000);

@@ -224,7 +224,7 @@ async fn a_silent_command_ends_with_its_connection() -> Result<(), Error> {
     for (tool, silent) in [("find", "-P"), ("tar", "--create")] {
         let script =
             format!("[ \"$1\" != {silent} ] || exec sleep 1000\nexec /usr/bin/{tool} \"$@\"");
-        crate::support::scene::program(tools.path(), tool, &script);
+        crate::support::host_fixture::program(tools.path(), tool, &script);
     }
     let Some(sshd) = Sshd::builder()
         .option(format!(

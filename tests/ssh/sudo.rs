@@ -44,7 +44,7 @@ fn fake_sudo(folder: &Path) -> String {
     .expect("a script");
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).expect("mode");
     // Whoever runs the tests may be root, who needs no sudo.
-    crate::support::scene::program(&bin, "id", "echo 1000");
+    crate::support::host_fixture::program(&bin, "id", "echo 1000");
     format!("{}:/usr/bin:/bin", bin.display())
 }
 

@@ -13,19 +13,19 @@ use fleet::store::PartFacts;
 use insta::assert_snapshot;
 use serde_json::Value;
 
-use super::bed::{Bed, NOW, capture, facts, plain_part, source, walk};
+use super::fixture::{NOW, StoreFixture, capture, facts, plain_part, source, walk};
 use crate::cli::schema;
 
 const LATER: &str = "2026-11-21T10:30:00Z";
 
 /// What one run of the program came to.
-pub(super) struct Ran {
+pub(super) struct FleetOutput {
     pub(super) code: Option<i32>,
     pub(super) stdout: Vec<u8>,
     pub(super) stderr: String,
 }
 
-impl Ran {
+impl FleetOutput {
     pub(super) fn text(&self) -> String {
         String::from_utf8(self.stdout.clone()).expect("text")
     }
@@ -47,7 +47,7 @@ impl Ran {
 }
 
 /// Runs the program on the bed's store.
-pub(super) fn fleet(bed: &Bed, arguments: &[&str]) -> Ran {
+pub(super) fn fleet(bed: &StoreFixture, arguments: &[&str]) -> FleetOutput {
     let output: Output = Command::new(env!("CARGO_BIN_EXE_fleet"))
         .args(arguments)
         .arg("--store")
@@ -58,14 +58,14 @@ pub(super) fn fleet(bed: &Bed, arguments: &[&str]) -> Ran {
         .stdin(Stdio::null())
         .output()
         .expect("the program runs");
-    Ran {
+    FleetOutput {
         code: output.status.code(),
         stdout: output.stdout,
         stderr: String::from_utf8(output.stderr).expect("text"),
     }
 }
 
-pub(super) fn write(bed: &Bed, name: &[u8], content: &[u8]) -> PathBuf {
+pub(super) fn write(bed: &StoreFixture, name: &[u8], content: &[u8]) -> PathBuf {
     let path = bed.tree().join("app").join(OsStr::from_bytes(name));
     fs::create_dir_all(path.parent().expect("a parent")).expect("folders");
     fs::write(&path, content).expect("a file");
@@ -92,13 +92,13 @@ pub(super) fn set_time(path: &Path, seconds: i64) {
 }
 
 /// Seals everything beneath `app` as it is now.
-pub(super) fn seal(bed: &Bed, now: &str) -> Checkpoint {
+pub(super) fn seal(bed: &StoreFixture, now: &str) -> Checkpoint {
     bed.seal(now, &["app"], None)
 }
 
 /// Seals the tree with its part in that state, with entries or without any.
 pub(super) fn seal_in_state(
-    bed: &Bed,
+    bed: &StoreFixture,
     now: &str,
     part: &str,
     state: PartState,
@@ -124,7 +124,7 @@ pub(super) fn seal_in_state(
 }
 
 /// One of everything that can change.
-fn grow(bed: &Bed) {
+fn grow(bed: &StoreFixture) {
     write(bed, b"server.js", b"listen(3000)\n");
     write(bed, b"gone.conf", b"x\n");
     write(bed, b"key", b"secret\n");
@@ -140,7 +140,7 @@ fn grow(bed: &Bed) {
     set_time(&bed.tree().join("app/link"), 1_700_000_000);
 }
 
-fn change(bed: &Bed) {
+fn change(bed: &StoreFixture) {
     let at = |name: &str| bed.tree().join("app").join(name);
     write(bed, b"server.js", b"listen(3001)\nlisten(3002)\n");
     set_mode(&at("server.js"), 0o755);
@@ -163,8 +163,8 @@ fn change(bed: &Bed) {
     set_time(&at("folder"), 1_700_000_002);
 }
 
-fn changed() -> Bed {
-    let bed = Bed::new();
+fn changed() -> StoreFixture {
+    let bed = StoreFixture::new();
     grow(&bed);
     seal(&bed, NOW);
     change(&bed);
@@ -218,7 +218,7 @@ fn nothing_changed_is_said_aside_and_told_by_the_exit_status() {
 
 #[test]
 fn a_shared_entries_file_is_not_read() {
-    let bed = Bed::new();
+    let bed = StoreFixture::new();
     write(&bed, b"x", b"1\n");
     seal(&bed, NOW);
     let first = bed.open("dev-vm@20261121T101500Z");
@@ -241,7 +241,7 @@ fn a_shared_entries_file_is_not_read() {
 
 #[test]
 fn the_patch_makes_the_new_tree_of_the_old_one() {
-    let bed = Bed::new();
+    let bed = StoreFixture::new();
     grow(&bed);
     write(&bed, b"empty-later", b"content\n");
     write(&bed, b"with blank", b"a\nb\nc\n");
@@ -320,7 +320,8 @@ fn a_patch_is_escaped_for_eyes_and_only_for_them() {
     let bed = changed();
     let arguments = ["diff", "dev-vm@~1", "dev-vm@latest", "-p"];
     let piped = fleet(&bed, &arguments);
-    let has = |ran: &Ran, text: &[u8]| ran.stdout.windows(text.len()).any(|part| part == text);
+    let has =
+        |ran: &FleetOutput, text: &[u8]| ran.stdout.windows(text.len()).any(|part| part == text);
     assert!(has(&piped, b"+two\x1b[2J\n"));
     assert!(has(&piped, b"Binary files differ (3 B \xe2\x86\x92 4 B)\n"));
     assert!(!has(&piped, b"\x1b[3"));
@@ -346,7 +347,7 @@ fn a_patch_is_escaped_for_eyes_and_only_for_them() {
 
 #[test]
 fn a_large_file_is_named_and_not_shown() {
-    let bed = Bed::new();
+    let bed = StoreFixture::new();
     write(&bed, b"large.txt", "line\n".repeat(210_000).as_bytes());
     write(&bed, b"small.txt", b"1\n");
     seal(&bed, NOW);
@@ -363,7 +364,7 @@ fn a_large_file_is_named_and_not_shown() {
 
 #[test]
 fn a_part_that_one_side_did_not_ask_for_is_a_note() {
-    let bed = Bed::new();
+    let bed = StoreFixture::new();
     write(&bed, b"x", b"1\n");
     seal(&bed, NOW);
     seal_in_state(&bed, LATER, "config", PartState::Complete, true);
@@ -377,7 +378,7 @@ fn a_part_that_one_side_did_not_ask_for_is_a_note() {
 
 #[test]
 fn an_absent_part_has_nothing_and_a_failed_one_says_nothing_of_what_it_lacks() {
-    let bed = Bed::new();
+    let bed = StoreFixture::new();
     write(&bed, b"x", b"1\n");
     write(&bed, b"y", b"1\n");
     seal(&bed, NOW);
@@ -437,7 +438,7 @@ fn what_is_damaged_is_never_compared() {
     );
 }
 
-impl Ran {
+impl FleetOutput {
     fn text_lossy(&self) -> String {
         String::from_utf8_lossy(&self.stdout).into_owned()
     }

@@ -7,7 +7,7 @@ use std::process::Command;
 use fleet::interrupt::Interrupt;
 use fleet::store::{SealStep, Store};
 
-use super::bed::{Bed, NOW, capture, facts, grow_tree, host, time, walk};
+use super::fixture::{NOW, StoreFixture, capture, facts, grow_tree, host, time, walk};
 
 const STEP: &str = "FLEET_TEST_DIES_AT";
 const FOLDER: &str = "FLEET_TEST_FOLDER";
@@ -30,7 +30,7 @@ fn the_one_that_dies() {
                 .expect("killed");
         }
     };
-    die_at("Begun");
+    die_at("RunningFleet");
     let part = capture(&incoming, &folder.join("tree"), "app", &["app"], None);
     die_at("Written");
     incoming
@@ -38,7 +38,7 @@ fn the_one_that_dies() {
         .expect("sealed");
 }
 
-fn die_at(bed: &Bed, step: &str) {
+fn die_at(bed: &StoreFixture, step: &str) {
     let status = Command::new(std::env::current_exe().expect("this program"))
         .args(["--exact", "store::crash::the_one_that_dies", "--quiet"])
         .env(STEP, step)
@@ -51,10 +51,10 @@ fn die_at(bed: &Bed, step: &str) {
 
 #[test]
 fn a_killed_run_leaves_a_whole_checkpoint_or_none() {
-    let mut steps = vec!["Begun".to_owned(), "Written".to_owned()];
+    let mut steps = vec!["RunningFleet".to_owned(), "Written".to_owned()];
     steps.extend(SealStep::ALL.iter().map(|step| format!("{step:?}")));
     for step in steps {
-        let bed = Bed::new();
+        let bed = StoreFixture::new();
         grow_tree(&bed.tree());
         die_at(&bed, &step);
 
@@ -62,7 +62,7 @@ fn a_killed_run_leaves_a_whole_checkpoint_or_none() {
             "CheckpointPlaced" | "Cleaned" => vec!["dev-vm@20261121T101500Z".to_owned()],
             _ => vec![],
         };
-        let listed = |bed: &Bed| -> Vec<String> {
+        let listed = |bed: &StoreFixture| -> Vec<String> {
             let listing = bed.store.checkpoints(&host()).expect("a listing");
             assert!(listing.damaged.is_empty(), "{step}: {listing:?}");
             listing
@@ -95,7 +95,7 @@ fn a_killed_run_leaves_a_whole_checkpoint_or_none() {
 #[test]
 fn a_killed_run_takes_nothing_of_earlier_checkpoints_along() {
     for step in SealStep::ALL {
-        let bed = Bed::new();
+        let bed = StoreFixture::new();
         grow_tree(&bed.tree());
         let first = bed.seal("2026-11-20T00:00:00Z", &["app"], None);
         die_at(&bed, &format!("{step:?}"));

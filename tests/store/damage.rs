@@ -8,11 +8,11 @@ use fleet::fault::{ExitClass, Fault};
 use fleet::interrupt::Interrupt;
 use fleet::store::{Error, Level, Scope, Store, VerifyReport};
 
-use super::bed::{Bed, NOW, grow_tree, host, id, source, walk};
+use super::fixture::{NOW, StoreFixture, grow_tree, host, id, source, walk};
 
 /// Two checkpoints; the second one needs the packs of both.
-fn bed() -> Bed {
-    let bed = Bed::new();
+fn bed() -> StoreFixture {
+    let bed = StoreFixture::new();
     let app = bed.tree().join("app");
     fs::create_dir_all(&app).expect("a folder");
     for (name, content) in [("a.js", "one"), ("b.js", "two"), ("c", "three")] {
@@ -26,7 +26,7 @@ fn bed() -> Bed {
 }
 
 /// Every stored file that damage must be found in, and what `verify` calls it.
-fn files(bed: &Bed) -> Vec<(PathBuf, String)> {
+fn files(bed: &StoreFixture) -> Vec<(PathBuf, String)> {
     walk(bed.store.dir())
         .into_iter()
         .filter(|path| path.is_file() && !path.ends_with(".lock") && !path.ends_with("RECOVER.md"))
@@ -177,11 +177,11 @@ fn an_entry_that_lies_elsewhere_than_it_says_is_found() {
         writer.append(&entry).expect("appended");
     }
     let part = fleet::store::PartFacts {
-        part: super::bed::plain_part(&source("app"), fleet::manifest::PartState::Complete),
+        part: super::fixture::plain_part(&source("app"), fleet::manifest::PartState::Complete),
         entries: Some(writer.finish().expect("finished")),
     };
     incoming
-        .seal(super::bed::facts(vec![(part, Vec::new())]))
+        .seal(super::fixture::facts(vec![(part, Vec::new())]))
         .expect("sealed");
     let report = bed.verify(Level::Full);
     assert_eq!(
@@ -271,7 +271,7 @@ fn a_checkpoint_of_a_newer_fleet_is_told_from_damage() {
 
 #[test]
 fn nothing_of_a_damaged_checkpoint_is_delivered() {
-    let bed = Bed::new();
+    let bed = StoreFixture::new();
     grow_tree(&bed.tree());
     bed.seal(NOW, &["app"], None);
     let pack = bed

@@ -11,7 +11,9 @@ use fleet::store::{
     ArchiveFormat, Destination, Error, Exported, Level, Scope, SealedCheckpoint, Store,
 };
 
-use super::bed::{Bed, GROUPS, NOW, capture, describe, facts, give_away, grow_tree, id, walk};
+use super::fixture::{
+    GROUPS, NOW, StoreFixture, capture, describe, facts, give_away, grow_tree, id, walk,
+};
 use crate::support::disk::SmallDisk;
 
 fn go_on(_: &Exported) -> ControlFlow<()> {
@@ -19,8 +21,8 @@ fn go_on(_: &Exported) -> ControlFlow<()> {
 }
 
 /// Three packs: the first, a changed file and a new folder, a changed hard-link group.
-fn bed() -> (Bed, SealedCheckpoint) {
-    let bed = Bed::new();
+fn bed() -> (StoreFixture, SealedCheckpoint) {
+    let bed = StoreFixture::new();
     grow_tree(&bed.tree());
     bed.seal(NOW, &["app"], None);
     let first = bed.open("dev-vm@20261121T101500Z");
@@ -162,7 +164,7 @@ fn a_folder_export_needs_no_root() {
         // The other test of folders is this one then.
         return;
     }
-    let bed = Bed::new();
+    let bed = StoreFixture::new();
     grow_tree(&bed.tree());
     give_away(&bed.tree(), NOBODY);
     bed.seal(NOW, &["app"], None);
@@ -220,7 +222,7 @@ fn a_stopped_export_leaves_nothing() {
 
 #[test]
 fn two_parts_with_one_path_export_it_once() {
-    let bed = Bed::new();
+    let bed = StoreFixture::new();
     grow_tree(&bed.tree());
     let incoming = bed.begin(NOW);
     let app = capture(&incoming, &bed.tree(), "app", &["app"], None);
@@ -317,9 +319,9 @@ fn an_export_onto_a_full_disk_leaves_nothing() {
 }
 
 /// One file with a hole of a GiB before its end.
-fn bed_with_a_hole() -> (Bed, SealedCheckpoint) {
+fn bed_with_a_hole() -> (StoreFixture, SealedCheckpoint) {
     use std::os::unix::fs::FileExt as _;
-    let bed = Bed::new();
+    let bed = StoreFixture::new();
     let folder = bed.tree().join("app");
     fs::create_dir_all(&folder).expect("a folder");
     let file = fs::File::create(folder.join("big")).expect("a file");

@@ -8,11 +8,11 @@ use fleet::fault::{ExitClass, Fault};
 use fleet::manifest::{PartState, Trigger, Uncounted};
 use fleet::store::{Error, Level, PartFacts, Scope, Store};
 
-use super::bed::{Bed, facts, host, id, plain_part, source};
+use super::fixture::{StoreFixture, facts, host, id, plain_part, source};
 
 /// Complete, warned, partial, complete.
-fn bed() -> Bed {
-    let bed = Bed::new();
+fn bed() -> StoreFixture {
+    let bed = StoreFixture::new();
     for (now, state) in [
         ("2026-11-20T10:00:00Z", PartState::Complete),
         ("2026-11-21T10:00:00Z", PartState::Warned),
@@ -31,7 +31,7 @@ fn bed() -> Bed {
     bed
 }
 
-fn resolve(bed: &Bed, text: &str) -> Result<String, Error> {
+fn resolve(bed: &StoreFixture, text: &str) -> Result<String, Error> {
     bed.store
         .resolve(&text.parse().expect("a reference"))
         .map(|id| id.to_string())
@@ -54,7 +54,12 @@ fn references_mean_what_people_mean() {
 }
 
 /// Seals one with a part `app` in that state.
-fn seal(bed: &Bed, now: &str, state: PartState, change: impl FnOnce(&mut fleet::store::Facts)) {
+fn seal(
+    bed: &StoreFixture,
+    now: &str,
+    state: PartState,
+    change: impl FnOnce(&mut fleet::store::Facts),
+) {
     let part = PartFacts {
         part: plain_part(&source("app"), state),
         entries: None,
@@ -107,7 +112,7 @@ fn subsets_and_those_of_restores_are_never_counted_and_skipped_ones_are_told() {
 
 #[test]
 fn imported_subsets_are_counted_as_long_as_there_is_nothing_better() {
-    let bed = Bed::new();
+    let bed = StoreFixture::new();
     let import = |facts: &mut fleet::store::Facts| {
         facts.trigger = Trigger::Import;
         facts.subset = true;
@@ -269,7 +274,7 @@ fn only_empty_folders_become_stores() {
         );
         assert_eq!(error.exit_class(), ExitClass::Usage);
     }
-    assert_eq!(super::bed::walk(&full), [full.join("thesis.txt")]);
+    assert_eq!(super::fixture::walk(&full), [full.join("thesis.txt")]);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use fleet::name::Stamp;
 use fleet::store::{Incoming, Level, PackHealth, PartFacts, SealStep};
 use proptest::prelude::*;
 
-use super::bed::{Bed, NOW, capture, facts, host, plain_part, source, walk};
+use super::fixture::{NOW, StoreFixture, capture, facts, host, plain_part, source, walk};
 
 const FILES: usize = 4;
 
@@ -77,14 +77,14 @@ type Contents = [u8; FILES];
 
 /// The store, and what it has to hold.
 struct Story {
-    bed: Bed,
+    bed: StoreFixture,
     sealed: BTreeMap<Stamp, Contents>,
     has_removed: bool,
 }
 
 impl Story {
     fn new() -> Self {
-        let bed = Bed::quick();
+        let bed = StoreFixture::quick();
         fs::create_dir_all(bed.tree().join("app")).expect("a folder");
         Self {
             bed,

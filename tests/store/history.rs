@@ -5,12 +5,12 @@ use std::fs;
 use fleet::manifest::PartState;
 use insta::assert_snapshot;
 
-use super::bed::{Bed, NOW, source};
-use super::changes::{Ran, fleet, flip, seal, seal_in_state, set_mode, set_time, write};
+use super::changes::{FleetOutput, fleet, flip, seal, seal_in_state, set_mode, set_time, write};
+use super::fixture::{NOW, StoreFixture, source};
 
 /// A file that is added, changed, touched, removed, and there again; each fifteen minutes.
-fn lived() -> Bed {
-    let bed = Bed::new();
+fn lived() -> StoreFixture {
+    let bed = StoreFixture::new();
     let x = bed.tree().join("app/x.conf");
     let folder = bed.tree().join("app/folder");
     write(&bed, b"other", b"1\n");
@@ -100,7 +100,7 @@ fn a_path_that_never_was_exits_2() {
 
 #[test]
 fn a_failed_part_that_has_the_file_tells_of_it() {
-    let bed = Bed::new();
+    let bed = StoreFixture::new();
     write(&bed, b"x", b"one\n");
     seal(&bed, NOW);
     write(&bed, b"x", b"two\n");
@@ -118,7 +118,7 @@ fn a_failed_part_that_has_the_file_tells_of_it() {
 
 #[test]
 fn a_checkpoint_that_left_the_part_out_says_nothing() {
-    let bed = Bed::new();
+    let bed = StoreFixture::new();
     write(&bed, b"x", b"one\n");
     seal(&bed, NOW);
     seal_in_state(
@@ -148,7 +148,7 @@ fn a_checkpoint_that_left_the_part_out_says_nothing() {
 
 #[test]
 fn names_that_json_escapes_are_found_and_followed() {
-    let bed = Bed::new();
+    let bed = StoreFixture::new();
     let names: [&[u8]; 4] = [
         b"new\nline",
         b"quo\"te\\",
@@ -167,7 +167,7 @@ fn names_that_json_escapes_are_found_and_followed() {
     for name in names {
         let path = [b"/app/", name].concat();
         let path = fleet::name::RemotePath::from_bytes(path).expect("a path");
-        let history = bed.store.history(&super::bed::host(), &path);
+        let history = bed.store.history(&super::fixture::host(), &path);
         let moments = history.expect("a history").moments;
         let kinds: Vec<&str> = moments.iter().map(|moment| moment.kind.as_str()).collect();
         assert_eq!(kinds, ["added", "modified"], "{path}");
@@ -198,7 +198,7 @@ fn a_damaged_checkpoint_hides_no_other_and_exits_6() {
 }
 
 /// Checkpoint and kind of change of every line.
-fn changes_of(ran: &Ran) -> Vec<(String, String)> {
+fn changes_of(ran: &FleetOutput) -> Vec<(String, String)> {
     let document = ran.document("log");
     let text = |value: &serde_json::Value| value.as_str().expect("text").to_owned();
     let lines = document["log"].as_array().expect("a list");

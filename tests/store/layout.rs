@@ -8,7 +8,7 @@ use std::process::Command;
 
 use fleet::store::{ArchiveFormat, Error, Exported, FolderOptions, Layout, SealedCheckpoint};
 
-use super::bed::{Bed, NOW, capture, describe, facts, grow_tree, walk};
+use super::fixture::{NOW, StoreFixture, capture, describe, facts, grow_tree, walk};
 
 const ID: &str = "dev-vm@20261121T101500Z";
 const FOLDER: &str = "monitoring_backup_20261121_101500";
@@ -24,7 +24,7 @@ fn write(root: &Path, name: &str, content: &str) {
 }
 
 /// Seals a checkpoint of these parts: name, kind, members of the tree.
-fn sealed(bed: &Bed, parts: &[(&str, &str, &[&str])]) -> SealedCheckpoint {
+fn sealed(bed: &StoreFixture, parts: &[(&str, &str, &[&str])]) -> SealedCheckpoint {
     let incoming = bed.begin(NOW);
     let captured = parts.iter().map(|(name, kind, members)| {
         let (mut part, packs) = capture(&incoming, &bed.tree(), name, members, None);
@@ -38,8 +38,8 @@ fn sealed(bed: &Bed, parts: &[(&str, &str, &[&str])]) -> SealedCheckpoint {
 }
 
 /// A gateway as the older systems knew it.
-fn gateway() -> (Bed, SealedCheckpoint) {
-    let bed = Bed::new();
+fn gateway() -> (StoreFixture, SealedCheckpoint) {
+    let bed = StoreFixture::new();
     let tree = bed.tree();
     grow_tree(&tree);
     for (name, content) in [
@@ -277,7 +277,7 @@ fn a_monitoring_backup_has_everything_under_its_own_name_and_a_list() {
 
 #[test]
 fn links_between_trees_hold_when_the_trees_change_places() {
-    let bed = Bed::new();
+    let bed = StoreFixture::new();
     let tree = bed.tree();
     write(&tree, "b/first-tree/file", "shared\n");
     fs::create_dir_all(tree.join("a/zz-tree")).expect("folders");
@@ -319,7 +319,7 @@ fn links_between_trees_hold_when_the_trees_change_places() {
 }
 
 /// What is said of a layout that does not fit.
-fn refusal(bed: &Bed, parts: &[(&str, &str, &[&str])], layout: Layout) -> [String; 3] {
+fn refusal(bed: &StoreFixture, parts: &[(&str, &str, &[&str])], layout: Layout) -> [String; 3] {
     let checkpoint = sealed(bed, parts);
     match checkpoint.laid_out(layout, &[]) {
         Err(Error::Collision {
@@ -334,7 +334,7 @@ fn refusal(bed: &Bed, parts: &[(&str, &str, &[&str])], layout: Layout) -> [Strin
 #[test]
 fn two_things_of_one_place_are_named_both() {
     let tree = |names: &[&str]| {
-        let bed = Bed::new();
+        let bed = StoreFixture::new();
         for name in names {
             write(&bed.tree(), name, "x\n");
         }
@@ -416,7 +416,7 @@ fn two_things_of_one_place_are_named_both() {
 
 #[test]
 fn what_two_sources_have_both_is_there_once_or_in_both_folders() {
-    let bed = Bed::new();
+    let bed = StoreFixture::new();
     write(&bed.tree(), "srv/app/public/x", "x\n");
     let parts: &[(&str, &str, &[&str])] = &[
         ("app", "directory", &["srv/app"]),
@@ -453,7 +453,7 @@ fn what_two_sources_have_both_is_there_once_or_in_both_folders() {
 #[test]
 fn only_the_sources_that_are_asked_for_are_taken_out() {
     let (bed, checkpoint) = gateway();
-    let only = ["stations", "monitoring", "db"].map(super::bed::source);
+    let only = ["stations", "monitoring", "db"].map(super::fixture::source);
     let target = bed.dir.path().join("out");
     checkpoint
         .laid_out(Layout::Monitoring, &only)
@@ -472,7 +472,7 @@ fn only_the_sources_that_are_asked_for_are_taken_out() {
         .and_then(|export| export.to_folder(&plain, FolderOptions::default(), &mut go_on));
     assert_eq!(files(&plain), ["home/u/app/Stations/audio/Writer.js"]);
     assert_eq!(exported.map(|exported| exported.entries).ok(), Some(3));
-    let unknown = checkpoint.laid_out(Layout::Paths, &[super::bed::source("none")]);
+    let unknown = checkpoint.laid_out(Layout::Paths, &[super::fixture::source("none")]);
     assert!(
         matches!(&unknown, Err(Error::NoPart { part, .. }) if part.as_str() == "none"),
         "{unknown:?}"

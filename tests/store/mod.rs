@@ -1,11 +1,11 @@
 //! The store from outside: real trees, real tar, real kills.
 
-mod bed;
 mod changes;
 mod crash;
 mod damage;
 mod export;
 mod find;
+mod fixture;
 mod histories;
 mod history;
 mod layout;

@@ -8,13 +8,13 @@ use fleet::fault::{ExitClass, Fault as _};
 use fleet::interrupt::Interrupt;
 use fleet::store::{Error, Level, Scope};
 
-use super::bed::{Bed, NOW, grow_tree, host, id};
+use super::fixture::{NOW, StoreFixture, grow_tree, host, id};
 
 const OLD: &str = "dev-vm@20261121T101500Z";
 const NEWER: &str = "dev-vm@20261121T101501Z";
 
 /// Adds a field to the record of [`NEWER`], as another program would have sealed it.
-fn add_field(bed: &Bed, field: &str) {
+fn add_field(bed: &StoreFixture, field: &str) {
     let dir = bed.store.dir().join("dev-vm/20261121T101501Z");
     let path = dir.join("checkpoint.json");
     let text = fs::read_to_string(&path).expect("a record");
@@ -30,8 +30,8 @@ fn add_field(bed: &Bed, field: &str) {
     fs::write(dir.join("SHA256SUMS"), own + others).expect("written");
 }
 
-fn bed() -> Bed {
-    let bed = Bed::quick();
+fn bed() -> StoreFixture {
+    let bed = StoreFixture::quick();
     grow_tree(&bed.tree());
     bed.seal(NOW, &["app"], None);
     let first = bed.open(OLD);

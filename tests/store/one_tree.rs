@@ -10,7 +10,7 @@ use std::process::{Command, Output};
 use fleet::manifest::{Entry, EntryKind};
 use fleet::store::{ArchiveFormat, Exported, SealedCheckpoint, ShortfallKind};
 
-use super::bed::{Bed, NOW, capture, capture_as, describe, facts};
+use super::fixture::{NOW, StoreFixture, capture, capture_as, describe, facts};
 use crate::support::recover;
 
 fn go_on(_: &Exported) -> ControlFlow<()> {
@@ -39,11 +39,11 @@ fn names(root: &Path) -> Vec<String> {
         .collect()
 }
 
-fn latest(bed: &Bed) -> SealedCheckpoint {
+fn latest(bed: &StoreFixture) -> SealedCheckpoint {
     bed.open("dev-vm@20261121T101500Z")
 }
 
-fn archive(bed: &Bed, name: &str) -> (PathBuf, Exported) {
+fn archive(bed: &StoreFixture, name: &str) -> (PathBuf, Exported) {
     let path = bed.dir.path().join(name);
     let exported = latest(bed)
         .export_archive(&path, ArchiveFormat::Tar, &mut go_on)
@@ -65,13 +65,13 @@ fn extract(program: &[&str], archive: &Path, target: &Path) {
     assert!(output.status.success());
 }
 
-fn folder(bed: &Bed, name: &str) -> (PathBuf, Exported) {
+fn folder(bed: &StoreFixture, name: &str) -> (PathBuf, Exported) {
     let path = bed.dir.path().join(name);
     let exported = latest(bed).export_folder(&path, &mut go_on);
     (path, exported.expect("exported"))
 }
 
-fn recovered(bed: &Bed, json: &str, target: &Path) -> Option<Output> {
+fn recovered(bed: &StoreFixture, json: &str, target: &Path) -> Option<Output> {
     let tools = recover::tools(bed.dir.path(), json)?;
     let store = bed.store.dir();
     let folder = "dev-vm/20261121T101500Z";
@@ -80,8 +80,8 @@ fn recovered(bed: &Bed, json: &str, target: &Path) -> Option<Output> {
 }
 
 /// The source `app` holds a link `current` to `leads_to`; two others hold what lies beneath it.
-fn link_across_parts(leads_to: &Path, first: &str, second: &str) -> Bed {
-    let bed = Bed::new();
+fn link_across_parts(leads_to: &Path, first: &str, second: &str) -> StoreFixture {
+    let bed = StoreFixture::new();
     let (with_link, without) = (bed.dir.path().join("with-link"), bed.tree());
     write(&with_link.join("app/server.js"), "listen\n");
     symlink(leads_to, with_link.join("app/current")).expect("a link");
@@ -168,7 +168,7 @@ fn the_script_keeps_files_and_leaves_out_the_link_above_them() {
 
 #[test]
 fn a_link_in_one_part_and_what_it_leads_to_in_another_come_back() {
-    let bed = Bed::new();
+    let bed = StoreFixture::new();
     let tree = bed.tree();
     write(&tree.join("app/releases/5/.env"), "SECRET=1\n");
     symlink("releases/5", tree.join("app/current")).expect("a link");
@@ -202,7 +202,7 @@ fn a_link_in_one_part_and_what_it_leads_to_in_another_come_back() {
 
 #[test]
 fn one_path_of_two_types_comes_from_the_first_part_and_is_named() {
-    let bed = Bed::new();
+    let bed = StoreFixture::new();
     let other = bed.dir.path().join("other");
     write(&bed.tree().join("app/x/f"), "file\n");
     fs::create_dir_all(other.join("app")).expect("a folder");
@@ -229,8 +229,8 @@ fn one_path_of_two_types_comes_from_the_first_part_and_is_named() {
 
 /// A pack whose member is a link, told by its entry to be something else, and a second one with files
 /// beneath it.
-fn forged(outside: &Path, forge: &dyn Fn(&mut Entry)) -> Bed {
-    let bed = Bed::new();
+fn forged(outside: &Path, forge: &dyn Fn(&mut Entry)) -> StoreFixture {
+    let bed = StoreFixture::new();
     let other = bed.dir.path().join("other");
     fs::create_dir_all(other.join("app")).expect("a folder");
     symlink(outside, other.join("app/l")).expect("a link");
@@ -274,7 +274,7 @@ fn a_pack_that_is_not_what_its_entries_say_leads_nowhere() {
 
 #[test]
 fn names_that_lead_out_are_refused() {
-    let bed = Bed::new();
+    let bed = StoreFixture::new();
     write(&bed.tree().join("app/f"), "f\n");
     let incoming = bed.begin(NOW);
     let forge = |entry: &mut Entry| entry.content[0].member = b"../../f".to_vec();
@@ -297,7 +297,7 @@ fn names_that_lead_out_are_refused() {
 
 #[test]
 fn names_of_one_file_stay_together_within_a_part_and_across_parts() {
-    let bed = Bed::new();
+    let bed = StoreFixture::new();
     let tree = bed.tree();
     write(&tree.join("app/data/z"), "shared\n");
     write(&tree.join("etc/other"), "shared\n");

@@ -12,7 +12,7 @@ use fleet::interrupt::Interrupt;
 use fleet::manifest::{Pack, PartState};
 use fleet::store::{Error, HostLock, PackHealth, PartFacts, Store};
 
-use super::bed::{Bed, NOW, capture, facts, grow_tree, host, id, plain_part, source};
+use super::fixture::{NOW, StoreFixture, capture, facts, grow_tree, host, id, plain_part, source};
 
 fn lock(store: &Store) -> HostLock {
     store
@@ -47,12 +47,12 @@ const SOUND_UNREAD: (PackHealth, bool) = (PackHealth::Sound, false);
 const SOUND_READ: (PackHealth, bool) = (PackHealth::Sound, true);
 
 /// A store with one checkpoint, and its only pack.
-fn bed() -> (Bed, Pack, PathBuf) {
+fn bed() -> (StoreFixture, Pack, PathBuf) {
     bed_of("app")
 }
 
-fn bed_of(member: &str) -> (Bed, Pack, PathBuf) {
-    let bed = Bed::new();
+fn bed_of(member: &str) -> (StoreFixture, Pack, PathBuf) {
+    let bed = StoreFixture::new();
     grow_tree(&bed.tree());
     let sealed = bed.seal(NOW, &[member], None);
     let pack = sealed.packs[0].clone();
@@ -263,7 +263,7 @@ fn wait_until_it_is_read(path: &Path, is_read: &AtomicBool) {
 
 #[test]
 fn what_is_touched_while_it_is_read_is_read_again() {
-    let bed = Bed::new();
+    let bed = StoreFixture::new();
     grow_tree(&bed.tree());
     // Reading it takes a while, for it does not compress.
     let mut random = fs::File::open("/dev/urandom")
@@ -314,7 +314,7 @@ fn what_is_touched_while_it_is_read_is_read_again() {
 
 #[test]
 fn the_speed_of_the_link_is_remembered() {
-    let bed = Bed::new();
+    let bed = StoreFixture::new();
     assert_eq!(lock(&bed.store).link_bytes_per_second(), None);
     lock(&bed.store).remember_link_speed(7_000_000);
     let mut incoming = bed.begin(NOW);
@@ -374,7 +374,7 @@ fn older_packs_need_no_record_when_the_caller_names_them() {
 
 #[test]
 fn history_goes_backwards_and_reads_what_is_asked_for() {
-    let bed = Bed::new();
+    let bed = StoreFixture::new();
     grow_tree(&bed.tree());
     assert_eq!(bed.store.newest_first(&host()).expect("none").count(), 0);
     for _ in 0..4 {

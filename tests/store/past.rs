@@ -8,7 +8,7 @@ use fleet::interrupt::Interrupt;
 use fleet::name::Stamp;
 use fleet::store::{Incoming, SealStep, Store};
 
-use super::bed::{Bed, NOW, capture, facts, grow_tree, host, time, walk};
+use super::fixture::{NOW, StoreFixture, capture, facts, grow_tree, host, time, walk};
 
 const STEP: &str = "FLEET_TEST_PAST_DIES_AT";
 const FOLDER: &str = "FLEET_TEST_PAST_FOLDER";
@@ -21,14 +21,14 @@ fn begin_at(store: &Store, taken: &str) -> Incoming {
     lock.begin_at(time(taken)).expect("begun")
 }
 
-fn seal_at(bed: &Bed, taken: &str) -> String {
+fn seal_at(bed: &StoreFixture, taken: &str) -> String {
     let incoming = begin_at(&bed.store, taken);
     let part = capture(&incoming, &bed.tree(), "app", &["app"], None);
     let sealed = incoming.seal(facts(vec![part])).expect("sealed");
     sealed.id.stamp.to_string()
 }
 
-fn listed(bed: &Bed) -> Vec<String> {
+fn listed(bed: &StoreFixture) -> Vec<String> {
     let listing = bed.store.checkpoints(&host()).expect("a listing");
     assert!(listing.damaged.is_empty(), "{listing:?}");
     let ids = listing.checkpoints.iter().map(|c| c.id.stamp.to_string());
@@ -37,7 +37,7 @@ fn listed(bed: &Bed) -> Vec<String> {
 
 #[test]
 fn the_past_lies_before_what_is_there_and_changes_nothing_of_it() {
-    let bed = Bed::quick();
+    let bed = StoreFixture::quick();
     grow_tree(&bed.tree());
     bed.seal(NOW, &["app"], None);
     assert_eq!(seal_at(&bed, PAST), "20251028T173204Z");
@@ -61,7 +61,7 @@ fn the_past_lies_before_what_is_there_and_changes_nothing_of_it() {
 
 #[test]
 fn the_first_checkpoint_of_a_host_may_be_one_of_the_past() {
-    let bed = Bed::quick();
+    let bed = StoreFixture::quick();
     grow_tree(&bed.tree());
     assert_eq!(seal_at(&bed, NOW), "20261121T101500Z");
     let next = bed.seal(PAST, &["app"], None);
@@ -70,7 +70,7 @@ fn the_first_checkpoint_of_a_host_may_be_one_of_the_past() {
 
 #[test]
 fn what_was_removed_keeps_its_stamp_for_ever() {
-    let bed = Bed::quick();
+    let bed = StoreFixture::quick();
     grow_tree(&bed.tree());
     bed.seal(NOW, &["app"], None);
     for stamp in ["20251028T173204Z", "20251028T173205Z", "20251028T173206Z"] {
@@ -87,7 +87,7 @@ fn what_was_removed_keeps_its_stamp_for_ever() {
 
 #[test]
 fn what_was_given_up_leaves_its_stamp_to_the_next() {
-    let bed = Bed::quick();
+    let bed = StoreFixture::quick();
     grow_tree(&bed.tree());
     for _ in 0..2 {
         let incoming = begin_at(&bed.store, PAST);
@@ -125,7 +125,7 @@ fn the_one_that_dies() {
 #[test]
 fn a_killed_run_leaves_one_of_the_past_whole_or_not_at_all() {
     for step in SealStep::ALL {
-        let bed = Bed::quick();
+        let bed = StoreFixture::quick();
         grow_tree(&bed.tree());
         bed.seal(NOW, &["app"], None);
         let status = Command::new(std::env::current_exe().expect("this program"))

@@ -11,7 +11,7 @@ use fleet::store::{ArchiveFormat, Error, Level, SealedCheckpoint};
 
 use crate::support::recover;
 
-use super::bed::{Bed, NOW, capture_as, describe, facts};
+use super::fixture::{NOW, StoreFixture, capture_as, describe, facts};
 
 const ID: &str = "dev-vm@20261121T101500Z";
 const HEAD: &[u8] = b"0123456789";
@@ -25,8 +25,8 @@ fn range(from_bytes: u64, length_bytes: Option<u64>) -> ContentRange {
 }
 
 /// A checkpoint in which `app/z` is these ranges of `app/a`, of `app/b` and of `app/a` again.
-fn sealed(ranges: [ContentRange; 3]) -> (Bed, SealedCheckpoint) {
-    let bed = Bed::quick();
+fn sealed(ranges: [ContentRange; 3]) -> (StoreFixture, SealedCheckpoint) {
+    let bed = StoreFixture::quick();
     let app = bed.tree().join("app");
     fs::create_dir_all(&app).expect("a folder");
     let tail: Vec<u8> = (0..TAIL_BYTES).map(|at| (at / 7 % 251) as u8).collect();
@@ -63,7 +63,7 @@ fn sealed(ranges: [ContentRange; 3]) -> (Bed, SealedCheckpoint) {
 }
 
 /// As it should be.
-fn fitting() -> (Bed, SealedCheckpoint) {
+fn fitting() -> (StoreFixture, SealedCheckpoint) {
     sealed([
         range(2, Some(3)),
         range(2 << 20, None),

@@ -7,17 +7,19 @@ use std::process::{Command, Output};
 
 use crate::support::recover;
 
-use super::bed::{Bed, GROUPS, NOW, capture, describe, facts, give_away, grow_tree, noise};
+use super::fixture::{
+    GROUPS, NOW, StoreFixture, capture, describe, facts, give_away, grow_tree, noise,
+};
 
-fn tools(bed: &Bed, json: &str) -> Option<PathBuf> {
+fn tools(bed: &StoreFixture, json: &str) -> Option<PathBuf> {
     recover::tools(bed.dir.path(), json)
 }
 
-fn recover(bed: &Bed, tools: &Path, stamp: &str, target: &Path) -> Output {
+fn recover(bed: &StoreFixture, tools: &Path, stamp: &str, target: &Path) -> Output {
     command(bed, tools, stamp, target).output().expect("sh")
 }
 
-fn command(bed: &Bed, tools: &Path, stamp: &str, target: &Path) -> Command {
+fn command(bed: &StoreFixture, tools: &Path, stamp: &str, target: &Path) -> Command {
     let folder = format!("dev-vm/{stamp}");
     recover::command(bed.store.dir(), bed.dir.path(), tools, &folder, target)
 }
@@ -25,7 +27,7 @@ fn command(bed: &Bed, tools: &Path, stamp: &str, target: &Path) -> Command {
 #[test]
 fn the_script_takes_a_path_of_two_parts_once() {
     for json in ["python3", "jq"] {
-        let bed = Bed::new();
+        let bed = StoreFixture::new();
         grow_tree(&bed.tree());
         let incoming = bed.begin(NOW);
         let web = capture(&incoming, &bed.tree(), "web", &["app/public"], None);
@@ -44,7 +46,7 @@ fn the_script_takes_a_path_of_two_parts_once() {
 /// Somebody who is not root.
 const NOBODY: u32 = 65_534;
 
-fn three_packs() -> Bed {
+fn three_packs() -> StoreFixture {
     grown_by(|tree| {
         // Some that hardly compress and lie in frames of their own, apart from their neighbours.
         for name in ["app/a.jpg", "app/public/b.jpg", "app/public.d/c.jpg"] {
@@ -56,8 +58,8 @@ fn three_packs() -> Bed {
     })
 }
 
-fn grown_by(change: impl Fn(&Path)) -> Bed {
-    let bed = Bed::new();
+fn grown_by(change: impl Fn(&Path)) -> StoreFixture {
+    let bed = StoreFixture::new();
     grow_tree(&bed.tree());
     change(&bed.tree());
     bed.seal(NOW, &["app"], None);

@@ -13,13 +13,13 @@ use fleet::store::{
     Error, HostLock, Level, PackHealth, PartFacts, Removed, Scope, SealedCheckpoint,
 };
 
-use super::bed::{Bed, NOW, facts, grow_tree, host, id, plain_part, source, walk};
+use super::fixture::{NOW, StoreFixture, facts, grow_tree, host, id, plain_part, source, walk};
 
 const FIRST: &str = "20261121T101500Z";
 const SECOND: &str = "20261121T101501Z";
 const THIRD: &str = "20261121T101502Z";
 
-fn lock(bed: &Bed) -> HostLock {
+fn lock(bed: &StoreFixture) -> HostLock {
     bed.store
         .lock(&host(), None, &Interrupt::new())
         .expect("the lock")
@@ -29,7 +29,7 @@ fn stamp(text: &str) -> Stamp {
     text.parse().expect("a stamp")
 }
 
-fn remove(bed: &Bed, stamps: &[&str]) -> Removed {
+fn remove(bed: &StoreFixture, stamps: &[&str]) -> Removed {
     let stamps: Vec<Stamp> = stamps.iter().map(|text| stamp(text)).collect();
     lock(bed).remove(&stamps).expect("removed")
 }
@@ -39,8 +39,8 @@ fn checkpoint(stamp: &str) -> String {
 }
 
 /// Three checkpoints: the second needs the packs of both, the third only the second's entries.
-fn bed() -> Bed {
-    let bed = Bed::quick();
+fn bed() -> StoreFixture {
+    let bed = StoreFixture::quick();
     grow_tree(&bed.tree());
     bed.seal(NOW, &["app"], None);
     let first = bed.open(&checkpoint(FIRST));
@@ -50,7 +50,7 @@ fn bed() -> Bed {
 }
 
 /// Seals one in which nothing changed.
-fn share(bed: &Bed, earlier: &SealedCheckpoint) {
+fn share(bed: &StoreFixture, earlier: &SealedCheckpoint) {
     let incoming = bed.begin(NOW);
     let entries = incoming.share_entries(&source("app"), earlier);
     let part = PartFacts {
@@ -63,7 +63,7 @@ fn share(bed: &Bed, earlier: &SealedCheckpoint) {
 }
 
 /// What the host's files take on the disk, each inode once.
-fn on_disk(bed: &Bed) -> u64 {
+fn on_disk(bed: &StoreFixture) -> u64 {
     let sizes: BTreeMap<u64, u64> = walk(&bed.store.dir().join("dev-vm"))
         .iter()
         .filter(|path| path.is_file() && !path.ends_with(".lock") && !path.ends_with(".spent"))
@@ -76,7 +76,7 @@ fn on_disk(bed: &Bed) -> u64 {
 }
 
 /// The names in the host's folder and those of all packs.
-fn names(bed: &Bed) -> Vec<String> {
+fn names(bed: &StoreFixture) -> Vec<String> {
     let host = bed.store.dir().join("dev-vm");
     let shown = |path: &std::path::Path| {
         path.strip_prefix(&host)
@@ -233,7 +233,7 @@ fn packs_that_only_a_damaged_checkpoint_names_stay() {
         if kind == "and its manifest" {
             fs::write(dir.join("MANIFEST.txt"), b"").expect("cut");
         }
-        let packs = |bed: &Bed| -> Vec<String> {
+        let packs = |bed: &StoreFixture| -> Vec<String> {
             let names = names(bed).into_iter();
             names.filter(|name| name.ends_with(".zst")).collect()
         };

@@ -9,14 +9,14 @@ use fleet::interrupt::Interrupt;
 use fleet::manifest::{PartState, State};
 use fleet::store::{Error, Level, PartFacts, Problem, Store};
 
-use super::bed::{
-    Bed, NOW, capture, facts, grow_tree, host, id, observed, plain_part, source, walk,
+use super::fixture::{
+    NOW, StoreFixture, capture, facts, grow_tree, host, id, observed, plain_part, source, walk,
 };
 use crate::support::disk::SmallDisk;
 
 #[test]
 fn a_sealed_checkpoint_reads_back_as_it_was_sealed() {
-    let bed = Bed::new();
+    let bed = StoreFixture::new();
     grow_tree(&bed.tree());
     let sealed = bed.seal(NOW, &["app"], None);
     assert_eq!(sealed.id.to_string(), "dev-vm@20261121T101500Z");
@@ -41,7 +41,7 @@ fn a_sealed_checkpoint_reads_back_as_it_was_sealed() {
 
 #[test]
 fn stored_bytes_are_what_the_disk_holds() {
-    let bed = Bed::new();
+    let bed = StoreFixture::new();
     grow_tree(&bed.tree());
     let sealed = bed.seal(NOW, &["app"], None);
     let dir = bed.store.dir().join("dev-vm");
@@ -55,7 +55,7 @@ fn stored_bytes_are_what_the_disk_holds() {
 
 #[test]
 fn everything_in_the_store_is_private() {
-    let bed = Bed::new();
+    let bed = StoreFixture::new();
     grow_tree(&bed.tree());
     bed.seal(NOW, &["app"], None);
     let mut paths = walk(bed.store.dir());
@@ -74,7 +74,7 @@ fn everything_in_the_store_is_private() {
 
 #[test]
 fn the_folder_holds_exactly_this() {
-    let bed = Bed::new();
+    let bed = StoreFixture::new();
     grow_tree(&bed.tree());
     bed.seal(NOW, &["app"], None);
     let found: Vec<String> = walk(bed.store.dir())
@@ -109,7 +109,7 @@ fn the_folder_holds_exactly_this() {
 
 #[test]
 fn sha256sum_checks_a_checkpoint_and_its_packs() {
-    let bed = Bed::new();
+    let bed = StoreFixture::new();
     grow_tree(&bed.tree());
     bed.seal(NOW, &["app"], None);
     let first = bed.open("dev-vm@20261121T101500Z");
@@ -129,7 +129,7 @@ fn sha256sum_checks_a_checkpoint_and_its_packs() {
 
 #[test]
 fn the_description_and_facts_are_in_a_file_of_their_own_too() {
-    let bed = Bed::quick();
+    let bed = StoreFixture::quick();
     grow_tree(&bed.tree());
     bed.seal(NOW, &["app"], None);
     let dir = bed.store.dir().join("dev-vm/20261121T101500Z");
@@ -172,7 +172,7 @@ fn the_description_and_facts_are_in_a_file_of_their_own_too() {
 
 #[test]
 fn packs_are_named_relative_to_the_host() {
-    let bed = Bed::new();
+    let bed = StoreFixture::new();
     grow_tree(&bed.tree());
     bed.seal(NOW, &["app"], None);
     let record = fs::read(
@@ -190,7 +190,7 @@ fn packs_are_named_relative_to_the_host() {
 
 #[test]
 fn the_manifest_reads_like_this() {
-    let bed = Bed::new();
+    let bed = StoreFixture::new();
     let app = bed.tree().join("app");
     fs::create_dir_all(&app).expect("a folder");
     for (name, content) in [("a.js", "1"), ("b.JS", "22"), (".env", "333"), ("big", "")] {
@@ -215,7 +215,7 @@ fn the_manifest_reads_like_this() {
 
 #[test]
 fn a_manifest_keeps_to_a_few_screens_whatever_the_host_holds() {
-    let bed = Bed::new();
+    let bed = StoreFixture::new();
     for folder in 0..80 {
         let folder = bed.tree().join(format!("app/folder-{folder:02}"));
         fs::create_dir_all(&folder).expect("a folder");
@@ -270,7 +270,7 @@ fn a_manifest_keeps_to_a_few_screens_whatever_the_host_holds() {
 
 #[test]
 fn what_the_host_was_like_is_read_back_and_makes_no_part_differ() {
-    let bed = Bed::new();
+    let bed = StoreFixture::new();
     grow_tree(&bed.tree());
     let first = bed.seal(NOW, &["app"], None);
     assert_eq!(first.facts, observed());
@@ -311,7 +311,7 @@ fn what_the_host_was_like_is_read_back_and_makes_no_part_differ() {
 
 #[test]
 fn an_unchanged_part_shares_the_earlier_file() {
-    let bed = Bed::new();
+    let bed = StoreFixture::new();
     grow_tree(&bed.tree());
     let first = bed.seal(NOW, &["app"], None);
     let earlier = bed.open("dev-vm@20261121T101500Z");
@@ -345,7 +345,7 @@ fn an_unchanged_part_shares_the_earlier_file() {
 
 #[test]
 fn stamps_are_never_used_twice() {
-    let bed = Bed::new();
+    let bed = StoreFixture::new();
     grow_tree(&bed.tree());
     let stamps: Vec<String> = [NOW, NOW, "1999-01-01T00:00:00Z", "2026-11-21T10:20:00Z"]
         .iter()
@@ -369,7 +369,7 @@ fn stamps_are_never_used_twice() {
 
 #[test]
 fn a_second_run_is_refused_and_told_who_holds_the_host() {
-    let bed = Bed::new();
+    let bed = StoreFixture::new();
     let incoming = bed.begin(NOW);
     let refused = bed.store.lock(&host(), None, &Interrupt::new());
     let Err(error) = refused else {
@@ -396,7 +396,7 @@ fn a_second_run_is_refused_and_told_who_holds_the_host() {
 
 #[test]
 fn an_abandoned_checkpoint_leaves_nothing() {
-    let bed = Bed::new();
+    let bed = StoreFixture::new();
     grow_tree(&bed.tree());
     let incoming = bed.begin(NOW);
     let (part, _) = capture(&incoming, &bed.tree(), "app", &["app"], None);
@@ -408,7 +408,7 @@ fn an_abandoned_checkpoint_leaves_nothing() {
 
 #[test]
 fn what_nothing_names_is_not_sealed() {
-    let bed = Bed::new();
+    let bed = StoreFixture::new();
     grow_tree(&bed.tree());
     let incoming = bed.begin(NOW);
     let app = capture(&incoming, &bed.tree(), "app", &["app"], None);
@@ -437,7 +437,7 @@ fn what_nothing_names_is_not_sealed() {
 
 #[test]
 fn facts_that_contradict_what_was_written_are_not_sealed() {
-    let bed = Bed::new();
+    let bed = StoreFixture::new();
     grow_tree(&bed.tree());
     let refused = |error: Error| {
         assert_eq!(bed.store.hosts().expect("hosts"), []);
@@ -477,7 +477,7 @@ fn facts_that_contradict_what_was_written_are_not_sealed() {
 
 #[test]
 fn a_pack_of_no_checkpoint_is_not_sealed() {
-    let bed = Bed::new();
+    let bed = StoreFixture::new();
     grow_tree(&bed.tree());
     bed.seal(NOW, &["app"], None);
     let earlier = bed.open("dev-vm@20261121T101500Z");
@@ -500,7 +500,7 @@ fn a_pack_of_no_checkpoint_is_not_sealed() {
 
 #[test]
 fn a_pack_that_its_writer_told_nothing_about_is_hashed() {
-    let bed = Bed::new();
+    let bed = StoreFixture::new();
     grow_tree(&bed.tree());
     let incoming = bed.begin(NOW);
     let (part, packs) = capture(&incoming, &bed.tree(), "app", &["app"], None);
@@ -513,7 +513,7 @@ fn a_pack_that_its_writer_told_nothing_about_is_hashed() {
 
 #[test]
 fn entries_out_of_order_are_refused() {
-    let bed = Bed::new();
+    let bed = StoreFixture::new();
     grow_tree(&bed.tree());
     bed.seal(NOW, &["app"], None);
     let entries: Vec<_> = bed
@@ -544,7 +544,7 @@ fn a_full_disk_is_an_error_and_shows_nothing() {
     let attempt = || -> Result<(), Error> {
         let incoming = store
             .lock(&host(), None, &Interrupt::new())?
-            .begin(super::bed::time(NOW))?;
+            .begin(super::fixture::time(NOW))?;
         let part = PartFacts {
             part: plain_part(&source("app"), PartState::Complete),
             entries: Some(incoming.entries(&source("app"))?.finish()?),

@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use super::sshd::eventually;
 
-/// An operator's desk: a store, an inventory, and a configuration for `ssh`.
+/// A workstation: a store, an inventory, and a configuration for `ssh`.
 pub(crate) struct Fleet {
     folder: tempfile::TempDir,
     ssh_config: PathBuf,
@@ -36,7 +36,7 @@ impl Fleet {
         fleet
     }
 
-    /// The same desk with the store elsewhere.
+    /// The same workstation with the store elsewhere.
     #[must_use]
     pub(crate) fn with_store(self, store: &Path) -> Self {
         Self {
@@ -88,19 +88,19 @@ impl Fleet {
 
     /// Runs it to its end.
     #[must_use]
-    pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
-        Ran::of(&mut self.command(arguments))
+    pub(crate) fn run(&self, arguments: &[&str]) -> FleetOutput {
+        FleetOutput::of(&mut self.command(arguments))
     }
 
     /// `fleet --json checkpoint` with these arguments.
     #[must_use]
-    pub(crate) fn checkpoint(&self, arguments: &[&str]) -> Ran {
+    pub(crate) fn checkpoint(&self, arguments: &[&str]) -> FleetOutput {
         self.run(&[&["--json", "checkpoint"], arguments].concat())
     }
 
     /// Begins `fleet --json checkpoint` with these arguments.
     #[must_use]
-    pub(crate) fn begin_checkpoint(&self, arguments: &[&str]) -> Begun {
+    pub(crate) fn begin_checkpoint(&self, arguments: &[&str]) -> RunningFleet {
         let mut child = self
             .command(&[&["--json", "checkpoint"], arguments].concat())
             .stdout(Stdio::piped())
@@ -111,7 +111,7 @@ impl Fleet {
         let stdout = child.stdout.take().expect("piped");
         let mut stderr = child.stderr.take().expect("piped");
         let kept = Arc::clone(&lines);
-        Begun {
+        RunningFleet {
             child,
             lines,
             stdout: Some(std::thread::spawn(move || {
@@ -174,7 +174,7 @@ impl Fleet {
 
 /// What came of a run.
 #[derive(Debug)]
-pub(crate) struct Ran {
+pub(crate) struct FleetOutput {
     /// The exit status; none if a signal ended it.
     pub(crate) exit: Option<i32>,
     /// What it answered.
@@ -183,7 +183,7 @@ pub(crate) struct Ran {
     pub(crate) stderr: String,
 }
 
-impl Ran {
+impl FleetOutput {
     /// Runs a command of fleet to its end.
     #[must_use]
     pub(crate) fn of(command: &mut Command) -> Self {
@@ -289,14 +289,14 @@ impl Ran {
 }
 
 /// A run that has begun. Ends with the value.
-pub(crate) struct Begun {
+pub(crate) struct RunningFleet {
     child: Child,
     lines: Arc<Mutex<String>>,
     stdout: Option<JoinHandle<()>>,
     stderr: Option<JoinHandle<String>>,
 }
 
-impl Begun {
+impl RunningFleet {
     /// Its process.
     #[must_use]
     pub(crate) fn pid(&self) -> u32 {
@@ -348,7 +348,7 @@ impl Begun {
 
     /// Waits for its end.
     #[must_use]
-    pub(crate) fn end(mut self) -> Ran {
+    pub(crate) fn end(mut self) -> FleetOutput {
         let status = self.child.wait().expect("it ends");
         if let Some(thread) = self.stdout.take() {
             thread.join().expect("the output was read");
@@ -358,7 +358,7 @@ impl Begun {
             .take()
             .map(|thread| thread.join().expect("the messages were read"))
             .unwrap_or_default();
-        Ran {
+        FleetOutput {
             exit: status.code(),
             stdout: self.said(),
             stderr,
@@ -366,7 +366,7 @@ impl Begun {
     }
 }
 
-impl Drop for Begun {
+impl Drop for RunningFleet {
     fn drop(&mut self) {
         // One that has ended already is what is wanted.
         drop(self.child.kill());

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use super::fleet::Ran;
+use super::fleet::FleetOutput;
 
 /// Runs the program, starts nothing beside it, and says what it used at most on standard error.
 const MEASURE: &str = "import resource, subprocess, sys\n\
@@ -12,7 +12,7 @@ const MEASURE: &str = "import resource, subprocess, sys\n\
     sys.exit(status)";
 
 /// Runs `command` to its end. Gives what came of it, and the most MiB of memory that it held.
-pub(crate) fn measured(command: &Command) -> (Ran, u64) {
+pub(crate) fn measured(command: &Command) -> (FleetOutput, u64) {
     let mut python = Command::new("python3");
     python
         .args(["-c", MEASURE])
@@ -28,7 +28,7 @@ pub(crate) fn measured(command: &Command) -> (Ran, u64) {
     if let Some(folder) = command.get_current_dir() {
         python.current_dir(folder);
     }
-    let mut ran = Ran::of(&mut python);
+    let mut ran = FleetOutput::of(&mut python);
     let at = ran.stderr.rfind("PEAK ").expect("it was measured");
     let peak_kib: u64 = ran.stderr[at + 5..].trim().parse().expect("a number");
     ran.stderr.truncate(at);

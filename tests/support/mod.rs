@@ -4,13 +4,13 @@
 pub(crate) mod disk;
 pub(crate) mod dropbear;
 pub(crate) mod fleet;
+pub(crate) mod host_fixture;
 pub(crate) mod http;
 pub(crate) mod memory;
 pub(crate) mod mount;
 pub(crate) mod postgres;
 pub(crate) mod proxy;
 pub(crate) mod recover;
-pub(crate) mod scene;
 pub(crate) mod secrets;
 pub(crate) mod sshd;
 pub(crate) mod testbed;

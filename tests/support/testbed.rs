@@ -52,14 +52,14 @@ impl Testbed {
         self.facts[key].as_str().expect("testbed.json has it")
     }
 
-    /// A desk with the test bed's own inventory.
+    /// A workstation with the test bed's own inventory.
     #[must_use]
     pub(crate) fn fleet(&self) -> Fleet {
         let inventory = fs::read_to_string(self.text("inventory")).expect("the inventory");
         Fleet::new(Path::new(self.text("ssh_config")), &inventory)
     }
 
-    /// A desk with one host of the test bed, described by `more` than its address and env. `HOST-dropbear`
+    /// A workstation with one host of the test bed, described by `more` than its address and env. `HOST-dropbear`
     /// is the same host through its other server, where `has("dropbear")`.
     #[must_use]
     pub(crate) fn fleet_of(&self, host: &str, more: &Value) -> Fleet {

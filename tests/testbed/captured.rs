@@ -11,7 +11,7 @@ use fleet::manifest::EntryKind;
 use fleet::store::{SealedCheckpoint, Store};
 use serde_json::{Value, json};
 
-use crate::support::fleet::{Fleet, Ran};
+use crate::support::fleet::{Fleet, FleetOutput};
 use crate::support::testbed::Testbed;
 
 const LIST: &str = include_str!("../fixtures/captured.txt");
@@ -74,8 +74,8 @@ fn every_captured_item_belongs_to_a_source_of_a_ready_made_profile() {
     assert_eq!(lines.len(), items.len());
 }
 
-/// A desk whose dev-vm uses all ready-made profiles but the one for machines of another kind.
-fn desk(testbed: &Testbed) -> Fleet {
+/// A workstation whose dev-vm uses all ready-made profiles but the one for machines of another kind.
+fn workstation(testbed: &Testbed) -> Fleet {
     let used = [
         ReadyMade::Translation,
         ReadyMade::Monitoring,
@@ -97,10 +97,10 @@ fn desk(testbed: &Testbed) -> Fleet {
     fleet
 }
 
-fn checkpoint(fleet: &Fleet, testbed: &Testbed) -> Ran {
+fn checkpoint(fleet: &Fleet, testbed: &Testbed) -> FleetOutput {
     let mut command = fleet.command(&["--json", "checkpoint", "dev-vm", "-m", "everything"]);
     let authorization = format!("Bearer {}", testbed.secret("gateway"));
-    Ran::of(command.env("GATEWAY_AUTHORIZATION", authorization))
+    FleetOutput::of(command.env("GATEWAY_AUTHORIZATION", authorization))
 }
 
 /// Paths of everything in a part that is no directory.
@@ -138,7 +138,7 @@ fn one_checkpoint_holds_everything_on_the_list() {
     if !testbed.has("own-root") {
         return;
     }
-    let fleet = desk(&testbed);
+    let fleet = workstation(&testbed);
     let ran = checkpoint(&fleet, &testbed);
     let (have, lack): (Vec<Item>, Vec<Item>) = items()
         .into_iter()

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::alone;
-use crate::support::fleet::{Fleet, Ran};
+use crate::support::fleet::{Fleet, FleetOutput};
 use crate::support::sshd::eventually;
 use crate::support::testbed::Testbed;
 
@@ -34,7 +34,7 @@ fn assert_given_up(fleet: &Fleet, fault: &str) {
 }
 
 /// Whatever it is, it is honest.
-fn assert_honest(fleet: &Fleet, ran: &Ran, fault: &str) {
+fn assert_honest(fleet: &Fleet, ran: &FleetOutput, fault: &str) {
     match ran.exit {
         Some(3) => assert_eq!(ran.state(), "partial", "{fault}"),
         _ => assert_eq!(ran.exit, Some(5), "{fault}: {}\n{}", ran.stdout, ran.stderr),

@@ -179,8 +179,11 @@ fn what_is_secret_is_used_and_stands_nowhere() {
             .tool(&["ssh", "dev-vm", &format!("{logs}; true")])
             .into_bytes(),
     ));
-    for desk in [&fleet, &clerks] {
-        for folder in [desk.store().to_owned(), desk.folder().join("state")] {
+    for workstation in [&fleet, &clerks] {
+        for folder in [
+            workstation.store().to_owned(),
+            workstation.folder().join("state"),
+        ] {
             let files = written(&folder).into_iter();
             said.extend(files.map(|(path, bytes)| (path.display().to_string(), bytes)));
         }

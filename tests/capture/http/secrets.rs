@@ -7,13 +7,15 @@ use std::sync::{Arc, Mutex};
 use serde_json::json;
 
 use super::{checkpoint_with, taken};
-use crate::capture::Scene;
+use crate::capture::HostFixture;
 use crate::support::http::{HttpServer, ok};
 use crate::support::secrets::{holds, written};
 
 #[test]
 fn a_secret_that_is_not_to_be_had_is_told_before_anything_is_asked() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     let server = HttpServer::serving("x");
     let file = scene.fleet.folder().join("key");
     fs::write(&file, "hunter2\nhunter3\n").expect("a file");
@@ -40,7 +42,9 @@ fn a_secret_that_is_not_to_be_had_is_told_before_anything_is_asked() {
 
 #[test]
 fn secrets_reach_the_server_and_nothing_else() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     let secrets = [
         "sk-test-env-4711",
         "sk-test-file-4712",

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::{checkpoint_with, content, failed};
-use crate::capture::Scene;
+use crate::capture::HostFixture;
 use crate::support::http::{Connection, HttpServer, ok};
 
 /// An authority and a server's certificate of it for `localhost`, made by openssl.
@@ -81,7 +81,9 @@ impl Authority {
 
 #[test]
 fn tls_is_spoken_and_the_server_must_prove_its_name() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     let (Some(authority), Some(other)) = (Authority::new(), Authority::new()) else {
         return;
     };
@@ -119,7 +121,9 @@ fn tls_is_spoken_and_the_server_must_prove_its_name() {
 
 #[test]
 fn tls_that_is_cut_is_told_apart_from_an_end() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     let Some(authority) = Authority::new() else {
         return;
     };

@@ -7,22 +7,22 @@ use std::path::Path;
 use serde_json::json;
 
 use super::failed;
-use crate::capture::Scene;
+use crate::capture::HostFixture;
+use crate::support::host_fixture::program;
 use crate::support::postgres::Postgres;
-use crate::support::scene::program;
 use crate::support::sshd::{free_port, user};
 
 /// What Debian's tools know of a cluster: version, name, port and the folder of its socket.
 type Cluster<'a> = (&'a str, &'a str, u16, &'a Path);
 
 /// A host whose tools are Debian's and know these clusters alone.
-fn host_with(clusters: &[Cluster<'_>]) -> Option<Scene> {
+fn host_with(clusters: &[Cluster<'_>]) -> Option<HostFixture> {
     let is_debian = fs::read_link("/usr/bin/pg_dump").is_ok_and(|to| to.ends_with("pg_wrapper"));
     if !is_debian || !Path::new("/usr/bin/pg_lsclusters").exists() {
         crate::support::not_here("PostgreSQL's tools are not Debian's");
         return None;
     }
-    Scene::with_tools(|folder| {
+    HostFixture::with_tools(|folder| {
         let known = folder.join("clusters");
         for (version, name, port, socket) in clusters {
             let cluster = known.join(version).join(name);

@@ -6,14 +6,14 @@ use std::os::unix::fs::PermissionsExt as _;
 use serde_json::{Value, json};
 
 use super::{describe, failed, scene, taken, wait_for_lock};
-use crate::capture::Scene;
-use crate::support::fleet::Ran;
+use crate::capture::HostFixture;
+use crate::support::fleet::FleetOutput;
 use crate::support::postgres::PASSWORD;
 use crate::support::secrets::{holds, written};
 use crate::support::sshd::{processes_with, user};
 
 /// Everything that was written down of what was done.
-fn said_anywhere(scene: &Scene, ran: &Ran) -> Vec<u8> {
+fn said_anywhere(scene: &HostFixture, ran: &FleetOutput) -> Vec<u8> {
     let mut said = [
         ran.stdout.as_bytes(),
         ran.stderr.as_bytes(),
@@ -39,7 +39,7 @@ fn a_password_is_used_and_never_shown() {
     let as_reader = |place: Value| json!({ "user": "reader", "password": place });
     let run = |variable: &str| {
         let mut command = scene.fleet.command(&["--json", "-v", "checkpoint", "web"]);
-        Ran::of(command.env("TEST_DATABASE_PASSWORD", variable))
+        FleetOutput::of(command.env("TEST_DATABASE_PASSWORD", variable))
     };
     describe(
         &scene,

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use super::{PASSWORD, captures, failed, fill, packs, part_state, scene, source, taken};
 use super::{TABLES, with_pg_dump};
-use crate::capture::Scene;
-use crate::support::fleet::Ran;
+use crate::capture::HostFixture;
+use crate::support::fleet::FleetOutput;
 use crate::support::postgres::Postgres;
 
 const SETTINGS: &str = "
@@ -34,7 +34,7 @@ fn of_database(postgres: &Postgres) -> String {
     )
 }
 
-fn manifest(scene: &Scene, ran: &Ran) -> String {
+fn manifest(scene: &HostFixture, ran: &FleetOutput) -> String {
     let folder = scene.fleet.store().join(ran.id().replace('@', "/"));
     fs::read_to_string(folder.join("MANIFEST.txt")).expect("a manifest")
 }

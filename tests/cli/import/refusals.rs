@@ -6,11 +6,11 @@ use std::os::unix::fs::PermissionsExt as _;
 use serde_json::json;
 
 use super::{bed, import, sh};
-use crate::cli::bed::Bed;
+use crate::cli::fixture::CliFixture;
 use crate::support::sshd::eventually;
 
 /// Imports `name`, which must be refused.
-fn refused(bed: &Bed, name: &str, exit: i32) -> String {
+fn refused(bed: &CliFixture, name: &str, exit: i32) -> String {
     let summary = import(bed, &["dev-vm", name], exit);
     assert_eq!(summary["imported"], json!([]));
     let store = bed.path("checkpoints/dev-vm");
@@ -196,7 +196,7 @@ fn stopping_leaves_nothing() {
 }
 
 /// Imports `name`, which must be refused, and says how many MiB that took at most.
-fn refused_within(bed: &Bed, name: &str, peak_max_mib: u64) -> String {
+fn refused_within(bed: &CliFixture, name: &str, peak_max_mib: u64) -> String {
     let command = bed.command(&["import", "dev-vm", name]);
     let (ran, peak) = crate::support::memory::measured(&command);
     let ran = ran.exits(1);

@@ -17,7 +17,7 @@ fn lines(value: u32) -> String {
 }
 
 /// What the file is in an exported checkpoint.
-fn exported(scene: &Scene, checkpoint: &str, name: &str) -> String {
+fn exported(scene: &HostFixture, checkpoint: &str, name: &str) -> String {
     let out = scene.tree_in(&scene.fleet.exported(checkpoint));
     fs::read_to_string(out.join(name)).expect("a file")
 }
@@ -39,19 +39,21 @@ fn stored(folder: &Path) -> Vec<u8> {
     all
 }
 
-fn holds_secret(scene: &Scene) -> bool {
+fn holds_secret(scene: &HostFixture) -> bool {
     let stored = stored(scene.fleet.store());
     let mut pieces = stored.windows(SECRET.len());
     pieces.any(|bytes| bytes == SECRET.as_bytes())
 }
 
-fn mon_env(scene: &Scene) -> Value {
+fn mon_env(scene: &HostFixture) -> Value {
     json!({ "files": glob(scene, ".env"), "lines": "^MONITORING_" })
 }
 
 #[test]
 fn just_the_lines_reach_the_store_and_an_unchanged_file_is_not_sent_again() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     tree::fill(&scene.tree, &[(".env", &env(1))]);
     scene.sources(json!({ "mon-env": mon_env(&scene) }));
     let first = complete(&scene);
@@ -92,7 +94,9 @@ fn just_the_lines_reach_the_store_and_an_unchanged_file_is_not_sent_again() {
 
 #[test]
 fn other_lines_are_fetched_though_the_file_is_the_same() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     tree::fill(&scene.tree, &[(".env", &env(1))]);
     scene.sources(json!({ "env": mon_env(&scene) }));
     complete(&scene);
@@ -111,7 +115,9 @@ fn other_lines_are_fetched_though_the_file_is_the_same() {
 
 #[test]
 fn lines_that_no_file_has_fail_the_part_unless_that_may_be() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     tree::fill(&scene.tree, &[(".env", "PASSWORD=x\n"), ("real", &env(1))]);
     symlink("real", scene.tree.join("link")).expect("a link");
     scene.sources(json!({ "mon-env": mon_env(&scene) }));
@@ -142,7 +148,9 @@ fn lines_that_no_file_has_fail_the_part_unless_that_may_be() {
 
 #[test]
 fn files_that_are_too_large_are_refused_before_anything_is_sent() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     tree::fill(&scene.tree, &[(".env", &env(1))]);
     let file = fs::File::options()
         .append(true)
@@ -167,7 +175,9 @@ fn files_that_are_too_large_are_refused_before_anything_is_sent() {
 
 #[test]
 fn names_of_one_file_stay_names_of_one_file_and_holes_are_no_lines() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     tree::fill(
         &scene.tree,
         &[("a.env", &env(1)), ("holes.env", "MONITORING_X=1\n")],
@@ -195,7 +205,9 @@ fn names_of_one_file_stay_names_of_one_file_and_holes_are_no_lines() {
 
 #[test]
 fn a_whole_file_counts_before_its_lines_whatever_the_sources_are_called() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     tree::fill(
         &scene.tree,
         &[(".env", &env(1)), ("other", "x"), ("own.env", &env(2))],
@@ -228,7 +240,7 @@ fn a_whole_file_counts_before_its_lines_whatever_the_sources_are_called() {
 }
 
 /// Without fleet it is the same.
-fn recovers(scene: &Scene, checkpoint: &str) {
+fn recovers(scene: &HostFixture, checkpoint: &str) {
     for json in ["python3", "jq"] {
         let scratch = tempfile::tempdir().expect("a folder");
         let Some(tools) = recover::tools(scratch.path(), json) else {

@@ -6,14 +6,16 @@ use std::os::unix::fs::PermissionsExt as _;
 use serde_json::{Value, json};
 
 use super::super::incremental::{pull, rest};
-use super::super::{Scene, program, set_machine_id};
+use super::super::{HostFixture, program, set_machine_id};
 use super::{live, modified, set_times, told};
 use crate::support::sshd::installed;
 use crate::support::tree;
 
 #[test]
 fn sources_that_are_not_on_both_sides_are_named() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     tree::fill(
         &scene.tree,
         &[("a/x", "1"), ("b/x", "1"), ("c/x", "1"), ("d/x", "1")],
@@ -64,7 +66,9 @@ fn sources_that_are_not_on_both_sides_are_named() {
 
 #[test]
 fn a_source_that_cannot_be_looked_at_is_a_failed_part() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     tree::fill(&scene.tree, &[("a/x", "1"), ("b/x", "1")]);
     let source = |name: &str| json!({ "directory": scene.tree.join(name) });
     scene.sources(json!({ "a": source("a"), "b": source("b") }));
@@ -107,7 +111,7 @@ fn what_cannot_be_read_is_not_called_gone() {
         false => "",
     };
     let script = format!("exec {drop}{} \"$@\"", find.display());
-    let Some(scene) = Scene::with_tools(|folder| program(folder, "find", &script)) else {
+    let Some(scene) = HostFixture::with_tools(|folder| program(folder, "find", &script)) else {
         return;
     };
     for folder in [scene.sshd.folder(), &scene.tree] {
@@ -131,7 +135,7 @@ fn what_cannot_be_read_is_not_called_gone() {
 
 #[test]
 fn another_machine_goes_by_content() {
-    let scene = Scene::with_tools(|folder| {
+    let scene = HostFixture::with_tools(|folder| {
         set_machine_id(folder, 1);
         let script = ": >\"${0%/*}/hashed\"; exec /usr/bin/sha256sum \"$@\"";
         program(folder, "sha256sum", script);
@@ -159,7 +163,7 @@ fn a_find_that_tells_just_names_tells_what_came_and_went() {
         return;
     };
     let script = format!("exec {} find \"$@\"", busybox.display());
-    let Some(scene) = Scene::with_tools(|folder| program(folder, "find", &script)) else {
+    let Some(scene) = HostFixture::with_tools(|folder| program(folder, "find", &script)) else {
         return;
     };
     tree::fill(&scene.tree, &[("a", "1"), ("b", "2"), ("gone", "3")]);
@@ -188,7 +192,8 @@ fn a_find_that_tells_just_names_tells_what_came_and_went() {
 
 #[test]
 fn a_host_that_cannot_hash_goes_by_size_and_time() {
-    let Some(scene) = Scene::with_tools(|folder| program(folder, "sha256sum", "exit 1")) else {
+    let Some(scene) = HostFixture::with_tools(|folder| program(folder, "sha256sum", "exit 1"))
+    else {
         return;
     };
     let names = ["chmod", "put-back", "still", "touched"];

@@ -6,14 +6,16 @@ use std::os::unix::fs::PermissionsExt as _;
 use serde_json::{Value, json};
 
 use super::super::incremental::pull;
-use super::super::{Scene, program};
+use super::super::{HostFixture, program};
 use super::{live, told};
 use crate::cli::schema::flaws;
 use crate::support::tree;
 
 #[test]
 fn patches_are_made_with_what_is_on_the_host() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     let large = "x\n".repeat(600_000);
     tree::fill(
         &scene.tree,
@@ -82,7 +84,7 @@ fn patches_are_made_with_what_is_on_the_host() {
 
 #[test]
 fn contents_that_do_not_arrive_are_no_patch_and_a_failed_part() {
-    let scene = Scene::with_tools(|folder| {
+    let scene = HostFixture::with_tools(|folder| {
         let script = "case $0/$1/$(cat \"${0%/*}/broken\" 2>/dev/null) in */--version/*) ;; \
                       */yes) echo no archive; exit 2;; esac\nexec /bin/tar \"$@\"";
         program(folder, "tar", script);
@@ -101,7 +103,9 @@ fn contents_that_do_not_arrive_are_no_patch_and_a_failed_part() {
 
 #[test]
 fn more_than_64_mib_is_not_fetched_and_how_to_see_it_is_told() {
-    let Some(scene) = Scene::start() else { return };
+    let Some(scene) = HostFixture::start() else {
+        return;
+    };
     tree::fill(&scene.tree, &[("a", "1\n")]);
     let id = pull(&scene).id();
     // Holes cross the wire as nothing, and count as what they are.
@@ -145,7 +149,7 @@ fn more_than_64_mib_is_not_fetched_and_how_to_see_it_is_told() {
 
 #[test]
 fn a_file_that_grows_without_end_is_not_read_to_it() {
-    let scene = Scene::with_tools(|folder| {
+    let scene = HostFixture::with_tools(|folder| {
         let script = "case \"$*\" in *--create*) [ ! -e \"${0%/*}/growing\" ] || \
                       head -c 80000000 /dev/urandom >>\"$(cat \"${0%/*}/growing\")\";; esac\n\
                       exec /bin/tar \"$@\"";
@@ -176,7 +180,7 @@ fn a_file_that_grows_without_end_is_not_read_to_it() {
 
 #[test]
 fn an_archive_of_something_else_is_refused_and_that_is_the_reason() {
-    let scene = Scene::with_tools(|folder| {
+    let scene = HostFixture::with_tools(|folder| {
         let script = "case \"$*\" in *--create*) if [ -e \"${0%/*}/lying\" ]; then cat >/dev/null; \
                       exec /bin/tar --create --file=- --format=posix /etc/passwd /usr/bin; fi;; esac\n\
                       exec /bin/tar \"$@\"";

@@ -28,7 +28,7 @@ use jiff::Timestamp;
 
 pub(super) const NOW: &str = "2026-11-21T10:15:00Z";
 
-pub(super) struct Bed {
+pub(super) struct StoreFixture {
     pub(super) dir: tempfile::TempDir,
     pub(super) store: Store,
 }
@@ -49,7 +49,7 @@ pub(super) fn id(text: &str) -> CheckpointId {
     text.parse().expect("a checkpoint")
 }
 
-impl Bed {
+impl StoreFixture {
     pub(super) fn new() -> Self {
         Self::within(tempfile::tempdir().expect("a folder"))
     }

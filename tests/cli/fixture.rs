@@ -10,12 +10,12 @@ use super::schema;
 use crate::support::sshd::Sshd;
 
 /// A folder that is home and current folder at once.
-pub(super) struct Bed {
+pub(super) struct CliFixture {
     folder: tempfile::TempDir,
 }
 
 /// What one run of the program came to.
-pub(super) struct Ran {
+pub(super) struct FleetOutput {
     pub(super) code: Option<i32>,
     pub(super) stdout: String,
     pub(super) stderr: String,
@@ -42,7 +42,7 @@ hosts:
   bare-vm: {}
 ";
 
-impl Bed {
+impl CliFixture {
     pub(super) fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         Self { folder }
@@ -105,12 +105,12 @@ impl Bed {
         command
     }
 
-    pub(super) fn fleet(&self, arguments: &[&str]) -> Ran {
+    pub(super) fn fleet(&self, arguments: &[&str]) -> FleetOutput {
         self.ran(&self.command(arguments).output().expect("the program runs"))
     }
 
     /// Runs the program against `server`.
-    pub(super) fn fleet_at(&self, server: &Sshd, arguments: &[&str]) -> Ran {
+    pub(super) fn fleet_at(&self, server: &Sshd, arguments: &[&str]) -> FleetOutput {
         let config = server.ssh_config().file.expect("a file");
         let config = config.to_str().expect("text").to_owned();
         let all: Vec<&str> = ["-F", &config]
@@ -121,10 +121,10 @@ impl Bed {
     }
 
     /// What was printed, with this folder's name as `[bed]`.
-    pub(super) fn ran(&self, output: &Output) -> Ran {
+    pub(super) fn ran(&self, output: &Output) -> FleetOutput {
         let folder = self.folder.path().to_str().expect("text").to_owned();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).replace(&folder, "[bed]");
-        Ran {
+        FleetOutput {
             code: output.status.code(),
             stdout: text(&output.stdout),
             stderr: text(&output.stderr),
@@ -132,7 +132,7 @@ impl Bed {
     }
 }
 
-impl Ran {
+impl FleetOutput {
     /// The exit status and both streams, for snapshots.
     pub(super) fn whole(&self) -> String {
         let mut text = format!("exit {}\n", self.code.unwrap_or(-1));

@@ -1,4 +1,4 @@
-//! A desk and one host, for tests of whole runs.
+//! [`HostFixture`]: a workstation folder and one host, for tests of whole runs.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -10,15 +10,15 @@ use super::fleet::Fleet;
 use super::proxy::{Faults, Proxy};
 use super::sshd::{Builder, Sshd, user};
 
-/// An operator's desk, and a host `web` with a tree that the source `app` captures.
-pub(crate) struct Scene {
+/// A workstation folder, and a host `web` with a tree that the source `app` captures.
+pub(crate) struct HostFixture {
     pub(crate) fleet: Fleet,
     pub(crate) sshd: Sshd,
     pub(crate) tree: PathBuf,
     tools: Option<tempfile::TempDir>,
 }
 
-impl Scene {
+impl HostFixture {
     /// None where there is no sshd; that was said loudly.
     pub(crate) fn start() -> Option<Self> {
         Self::with(Sshd::builder())
