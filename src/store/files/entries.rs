@@ -19,8 +19,9 @@ use crate::store::Error;
 use crate::store::files::layout;
 use crate::store::files::lines::Lines;
 use crate::store::query::folders::Folders;
-use crate::store::record::checkpoint::{EntriesFacts, FileFacts};
+use crate::store::record::checkpoint::EntriesFacts;
 use crate::store::record::entry::EntryRecord;
+use crate::store::record::file_facts::FileFacts;
 
 /// Takes only long matches: the digests in every line are full of short ones that cost more than they
 /// save. A tenth smaller than at level 3, and faster.

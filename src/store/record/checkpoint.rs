@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::entry::time;
 use super::facts::FactsRecord;
+use super::file_facts::FileFacts;
 use super::host::HostRecord;
 use super::path::{PathRecord, ResolvedRecord};
 use super::{RecordError, left_out};
@@ -39,23 +40,6 @@ pub(in crate::store) struct Sealed {
     pub(in crate::store) manifest: FileFacts,
     /// `facts.json`; none in checkpoints from before there was one.
     pub(in crate::store) facts_file: Option<FileFacts>,
-}
-
-/// Digest and length of a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::store) struct FileFacts {
-    pub(in crate::store) sha256: Sha256,
-    pub(in crate::store) stored_bytes: u64,
-}
-
-impl FileFacts {
-    /// Those of a file with this content.
-    pub(in crate::store) fn of(content: &[u8]) -> Self {
-        Self {
-            sha256: Sha256::of(content),
-            stored_bytes: content.len() as u64,
-        }
-    }
 }
 
 /// What is known of an entries file without reading it.

@@ -20,8 +20,9 @@ use crate::store::files::layout;
 use crate::store::files::manifest_text;
 use crate::store::files::sums;
 use crate::store::query::sealed::SealedCheckpoint;
-use crate::store::record::checkpoint::{FileFacts, Sealed};
+use crate::store::record::checkpoint::Sealed;
 use crate::store::record::facts::facts_file;
+use crate::store::record::file_facts::FileFacts;
 use crate::store::seal::leftovers;
 use crate::store::seal::lock::HostLock;
 

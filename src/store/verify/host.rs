@@ -22,7 +22,8 @@ use crate::store::files::layout;
 use crate::store::files::sums;
 use crate::store::query::content::Packs;
 use crate::store::query::sealed::read_record;
-use crate::store::record::checkpoint::{EntriesFacts, FileFacts, Sealed};
+use crate::store::record::checkpoint::{EntriesFacts, Sealed};
+use crate::store::record::file_facts::FileFacts;
 
 /// Verifies host after host, and gathers what it finds.
 pub(super) struct Verify<'a> {
