@@ -3,6 +3,7 @@
 //! Facts are fields; callers match variants. Every text that came from a host or a file is escaped
 //! before it is shown. Nothing here decides.
 
+mod hint;
 #[cfg(test)]
 mod tests;
 
@@ -13,9 +14,7 @@ use std::time::Duration;
 use crate::disk;
 use crate::fault::{self, Code, ExitClass, Fault};
 use crate::manifest::PackName;
-use crate::name::{
-    CheckpointId, CheckpointRef, HostName, RemotePath, SourceName, did_you_mean, escape,
-};
+use crate::name::{CheckpointId, CheckpointRef, HostName, RemotePath, SourceName, escape};
 use crate::pack;
 use crate::store::query::find::Skipped;
 use crate::store::seal::lock::Holder;
@@ -123,13 +122,16 @@ pub enum Error {
         matches: Vec<CheckpointId>,
     },
     /// `latest` or `~N` would have to count a checkpoint that cannot be read.
-    #[error("can't tell which checkpoint {reference} is: {newer} is damaged")]
+    #[error(
+        "can't tell which checkpoint {reference} is: {newer} {}",
+        why_unread(source)
+    )]
     Uncountable {
         /// What was asked for.
         reference: CheckpointRef,
-        /// The damaged one.
+        /// The one that cannot be read.
         newer: CheckpointId,
-        /// What is wrong with it.
+        /// Why: it is damaged, or only a newer fleet can read it.
         #[source]
         source: Box<Error>,
     },
@@ -156,7 +158,7 @@ pub enum Error {
         checkpoint: CheckpointId,
     },
     /// No checkpoint that was looked at has, or had, anything of that path.
-    #[error("{path} is in no checkpoint of {}", list(hosts))]
+    #[error("{path} is in no checkpoint of {}", hint::list(hosts))]
     NoHistory {
         /// The path.
         path: String,
@@ -283,9 +285,8 @@ impl Fault for Error {
             Self::NoStore { .. } => Code::StoreMissing,
             Self::NotAStore { .. } => Code::NotAStore,
             Self::Newer { .. } | Self::Needs { .. } => Code::FleetTooOld,
-            Self::Damaged { .. } | Self::Content { .. } | Self::Uncountable { .. } => {
-                Code::StoreDamaged
-            }
+            Self::Damaged { .. } | Self::Content { .. } => Code::StoreDamaged,
+            Self::Uncountable { source, .. } => source.code(),
             Self::Locked { .. } => Code::StoreLocked,
             Self::Interrupted { .. } | Self::Stopped => Code::Interrupted,
             Self::UnknownHost { .. } => Code::UnknownHost,
@@ -308,101 +309,7 @@ impl Fault for Error {
     }
 
     fn hint(&self) -> Option<String> {
-        match self {
-            Self::NoStore { .. } => Some(
-                "The first `fleet checkpoint HOST` makes the store; or name another one with `--store DIR`."
-                    .to_owned(),
-            ),
-            Self::NotAStore { .. } => {
-                Some("Name an empty or a new folder with `--store DIR`.".to_owned())
-            }
-            Self::Newer { .. } => Some("Use the newer fleet, or another store.".to_owned()),
-            Self::Needs { .. } => Some(
-                "A newer fleet made this checkpoint: upgrade fleet to read it. All other checkpoints can be used."
-                    .to_owned(),
-            ),
-            Self::Damaged { file, .. } if file == crate::store::files::layout::STORE_FILE => Some(format!(
-                "Put the file back with this one line, then run `fleet verify --all`: {}",
-                super::record::store::text().trim_end()
-            )),
-            Self::Damaged { .. } | Self::Content { .. } => Some(
-                "Run `fleet verify --all` to see what else is damaged; restore the named file from a copy of the store, or take a new checkpoint with `--full`."
-                    .to_owned(),
-            ),
-            Self::Locked { .. } => Some(
-                "Wait for it with `--wait 10m`, or end that run. The lock goes with its process."
-                    .to_owned(),
-            ),
-            Self::UnknownHost { nearest, known, .. } => Some(match (nearest, known.is_empty()) {
-                (Some(name), _) => did_you_mean(name),
-                (None, true) => "The store is empty; take one with `fleet checkpoint HOST`.".to_owned(),
-                (None, false) => format!("It knows {}.", list(known)),
-            }),
-            Self::UnknownCheckpoint { reference, known } => Some(if known.is_empty() {
-                format!("Take one with `fleet checkpoint {}`.", reference.host)
-            } else {
-                format!(
-                    "There are {}; `latest` and `~N` count neither partial ones nor subsets.",
-                    list(known)
-                )
-            }),
-            Self::NoneCounts { skipped, .. } => Some(format!(
-                "Name one by its stamp: {}.",
-                list(&skipped.iter().rev().map(Named).collect::<Vec<_>>())
-            )),
-            Self::Ambiguous { matches, .. } => {
-                Some(format!("Write more of the stamp: {}.", list(matches)))
-            }
-            Self::Uncountable { newer, .. } => Some(format!(
-                "Name the checkpoint by its stamp (`fleet ls {}` shows them), or mend the damaged one.",
-                newer.host
-            )),
-            Self::NoPart { checkpoint, .. } => Some(format!(
-                "`fleet show {checkpoint}` lists its parts and how they came out."
-            )),
-            Self::NoEntry { .. } | Self::NoHistory { .. } => Some(
-                "Give the absolute path on the host, or `fleet-captures/SOURCE/FILE`.".to_owned(),
-            ),
-            Self::Removed { checkpoint } => Some(format!(
-                "`fleet ls {}` shows what there is.",
-                checkpoint.host
-            )),
-            Self::NotAFile {
-                checkpoint,
-                points_to: Some(target),
-                ..
-            } => Some(format!(
-                "It points to `{target}`; ask for that with `fleet cat {checkpoint} PATH`."
-            )),
-            Self::NotAFile { checkpoint, .. } => Some(format!(
-                "Only regular files have content; `fleet export {checkpoint} -o DIR/` takes out everything."
-            )),
-            Self::TargetExists { .. } => {
-                Some("Remove it first, or choose another name.".to_owned())
-            }
-            Self::TargetNotEmpty { .. } => {
-                Some("Name an empty or a new folder.".to_owned())
-            }
-            Self::UnknownFormat { .. } => Some(
-                "End the name with `.tar`, `.tar.gz`, `.tgz` or `.tar.zst`, or with `/` for a folder; for `-o -` say `--format tar.zst`."
-                    .to_owned(),
-            ),
-            Self::Collision { .. } => Some(
-                "Take out just what is wanted with `--only SOURCE`, or everything without `--layout`: every path is its own then. For the next checkpoint, `file` gives a capture another name."
-                    .to_owned(),
-            ),
-            Self::Io(error) if error.source.kind() == io::ErrorKind::PermissionDenied => {
-                Some("Stores are private to the account that made them; run fleet as that account.".to_owned())
-            }
-            Self::Io(error) => error.hint(),
-            Self::Pack(error) => error.hint(),
-            Self::Interrupted { .. }
-            | Self::Stopped
-            | Self::Output { .. }
-            | Self::Order { .. }
-            | Self::Facts { .. }
-            | Self::Unsafe { .. } => None,
-        }
+        hint::of(self)
     }
 
     fn exit_class(&self) -> ExitClass {
@@ -439,15 +346,6 @@ impl Fault for Error {
     }
 }
 
-/// A checkpoint that is passed over, with the reason.
-struct Named<'a>(&'a Skipped);
-
-impl std::fmt::Display for Named<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} ({})", self.0.id, self.0.why.as_str())
-    }
-}
-
 /// The words of `needs`, as a file has them.
 fn needed(words: &[String]) -> String {
     let quoted = words
@@ -456,14 +354,18 @@ fn needed(words: &[String]) -> String {
     quoted.collect::<Vec<_>>().join(", ")
 }
 
-/// At most ten names, oldest left out first.
-fn list(names: &[impl std::fmt::Display]) -> String {
-    const SHOWN_MAX: usize = 10;
-    let skipped = names.len().saturating_sub(SHOWN_MAX);
-    let shown: Vec<String> = names[skipped..].iter().map(|n| format!("`{n}`")).collect();
-    if skipped == 0 {
-        shown.join(", ")
+/// Only a newer fleet can read it; nothing is wrong with it.
+fn is_too_new(error: &Error) -> bool {
+    matches!(error, Error::Newer { .. } | Error::Needs { .. })
+}
+
+/// Why a checkpoint cannot be read, behind its name.
+fn why_unread(error: &Error) -> &'static str {
+    if is_too_new(error) {
+        "needs a newer fleet"
+    } else if matches!(error, Error::Damaged { .. }) {
+        "is damaged"
     } else {
-        format!("{} and {skipped} older ones", shown.join(", "))
+        "can't be read"
     }
 }

@@ -92,6 +92,23 @@ fn a_checkpoint_that_needs_a_newer_fleet_is_refused_by_itself() {
 }
 
 #[test]
+fn latest_is_not_told_while_only_a_newer_fleet_can_read_one() {
+    let bed = bed();
+    add_field(&bed, r#""needs": ["encryption"]"#);
+    let latest = "dev-vm@latest".parse().expect("a reference");
+    let error = bed.store.look_up(&latest).expect_err("not counted");
+    assert_eq!(
+        error.to_string(),
+        "can't tell which checkpoint dev-vm@latest is: dev-vm@20261121T101501Z needs a newer fleet"
+    );
+    assert_eq!(error.code().as_str(), "fleet-too-old");
+    assert_eq!(
+        error.hint().as_deref(),
+        Some("Name the checkpoint by its stamp (`fleet ls dev-vm` shows them), or upgrade fleet.")
+    );
+}
+
+#[test]
 fn every_pack_may_be_one_that_a_newer_fleet_needs() {
     let bed = bed();
     add_field(&bed, r#""needs": ["encryption"]"#);

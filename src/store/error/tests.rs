@@ -101,6 +101,19 @@ fn every_error() -> Vec<Error> {
             newer: checkpoint.clone(),
             source: Box::new(Error::damaged("x", "it is missing")),
         },
+        Error::Uncountable {
+            reference: reference("dev-vm@latest"),
+            newer: checkpoint.clone(),
+            source: Box::new(Error::Needs {
+                file: "dev-vm/20261121T101500Z/checkpoint.json".to_owned(),
+                words: vec!["encryption".to_owned()],
+            }),
+        },
+        Error::Uncountable {
+            reference: reference("dev-vm@~1"),
+            newer: checkpoint.clone(),
+            source: Box::new(io_error(io::ErrorKind::PermissionDenied)),
+        },
         Error::NoPart {
             checkpoint: checkpoint.clone(),
             part: "app".parse().expect("a source"),
