@@ -1,6 +1,7 @@
 //! Fetches a source's changed files into one pack. Starts uncompressed; if the link proves to be slow,
 //! restarts compressed.
 
+mod totals;
 mod transfer;
 
 use std::path::PathBuf;
@@ -20,7 +21,7 @@ use crate::pack::PackOptions;
 use crate::source::lines::Lines;
 use crate::source::probe::Probe;
 use crate::source::scan::Found;
-use crate::ssh::{self, Body, Input, ReadSession};
+use crate::ssh::{self, Body, Exit, Input, ReadSession, Running};
 
 use super::wire::{Timed, Wire, decoded};
 use crate::intake::kept::Difference;
@@ -28,6 +29,7 @@ use crate::intake::receive::{self, Intake, Received, Unasked};
 use crate::intake::repack::{self, Broken, TakenIn};
 use crate::intake::unsized_files::{ReadFile, lacks_blocks};
 use crate::scan::directory::is_lost;
+use totals::{StreamTotals, ended_well};
 use transfer::Transfer;
 
 /// What it takes to fetch what differs of a source.
@@ -119,6 +121,7 @@ impl Pull<'_> {
         warnings: &mut Vec<String>,
     ) -> Result<(Difference, TransferOutcome), receive::Error> {
         let tar = self.probe.tar_flavour();
+        // A tar that takes no list is told every root as an argument.
         if tar.is_none() && is_too_long(roots) {
             let failure = Some(too_many(roots.len()));
             let pulled = TransferOutcome {
@@ -127,20 +130,13 @@ impl Pull<'_> {
             };
             return Ok((Difference::default(), pulled));
         }
+
         let left_bytes = difference.fetch_bytes();
-        let compression = tar
-            .map_or(Ok(Compression::None), |_| self.wire.begin(left_bytes))
-            .unwrap_or_else(|tool| {
-                warnings.push(format!(
-                    "the host has no `{tool}`, so everything comes uncompressed"
-                ));
-                Compression::None
-            });
-        let may_change = self.wire.wish == WireCompression::Auto
-            && compression == Compression::None
-            && tar.is_some()
-            && !difference.fetch.iter().any(has_names);
-        let mut judge = may_change.then_some((self.wire, left_bytes));
+        let compression = self.begin_compression(tar, left_bytes, warnings);
+        // Only the first stream is measured: those after it keep the compression that it settled.
+        let mut judge = self
+            .may_change(tar, compression, &difference)
+            .then_some((self.wire, left_bytes));
         let mut transfer = Transfer {
             difference,
             rest: None,
@@ -155,87 +151,102 @@ impl Pull<'_> {
             let mounts = &self.probe.mounts;
             transfer.put_off(|found| lacks_blocks(found, mounts));
         }
-        let (mut said, mut status) = (Vec::new(), 0);
-        let mut dropped_bytes = 0;
+
+        // One stream follows the other until nothing is left to fetch.
+        let mut totals = StreamTotals::default();
         loop {
             let (command, input, unasked) = asked(tar, roots, &transfer);
             let started = self.session.run(&command, self.source.sudo, input).await;
             let running = match started {
                 Ok(running) => running,
                 Err(error) => {
-                    let pulled = TransferOutcome {
-                        dropped_bytes,
-                        ..TransferOutcome::failed(&error)
-                    };
-                    return transfer.stop_short(pulled, said).await;
+                    return totals
+                        .stop_short(transfer, TransferOutcome::failed(&error))
+                        .await;
                 }
             };
-            let (body, ending) = running.split();
-            let (enough, is_enough) = oneshot::channel();
-            let stream = Timed::new(body, judge.take());
-            let receiving = self.receive(transfer, stream, unasked, enough);
-            let is_enough = async {
-                // The stream goes on to its end.
-                if is_enough.await.is_err() {
-                    std::future::pending::<()>().await;
-                }
-            };
-            let over = async {
-                tokio::select! {
-                    () = self.interrupt.reached(StopLevel::Soon) => {}
-                    () = is_enough => {}
-                }
-            };
-            let (received, (ended, stderr)) = tokio::join!(receiving, ending.end_unless(over));
-            said.extend(stderr.to_bytes());
-            dropped_bytes += stderr.dropped_bytes();
-            match received? {
+            let (received, exit) = self
+                .stream(running, transfer, unasked, judge.take(), &mut totals)
+                .await?;
+            match received {
+                // The stream was left on purpose: its exit status means nothing.
                 StreamEnd::Enough(next) => transfer = *next,
-                StreamEnd::Next(next) => match ended {
-                    Ok(exit) if compressor_failed(next.compression, exit.status).is_none() => {
+                StreamEnd::Next(next) => match ended_well(&next, exit) {
+                    Ok(status) => {
                         transfer = *next;
-                        status = exit.status;
+                        totals.status = status;
                     }
-                    Ok(exit) => {
-                        let failure = compressor_failed(next.compression, exit.status);
-                        let pulled = TransferOutcome {
-                            failure,
-                            dropped_bytes,
-                            ..TransferOutcome::nothing()
-                        };
-                        return next.stop_short(pulled, said).await;
-                    }
-                    Err(error) => {
-                        let pulled = TransferOutcome {
-                            dropped_bytes,
-                            ..TransferOutcome::failed(&error)
-                        };
-                        return next.stop_short(pulled, said).await;
-                    }
+                    Err(pulled) => return totals.stop_short(*next, *pulled).await,
                 },
-                StreamEnd::Complete(whole) => {
-                    let CompleteStream {
-                        transfer,
-                        received,
-                        broken,
-                        is_damaged,
-                    } = *whole;
-                    let mut pulled = match ended {
-                        _ if is_damaged => TransferOutcome::nothing(),
-                        Ok(exit) => TransferOutcome {
-                            status: exit.status.max(status),
-                            failure: compressor_failed(transfer.compression, exit.status),
-                            ..TransferOutcome::nothing()
-                        },
-                        Err(error) => TransferOutcome::failed(&error),
-                    };
-                    (pulled.stderr, pulled.broken) = (said, broken);
-                    pulled.dropped_bytes = dropped_bytes;
-                    pulled.bytes_per_second = transfer.bytes_per_second;
-                    return kept(transfer.difference, received, pulled);
-                }
+                StreamEnd::Complete(whole) => return totals.conclude(*whole, exit),
             }
         }
+    }
+
+    /// How the first stream is compressed. A tool that the host lacks is warned of.
+    fn begin_compression(
+        &self,
+        tar: Option<TarFlavour>,
+        left_bytes: u64,
+        warnings: &mut Vec<String>,
+    ) -> Compression {
+        if tar.is_none() {
+            return Compression::None;
+        }
+        self.wire.begin(left_bytes).unwrap_or_else(|tool| {
+            warnings.push(format!(
+                "the host has no `{tool}`, so everything comes uncompressed"
+            ));
+            Compression::None
+        })
+    }
+
+    /// Whether the rest may come compressed if the link proves to be slow.
+    fn may_change(
+        &self,
+        tar: Option<TarFlavour>,
+        compression: Compression,
+        difference: &Difference,
+    ) -> bool {
+        self.wire.wish == WireCompression::Auto
+            && compression == Compression::None
+            && tar.is_some()
+            && !difference.fetch.iter().any(has_names)
+    }
+
+    /// Receives one stream until it ends, is left, or the operator stops it. Gives how it ended here and on
+    /// the host.
+    ///
+    /// # Errors
+    ///
+    /// [`receive::Error`] if the pack cannot be written.
+    async fn stream(
+        &self,
+        running: Running,
+        transfer: Transfer,
+        unasked: Unasked,
+        judge: Option<(Wire, u64)>,
+        totals: &mut StreamTotals,
+    ) -> Result<(StreamEnd, Result<Exit, ssh::Error>), receive::Error> {
+        let (body, ending) = running.split();
+        let (enough, is_enough) = oneshot::channel();
+        let receiving = self.receive(transfer, Timed::new(body, judge), unasked, enough);
+        let is_enough = async {
+            // The stream goes on to its end.
+            if is_enough.await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        let over = async {
+            tokio::select! {
+                () = self.interrupt.reached(StopLevel::Soon) => {}
+                () = is_enough => {}
+            }
+        };
+        let (received, (exit, stderr)) = tokio::join!(receiving, ending.end_unless(over));
+        totals.stderr.extend(stderr.to_bytes());
+        totals.dropped_bytes += stderr.dropped_bytes();
+        Ok((received?, exit))
     }
 
     /// Receives a stream on a thread of its own.
