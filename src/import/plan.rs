@@ -8,6 +8,7 @@ use super::backup::Backup;
 use super::landing::{Place, Rules, part_of};
 use super::record::Record;
 use super::survey::Survey;
+use super::taken::BackupTime;
 use super::{Error, Import, ImportOptions, KIND, sums, taken};
 use crate::digest::Sha256;
 use crate::interrupt::Interrupt;
@@ -65,28 +66,10 @@ pub(super) fn plan(
     let survey = Survey::of(&backup, interrupt)?;
     let (checked, unread) = sums::check(&backup.path, &survey)?;
     let records = Record::all_of(&survey);
-    let name = backup.name();
-    let is_empty = Error::Empty {
-        path: backup.path.clone(),
-        strip: 0,
-    };
-    let Some(taken) = taken::taken(order.taken, &name, &survey, records.first()) else {
-        return Err(is_empty);
-    };
-    if taken.time > now {
-        return Err(Error::Future {
-            path: backup.path,
-            taken: taken.time,
-            from: taken.to_string(),
-        });
-    }
-    let dated = survey
-        .only_folder()
-        .filter(|folder| taken::moment_in(folder).is_some());
-    let stripped = match order.landing.strip {
-        None => dated.map(escape),
-        Some(_) => None,
-    };
+    let taken = taken(order, &backup, &survey, &records, now)?;
+
+    // Which names of the backup become which paths of the host.
+    let stripped = stripped(order, &survey);
     let strip = order
         .landing
         .strip
@@ -102,31 +85,18 @@ pub(super) fn plan(
             from: escape(unused.from.member()),
         });
     }
-    let mut warnings: Vec<String> = Vec::new();
-    for list in unread {
-        let list = escape(list.member());
-        warnings.push(format!(
-            "{list} does not read as a list of digests, and nothing was held against it"
-        ));
-    }
-    let has_unknown_root = order.landing.at.is_none()
-        && order.landing.maps.is_empty()
-        && !survey
-            .tops(strip)
-            .iter()
-            .any(|top| TOPS_OF_HOSTS.contains(top));
-    let description = match (&order.description, &records) {
-        (Some(text), _) => text.clone(),
-        (None, records) => records
-            .iter()
-            .find_map(|record| record.description.clone())
-            .unwrap_or_else(|| format!("imported from {}", escape(name.as_bytes()))),
-    };
+    let has_unknown_root = has_unknown_root(order, &survey, strip);
+
+    // What the checkpoint will say of itself.
+    let description = description(order, &backup, &records);
     let notes = records.into_iter().map(|record| Note {
         title: format!("{} of the backup", record.file),
         text: record.text,
     });
     let notes = notes.collect();
+    let warnings = unread.iter().map(unread_list).collect();
+
+    // The parts, each checked to be a tree, and all of them together.
     let mut parts = Parts {
         order,
         host,
@@ -159,6 +129,71 @@ pub(super) fn plan(
         has_unknown_root,
         warnings,
     })
+}
+
+/// When the backup was taken, which must not be later than `now`.
+fn taken(
+    order: &ImportOptions,
+    backup: &Backup,
+    survey: &Survey,
+    records: &[Record],
+    now: Timestamp,
+) -> Result<BackupTime, Error> {
+    let Some(taken) = taken::taken(order.taken, &backup.name(), survey, records.first()) else {
+        // Nothing in it has a time, for there is nothing in it.
+        return Err(Error::Empty {
+            path: backup.path.clone(),
+            strip: 0,
+        });
+    };
+    if taken.time > now {
+        return Err(Error::Future {
+            path: backup.path.clone(),
+            taken: taken.time,
+            from: taken.to_string(),
+        });
+    }
+    Ok(taken)
+}
+
+/// The folder that all names begin with, if it is called after a time and `--strip` was not given: names are
+/// used without it.
+fn stripped(order: &ImportOptions, survey: &Survey) -> Option<String> {
+    let dated = survey
+        .only_folder()
+        .filter(|folder| taken::moment_in(folder).is_some());
+    match order.landing.strip {
+        None => dated.map(escape),
+        Some(_) => None,
+    }
+}
+
+/// Whether nothing says where on the host the backup belongs, and its top does not look like the root of a
+/// file system.
+fn has_unknown_root(order: &ImportOptions, survey: &Survey, strip: usize) -> bool {
+    let tops = survey.tops(strip);
+    order.landing.at.is_none()
+        && order.landing.maps.is_empty()
+        && !tops.iter().any(|top| TOPS_OF_HOSTS.contains(top))
+}
+
+/// What the operator wrote, else what a record of the backup says, else where it came from.
+fn description(order: &ImportOptions, backup: &Backup, records: &[Record]) -> String {
+    let recorded = || {
+        let mut records = records.iter();
+        records.find_map(|record| record.description.clone())
+    };
+    let given = order.description.clone();
+    given
+        .or_else(recorded)
+        .unwrap_or_else(|| format!("imported from {}", escape(backup.name().as_bytes())))
+}
+
+fn unread_list(list: &RemotePath) -> String {
+    format!(
+        "{} does not read as a list of digests, and nothing was held against it",
+        escape(list.member())
+    )
 }
 
 /// The parts in the making.
