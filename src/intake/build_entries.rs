@@ -4,6 +4,7 @@
 //! An entry is in the part only as the stream told it. What was asked for and did not arrive is
 //! vanished, unreadable or a failure; it is never left out in silence.
 
+mod arrivals;
 mod link_targets;
 mod tar_notes;
 
@@ -11,14 +12,15 @@ use std::collections::{HashMap, HashSet};
 
 use crate::fault::{Code, Fault};
 use crate::inventory::Unreadable;
-use crate::manifest::{ContentRange, Entry, EntryKind, Extended, FileType, Owner, PackName, Piece};
+use crate::manifest::{FileType, PackName};
 use crate::name::RemotePath;
 use crate::source::notes::Note;
 use crate::source::scan::Found;
-use crate::tarstream::{self, Member};
+use crate::tarstream;
 use crate::units::size;
 
 use crate::intake::altered::Altered;
+use arrivals::{Arrivals, socket};
 use link_targets::link_targets;
 use tar_notes::Said;
 
@@ -169,14 +171,20 @@ pub(crate) fn build_entries(
     }
     let mut fresh = Vec::with_capacity(fetch.len() + sockets.len());
     let mut failure = asked.altered.map(|altered| Error::Altered { altered });
-    let targets = link_targets(&received.members);
+    let arrivals = Arrivals {
+        targets: link_targets(&received.members),
+        sent_bytes: std::mem::take(&mut received.sent_bytes),
+        said: &said,
+        pack,
+        tells_extended: asked.tells_extended,
+    };
+
     // Both lists are walked in path order, and each member becomes an entry and is gone: a large tree is
     // not held twice.
     let mut arrived = std::mem::take(&mut received.members);
     arrived.sort_unstable_by(|(a, at), (b, bt)| a.head.path.cmp(&b.head.path).then(at.cmp(bt)));
     let mut arrived = arrived.into_iter().peekable();
     let mut missing = Missing::default();
-    let sent_bytes = std::mem::take(&mut received.sent_bytes);
     for found in fetch {
         let mut member = None;
         while let Some(next) = arrived.next_if(|next| next.0.head.path <= found.path) {
@@ -186,51 +194,16 @@ pub(crate) fn build_entries(
             missing.add(found, &said, is_cut);
             continue;
         };
-        let kind = member.entry_kind(|target| match targets.get(target) {
-            Some(file) if file.offset_bytes < offset => Some((file.size_bytes, file.sha256)),
-            _ => None,
-        });
-        let Some(kind) = kind else {
-            if let tarstream::Kind::HardLink { target } = &member.head.kind {
-                failure.get_or_insert(Error::Link {
-                    path: found.path,
-                    target: target.clone(),
-                });
-            }
-            continue;
-        };
-        // Of a hard link, tar sends them with the file's first name only.
-        let (first_name, extended) = match &member.head.kind {
-            tarstream::Kind::HardLink { target } => {
-                let file = targets.get(target);
-                (target, file.map_or(&member.extended, |file| &file.extended))
-            }
-            _ => (&found.path, &member.extended),
-        };
-        let is_whole = !said.bare.contains(first_name) && !said.lacks_attributes;
-        let is_told = is_whole && (asked.tells_extended || !extended.is_empty());
-        let extended = is_told.then(|| extended.clone());
-        let changed = said.dropped_bytes > 0
-            || said.changed.contains(&found.path)
-            || said.shrank.contains(&found.path);
-        let piece = Piece {
-            pack: pack.clone(),
-            member: found.path.member().to_vec(),
-            offset_bytes: offset,
-            range: ContentRange::default(),
-        };
-        let sent_bytes = sent_size(&kind, &found.path, &sent_bytes);
-        let seen = Seen {
-            extended,
-            changed,
-            sent_bytes,
-        };
-        fresh.push(entry(found, member, kind, piece, seen));
+        match arrivals.entry(found, member, offset) {
+            Ok(entry) => fresh.extend(entry),
+            Err(error) => failure = failure.or(Some(error)),
+        }
     }
     drop(arrived);
     fresh.extend(sockets.into_iter().filter_map(socket));
     fresh.sort_by(|a, b| a.path.cmp(&b.path));
     name_groups(&mut fresh, &received.first_names);
+
     // Of a tree without its directories the next run would know less than of the one before.
     let is_torn = is_cut && kept.is_some() && !missing.directories.is_empty();
     // What lies in a directory that is not there any more is not there either.
@@ -245,34 +218,35 @@ pub(crate) fn build_entries(
         warnings: Vec::new(),
         failure,
     };
+
+    // What is missing may explain why tar was not content.
     said.others
         .retain(|text| !text.starts_with("sudo: unable to resolve host"));
     let explained = composed.conclude(missing, &said, asked.unreadable) || asked.has_unreadable;
-    let tolerated = if is_cut {
-        0
-    } else if explained {
-        2
-    } else {
-        1
-    };
-    if status > tolerated {
+    if status > tolerated_status(is_cut, explained) {
         composed.fail(Error::Tar {
             status,
             said: said.others,
         });
     }
-    // What a tar altered has all arrived, and may be no tree any more.
-    let is_whole = matches!(composed.failure, None | Some(Error::Altered { .. }));
     if is_torn {
         composed.content = Content::default();
-    } else if is_whole
-        && !composed.content.is_unchanged()
-        && let Err(error) = tarstream::tree::check(&asked.roots, composed.content.shapes())
-    {
-        composed.content = Content::default();
-        composed.fail(Error::Tree(error));
+    } else {
+        composed.check_tree(&asked.roots);
     }
     composed
+}
+
+/// The highest exit status of tar that is no failure by itself.
+fn tolerated_status(is_cut: bool, explained: bool) -> u32 {
+    match (is_cut, explained) {
+        // Nothing explains that a stream ended early.
+        (true, _) => 0,
+        // Entries that could not be read, or were gone.
+        (false, true) => 2,
+        // Files that changed while they were read.
+        (false, false) => 1,
+    }
 }
 
 /// What was asked for and did not arrive, by reason.
@@ -369,6 +343,19 @@ impl Composed {
         explained
     }
 
+    /// Keeps nothing of a part that is no tree.
+    fn check_tree(&mut self, roots: &[RemotePath]) {
+        // What a tar altered has all arrived, and may be no tree any more.
+        let is_whole = matches!(self.failure, None | Some(Error::Altered { .. }));
+        if is_whole
+            && !self.content.is_unchanged()
+            && let Err(error) = tarstream::tree::check(roots, self.content.shapes())
+        {
+            self.content = Content::default();
+            self.fail(Error::Tree(error));
+        }
+    }
+
     fn fail(&mut self, error: Error) {
         if self.failure.is_none() {
             self.failure = Some(error);
@@ -391,78 +378,6 @@ fn sorted(paths: &HashSet<RemotePath>) -> Vec<&RemotePath> {
     let mut paths: Vec<&RemotePath> = paths.iter().collect();
     paths.sort();
     paths
-}
-
-/// The size of a regular file as the host sent it, which is not what is kept if just lines are.
-fn sent_size(
-    kind: &EntryKind,
-    path: &RemotePath,
-    sent_bytes: &HashMap<RemotePath, u64>,
-) -> Option<u64> {
-    match kind {
-        EntryKind::File { size_bytes, .. } => sent_bytes.get(path).or(Some(size_bytes)),
-        EntryKind::HardLink {
-            target, size_bytes, ..
-        } => sent_bytes.get(target).or(Some(size_bytes)),
-        EntryKind::Directory
-        | EntryKind::Symlink { .. }
-        | EntryKind::Fifo
-        | EntryKind::Socket
-        | EntryKind::CharDevice { .. }
-        | EntryKind::BlockDevice { .. } => None,
-    }
-    .copied()
-}
-
-/// What else is known of a member that arrived.
-struct Seen {
-    extended: Option<Extended>,
-    /// tar said that it changed meanwhile.
-    changed: bool,
-    /// As [`sent_size`].
-    sent_bytes: Option<u64>,
-}
-
-fn entry(found: Found, member: Member, kind: EntryKind, piece: Piece, seen: Seen) -> Entry {
-    let mark = found.facts.map(|facts| facts.mark);
-    // What the scan saw is of use next time only if the stream told of the same thing.
-    let same = mark.is_some_and(|mark| {
-        let size_fits = seen.sent_bytes.is_none_or(|sent| sent == mark.size_bytes);
-        size_fits && member.head.mtime == mark.mtime
-    });
-    Entry {
-        path: found.path,
-        kind,
-        mode: member.head.mode,
-        owner: member.head.owner,
-        mtime: member.head.mtime,
-        extended: seen.extended,
-        scan: mark,
-        content: vec![piece],
-        first_name: None,
-        unstable: seen.changed || (mark.is_some() && !same),
-    }
-}
-
-fn socket(found: Found) -> Option<Entry> {
-    let facts = found.facts?;
-    debug_assert_eq!(facts.kind, FileType::Socket);
-    Some(Entry {
-        path: found.path,
-        kind: EntryKind::Socket,
-        mode: facts.mode,
-        owner: Owner {
-            uid: facts.uid,
-            gid: facts.gid,
-            ..Owner::default()
-        },
-        mtime: facts.mark.mtime,
-        extended: None,
-        scan: Some(facts.mark),
-        content: Vec::new(),
-        first_name: None,
-        unstable: false,
-    })
 }
 
 #[cfg(test)]

@@ -4,12 +4,12 @@
 //! for ends it, and nothing of such a stream is kept.
 
 mod error;
+mod stream_reader;
 
 use std::collections::HashMap;
 use std::io::Read;
 use std::ops::Range;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
 
 use crate::digest::Sha256;
 use crate::interrupt::Interrupt;
@@ -20,13 +20,10 @@ use crate::source::lines::Lines;
 use crate::source::scan::Found;
 use crate::tarstream::{self, Event, Head, Kind, Member, MemberStream};
 
-use crate::intake::extract::Extract;
 use crate::intake::unsized_files::ReadFile;
 
 pub use error::Error;
-
-/// Progress is told this often.
-const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
+use stream_reader::StreamReader;
 
 /// What becomes of members that were not asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,115 +121,24 @@ impl Intake {
         stream: impl Read,
         wanted: &[Found],
         unasked: Unasked,
-        mut progress: impl FnMut(u64, &RemotePath),
+        progress: impl FnMut(u64, &RemotePath),
     ) -> Result<(), Error> {
-        let Self {
-            pack,
-            received,
-            numbers,
-            lines,
-            hole_bytes,
-            interrupt,
-            ..
-        } = self;
         let mut stream = MemberStream::new(stream);
-        let mut told = Instant::now();
-        let mut number = 0;
-        let mut reading: Option<(RemotePath, bool)> = None;
-        let mut names = OtherNames::default();
-        let mut extract = None;
+        let mut reader = StreamReader::new(self, wanted, unasked, progress);
         loop {
             match stream.next() {
-                Ok(Event::Begin { head, raw }) => {
-                    *hole_bytes = hole_bytes.saturating_add(head.hole_bytes());
-                    if *hole_bytes > tarstream::HOLES_PART_MAX_BYTES {
-                        let path = head.path.clone();
-                        return Err(Error::Holes { path });
-                    }
-                    if let Ok(at) = wanted.binary_search_by(|found| found.path.cmp(&head.path)) {
-                        let is_file = matches!(head.kind, Kind::File { .. });
-                        let blocks = names.resolve(head, &wanted[at]);
-                        let raw = blocks.as_deref().unwrap_or(raw);
-                        if lines.is_some() && is_file {
-                            extract = Some((Extract::begin(head, raw)?, &wanted[at]));
-                        } else {
-                            let raw_bytes = raw.len() as u64 + head.stored_bytes;
-                            let order = order(head, &wanted[at], raw.len());
-                            number = pack.begin_member(raw_bytes, order)?;
-                            pack.write(raw)?;
-                        }
-                        reading = Some((head.path.clone(), is_file));
-                    } else if unasked == Unasked::Refuse {
-                        let path = head.path.clone();
-                        return Err(Error::Unasked { path });
-                    }
-                }
-                Ok(Event::Data(bytes)) => {
-                    let Some((path, is_file)) = &reading else {
-                        continue;
-                    };
-                    match &mut extract {
-                        Some((extract, _)) => extract.push(bytes),
-                        None => pack.write(bytes)?,
-                    }
-                    if *is_file {
-                        received.content_bytes += bytes.len() as u64;
-                        if told.elapsed() >= PROGRESS_INTERVAL {
-                            progress(received.content_bytes, path);
-                            told = Instant::now();
-                        }
-                    }
-                }
+                Ok(Event::Begin { head, raw }) => reader.begin(head, raw)?,
+                Ok(Event::Data(bytes)) => reader.data(bytes)?,
                 Ok(Event::Hole(_)) => {
-                    if let Some((path, _)) = &reading
-                        && told.elapsed() >= PROGRESS_INTERVAL
-                    {
-                        progress(received.content_bytes, path);
-                        told = Instant::now();
-                    }
-                    if interrupt.is_raised() {
-                        let within = reading.map(|(path, _)| path);
-                        if within.is_some() && extract.is_none() {
-                            pack.cut_back()?;
-                        }
-                        let offset = stream.offset_bytes();
-                        received.cut = Some(tarstream::Error::Cut { offset, within });
-                        return Ok(());
+                    reader.hole();
+                    if reader.is_stopped() {
+                        return reader.stop(stream.offset_bytes());
                     }
                 }
-                Ok(Event::End(member)) => {
-                    if reading.take().is_some() {
-                        let (mut member, first_name) = names.member(member);
-                        if let Some(first_name) = first_name {
-                            received
-                                .first_names
-                                .insert(member.head.path.clone(), first_name);
-                        }
-                        received.content_bytes -= padding(&member);
-                        if let (Some((extract, found)), Some(lines)) = (extract.take(), &*lines) {
-                            let extracted = extract.end(&member, lines)?;
-                            if let Kind::File { size_bytes } = member.head.kind {
-                                received.sent_bytes.insert(member.head.path, size_bytes);
-                            }
-                            member = extracted.member;
-                            let raw_bytes = extracted.raw.len() as u64;
-                            let order = order(&member.head, found, extracted.header_bytes);
-                            number = pack.begin_member(raw_bytes, order)?;
-                            pack.write(&extracted.raw)?;
-                        }
-                        pack.end_member()?;
-                        // Where it lies is known when the pack is finished.
-                        received.members.push((member, 0));
-                        numbers.push(number);
-                    }
-                }
+                Ok(Event::End(member)) => reader.end(member)?,
                 Ok(Event::Finished) => return Ok(()),
                 Err(error @ (tarstream::Error::Cut { .. } | tarstream::Error::Read { .. })) => {
-                    if reading.is_some() && extract.is_none() {
-                        pack.cut_back()?;
-                    }
-                    received.cut = Some(error);
-                    return Ok(());
+                    return reader.cut(error);
                 }
                 Err(error) => return Err(Error::Refused(error)),
             }
@@ -357,95 +263,6 @@ impl Intake {
     /// [`Error::Pack`].
     fn abandon(self) -> Result<(), Error> {
         Ok(self.pack.abandon()?)
-    }
-}
-
-/// A hard link must come behind the file that it leads to; other files may lie anywhere.
-fn order(head: &Head, found: &Found, header_bytes: usize) -> Order {
-    match head.kind {
-        Kind::File { .. } if !found.may_have_names() => Order::Free { header_bytes },
-        Kind::File { .. }
-        | Kind::HardLink { .. }
-        | Kind::Directory
-        | Kind::Symlink { .. }
-        | Kind::Fifo
-        | Kind::CharDevice { .. }
-        | Kind::BlockDevice { .. } => Order::Kept,
-    }
-}
-
-/// Further names of what is no regular file. GNU tar sends those of symbolic links as hard links; here
-/// each becomes what it is, so that every member can be taken out of a pack by itself. Which names
-/// belong together is told in [`Received::first_names`].
-#[derive(Default)]
-struct OtherNames {
-    /// What has several names and is no regular file.
-    kinds: HashMap<RemotePath, Kind>,
-    /// What the member that is being read is kept as, and its first name.
-    resolved: Option<(Head, RemotePath)>,
-}
-
-impl OtherNames {
-    /// The header blocks that the member is kept with, if not with its own.
-    fn resolve(&mut self, head: &Head, found: &Found) -> Option<Vec<u8>> {
-        self.resolved = None;
-        match &head.kind {
-            Kind::HardLink { target } => {
-                let kind = self.kinds.get(target)?.clone();
-                let resolved = Head {
-                    kind,
-                    ..head.clone()
-                };
-                let blocks = resolved.to_blocks()?;
-                self.resolved = Some((resolved, target.clone()));
-                Some(blocks)
-            }
-            Kind::Symlink { .. }
-            | Kind::Fifo
-            | Kind::CharDevice { .. }
-            | Kind::BlockDevice { .. } => {
-                if found.may_have_names() {
-                    self.kinds.insert(head.path.clone(), head.kind.clone());
-                }
-                None
-            }
-            Kind::File { .. } | Kind::Directory => None,
-        }
-    }
-
-    fn member(&mut self, member: Member) -> (Member, Option<RemotePath>) {
-        match self.resolved.take() {
-            Some((head, first_name)) => {
-                let member = Member {
-                    head,
-                    sha256: None,
-                    extended: Extended::default(),
-                };
-                (member, Some(first_name))
-            }
-            None => (member, None),
-        }
-    }
-}
-
-/// The bytes that fill a file's last block. A sparse file's padding is not known, and below a block.
-fn padding(member: &Member) -> u64 {
-    match member.head.kind {
-        Kind::File { size_bytes } if size_bytes <= member.head.stored_bytes => {
-            let padding = member.head.stored_bytes - size_bytes;
-            if padding < tarstream::BLOCK_BYTES as u64 {
-                padding
-            } else {
-                0
-            }
-        }
-        Kind::File { .. }
-        | Kind::HardLink { .. }
-        | Kind::Directory
-        | Kind::Symlink { .. }
-        | Kind::Fifo
-        | Kind::CharDevice { .. }
-        | Kind::BlockDevice { .. } => 0,
     }
 }
 

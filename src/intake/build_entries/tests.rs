@@ -2,9 +2,9 @@
 
 use super::*;
 use crate::digest::Sha256;
-use crate::manifest::{Extended, FileTime, ScanMark, Totals};
+use crate::manifest::{EntryKind, Extended, FileTime, Owner, ScanMark, Totals};
 use crate::source::scan::Facts;
-use crate::tarstream::{Head, Kind};
+use crate::tarstream::{Head, Kind, Member};
 
 const TIME: FileTime = FileTime {
     seconds: 7,
