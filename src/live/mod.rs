@@ -16,6 +16,7 @@ use futures_util::future::join_all;
 
 use crate::blocking::blocking;
 use crate::change::{Change, ChangeKind};
+use crate::digest::Sha256;
 use crate::inventory::{Host, Source, SourceKind};
 use crate::manifest::{Part, PartFailure, PartState};
 use crate::name::{RemotePath, SourceName};
@@ -27,7 +28,7 @@ use crate::store::SealedCheckpoint;
 use crate::scan::digests::digests;
 use crate::scan::directory::{Scanned, is_lost};
 use crate::scan::machine::other_machine;
-use crate::scan::result::sorted;
+use crate::scan::result::{ScanResult, sorted};
 use crate::scan::{self, against};
 use crate::units::listing;
 use contents::Contents;
@@ -37,6 +38,9 @@ pub use fetch_budget::FetchBudget;
 
 /// So much of each source, content included, is fetched to compare extended metadata.
 const EXTENDED_MAX_BYTES: u64 = 8 << 20;
+
+/// The note on a host whose `find` is too simple.
+const NO_FACTS: &str = "its `find` tells just names: the host hashes what were files, and nothing else can be compared";
 
 /// What is not on a host any more as a checkpoint has it.
 #[derive(Debug)]
@@ -219,6 +223,7 @@ struct Look<'a> {
 }
 
 impl Look<'_> {
+    /// Compares a part with what the scan of its source found.
     async fn at(&self, known: &Part, source: &Source, scanned: Scanned<'_>) -> Looked {
         let mut part = LivePart::new(&source.name);
         let found = match scanned {
@@ -227,37 +232,9 @@ impl Look<'_> {
                 terms,
                 opening,
             } => {
-                if matches!(known.state, PartState::Complete | PartState::Warned)
-                    && (known.exclude != terms.exclude || known.roots != result.named)
-                {
-                    let what = if matches!(source.kind, SourceKind::Files(_)) {
-                        "patterns that match something"
-                    } else {
-                        "directories or what is excluded"
-                    };
-                    part.notes.push(format!(
-                        "its {what} are not those of {}, which shows as added or removed",
-                        self.base.id()
-                    ));
-                }
-                let moved = result.resolved.iter().find(|now| {
-                    let mut then = known.resolved.iter();
-                    then.any(|then| then.asked == now.asked && then.real != now.real)
-                });
-                if let Some(moved) = moved {
-                    part.notes.push(format!(
-                        "{} is at {} now, which it was not in {}: that shows as added and removed",
-                        moved.asked,
-                        moved.real,
-                        self.base.id()
-                    ));
-                }
+                part.notes = self.incomparable(known, source, &result, terms.exclude);
                 if !opening.has_facts {
-                    part.notes.push(
-                        "its `find` tells just names: the host hashes what were files, and nothing \
-                         else can be compared"
-                            .to_owned(),
-                    );
+                    part.notes.push(NO_FACTS.to_owned());
                 }
                 part.notes.extend(result.warnings);
                 part.failure = result
@@ -279,18 +256,11 @@ impl Look<'_> {
             self.is_same_machine,
         );
         let pairs = blocking(move || against::pairs(&base, &name, found, trusts_marks)).await?;
-        let mut list = Vec::new();
-        for path in pairs.iter().filter_map(against::Candidate::doubtful) {
-            list.extend_from_slice(path.as_bytes());
-            list.push(0);
-        }
-        let digests = if list.is_empty() {
-            HashMap::new()
-        } else {
-            match digests(self.session, source.sudo, list).await {
-                Ok(digests) => digests,
-                Err(error) => return Ok(ended(part, error)),
-            }
+
+        // What marks and sizes do not tell, digests and extended metadata may.
+        let digests = match self.digests(source, &pairs).await {
+            Ok(digests) => digests,
+            Err(error) => return Ok(ended(part, error)),
         };
         let mut told = against::Told {
             digests,
@@ -301,6 +271,60 @@ impl Look<'_> {
             .await?;
         self.tell(&mut part, known, against::judge(pairs, &told));
         Ok((part, lost))
+    }
+
+    /// In what the source is not asked for, or not found, as it was for the checkpoint.
+    fn incomparable(
+        &self,
+        known: &Part,
+        source: &Source,
+        result: &ScanResult,
+        exclude: &[String],
+    ) -> Vec<String> {
+        let mut notes = Vec::new();
+        if matches!(known.state, PartState::Complete | PartState::Warned)
+            && (known.exclude != exclude || known.roots != result.named)
+        {
+            let what = if matches!(source.kind, SourceKind::Files(_)) {
+                "patterns that match something"
+            } else {
+                "directories or what is excluded"
+            };
+            notes.push(format!(
+                "its {what} are not those of {}, which shows as added or removed",
+                self.base.id()
+            ));
+        }
+        let moved = result.resolved.iter().find(|now| {
+            let mut then = known.resolved.iter();
+            then.any(|then| then.asked == now.asked && then.real != now.real)
+        });
+        if let Some(moved) = moved {
+            notes.push(format!(
+                "{} is at {} now, which it was not in {}: that shows as added and removed",
+                moved.asked,
+                moved.real,
+                self.base.id()
+            ));
+        }
+        notes
+    }
+
+    /// The digests of files of the same size whose marks changed, as the host computes them.
+    async fn digests(
+        &self,
+        source: &Source,
+        pairs: &[against::Candidate],
+    ) -> Result<HashMap<RemotePath, Sha256>, ssh::Error> {
+        let mut list = Vec::new();
+        for path in pairs.iter().filter_map(against::Candidate::doubtful) {
+            list.extend_from_slice(path.as_bytes());
+            list.push(0);
+        }
+        if list.is_empty() {
+            return Ok(HashMap::new());
+        }
+        digests(self.session, source.sudo, list).await
     }
 
     /// Fetches what may have other extended metadata than it had. Gives the end of the connection.
