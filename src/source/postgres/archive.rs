@@ -254,7 +254,36 @@ impl Archive {
 
     /// Takes what came for the step, and goes on to the next one.
     fn came(&mut self, value: Value<'_>) -> Result<(), Error> {
-        self.step = match (self.step, value) {
+        self.step = match self.step {
+            Step::Head
+            | Step::CompressionByte
+            | Step::CompressionNumber
+            | Step::Time(_)
+            | Step::Database
+            | Step::ServerVersion
+            | Step::ToolVersion
+            | Step::Count => self.after_head(value)?,
+            Step::Number
+            | Step::HasData
+            | Step::Before(_)
+            | Step::Section
+            | Step::Between(_)
+            | Step::RelationKind
+            | Step::Owner
+            | Step::WithOids
+            | Step::Need
+            | Step::Offset => self.after_item(value)?,
+            Step::Block | Step::BlockNumber { .. } | Step::Piece { .. } | Step::LargeObject => {
+                self.after_block(value)?
+            }
+            Step::Unknown => return Err(self.out_of_order()),
+        };
+        Ok(())
+    }
+
+    /// The step behind one of the archive's head.
+    fn after_head(&mut self, value: Value<'_>) -> Result<Step, Error> {
+        Ok(match (self.step, value) {
             (Step::Head, Value::Bytes(head)) => self.head(head)?,
             (Step::CompressionByte | Step::CompressionNumber, _) => Step::Time(0),
             (Step::Time(place), _) if place + 1 < TIME.len() => Step::Time(place + 1),
@@ -275,6 +304,13 @@ impl Archive {
                 self.items_left = count;
                 self.next_item()
             }
+            _ => return Err(self.out_of_order()),
+        })
+    }
+
+    /// The step behind one of an item of the contents.
+    fn after_item(&mut self, value: Value<'_>) -> Result<Step, Error> {
+        Ok(match (self.step, value) {
             (Step::Number, Value::Number(number)) => {
                 self.number = number;
                 Step::HasData
@@ -295,12 +331,20 @@ impl Archive {
             (Step::Between(_), _) if self.minor >= 16 => Step::RelationKind,
             (Step::Between(_) | Step::RelationKind, _) => Step::Owner,
             (Step::Owner, _) => Step::WithOids,
+            // The numbers of items that this one needs, until an absent text.
             (Step::WithOids, _) | (Step::Need, Value::Text(Some(_))) => Step::Need,
             (Step::Need, _) => Step::Offset,
             (Step::Offset, _) => {
                 self.items_left -= 1;
                 self.next_item()
             }
+            _ => return Err(self.out_of_order()),
+        })
+    }
+
+    /// The step behind one of a block of data.
+    fn after_block(&mut self, value: Value<'_>) -> Result<Step, Error> {
+        Ok(match (self.step, value) {
             (Step::Block, Value::Bytes([BLOCK_DATA])) => Step::BlockNumber {
                 is_large_objects: false,
             },
@@ -324,6 +368,7 @@ impl Archive {
             (Step::LargeObject, _) => Step::Piece {
                 is_large_object: true,
             },
+            // A piece of no length is the end of a table's data, or of a large object.
             (Step::Piece { is_large_object }, Value::Number(0)) => {
                 if is_large_object {
                     Step::LargeObject
@@ -336,20 +381,12 @@ impl Archive {
                     .map_err(|_| self.senseless("a piece is shorter than nothing"))?;
                 step
             }
-            (
-                Step::Head
-                | Step::ServerVersion
-                | Step::ToolVersion
-                | Step::Count
-                | Step::Number
-                | Step::HasData
-                | Step::BlockNumber { .. }
-                | Step::Piece { .. }
-                | Step::Unknown,
-                _,
-            ) => return Err(self.senseless("it is read in the wrong order")),
-        };
-        Ok(())
+            _ => return Err(self.out_of_order()),
+        })
+    }
+
+    fn out_of_order(&self) -> Error {
+        self.senseless("it is read in the wrong order")
     }
 
     fn head(&mut self, head: &[u8]) -> Result<Step, Error> {
