@@ -167,7 +167,11 @@ pub(crate) fn program(folder: &Path, name: &str, script: &str) {
 /// The host with these tools has this machine-id, until it is given another one.
 pub(crate) fn set_machine_id(folder: &Path, number: u32) {
     fs::write(folder.join("machine-id"), format!("{number:032}\n")).expect("a file");
-    let script = "[ \"$1\" != /etc/machine-id ] || set -- \"${0%/*}/machine-id\"\n\
+    let script = "for file; do\n\
+                  shift\n\
+                  case $file in /etc/machine-id) file=${0%/*}/machine-id ;; esac\n\
+                  set -- \"$@\" \"$file\"\n\
+                  done\n\
                   exec /bin/cat \"$@\"";
     program(folder, "cat", script);
 }

@@ -25,9 +25,6 @@ case $x in
 *) x=$y ;;
 esac
 printf 'account=%s\nuid=%s\n' "$x" "$y"
-x=
-{ read -r x </etc/machine-id; } 2>/dev/null
-printf 'machine_id=%s\n' "$x"
 while IFS= read -r x; do
   case $x in PRETTY_NAME=*) printf 'os=%s\n' "${x#*=}"; break ;; esac
 done 2>/dev/null </etc/os-release
@@ -41,16 +38,21 @@ printf 'tar=%s\n' "$x"
 for t in find tar sh sudo setsid zstd gzip sha256sum nice; do
   command -v $t >/dev/null 2>&1 && printf 'tool=%s\n' $t
 done
-# The lines of the mount table are ID PARENT DEVICE ROOT POINT OPTIONS [TAG…] - TYPE SOURCE OPTIONS.
-mounts=$(cat /proc/self/mountinfo 2>/dev/null)
+# The lines of the mount table are ID PARENT DEVICE ROOT POINT OPTIONS [TAG…] - TYPE SOURCE OPTIONS. The
+# machine's id is one word; it comes last, for it need not end with a line end.
+x=$(cat /proc/self/mountinfo /etc/machine-id 2>/dev/null)
 IFS="
 "
-set -- $mounts
+set -- $x
 unset IFS
 for l; do
   set -- $l
   x=${l#* - }
-  printf 'mount=%s %s %s\n' "$3" "${x%% *}" "$5"
+  case $# in
+  0) ;;
+  1) printf 'machine_id=%s\n' "$1" ;;
+  *) printf 'mount=%s %s %s\n' "$3" "${x%% *}" "$5" ;;
+  esac
 done
 case $verb in
 facts) return ;;
