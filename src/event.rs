@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::fault::{ExitClass, Fault, chain};
+use crate::fault::{Fault, Problem};
 use crate::manifest::{Checkpoint, Part};
 use crate::name::{HostName, RemotePath, SourceName};
 
@@ -143,13 +143,7 @@ pub struct Failure {
     /// The part, if only that failed.
     pub part: Option<SourceName>,
     /// What happened.
-    pub message: String,
-    /// Why, outermost first.
-    pub causes: Vec<String>,
-    /// How to mend it.
-    pub hint: Option<String>,
-    /// The exit status that it asks for.
-    pub class: ExitClass,
+    pub problem: Problem,
 }
 
 impl Failure {
@@ -158,13 +152,14 @@ impl Failure {
     pub fn naming_host(mut self, what: &str) -> Self {
         let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
         let names_host = self
+            .problem
             .message
             .split(|c| !is_part(c))
             .any(|word| word.trim_end_matches('.') == self.host.as_str());
         if !names_host {
             let message = format!("{what} {}", self.host);
-            let cause = std::mem::replace(&mut self.message, message);
-            self.causes.insert(0, cause);
+            let cause = std::mem::replace(&mut self.problem.message, message);
+            self.problem.causes.insert(0, cause);
         }
         self
     }
@@ -172,15 +167,10 @@ impl Failure {
     /// The failure of a whole host.
     #[must_use]
     pub fn of_host(host: &HostName, fault: &dyn Fault) -> Self {
-        let mut texts = chain(fault);
-        let message = texts.remove(0);
         Self {
             host: host.clone(),
             part: None,
-            message,
-            causes: texts,
-            hint: fault.hint(),
-            class: fault.exit_class(),
+            problem: Problem::of(fault),
         }
     }
 }

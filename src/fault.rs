@@ -4,8 +4,10 @@
 //! the command line can print and exit without knowing any of them. Nothing here prints.
 
 mod code;
+mod problem;
 
 pub use code::Code;
+pub use problem::Problem;
 
 /// The process exit status that a fault asks for. The numbers are part of the command-line contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

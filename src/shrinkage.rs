@@ -2,7 +2,8 @@
 //!
 //! Pure functions of what is there now, what was there before, and what the inventory allows.
 
-use crate::manifest::{Part, PartFailure};
+use crate::fault::{Code, Problem};
+use crate::manifest::Part;
 use crate::name::escape;
 
 /// An answer that was smaller than this may shrink.
@@ -33,7 +34,7 @@ pub enum Holds {
 /// Why `now` is too little, compared with `before`, the part when it was last captured; none if it is
 /// enough.
 #[must_use]
-pub fn shrinkage(now: &Part, before: Option<&Part>, terms: Terms) -> Option<PartFailure> {
+pub fn shrinkage(now: &Part, before: Option<&Part>, terms: Terms) -> Option<Problem> {
     if terms.may_shrink {
         return None;
     }
@@ -64,45 +65,42 @@ pub fn shrinkage(now: &Part, before: Option<&Part>, terms: Terms) -> Option<Part
 
 /// The failure of a source of which everything vanished between the scan and the fetch.
 #[must_use]
-pub fn all_vanished() -> PartFailure {
-    PartFailure {
-        message: "all of it vanished before it was read".to_owned(),
-        hint: Some("Run the command again.".to_owned()),
-    }
+pub fn all_vanished() -> Problem {
+    Problem::in_part(
+        Code::PartVanished,
+        "all of it vanished before it was read",
+        Some("Run the command again.".to_owned()),
+    )
 }
 
-fn under_half(now: &Part, before: &Part) -> Option<PartFailure> {
+fn under_half(now: &Part, before: &Part) -> Option<Problem> {
     let (now, before) = (now.totals, before.totals);
     let files = now.files.saturating_mul(2) < before.files;
     let bytes = now.bytes.saturating_mul(2) < before.bytes;
-    (files || bytes).then(|| PartFailure {
-        message: format!(
+    (files || bytes).then(|| {
+        let message = format!(
             "it shrank to under half: from {} files, {} bytes to {} files, {} bytes",
             before.files, before.bytes, now.files, now.bytes
-        ),
-        hint: Some(
-            "Look at the host. If that is how it should be, say `may_shrink: true` at the source."
-                .to_owned(),
-        ),
+        );
+        let hint =
+            "Look at the host. If that is how it should be, say `may_shrink: true` at the source.";
+        Problem::in_part(Code::PartShrunk, message, Some(hint.to_owned()))
     })
 }
 
-fn empty_answer() -> PartFailure {
-    PartFailure {
-        message: "it answered with nothing".to_owned(),
-        hint: Some("Say `may_shrink: true` at the source if that is how it should be.".to_owned()),
-    }
+fn empty_answer() -> Problem {
+    Problem::in_part(
+        Code::PartEmpty,
+        "it answered with nothing",
+        Some("Say `may_shrink: true` at the source if that is how it should be.".to_owned()),
+    )
 }
 
-fn no_lines(expression: &str) -> PartFailure {
-    PartFailure {
-        message: format!("no line matches `{}`", escape(expression.as_bytes())),
-        hint: Some(
-            "Correct `lines`, or say `may_shrink: true` at the source if that may be. A symbolic link \
-             is kept as a link: name the file that it leads to."
-                .to_owned(),
-        ),
-    }
+fn no_lines(expression: &str) -> Problem {
+    let message = format!("no line matches `{}`", escape(expression.as_bytes()));
+    let hint = "Correct `lines`, or say `may_shrink: true` at the source if that may be. A symbolic link is \
+         kept as a link: name the file that it leads to.";
+    Problem::in_part(Code::NoLinesMatch, message, Some(hint.to_owned()))
 }
 
 #[cfg(test)]

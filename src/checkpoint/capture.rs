@@ -9,8 +9,8 @@ mod spool;
 
 use std::path::Path;
 
+use crate::fault::Problem;
 use crate::inventory::{Host, Source, SourceKind};
-use crate::manifest::PartFailure;
 use crate::ssh::{self, ReadSession};
 
 use crate::scan::directory::is_lost;
@@ -26,7 +26,7 @@ pub(super) enum CaptureOutcome {
     /// It is not there, and need not be.
     Absent,
     /// It cannot be captured.
-    Failed(PartFailure),
+    Failed(Problem),
     /// The connection is gone.
     Lost(ssh::Error),
 }
@@ -74,7 +74,7 @@ impl CaptureOutcome {
         if is_lost(&error) {
             Self::Lost(error)
         } else {
-            Self::Failed(PartFailure::of(&error))
+            Self::Failed(Problem::of_part(&error))
         }
     }
 }

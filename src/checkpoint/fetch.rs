@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use crate::blocking::blocking;
 use crate::event::{Capture, Event, HostEvent};
-use crate::manifest::{Pack, PackName, PartFailure, PartState};
+use crate::fault::Problem;
+use crate::manifest::{Pack, PackName, PartState};
 use crate::pack::PackOptions;
 use crate::source::lines::Lines;
 use crate::source::notes::{self, Note};
@@ -66,7 +67,7 @@ impl Fetch<'_> {
         let unsized_files = unsized_files::take(&mut found, &self.pull.probe.mounts);
         let (difference, lost) = self.compare(found, &mut warnings).await;
         if let Some(error) = lost {
-            outcome.fail(PartFailure::of(&error));
+            outcome.fail(Problem::of_part(&error));
             return Ok((outcome, Some(error)));
         }
         (self.pull.sink)(Event::of(
@@ -114,7 +115,7 @@ impl Fetch<'_> {
             tells_extended: self.pull.probe.tar_flavour().is_some() && self.terms.lines.is_none(),
         };
         if let Some(error) = &result.unreadable {
-            outcome.fail(PartFailure::of(error));
+            outcome.fail(Problem::of_part(error));
         }
         Ok(self.put_together(outcome, asked, warnings, pulled))
     }
@@ -251,7 +252,7 @@ impl Fetch<'_> {
             Err(error) => {
                 match error.into_scanned() {
                     Scanned::Lost(error) => {
-                        pulled.failure.get_or_insert(PartFailure::of(&error));
+                        pulled.failure.get_or_insert(Problem::of_part(&error));
                         pulled.lost = Some(error);
                     }
                     Scanned::Failed(why) => {
@@ -288,10 +289,10 @@ impl Fetch<'_> {
             &self.pack,
         );
         if let Some(error) = &built.failure {
-            outcome.fail(PartFailure::of(error));
+            outcome.fail(Problem::of_part(error));
         }
         if let Some(cut) = &pulled.received.cut {
-            outcome.fail(PartFailure::of(cut));
+            outcome.fail(Problem::of_part(cut));
         }
         warnings.extend(built.warnings);
         outcome.fill(built.content, warnings);

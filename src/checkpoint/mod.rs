@@ -20,11 +20,12 @@ use tokio::sync::mpsc;
 
 use crate::blocking::blocking;
 use crate::event::{Capture, Event, HostEvent, Sink};
+use crate::fault::{Code, Problem};
 use crate::intake::entries;
 use crate::intake::part::{self, Outcome};
 use crate::interrupt::{Interrupt, StopLevel};
 use crate::inventory::{Host, Source, WireCompression};
-use crate::manifest::{self, Checkpoint, PartFailure, PartState, Trigger};
+use crate::manifest::{self, Checkpoint, PartState, Trigger};
 use crate::name::SourceName;
 use crate::scan::{directory::Scanned, scan};
 use crate::source::probe::Probe;
@@ -320,7 +321,7 @@ impl Gatherer<'_> {
             CaptureOutcome::Absent => return Ok(Outcome::new(source, PartState::Absent)),
             CaptureOutcome::Failed(why) => return Ok(Outcome::failed(source, why)),
             CaptureOutcome::Lost(error) => {
-                let outcome = Outcome::failed(source, PartFailure::of(&error));
+                let outcome = Outcome::failed(source, Problem::of_part(&error));
                 lost.get_or_insert(error);
                 return Ok(outcome);
             }
@@ -354,7 +355,7 @@ impl Gatherer<'_> {
             Scanned::Absent => return Ok(Outcome::new(source, PartState::Absent)),
             Scanned::Failed(why) => return Ok(Outcome::failed(source, why)),
             Scanned::Lost(error) => {
-                let outcome = Outcome::failed(source, PartFailure::of(&error));
+                let outcome = Outcome::failed(source, Problem::of_part(&error));
                 lost.get_or_insert(error);
                 return Ok(outcome);
             }
@@ -425,16 +426,18 @@ impl UnsealedCheckpoint {
     }
 }
 
-fn no_tar() -> PartFailure {
-    PartFailure {
-        message: "the host has no `tar`".to_owned(),
-        hint: Some("`fleet doctor` shows which tools the host has.".to_owned()),
-    }
+fn no_tar() -> Problem {
+    Problem::in_part(
+        Code::ToolMissing,
+        "the host has no `tar`",
+        Some("`fleet doctor` shows which tools the host has.".to_owned()),
+    )
 }
 
-fn not_reached() -> PartFailure {
-    PartFailure {
-        message: "the connection was lost before its turn came".to_owned(),
-        hint: Some("Run the command again.".to_owned()),
-    }
+fn not_reached() -> Problem {
+    Problem::in_part(
+        Code::ConnectionLost,
+        "the connection was lost before its turn came",
+        Some("Run the command again.".to_owned()),
+    )
 }

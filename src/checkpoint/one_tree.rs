@@ -10,7 +10,8 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashSet};
 
 use crate::digest::Sha256;
-use crate::manifest::{Entry, EntryKind, FileType, PartFailure, PartState};
+use crate::fault::{Code, Problem};
+use crate::manifest::{Entry, EntryKind, FileType, PartState};
 use crate::name::{RemotePath, SourceName};
 use crate::tarstream::tree::Blockers;
 
@@ -266,22 +267,18 @@ pub(super) fn settle(outcomes: &mut [Outcome]) -> Vec<(SourceName, String)> {
     told
 }
 
-fn contradiction(faults: &Faults) -> PartFailure {
+fn contradiction(faults: &Faults) -> Problem {
     let more = match faults.out.len() - 1 {
         0 => String::new(),
         more => format!(", and {more} more"),
     };
-    PartFailure {
-        message: format!(
-            "it can't be put into one tree with what other sources hold: {}{more}",
-            faults.first
-        ),
-        hint: Some(
-            "The tree changed between the two readings, or the host sent what it does not have. Run \
-             the command again."
-                .to_owned(),
-        ),
-    }
+    let message = format!(
+        "it can't be put into one tree with what other sources hold: {}{more}",
+        faults.first
+    );
+    let hint = "The tree changed between the two readings, or the host sent what it does not have. Run \
+                the command again.";
+    Problem::in_part(Code::SourcesContradict, message, Some(hint.to_owned()))
 }
 
 impl Content {

@@ -11,11 +11,12 @@ use tokio::sync::oneshot;
 
 use crate::blocking::blocking;
 use crate::event::{Capture, Event, Sink};
+use crate::fault::{Code, Problem};
 use crate::guard::{Compression, ReadCommand, TarFlavour};
 use crate::intake::fetch_list;
 use crate::interrupt::{Interrupt, StopLevel};
 use crate::inventory::{Source, WireCompression};
-use crate::manifest::{FileType, PartFailure};
+use crate::manifest::FileType;
 use crate::name::{HostName, RemotePath};
 use crate::pack::PackOptions;
 use crate::source::lines::Lines;
@@ -57,7 +58,7 @@ pub(super) struct TransferOutcome {
     pub(super) stderr: Vec<u8>,
     /// What was said on standard error and not kept.
     pub(super) dropped_bytes: u64,
-    pub(super) failure: Option<PartFailure>,
+    pub(super) failure: Option<Problem>,
     pub(super) lost: Option<ssh::Error>,
     pub(super) broken: Option<Broken>,
     /// How fast the link is, if enough came to tell.
@@ -81,7 +82,7 @@ impl TransferOutcome {
 
     fn failed(error: &ssh::Error) -> Self {
         Self {
-            failure: Some(PartFailure::of(error)),
+            failure: Some(Problem::of_part(error)),
             lost: is_lost(error).then(|| error.clone()),
             ..Self::nothing()
         }
@@ -350,7 +351,7 @@ fn kept(
         Err(error) => Ok((
             Difference::default(),
             TransferOutcome {
-                failure: Some(PartFailure::of(&error)),
+                failure: Some(Problem::of_part(&error)),
                 ..TransferOutcome::nothing()
             },
         )),
@@ -365,21 +366,24 @@ fn is_too_long(roots: &[RemotePath]) -> bool {
     command.is_too_long()
 }
 
-fn too_many(count: usize) -> PartFailure {
-    PartFailure {
-        message: format!("{count} files are more than a `tar` that takes no list can be told"),
-        hint: Some(
+fn too_many(count: usize) -> Problem {
+    Problem::in_part(
+        Code::LimitExceeded,
+        format!("{count} files are more than a `tar` that takes no list can be told"),
+        Some(
             "Install GNU tar on the host, or capture the directory instead of its files."
                 .to_owned(),
         ),
-    }
+    )
 }
 
-fn compressor_failed(compression: Compression, status: u32) -> Option<PartFailure> {
+fn compressor_failed(compression: Compression, status: u32) -> Option<Problem> {
     let tool = compression.tool()?;
-    (status == ReadCommand::COMPRESSOR_FAILED).then(|| PartFailure {
-        message: format!("`{tool}` failed on the host"),
-        hint: Some("With `--compression none`, or `compression: none` at the host in the inventory, it is not needed.".to_owned()),
+    (status == ReadCommand::COMPRESSOR_FAILED).then(|| {
+        let hint = "With `--compression none`, or `compression: none` at the host in the inventory, it \
+                    is not needed.";
+        let message = format!("`{tool}` failed on the host");
+        Problem::in_part(Code::ToolMissing, message, Some(hint.to_owned()))
     })
 }
 

@@ -10,13 +10,13 @@ use super::signals;
 use crate::checkpoint::CaptureOptions;
 use crate::engine::checkpoint::{self, Outcome, Request, Strictness};
 use crate::event::Event;
-use crate::fault::ExitClass;
+use crate::fault::{ExitClass, Problem};
 use crate::interrupt::{Interrupt, StopLevel};
 use crate::inventory::WireCompression;
 use crate::manifest::Trigger;
 use crate::name::{HostName, SourceName};
 use crate::report::text::checkpoint as text;
-use crate::report::{Console, Problem, Reporter, Style, json};
+use crate::report::{Console, Reporter, Style, json};
 
 /// Take a checkpoint of hosts
 #[derive(Debug, clap::Args)]

@@ -7,11 +7,11 @@ use super::select::Hosts;
 use super::setup::Setup;
 use super::signals;
 use crate::engine::doctor::{self, Report};
-use crate::fault::ExitClass;
+use crate::fault::{ExitClass, Problem};
 use crate::interrupt::{Interrupt, StopLevel};
 use crate::name::HostName;
 use crate::report::text::doctor as text;
-use crate::report::{Problem, Reporter, Style, json};
+use crate::report::{Reporter, Style, json};
 
 /// Connect to hosts and tell what each source would read
 #[derive(Debug, clap::Args)]
@@ -59,7 +59,7 @@ pub(super) fn run(args: &Args, setup: &Setup) -> Status {
     let problems: Vec<(HostName, Problem)> = reports
         .iter()
         .filter_map(|report| report.failure.as_ref())
-        .map(|failure| (failure.host.clone(), Problem::from(failure)))
+        .map(|failure| (failure.host.clone(), failure.problem.clone()))
         .collect();
     setup.console.problems(reports.len(), &problems);
     Ok(worst(&reports))

@@ -3,9 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::fault::{Code, ExitClass, Fault};
+use crate::fault::{Code, ExitClass, Fault, Problem};
 use crate::name::HostName;
-use crate::report::Problem;
 
 /// How a verb ended: none is 0.
 pub(super) type Status = Result<Option<ExitClass>, VerbError>;
@@ -236,7 +235,8 @@ mod tests {
         let mut text = String::new();
         for error in errors {
             let problem = Problem::of(&error);
-            let shown = anstream::adapter::strip_str(&problem.shown()).to_string();
+            let shown =
+                anstream::adapter::strip_str(&crate::report::problem_text(&problem)).to_string();
             text.push_str(&format!("{}  {shown}", problem.class.code()));
         }
         assert_snapshot!(text);

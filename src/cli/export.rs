@@ -8,11 +8,11 @@ use super::error::{Error, Status, VerbError};
 use super::setup::Setup;
 use super::signals;
 use crate::blocking::blocking;
-use crate::fault::ExitClass;
+use crate::fault::{Code, ExitClass, Problem};
 use crate::interrupt::Interrupt;
 use crate::name::{CheckpointId, CheckpointRef, SourceName};
+use crate::report::json;
 use crate::report::text::export as text;
-use crate::report::{Problem, json};
 use crate::store::{ArchiveFormat, Destination, Exported, FolderOptions, Layout, Resolved, Store};
 
 /// Take a checkpoint out of the store, as an archive or a folder
@@ -128,6 +128,7 @@ pub(super) fn run(args: &Args, setup: &Setup) -> Status {
     };
     if wanted.folder != FolderOptions::default() && !matches!(wanted.target, Target::Folder(_)) {
         return Err(VerbError(Problem::new(
+            Code::UsageInvalid,
             ExitClass::Usage,
             "`--devices` and `--numeric-owner` are for folders",
             Some(
@@ -156,18 +157,21 @@ fn target(args: &Args, setup: &Setup) -> Result<Target, VerbError> {
     let to_stdout = args.output == Path::new("-");
     match (to_stdout, args.format) {
         (true, Some(_)) if setup.console.is_json() => Err(VerbError(Problem::new(
+            Code::UsageInvalid,
             ExitClass::Usage,
             "an archive and JSON can't both go to standard output",
             Some("Name a file with `-o`, or leave `--json` out.".to_owned()),
         ))),
         (true, Some(format)) => Ok(Target::Stream(format.into())),
         (true, None) => Err(VerbError(Problem::new(
+            Code::UsageInvalid,
             ExitClass::Usage,
             "standard output has no name that tells the format",
             Some("Say `-o - --format tar.zst`, or tar or tar.gz.".to_owned()),
         ))),
         (false, Some(format)) => match Destination::of(&args.output) {
             Ok(Destination::Folder(path)) => Err(VerbError(Problem::new(
+                Code::UsageInvalid,
                 ExitClass::Usage,
                 format!(
                     "{} is a folder, which has no archive format",

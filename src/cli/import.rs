@@ -14,11 +14,11 @@ use crate::blocking::blocking;
 use crate::engine::host;
 use crate::engine::import::{self, ImportOptions, Mapping, Mode, Outcome, PathMapping, Request};
 use crate::event::Event;
-use crate::fault::ExitClass;
+use crate::fault::{Code, ExitClass, Problem};
 use crate::interrupt::Interrupt;
 use crate::name::{HostName, RemotePath, SourceName, Stamp};
 use crate::report::text::import as text;
-use crate::report::{Console, Problem, Reporter, Style, Verbosity, json};
+use crate::report::{Console, Reporter, Style, Verbosity, json};
 use crate::store::{self, Store};
 
 /// Take over a backup that another system made, as a checkpoint
@@ -91,6 +91,7 @@ fn time(text: &str) -> Result<Timestamp, String> {
 pub(super) fn run(args: &Args, setup: &Setup) -> Status {
     if args.taken.is_some() && args.paths.len() > 1 {
         return Err(VerbError(Problem::new(
+            Code::UsageInvalid,
             ExitClass::Usage,
             "`--taken` says when one backup was taken, and there are several",
             Some("Import them one by one, or let their names tell.".to_owned()),
@@ -166,7 +167,7 @@ fn tell(console: &Console, outcome: &Outcome) -> Status {
         }
     }
     for failed in &outcome.failed {
-        console.problem(&Problem::from(&failed.failure));
+        console.problem(&failed.failure.problem);
     }
     if let Some(problem) = &stopped {
         console.problem(problem);

@@ -6,9 +6,9 @@ use std::os::unix::ffi::OsStrExt;
 use super::error::{Status, VerbError};
 use super::setup::Setup;
 use crate::engine::{Selector, StoredHosts};
-use crate::fault::ExitClass;
+use crate::fault::{ExitClass, Problem};
 use crate::name::{HostName, RemotePath, escape};
-use crate::report::{Problem, json, text};
+use crate::report::{json, text};
 use crate::store;
 
 /// Show in which checkpoints a file changed

@@ -6,8 +6,8 @@ use super::error::{Status, VerbError};
 use super::setup::Setup;
 use super::stored;
 use crate::engine::{Selector, StoredHosts};
-use crate::fault::ExitClass;
-use crate::report::{Problem, json, text};
+use crate::fault::{ExitClass, Problem};
+use crate::report::{json, text};
 
 /// List checkpoints by host, oldest first
 #[derive(Debug, clap::Args)]

@@ -1,7 +1,7 @@
 //! Prints why a verb has no answer: for people, and as JSON in the shape that the verb would have printed.
 
-use crate::fault::ExitClass;
-use crate::report::{Console, Problem, json};
+use crate::fault::{ExitClass, Problem};
+use crate::report::{Console, json};
 
 /// What a verb prints with `--json`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,11 +7,11 @@ use super::error::{Error, Status, VerbError};
 use super::setup::Setup;
 use super::{ask, signals};
 use crate::engine;
-use crate::fault::{ExitClass, chain};
+use crate::fault::{Code, ExitClass, Problem, chain};
 use crate::interrupt::{Interrupt, StopLevel};
 use crate::inventory::{Host, Inventory};
 use crate::name::HostName;
-use crate::report::{Problem, Reporter, Style, Table, json};
+use crate::report::{Reporter, Style, Table, json};
 use crate::ssh::Connector;
 use crate::ssh::Endpoint;
 use crate::ssh::HostKeyCheck;
@@ -397,8 +397,9 @@ fn refusal(host: &HostName, endpoint: &Endpoint, shown: &Shown, verdict: &Verdic
             place.removal(&lookup)
         )
     };
-    let (message, hint) = match verdict {
+    let (code, message, hint) = match verdict {
         Verdict::Changed { place, known } | Verdict::ChangedAlgorithm { place, known, .. } => (
+            Code::HostKeyChanged,
             format!(
                 "the host key of {host} has changed: it shows {} ({}), and {place} knows {known}",
                 shown.fingerprint, shown.algorithm
@@ -406,6 +407,7 @@ fn refusal(host: &HostName, endpoint: &Endpoint, shown: &Shown, verdict: &Verdic
             Some(remove(place)),
         ),
         Verdict::Revoked(place) => (
+            Code::HostKeyRevoked,
             format!(
                 "the host key {} of {host} is revoked in {place}",
                 shown.fingerprint
@@ -413,10 +415,12 @@ fn refusal(host: &HostName, endpoint: &Endpoint, shown: &Shown, verdict: &Verdic
             Some("A revoked key is never trusted; give the host new keys.".to_owned()),
         ),
         Verdict::BadCertificate { place, why } => (
+            Code::HostKeyRefused,
             format!("the host certificate of {host} is not good: {why} ({place})"),
             None,
         ),
         Verdict::Short { bits, min } => (
+            Code::HostKeyRefused,
             format!(
                 "the host key {} of {host} has {bits} bits, `RequiredRSASize` of ssh_config wants {min}",
                 shown.fingerprint
@@ -424,8 +428,8 @@ fn refusal(host: &HostName, endpoint: &Endpoint, shown: &Shown, verdict: &Verdic
             None,
         ),
         Verdict::Trusted(_) | Verdict::Unknown | Verdict::Unchecked(_) => {
-            (format!("can't trust {host}"), None)
+            (Code::HostKeyUnchecked, format!("can't trust {host}"), None)
         }
     };
-    Problem::new(ExitClass::Unreachable, message, hint)
+    Problem::new(code, ExitClass::Unreachable, message, hint)
 }

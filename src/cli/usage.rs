@@ -6,8 +6,8 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::global::{Global, When};
 use super::refusal::{Answer, refuse, tell_json};
-use crate::fault::ExitClass;
-use crate::report::{Console, Problem};
+use crate::fault::{Code, ExitClass, Problem};
+use crate::report::Console;
 
 /// Verbs that are settled and not built yet, and what helps until then.
 const LATER: [(&str, &str); 11] = [
@@ -60,7 +60,7 @@ fn refuse_usage(console: &Console, error: &clap::Error, arguments: &[OsString]) 
     console.show(&error.render().ansi().to_string());
     if console.is_json() {
         let (message, hint) = texts(error);
-        let problem = Problem::new(ExitClass::Usage, message, hint);
+        let problem = Problem::new(Code::UsageInvalid, ExitClass::Usage, message, hint);
         tell_json(console, expected(arguments), &problem);
     }
     ExitClass::Usage
@@ -76,6 +76,7 @@ fn later(error: &clap::Error) -> Option<Problem> {
     };
     let (verb, instead) = LATER.iter().find(|(verb, _)| verb == word)?;
     Some(Problem::new(
+        Code::UsageInvalid,
         ExitClass::Usage,
         format!("this version has no `fleet {verb}` yet"),
         Some(format!("{instead} `fleet --help` lists every command.")),

@@ -62,7 +62,7 @@ impl Outcome {
         }
         ExitClass::of_many(
             !self.checkpoints.is_empty(),
-            self.failed.iter().map(|failure| failure.class),
+            self.failed.iter().map(|failure| failure.problem.class),
             ExitClass::Failed,
         )
     }
@@ -196,10 +196,7 @@ fn failed_parts(checkpoint: &Checkpoint) -> Vec<Failure> {
         .map(|(part, failure)| Failure {
             host: checkpoint.id.host.clone(),
             part: Some(part.name.clone()),
-            message: failure.message.clone(),
-            causes: Vec::new(),
-            hint: failure.hint.clone(),
-            class: ExitClass::Partial,
+            problem: failure.clone(),
         })
         .collect()
 }

@@ -40,7 +40,7 @@ impl Report {
     #[must_use]
     pub fn exit_class(&self) -> Option<ExitClass> {
         if let Some(failure) = &self.failure {
-            return Some(failure.class);
+            return Some(failure.problem.class);
         }
         let broken = self
             .findings

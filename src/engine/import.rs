@@ -96,7 +96,9 @@ impl Outcome {
         }
         ExitClass::of_many(
             !self.imported.is_empty(),
-            self.failed.iter().map(|failed| failed.failure.class),
+            self.failed
+                .iter()
+                .map(|failed| failed.failure.problem.class),
             ExitClass::Failed,
         )
     }

@@ -1,7 +1,8 @@
 //! The outcome of one source before it is sealed: its part, its entries and its pack.
 
+use crate::fault::Problem;
 use crate::inventory::Source;
-use crate::manifest::{Entry, EntryKind, Pack, PackName, Part, PartFailure, PartState, Totals};
+use crate::manifest::{Entry, EntryKind, Pack, PackName, Part, PartState, Totals};
 
 use crate::name::RemotePath;
 use crate::store::Note;
@@ -109,14 +110,14 @@ impl Outcome {
     }
 
     /// A part that has nothing but a reason.
-    pub(crate) fn failed(source: &Source, failure: PartFailure) -> Self {
+    pub(crate) fn failed(source: &Source, failure: Problem) -> Self {
         let mut outcome = Self::new(source, PartState::Complete);
         outcome.fail(failure);
         outcome
     }
 
     /// The part has failed; the first reason is the one that is kept.
-    pub(crate) fn fail(&mut self, failure: PartFailure) {
+    pub(crate) fn fail(&mut self, failure: Problem) {
         self.part.state = PartState::Failed;
         if self.part.failure.is_none() {
             self.part.failure = Some(failure);

@@ -1,8 +1,8 @@
 //! Merges packs: copies members of older packs into the one that is being written, so that packs stay
 //! few. Nothing is fetched for it.
 
-use crate::fault::chain;
-use crate::manifest::{PackName, PartFailure};
+use crate::fault::{Code, Problem, chain};
+use crate::manifest::PackName;
 use crate::pack::{self, PackReader, Wanted};
 use crate::store::seal::tiers::{self, NeededPack};
 
@@ -19,15 +19,16 @@ pub(crate) struct Broken {
 
 impl Broken {
     /// What the part says of it.
-    pub(crate) fn failure(&self) -> PartFailure {
-        PartFailure {
-            message: format!(
+    pub(crate) fn failure(&self) -> Problem {
+        Problem::in_part(
+            Code::StoreDamaged,
+            format!(
                 "{} is not what was sealed: {}",
                 self.pack,
                 chain(&self.error).join(": ")
             ),
-            hint: Some("Run the command again: what it held is fetched again then.".to_owned()),
-        }
+            Some("Run the command again: what it held is fetched again then.".to_owned()),
+        )
     }
 
     /// What went wrong in the pack, if it did go wrong there and not in the new one.

@@ -4,9 +4,9 @@
 
 use std::mem;
 
-use crate::fault::{Code, Fault};
+use crate::fault::{Code, Fault, Problem};
 use crate::guard::ReadCommand;
-use crate::manifest::{FileType, PartFailure};
+use crate::manifest::FileType;
 use crate::name::RemotePath;
 use crate::source::mounts::{Mount, Mounts};
 use crate::source::reading::Parser;
@@ -40,7 +40,7 @@ pub(crate) struct Outcome {
     /// By path.
     pub(crate) read: Vec<ReadFile>,
     /// Why not all of them are there.
-    pub(crate) failure: Option<PartFailure>,
+    pub(crate) failure: Option<Problem>,
     /// The end of the connection.
     pub(crate) lost: Option<ssh::Error>,
 }
@@ -134,14 +134,14 @@ pub(crate) async fn read(files: Vec<Found>, sudo: bool, session: &ReadSession) -
         return outcome;
     }
     if files.len() > FILES_MAX {
-        outcome.failure = Some(PartFailure::of(&Error::TooMany { count: files.len() }));
+        outcome.failure = Some(Problem::of_part(&Error::TooMany { count: files.len() }));
         return outcome;
     }
     match try_read(files, sudo, session, &mut outcome.read).await {
         Ok(None) => {}
-        Ok(Some(error)) => outcome.failure = Some(PartFailure::of(&error)),
+        Ok(Some(error)) => outcome.failure = Some(Problem::of_part(&error)),
         Err(error) => {
-            outcome.failure = Some(PartFailure::of(&error));
+            outcome.failure = Some(Problem::of_part(&error));
             outcome.lost = Some(error).filter(is_lost);
         }
     }

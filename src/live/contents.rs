@@ -6,8 +6,9 @@ use std::io::{self, Read};
 use tempfile::TempDir;
 
 use crate::blocking::blocking;
+use crate::fault::Problem;
 use crate::guard::{Compression, ReadCommand, TarFlavour};
-use crate::manifest::{Extended, PartFailure};
+use crate::manifest::Extended;
 use crate::name::RemotePath;
 use crate::pack::{self, PackOptions, PackReader};
 use crate::source::scan::Found;
@@ -40,7 +41,7 @@ pub(super) struct Fetched {
     /// The extended metadata of everything that arrived whole.
     pub(super) extended: HashMap<RemotePath, Extended>,
     /// Why not everything arrived.
-    pub(super) failure: Option<PartFailure>,
+    pub(super) failure: Option<Problem>,
     /// The end of the connection.
     pub(super) lost: Option<ssh::Error>,
 }
@@ -98,13 +99,13 @@ pub(super) async fn fetch(
     let (folder, received, is_exceeded) = received?;
     match received {
         Ok(received) => {
-            fetched.failure = received.cut.as_ref().map(|cut| PartFailure::of(cut));
+            fetched.failure = received.cut.as_ref().map(|cut| Problem::of_part(cut));
             fetched.extended = extended(&received.members);
             fetched.contents = Contents::of(folder, &received)?;
         }
         Err(error) if error.is_local() => return Err(error),
         Err(error) => {
-            fetched.failure = Some(PartFailure::of(&error));
+            fetched.failure = Some(Problem::of_part(&error));
             // Nobody read on, and that was what ended it.
             return Ok(fetched);
         }
@@ -182,7 +183,7 @@ impl<R: Read> Read for Bounded<R> {
 
 impl Fetched {
     fn end(&mut self, error: ssh::Error) {
-        self.failure = Some(PartFailure::of(&error));
+        self.failure = Some(Problem::of_part(&error));
         self.lost = Some(error).filter(is_lost);
     }
 }

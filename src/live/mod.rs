@@ -17,8 +17,9 @@ use futures_util::future::join_all;
 use crate::blocking::blocking;
 use crate::change::{Change, ChangeKind};
 use crate::digest::Sha256;
+use crate::fault::Problem;
 use crate::inventory::{Host, Source, SourceKind};
-use crate::manifest::{Part, PartFailure, PartState};
+use crate::manifest::{Part, PartState};
 use crate::name::{RemotePath, SourceName};
 use crate::pack;
 use crate::source::probe::Probe;
@@ -61,7 +62,7 @@ pub struct LivePart {
     /// What the operator should know.
     pub notes: Vec<String>,
     /// Why it could not be looked at, or not whole; what is missing then is not in `changes`.
-    pub failure: Option<PartFailure>,
+    pub failure: Option<Problem>,
     contents: Option<Contents>,
     left_out: BTreeSet<RemotePath>,
 }
@@ -206,7 +207,7 @@ impl LivePart {
     }
 
     /// The first reason is the one that is kept.
-    fn fail(&mut self, why: PartFailure) {
+    fn fail(&mut self, why: Problem) {
         self.failure.get_or_insert(why);
     }
 }
@@ -240,7 +241,7 @@ impl Look<'_> {
                 part.failure = result
                     .unreadable
                     .as_ref()
-                    .map(|error| PartFailure::of(error));
+                    .map(|error| Problem::of_part(error));
                 sorted(result.wanted, result.sockets)
             }
             Scanned::Absent => Vec::new(),
@@ -457,7 +458,7 @@ impl Look<'_> {
 
 /// The part as far as it came before an error.
 fn ended(mut part: LivePart, error: ssh::Error) -> (LivePart, Option<ssh::Error>) {
-    part.fail(PartFailure::of(&error));
+    part.fail(Problem::of_part(&error));
     let lost = Some(error).filter(is_lost);
     (part, lost)
 }

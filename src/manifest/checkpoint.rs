@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::{FileTime, HostFacts, Resolved};
 use crate::digest::Sha256;
-use crate::fault::{self, Fault};
+use crate::fault::Problem;
 use crate::name::{CheckpointId, RemotePath, SourceName, Stamp, escape};
 
 /// The sealed, immutable record of all sources of one host at one moment. Its entries are read
@@ -243,8 +243,8 @@ pub struct Part {
     pub scanned_at: Option<FileTime>,
     /// What the operator should know: unstable, vanished or skipped entries.
     pub warnings: Vec<String>,
-    /// Why it failed, if it did.
-    pub failure: Option<PartFailure>,
+    /// Why it failed, if it did: one line, without causes.
+    pub failure: Option<Problem>,
 }
 
 /// A file system beneath a root that was not entered. Its mount point is an entry, and empty.
@@ -259,26 +259,6 @@ pub struct LeftOut {
 impl fmt::Display for LeftOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({})", self.path, escape(self.kind.as_bytes()))
-    }
-}
-
-/// Why a part failed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PartFailure {
-    /// What happened and why.
-    pub message: String,
-    /// How to mend it.
-    pub hint: Option<String>,
-}
-
-impl PartFailure {
-    /// The failure that `fault` is: all of its texts in one line.
-    #[must_use]
-    pub fn of(fault: &dyn Fault) -> Self {
-        Self {
-            message: fault::chain(fault).join(": "),
-            hint: fault.hint(),
-        }
     }
 }
 

@@ -13,8 +13,8 @@ mod resolved;
 pub(crate) mod sample;
 
 pub use checkpoint::{
-    Checkpoint, LeftOut, MachineIdentity, Pack, PackName, ParsePackNameError, Part, PartFailure,
-    PartState, State, Totals, Trigger, Uncounted,
+    Checkpoint, LeftOut, MachineIdentity, Pack, PackName, ParsePackNameError, Part, PartState,
+    State, Totals, Trigger, Uncounted,
 };
 pub use entry::{ContentRange, Entry, EntryKind, FileTime, Owner, Piece, ScanMark};
 pub use extended::{Extended, ExtendedClass};

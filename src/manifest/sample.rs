@@ -1,10 +1,9 @@
 //! A sample checkpoint for tests.
 
+use crate::fault::{Code, Problem};
 use jiff::Timestamp;
 
-use super::{
-    Checkpoint, HostFacts, MachineIdentity, Part, PartFailure, PartState, Totals, Trigger,
-};
+use super::{Checkpoint, HostFacts, MachineIdentity, Part, PartState, Totals, Trigger};
 
 /// Of `host`, with one part `app` of 2 files and 1 MiB, all of it fetched, that came out as `state`.
 pub(crate) fn checkpoint(host: &str, state: PartState) -> Checkpoint {
@@ -46,10 +45,8 @@ pub(crate) fn checkpoint(host: &str, state: PartState) -> Checkpoint {
             fetched_bytes: 1 << 20,
             scanned_at: None,
             warnings: Vec::new(),
-            failure: (state == PartState::Failed).then(|| PartFailure {
-                message: "/srv/app is not there".to_owned(),
-                hint: None,
-            }),
+            failure: (state == PartState::Failed)
+                .then(|| Problem::in_part(Code::RootMissing, "/srv/app is not there", None)),
         }],
         packs: Vec::new(),
         warnings: Vec::new(),

@@ -10,9 +10,8 @@ use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 
-use super::Problem;
-use super::problem::{by_kind, safe};
-use crate::fault::{Code, Fault};
+use super::problem::{by_kind, problem_text, safe};
+use crate::fault::{Code, Fault, Problem};
 use crate::name::HostName;
 
 /// The answer could not be written, and what arrived of it is not whole.
@@ -175,7 +174,7 @@ impl Console {
 
     /// Tells a problem on standard error.
     pub fn problem(&self, problem: &Problem) {
-        self.aside(&problem.shown());
+        self.aside(&problem_text(problem));
     }
 
     /// Tells the problems of a run on `hosts` hosts on standard error: each, or those of one kind

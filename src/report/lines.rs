@@ -100,7 +100,9 @@ impl Lines {
                 None => format!("{host}: warning: {message}"),
             }),
             HostEvent::Skipped => Some(format!("{host}: {SKIPPED}")),
-            HostEvent::Failed { failure } => Some(format!("{host}: failed: {}", failure.message)),
+            HostEvent::Failed { failure } => {
+                Some(format!("{host}: failed: {}", failure.problem.message))
+            }
             HostEvent::Capture(what) => self.capture_line(host, what, now),
             HostEvent::Look(_) => None,
         }
@@ -204,6 +206,7 @@ mod tests {
     use super::*;
     use crate::event::Failure;
     use crate::fault::ExitClass;
+    use crate::fault::{Code, Problem};
     use crate::manifest::sample;
     use crate::report::{Color, Verbosity};
 
@@ -270,10 +273,13 @@ mod tests {
             let failure = Failure {
                 host: host.clone(),
                 part: None,
-                message: format!("can't connect to {name} at 203.0.113.7:22"),
-                causes: vec!["connection refused".to_owned()],
-                hint: None,
-                class: ExitClass::Unreachable,
+                problem: Problem {
+                    code: Code::HostUnreachable,
+                    message: format!("can't connect to {name} at 203.0.113.7:22"),
+                    causes: vec!["connection refused".to_owned()],
+                    hint: None,
+                    class: ExitClass::Unreachable,
+                },
             };
             return vec![started, Event::of(&host, HostEvent::Failed { failure })];
         }

@@ -19,7 +19,7 @@ pub mod text;
 pub use alike::{Alike, alike, names};
 pub use console::{Color, Console, Verbosity, WriteError};
 pub use diff_writer::DiffWriter;
-pub use problem::Problem;
+pub use problem::problem_text;
 pub use reporter::{Reporter, Style};
 pub use table::Table;
 

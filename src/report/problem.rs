@@ -1,93 +1,36 @@
-//! Problems: what went wrong, why, and how to mend it. The one shape for every error that is shown.
+//! Problems as people see them: what went wrong, why, and how to fix it.
 //!
 //! The texts come from typed errors; nothing here makes a text of its own.
 
 use anstyle::{AnsiColor, Style};
 
-use crate::event::Failure;
-use crate::fault::{ExitClass, Fault, chain};
+use crate::fault::Problem;
 use crate::name::{HostName, escape};
 
 use super::alike::{alike, names};
 use super::count;
 
-/// An error as it is shown: `error: …`, `caused by: …`, `hint: …`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
-    /// What happened.
-    pub message: String,
-    /// Why, outermost first.
-    pub causes: Vec<String>,
-    /// How to mend it.
-    pub hint: Option<String>,
-    /// The exit status that it asks for.
-    pub class: ExitClass,
+/// The lines that people see, colours included, ended by a line end.
+#[must_use]
+pub fn problem_text(problem: &Problem) -> String {
+    text_of(problem, None)
 }
 
-impl Problem {
-    /// A problem without causes.
-    #[must_use]
-    pub fn new(class: ExitClass, message: impl Into<String>, hint: Option<String>) -> Self {
-        Self {
-            message: message.into(),
-            causes: Vec::new(),
-            hint,
-            class,
-        }
+/// The same with a line that names the hosts that it is a problem of.
+fn text_of(problem: &Problem, hosts: Option<&str>) -> String {
+    let error = Style::new().bold().fg_color(Some(AnsiColor::Red.into()));
+    let hint = Style::new().fg_color(Some(AnsiColor::Cyan.into()));
+    let mut text = format!("{error}error{error:#}: {}\n", safe(&problem.message, ""));
+    if let Some(hosts) = hosts {
+        text.push_str(&format!("  hosts: {}\n", safe(hosts, "    ")));
     }
-
-    /// The fault with everything beneath it.
-    #[must_use]
-    pub fn of(fault: &dyn Fault) -> Self {
-        let mut causes = chain(fault);
-        let message = causes.remove(0);
-        Self {
-            message,
-            causes,
-            hint: fault.hint(),
-            class: fault.exit_class(),
-        }
+    for cause in &problem.causes {
+        text.push_str(&format!("  caused by: {}\n", safe(cause, "    ")));
     }
-
-    /// What and why in one line, as JSON lists of failures have it.
-    #[must_use]
-    pub fn line(&self) -> String {
-        line(&self.message, &self.causes)
+    if let Some(words) = &problem.hint {
+        text.push_str(&format!("  {hint}hint{hint:#}: {}\n", safe(words, "    ")));
     }
-
-    /// The lines that people see, colours included, ended by a line end.
-    #[must_use]
-    pub fn shown(&self) -> String {
-        self.shown_of(None)
-    }
-
-    /// The same with a line that names the hosts that it is a problem of.
-    fn shown_of(&self, hosts: Option<&str>) -> String {
-        let error = Style::new().bold().fg_color(Some(AnsiColor::Red.into()));
-        let hint = Style::new().fg_color(Some(AnsiColor::Cyan.into()));
-        let mut text = format!("{error}error{error:#}: {}\n", safe(&self.message, ""));
-        if let Some(hosts) = hosts {
-            text.push_str(&format!("  hosts: {}\n", safe(hosts, "    ")));
-        }
-        for cause in &self.causes {
-            text.push_str(&format!("  caused by: {}\n", safe(cause, "    ")));
-        }
-        if let Some(words) = &self.hint {
-            text.push_str(&format!("  {hint}hint{hint:#}: {}\n", safe(words, "    ")));
-        }
-        text
-    }
-}
-
-impl From<&Failure> for Problem {
-    fn from(failure: &Failure) -> Self {
-        Self {
-            message: failure.message.clone(),
-            causes: failure.causes.clone(),
-            hint: failure.hint.clone(),
-            class: failure.class,
-        }
-    }
+    text
 }
 
 /// The problems of many hosts as people see them, those that are the same but for the host together.
@@ -112,29 +55,20 @@ pub(super) fn by_kind(problems: &[(HostName, Problem)]) -> String {
         let first = &problems[kind.members[0]].1;
         if hosts.len() == 1 {
             for at in &kind.members {
-                text.push_str(&problems[*at].1.shown());
+                text.push_str(&problem_text(&problems[*at].1));
             }
             continue;
         }
         let causes = first.causes.len();
         let of = count(hosts.len() as u64, "host");
         let problem = Problem {
+            code: first.code,
             message: format!("{of}: {}", kind.texts[0]),
             causes: kind.texts[1..=causes].to_vec(),
             hint: first.hint.as_ref().map(|_| kind.texts[causes + 1].clone()),
             class: first.class,
         };
-        text.push_str(&problem.shown_of(Some(&names(&hosts))));
-    }
-    text
-}
-
-/// What and why, joined by colons.
-pub(super) fn line(message: &str, causes: &[String]) -> String {
-    let mut text = message.to_owned();
-    for cause in causes {
-        text.push_str(": ");
-        text.push_str(cause);
+        text.push_str(&text_of(&problem, Some(&names(&hosts))));
     }
     text
 }
@@ -157,25 +91,7 @@ fn plain(line: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fault::Code;
-
-    #[derive(Debug, thiserror::Error)]
-    #[error("can't read the file")]
-    struct Outer(#[source] Inner);
-
-    #[derive(Debug, thiserror::Error)]
-    #[error("permission denied")]
-    struct Inner;
-
-    impl Fault for Outer {
-        fn code(&self) -> Code {
-            Code::LocalPermissionDenied
-        }
-
-        fn hint(&self) -> Option<String> {
-            Some("Run `chmod`.".to_owned())
-        }
-    }
+    use crate::fault::{Code, ExitClass};
 
     fn without_colours(text: &str) -> String {
         anstream::adapter::strip_str(text).to_string()
@@ -183,18 +99,25 @@ mod tests {
 
     #[test]
     fn what_why_and_how_stand_on_lines_of_their_own() {
-        let problem = Problem::of(&Outer(Inner));
+        let problem = Problem {
+            causes: vec!["permission denied".to_owned()],
+            ..Problem::new(
+                Code::LocalPermissionDenied,
+                ExitClass::Failed,
+                "can't read the file",
+                Some("Run `chmod`.".to_owned()),
+            )
+        };
         assert_eq!(
-            without_colours(&problem.shown()),
+            without_colours(&problem_text(&problem)),
             "error: can't read the file\n  caused by: permission denied\n  hint: Run `chmod`.\n"
         );
-        assert_eq!(problem.line(), "can't read the file: permission denied");
-        assert_eq!(problem.class, ExitClass::Failed);
     }
 
     fn refused(number: u64) -> (HostName, Problem) {
         let name = format!("web-{number}");
         let problem = Problem {
+            code: Code::HostUnreachable,
             message: format!("can't connect to {name} at 203.0.113.{number}:22"),
             causes: vec!["connection refused".to_owned()],
             hint: Some(format!("Check that {name} is up.")),
@@ -206,7 +129,12 @@ mod tests {
     #[test]
     fn problems_of_one_kind_are_told_once() {
         let mut problems: Vec<(HostName, Problem)> = (1..=12).map(refused).collect();
-        let other = Problem::new(ExitClass::Locked, "another run works on db-1", None);
+        let other = Problem::new(
+            Code::StoreLocked,
+            ExitClass::Locked,
+            "another run works on db-1",
+            None,
+        );
         problems.insert(5, ("db-1".parse().expect("a name"), other));
         assert_eq!(
             without_colours(&by_kind(&problems)),
@@ -221,19 +149,20 @@ mod tests {
     #[test]
     fn a_problem_of_one_host_is_shown_as_it_is() {
         let (host, problem) = refused(7);
-        let shown = problem.shown();
+        let shown = problem_text(&problem);
         assert_eq!(by_kind(&[(host, problem)]), shown);
     }
 
     #[test]
     fn what_a_terminal_would_obey_never_gets_there() {
         let problem = Problem::new(
+            Code::CommandFailed,
             ExitClass::Failed,
             "host said \u{1b}[2J\\x07\u{202e}",
             Some("Two.\nLines.".to_owned()),
         );
         assert_eq!(
-            without_colours(&problem.shown()),
+            without_colours(&problem_text(&problem)),
             "error: host said \\u{1b}[2J\\x07\\u{202e}\n  hint: Two.\n    Lines.\n"
         );
     }

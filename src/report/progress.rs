@@ -335,7 +335,7 @@ fn style(template: &str) -> ProgressStyle {
 mod tests {
     use super::*;
     use crate::event::Failure;
-    use crate::fault::ExitClass;
+    use crate::fault::{Code, ExitClass, Problem};
 
     fn started(name: &str) -> Event {
         Event::of(&name.parse().expect("a name"), HostEvent::Started)
@@ -352,10 +352,12 @@ mod tests {
                 failure: Failure {
                     host: "a".parse().expect("a name"),
                     part: None,
-                    message: "lost".to_owned(),
-                    causes: Vec::new(),
-                    hint: None,
-                    class: ExitClass::Unreachable,
+                    problem: Problem::new(
+                        Code::HostUnreachable,
+                        ExitClass::Unreachable,
+                        "lost",
+                        None,
+                    ),
                 },
             },
         ));

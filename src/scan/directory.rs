@@ -1,10 +1,11 @@
 //! Scanning a directory source: what is there, and what of it is meant.
 
+use crate::fault::{Code, Problem};
 use crate::guard::ReadCommand;
 use crate::inventory::glob::GlobError;
 use crate::inventory::pattern::PatternError;
 use crate::inventory::{DirectorySource, Source, Unreadable};
-use crate::manifest::{PartFailure, Resolved};
+use crate::manifest::Resolved;
 use crate::name::RemotePath;
 use crate::source::exclude::Exclude;
 use crate::source::lines::Lines;
@@ -29,7 +30,7 @@ pub(crate) enum Scanned<'a> {
     /// It is not there, and need not be.
     Absent,
     /// It cannot be captured.
-    Failed(PartFailure),
+    Failed(Problem),
     /// The connection is gone.
     Lost(ssh::Error),
 }
@@ -79,23 +80,28 @@ impl ScanError {
     pub(crate) fn into_scanned(self) -> Scanned<'static> {
         match self {
             Self::Ssh(error) if is_lost(&error) => Scanned::Lost(error),
-            Self::Ssh(error) => Scanned::Failed(PartFailure::of(&error)),
-            Self::ScanResult(error) => Scanned::Failed(PartFailure::of(&error)),
-            Self::NoFind => Scanned::Failed(PartFailure {
-                message: self.to_string(),
-                hint: Some("Install `find` on the host (in findutils or busybox).".to_owned()),
-            }),
-            Self::Answer(scan::Error::TooLong { .. }) => Scanned::Failed(PartFailure {
-                message: self.to_string(),
-                hint: Some(
+            Self::Ssh(error) => Scanned::Failed(Problem::of_part(&error)),
+            Self::ScanResult(error) => Scanned::Failed(Problem::of_part(&error)),
+            Self::NoFind => Scanned::Failed(Problem::in_part(
+                Code::ToolMissing,
+                self.to_string(),
+                Some("Install `find` on the host (in findutils or busybox).".to_owned()),
+            )),
+            Self::Answer(scan::Error::TooLong { .. }) => Scanned::Failed(Problem::in_part(
+                Code::LimitExceeded,
+                self.to_string(),
+                Some(
                     "Leave out the directory that holds it with `exclude`, and look at the host."
                         .to_owned(),
                 ),
-            }),
-            Self::Answer(_) | Self::Pattern(_) | Self::Glob(_) => Scanned::Failed(PartFailure {
-                message: crate::fault::chain(&self).join(": "),
-                hint: Some("`fleet doctor` shows which tools the host has.".to_owned()),
-            }),
+            )),
+            Self::Answer(_) | Self::Pattern(_) | Self::Glob(_) => {
+                Scanned::Failed(Problem::in_part(
+                    Code::ScanFailed,
+                    crate::fault::chain(&self).join(": "),
+                    Some("`fleet doctor` shows which tools the host has.".to_owned()),
+                ))
+            }
         }
     }
 }

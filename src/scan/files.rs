@@ -7,10 +7,10 @@
 
 mod choice;
 
+use crate::fault::{Code, Problem};
 use crate::guard::ReadCommand;
 use crate::inventory::glob::{FileGlob, GlobError};
 use crate::inventory::{FilesSource, Source, Unreadable};
-use crate::manifest::PartFailure;
 use crate::name::RemotePath;
 use crate::source::lines::Lines;
 use crate::source::scan::Opening;
@@ -54,10 +54,11 @@ fn terms(files: &FilesSource) -> Result<Terms<'_>, regex::Error> {
 
 /// The inventory has read it before.
 fn no_expression(error: &regex::Error) -> Scanned<'static> {
-    Scanned::Failed(PartFailure {
-        message: format!("`lines` is no regular expression: {error}"),
-        hint: None,
-    })
+    Scanned::Failed(Problem::in_part(
+        Code::InventoryInvalid,
+        format!("`lines` is no regular expression: {error}"),
+        None,
+    ))
 }
 
 async fn try_scan(

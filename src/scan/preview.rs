@@ -3,8 +3,9 @@
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 
 use crate::event::{Event, Look, Sink};
+use crate::fault::Problem;
 use crate::inventory::Host;
-use crate::manifest::{LeftOut, PartFailure, Totals};
+use crate::manifest::{LeftOut, Totals};
 use crate::name::{RemotePath, SourceName};
 use crate::source::probe::Probe;
 use crate::ssh::ReadSession;
@@ -42,7 +43,7 @@ pub enum Found {
     /// Nobody looked: only a checkpoint asks for it.
     Unasked,
     /// It would fail.
-    Failed(PartFailure),
+    Failed(Problem),
 }
 
 /// Scans every source of `host`, and fetches nothing; `probe` is its own answer, and `sink` is told which ones are not done yet.
@@ -86,7 +87,7 @@ pub async fn preview(
             found: match scanned {
                 None => Found::Unasked,
                 Some(Scanned::Ready { result, .. }) => match &result.unreadable {
-                    Some(error) => Found::Failed(PartFailure::of(error)),
+                    Some(error) => Found::Failed(Problem::of_part(error)),
                     None => Found::Ready {
                         left_out: left_out(source, &result, &probe.mounts),
                         roots: result.named,
@@ -96,7 +97,7 @@ pub async fn preview(
                 },
                 Some(Scanned::Absent) => Found::Absent,
                 Some(Scanned::Failed(why)) => Found::Failed(why),
-                Some(Scanned::Lost(error)) => Found::Failed(PartFailure::of(&error)),
+                Some(Scanned::Lost(error)) => Found::Failed(Problem::of_part(&error)),
             },
         })
         .collect()

@@ -8,7 +8,8 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use fleet::manifest::{Checkpoint, Pack, PartFailure, PartState};
+use fleet::fault::{Code, Problem};
+use fleet::manifest::{Checkpoint, Pack, PartState};
 use fleet::store::PartFacts;
 use insta::assert_snapshot;
 use serde_json::Value;
@@ -115,10 +116,8 @@ pub(super) fn seal_in_state(
         (nothing, Vec::<Pack>::new())
     };
     captured.part.state = state;
-    captured.part.failure = (state == PartState::Failed).then(|| PartFailure {
-        message: "the connection was lost".to_owned(),
-        hint: None,
-    });
+    captured.part.failure = (state == PartState::Failed)
+        .then(|| Problem::in_part(Code::ConnectionLost, "the connection was lost", None));
     let sealed = incoming.seal(facts(vec![(captured, packs)]));
     sealed.expect("a sealed checkpoint")
 }

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use crate::fault::{Code, Fault};
+use crate::fault::{Code, Fault, Problem};
 use crate::guard::{NotVouched, ReadCommand, VouchedCommand};
 use crate::inventory::{CommandLine, CommandSource};
-use crate::manifest::PartFailure;
 use crate::name::{AccountName, escape};
 use crate::redact;
 use crate::ssh::{self, Input, Missing};
@@ -90,7 +89,7 @@ pub(super) async fn take(taking: &CaptureJob<'_>, command: &CommandSource) -> Ca
         Err(Error::NoProgram { .. } | Error::NoAccount { .. }) if taking.source.optional => {
             CaptureOutcome::Absent
         }
-        Err(error) => CaptureOutcome::Failed(PartFailure::of(&error)),
+        Err(error) => CaptureOutcome::Failed(Problem::of_part(&error)),
     }
 }
 

@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use crate::blocking::blocking;
-use crate::fault::{Code, Fault};
+use crate::fault::{Code, Fault, Problem};
 use crate::guard::HttpGet;
 use crate::inventory::HttpSource;
-use crate::manifest::PartFailure;
 use crate::source::http::{self, Answer};
 use crate::source::json;
 use crate::source::secret::{Revealed, SecretError, reveal};
@@ -89,7 +88,7 @@ pub(super) async fn take(taking: &CaptureJob<'_>, source: &HttpSource) -> Captur
         }) if taking.source.optional => CaptureOutcome::Absent,
         Err(error) => match taking.session.ended() {
             Some(ended) => CaptureOutcome::Lost(ended),
-            None => CaptureOutcome::Failed(PartFailure::of(&error)),
+            None => CaptureOutcome::Failed(Problem::of_part(&error)),
         },
     }
 }

@@ -8,10 +8,10 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
+use crate::fault::{Code, Problem};
 use crate::inventory::Source;
 use crate::manifest::{
-    ContentRange, Entry, EntryKind, Extended, FileTime, Pack, PackName, PartFailure, PartState,
-    Piece,
+    ContentRange, Entry, EntryKind, Extended, FileTime, Pack, PackName, PartState, Piece,
 };
 use crate::name::RemotePath;
 use crate::pack::PackOptions;
@@ -66,10 +66,7 @@ impl Keeping {
                 Ok(path) => files.push((path, file)),
                 Err(error) => {
                     let message = format!("`{}` is no name for a file: {error}", file.name);
-                    outcome.fail(PartFailure {
-                        message,
-                        hint: None,
-                    });
+                    outcome.fail(Problem::in_part(Code::InventoryInvalid, message, None));
                     return Ok(outcome);
                 }
             }
@@ -163,23 +160,22 @@ impl Keeping {
             Ok(received) => received,
             Err(error) if error.is_local() => return Err(error),
             Err(error) => {
-                outcome.fail(PartFailure::of(&error));
+                outcome.fail(Problem::of_part(&error));
                 return Ok(None);
             }
         };
         if let Some(cut) = &received.cut {
-            outcome.fail(PartFailure::of(cut));
+            outcome.fail(Problem::of_part(cut));
             return Ok(None);
         }
         let mut entries = Vec::with_capacity(files.len());
         for ((path, file), (member, offset_bytes)) in files.iter().zip(received.members) {
             if member.sha256 != Some(file.sha256) {
-                outcome.fail(PartFailure {
-                    message: format!("{} changed before it was kept", file.path.display()),
-                    hint: Some(
-                        "Look at the disk of the store, and run the command again.".to_owned(),
-                    ),
-                });
+                outcome.fail(Problem::in_part(
+                    Code::LocalIoFailed,
+                    format!("{} changed before it was kept", file.path.display()),
+                    Some("Look at the disk of the store, and run the command again.".to_owned()),
+                ));
                 return Ok(None);
             }
             entries.push(Entry {

@@ -12,10 +12,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::blocking::blocking;
-use crate::fault::{Code, Fault};
+use crate::fault::{Code, Fault, Problem};
 use crate::guard::{DumpOf, PostgresDump, ReadCommand};
 use crate::inventory::{DumpFormat, PostgresSource};
-use crate::manifest::PartFailure;
 use crate::name::AccountName;
 use crate::source::postgres::{self, Complaint, Normaliser, Whole};
 use crate::source::secret::{self, Revealed, SecretError};
@@ -142,7 +141,7 @@ pub(super) async fn take(taking: &CaptureJob<'_>, source: &PostgresSource) -> Ca
         Ok(Some(captured)) => CaptureOutcome::Captured(captured),
         Ok(None) => CaptureOutcome::Absent,
         Err(Error::Ssh(error)) => CaptureOutcome::of(error),
-        Err(error) => CaptureOutcome::Failed(PartFailure::of(&error)),
+        Err(error) => CaptureOutcome::Failed(Problem::of_part(&error)),
     }
 }
 

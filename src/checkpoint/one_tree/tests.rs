@@ -1,6 +1,7 @@
 //! Parts that contradict each other, in every order.
 
 use super::*;
+use crate::fault::{Code, Problem};
 use crate::inventory::{FilesSource, Place, Source, SourceKind};
 use crate::manifest::{FileTime, Owner};
 
@@ -212,10 +213,7 @@ fn a_part_that_has_failed_is_checked_as_well() {
             hard_link("/app/link", "/app/never-arrived"),
         ],
     );
-    failed.fail(PartFailure {
-        message: "it was cut".to_owned(),
-        hint: None,
-    });
+    failed.fail(Problem::in_part(Code::OutputCut, "it was cut", None));
     let mut outcomes = [failed];
     settle(&mut outcomes);
     assert_eq!(paths(&outcomes[0]), ["/app/l"]);

@@ -100,10 +100,7 @@ fn part(
         let failure = Failure {
             host: old.id().host.clone(),
             part: Some(name.clone()),
-            message: why.message,
-            causes: Vec::new(),
-            hint: why.hint,
-            class: ExitClass::Partial,
+            problem: why,
         };
         answer.failed(&name, &failure);
     }

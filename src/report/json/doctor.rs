@@ -7,7 +7,6 @@ use super::checkpoint::{LeftOut, word};
 use super::{Problem, Version};
 use crate::engine::doctor::Report;
 use crate::health::doctor;
-use crate::report;
 use crate::scan::{Found, Preview};
 
 /// `doctor`
@@ -98,7 +97,6 @@ pub enum SourceFound {
 impl From<&Report> for DoctorHost {
     fn from(report: &Report) -> Self {
         let known = |text: &String| (!text.is_empty()).then(|| text.clone());
-        let error = report.failure.as_ref().map(report::Problem::from);
         Self {
             host: report.host.to_string(),
             ok: report.exit_class().is_none(),
@@ -107,7 +105,7 @@ impl From<&Report> for DoctorHost {
             host_key: known(&report.host_key),
             findings: report.findings.iter().map(Finding::from).collect(),
             sources: report.sources.iter().map(SourcePreview::from).collect(),
-            error: error.as_ref().map(Problem::from),
+            error: report.failure.as_ref().map(|f| (&f.problem).into()),
         }
     }
 }
@@ -154,11 +152,7 @@ impl From<&Preview> for SourcePreview {
             }
             Found::Failed(failure) => {
                 source.found = SourceFound::Failed;
-                source.error = Some(Problem {
-                    message: failure.message.clone(),
-                    causes: Vec::new(),
-                    hint: failure.hint.clone(),
-                });
+                source.error = Some(failure.into());
             }
         }
         source

@@ -7,8 +7,7 @@ use serde::Serialize;
 use super::checkpoint::{Checkpoint, LeftOut, PartState};
 use super::{Problem, Version};
 use crate::event::{Capture, HostEvent};
-use crate::report::{self, problem};
-use crate::{event, manifest};
+use crate::{event, fault, manifest};
 
 /// One line of `checkpoint --json`; the last one is the summary.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -151,8 +150,8 @@ impl From<&event::Failure> for FailedPart {
         Self {
             host: failure.host.to_string(),
             part: failure.part.as_ref().map(ToString::to_string),
-            error: problem::line(&failure.message, &failure.causes),
-            hint: failure.hint.clone(),
+            error: failure.problem.line(),
+            hint: failure.problem.hint.clone(),
         }
     }
 }
@@ -178,7 +177,7 @@ impl From<&manifest::Part> for PartEnd {
 impl Event {
     /// The summary of a run that did not even begin.
     #[must_use]
-    pub fn failed(problem: &report::Problem) -> Self {
+    pub fn failed(problem: &fault::Problem) -> Self {
         Self::Summary {
             version: Version,
             exit: problem.class.code(),

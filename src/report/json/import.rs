@@ -6,7 +6,6 @@ use serde::Serialize;
 
 use super::{Checkpoint, Problem, SummaryTag, Version};
 use crate::engine::import as engine;
-use crate::report::problem;
 
 /// `import`: what was taken over, or would be.
 #[derive(Debug, Default, Serialize, JsonSchema)]
@@ -170,8 +169,8 @@ impl From<&engine::Failed> for NotImported {
     fn from(failed: &engine::Failed) -> Self {
         Self {
             path: failed.path.display().to_string(),
-            error: problem::line(&failed.failure.message, &failed.failure.causes),
-            hint: failed.failure.hint.clone(),
+            error: failed.failure.problem.line(),
+            hint: failed.failure.problem.hint.clone(),
         }
     }
 }

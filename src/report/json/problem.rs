@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Version;
-use crate::report;
+use crate::fault;
 
 /// An error: what happened, why, and how to mend it.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -17,8 +17,8 @@ pub struct Problem {
     pub hint: Option<String>,
 }
 
-impl From<&report::Problem> for Problem {
-    fn from(problem: &report::Problem) -> Self {
+impl From<&fault::Problem> for Problem {
+    fn from(problem: &fault::Problem) -> Self {
         Self {
             message: problem.message.clone(),
             causes: problem.causes.clone(),
@@ -34,8 +34,8 @@ pub struct Errored {
     error: Problem,
 }
 
-impl From<&report::Problem> for Errored {
-    fn from(problem: &report::Problem) -> Self {
+impl From<&fault::Problem> for Errored {
+    fn from(problem: &fault::Problem) -> Self {
         Self {
             version: Version,
             error: problem.into(),

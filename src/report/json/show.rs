@@ -160,11 +160,7 @@ impl From<&manifest::Part> for PartDetail {
             entries: part.entries,
             fetched_bytes: part.fetched_bytes,
             warnings: part.warnings.clone(),
-            error: part.failure.as_ref().map(|failure| Problem {
-                message: failure.message.clone(),
-                causes: Vec::new(),
-                hint: failure.hint.clone(),
-            }),
+            error: part.failure.as_ref().map(Problem::from),
         }
     }
 }

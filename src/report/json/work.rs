@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::diff::text_or_base64;
 use super::{Problem, SkippedNewer, SummaryTag, Version};
 use crate::name::RemotePath;
-use crate::{report, store};
+use crate::{fault, store};
 
 /// A command that could not do its work.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -19,8 +19,8 @@ pub struct WorkFailed {
     error: Problem,
 }
 
-impl From<&report::Problem> for WorkFailed {
-    fn from(problem: &report::Problem) -> Self {
+impl From<&fault::Problem> for WorkFailed {
+    fn from(problem: &fault::Problem) -> Self {
         Self {
             kind: SummaryTag,
             version: Version,

@@ -6,10 +6,9 @@ use anstyle::{AnsiColor, Style};
 
 use crate::engine::checkpoint::Outcome;
 use crate::event::Failure;
-use crate::fault::ExitClass;
+use crate::fault::{Code, ExitClass, Problem};
 use crate::interrupt::StopLevel;
 use crate::manifest::{Checkpoint, State, Totals};
-use crate::report::Problem;
 use crate::units::{count, duration, size};
 
 /// The lines of the checkpoints that are not complete, and one for all the others.
@@ -85,7 +84,7 @@ pub fn closing(outcome: &Outcome, hosts: usize, took: Duration) -> String {
 /// itself.
 #[must_use]
 pub fn failed(failure: &Failure) -> Problem {
-    let mut problem = Problem::from(failure);
+    let mut problem = failure.problem.clone();
     if let Some(part) = &failure.part {
         problem.message = format!(
             "can't checkpoint source `{part}` on {}: {}",
@@ -107,6 +106,7 @@ pub fn stopped(outcome: &Outcome, level: StopLevel) -> Problem {
         number => format!("{} sealed and kept", was(number)),
     };
     Problem::new(
+        Code::Interrupted,
         ExitClass::Interrupted,
         how,
         Some(format!(
@@ -173,10 +173,12 @@ mod tests {
                 outcome.failed.push(Failure {
                     host: name.parse().expect("a name"),
                     part: None,
-                    message: "lost".to_owned(),
-                    causes: Vec::new(),
-                    hint: None,
-                    class: ExitClass::Unreachable,
+                    problem: Problem::new(
+                        Code::HostUnreachable,
+                        ExitClass::Unreachable,
+                        "lost",
+                        None,
+                    ),
                 });
             } else {
                 outcome.checkpoints.push(sample::checkpoint(&name, state));

@@ -8,9 +8,9 @@ use super::change::counts;
 use crate::change::{Change, ChangeKind};
 use crate::engine::diff::{PATCHES_MAX_BYTES, Patch};
 use crate::event::Failure;
+use crate::fault::Problem;
 use crate::manifest::{Entry, PartState, Totals};
 use crate::name::{CheckpointId, HostName, SourceName};
-use crate::report::Problem;
 use crate::store::PartPair;
 use crate::units::size;
 
@@ -112,7 +112,7 @@ pub fn left_out(totals: Totals, old: &CheckpointId, host: &HostName) -> Option<S
 /// The problem of a part that could not be compared with its host.
 #[must_use]
 pub fn failed(failure: &Failure, part: &SourceName) -> Problem {
-    let mut problem = Problem::from(failure);
+    let mut problem = failure.problem.clone();
     problem.message = format!(
         "can't compare source `{part}` on {}: {}",
         failure.host, problem.message

@@ -2,8 +2,7 @@
 
 use super::checkpoint::style;
 use crate::engine::import::{End, Imported, Outcome};
-use crate::fault::ExitClass;
-use crate::report::Problem;
+use crate::fault::{Code, ExitClass, Problem};
 use crate::units::{count, size};
 
 /// What the operator should know of a backup: its warnings, and that nothing says where it belongs.
@@ -37,6 +36,7 @@ pub fn stopped(outcome: &Outcome) -> Problem {
         ),
     };
     Problem::new(
+        Code::Interrupted,
         ExitClass::Interrupted,
         "stopped before everything was taken over",
         Some(format!(

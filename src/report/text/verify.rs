@@ -2,9 +2,9 @@
 
 use anstyle::Style;
 
-use crate::fault::ExitClass;
+use crate::fault::{Code, ExitClass, Problem};
 use crate::name::CheckpointId;
-use crate::report::{Problem, Table};
+use crate::report::Table;
 use crate::store::{self, VerifyReport};
 use crate::units::{count, first_of};
 
@@ -24,6 +24,7 @@ pub fn problem(report: &VerifyReport) -> Option<Problem> {
     let number = report.problems.len() as u64;
     (number > 0).then(|| {
         Problem::new(
+            Code::StoreDamaged,
             ExitClass::Mismatch,
             format!("{} in the store", count(number, "problem")),
             Some(

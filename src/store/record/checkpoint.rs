@@ -14,9 +14,10 @@ use super::host::HostRecord;
 use super::path::{PathRecord, ResolvedRecord};
 use super::{RecordError, left_out};
 use crate::digest::Sha256;
+use crate::fault::{Code, Problem};
 use crate::manifest::{
-    Checkpoint, HostFacts, MachineIdentity, Pack, PackName, Part, PartFailure, PartState, Resolved,
-    Totals, Trigger,
+    Checkpoint, HostFacts, MachineIdentity, Pack, PackName, Part, PartState, Resolved, Totals,
+    Trigger,
 };
 use crate::name::{RemotePath, SourceName};
 use crate::store::files::layout;
@@ -453,10 +454,9 @@ impl TryFrom<PartRecord> for Part {
             fetched_bytes: record.fetched_bytes,
             scanned_at: record.scanned_at.as_deref().map(time).transpose()?,
             warnings: record.warnings,
-            failure: record.failure.map(|failure| PartFailure {
-                message: failure.message,
-                hint: failure.hint,
-            }),
+            failure: record
+                .failure
+                .map(|failure| Problem::in_part(Code::Unrecorded, failure.message, failure.hint)),
         })
     }
 }

@@ -132,8 +132,9 @@ mod tests {
 
     use super::*;
     use crate::event::Failure;
+    use crate::fault::{Code, Problem};
     use crate::health::doctor::Finding;
-    use crate::manifest::{PartFailure, Totals};
+    use crate::manifest::Totals;
     use crate::scan::Preview;
 
     fn finding(grade: Grade, says: &str) -> Finding {
@@ -151,10 +152,11 @@ mod tests {
             let name = format!("h{number}");
             let is_down = number.is_multiple_of(40);
             let found = match number {
-                50..=61 => Found::Failed(PartFailure {
-                    message: format!("/srv/{name} is not there"),
-                    hint: None,
-                }),
+                50..=61 => Found::Failed(Problem::in_part(
+                    Code::RootMissing,
+                    format!("/srv/{name} is not there"),
+                    None,
+                )),
                 _ => Found::Ready {
                     roots: Vec::new(),
                     totals: Totals {
@@ -183,10 +185,12 @@ mod tests {
                 failure: is_down.then(|| Failure {
                     host: name.parse().expect("a name"),
                     part: None,
-                    message: "lost".to_owned(),
-                    causes: Vec::new(),
-                    hint: None,
-                    class: ExitClass::Unreachable,
+                    problem: Problem::new(
+                        Code::HostUnreachable,
+                        ExitClass::Unreachable,
+                        "lost",
+                        None,
+                    ),
                 }),
             }
         };

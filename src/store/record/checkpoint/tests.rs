@@ -3,6 +3,7 @@
 use super::*;
 use std::time::Duration;
 
+use crate::fault::{Code, Problem};
 use crate::manifest::{
     Changes, Commit, Disk, FileTime, Head, LeftOut, MachineIdentity, Process, Repository, Resolved,
     State, Version,
@@ -99,10 +100,11 @@ fn sealed() -> Sealed {
         stored_bytes: text.len() as u64,
     };
     let mut failed = part("homer", PartState::Failed);
-    failed.failure = Some(PartFailure {
-        message: "permission denied".to_owned(),
-        hint: Some("Use sudo.".to_owned()),
-    });
+    failed.failure = Some(Problem::in_part(
+        Code::SudoNeeded,
+        "permission denied",
+        Some("Use sudo.".to_owned()),
+    ));
     let id: CheckpointId = "dev-vm@20261121T101500Z".parse().expect("a checkpoint");
     Sealed {
         checkpoint: Checkpoint {
