@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use fleet::fault::Code;
+
 /// The floor of every module; a module imports only from floors below its own.
 const FLOORS: [(&str, u8); 30] = [
     ("cli", 11),
@@ -249,6 +251,32 @@ fn the_lower_floors_are_pure() {
         }
     }
     assert_eq!(wrong, Vec::<String>::new());
+}
+
+/// What no error gives should not be documented.
+#[test]
+fn every_error_code_is_given_by_some_error() {
+    let list = root().join("src/fault/code.rs");
+    let files = rust_files(&root().join("src"));
+    let texts: Vec<String> = files
+        .iter()
+        .filter(|file| **file != list)
+        .map(|file| text(file))
+        .collect();
+    // `Code::of_io` gives these.
+    let of_io = [Code::DiskFull, Code::LocalPermissionDenied];
+    let unused: Vec<String> = Code::all()
+        .filter(|code| !of_io.contains(code))
+        .map(|code| format!("Code::{code:?}"))
+        .filter(|name| {
+            let is_word = |c: char| c.is_ascii_alphanumeric();
+            !texts.iter().any(|text| {
+                text.match_indices(name.as_str())
+                    .any(|(at, _)| !text[at + name.len()..].starts_with(is_word))
+            })
+        })
+        .collect();
+    assert_eq!(unused, Vec::<String>::new());
 }
 
 #[test]

@@ -168,5 +168,6 @@ mod tests {
             Some("No flag overrides this. `fleet guard explain a-host restore` shows every rule.")
         );
         assert_eq!(refusal.exit_class(), ExitClass::Refused);
+        assert_eq!(refusal.code(), Code::GuardRefused);
     }
 }

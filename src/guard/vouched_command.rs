@@ -153,6 +153,7 @@ pub(super) mod tests {
                 )
             );
             assert_eq!(refused.exit_class(), ExitClass::Refused);
+            assert_eq!(refused.code(), Code::CommandNotVouched);
         }
         for (host, command) in protected
             .iter()

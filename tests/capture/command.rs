@@ -123,27 +123,32 @@ fn a_program_that_fails_makes_the_part_failed_and_says_why() {
     let Some(scene) = HostFixture::start() else {
         return;
     };
-    for (source, says) in [
+    for (source, says, code) in [
         (
             json!({ "shell": "echo some; echo 'no such peer' >&2; exit 1" }),
             "web it: `shell` exited with 1: no such peer",
+            "command-failed",
         ),
         (
             json!({ "command": ["false"] }),
             "web it: `false` exited with 1",
+            "command-failed",
         ),
         (
             json!({ "shell": "kill -9 $$" }),
             "web it: `shell` exited with 137",
+            "command-failed",
         ),
         (
             json!({ "command": ["true"] }),
             "web it: it answered with nothing",
+            "part-empty",
         ),
     ] {
         let ran = taken(&scene, &source).exits(3);
         // A shell may say of its own that somebody was killed.
         assert_eq!(failed(&ran).trim_end_matches(": Killed"), says);
+        assert_eq!(ran.codes(), [code]);
         assert_eq!(ran.state(), "partial");
     }
     let ran = taken(&scene, &json!({ "command": ["true"], "may_shrink": true })).exits(0);

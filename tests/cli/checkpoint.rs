@@ -198,7 +198,9 @@ fn a_host_that_is_not_reached_exits_5() {
         .filter_map(|line| line["type"].as_str())
         .collect();
     assert_eq!(types, ["host-started", "host-failed", "summary"]);
+    assert_eq!(lines[1]["code"], "host-key-unknown");
     assert_eq!(lines[2]["failed"][0]["part"], Value::Null);
+    assert_eq!(lines[2]["failed"][0]["code"], "host-key-unknown");
     assert!(
         ran.stderr
             .starts_with("error: the host key of dev-vm is not known"),

@@ -60,6 +60,7 @@ fn without_a_terminal_nothing_is_trusted_unasked() {
         ran.lines("trust")[0]["error"]["message"],
         "can't ask whether to trust dev-vm: there is no terminal"
     );
+    assert_eq!(ran.lines("trust")[0]["error"]["code"], "terminal-needed");
     assert_eq!(known(&server), "");
 }
 
@@ -341,6 +342,11 @@ fn a_changed_key_is_never_replaced() {
         );
         assert!(ran.stderr.contains("ssh-keygen -R "), "{}", ran.stderr);
     }
+    let ran = bed.fleet_at(&server, &["trust", "dev-vm", "--json"]);
+    assert_eq!(ran.lines("trust")[0]["error"]["code"], "host-key-changed");
+    let ran = bed.fleet_at(&server, &["doctor", "dev-vm", "--json"]);
+    let document = ran.document("doctor");
+    assert_eq!(document["hosts"][0]["error"]["code"], "host-key-changed");
     assert_eq!(known(&server), line);
 }
 

@@ -150,52 +150,60 @@ fn verbs_of_later_versions_say_what_helps_until_then() {
 #[test]
 fn usage_errors_are_json_too_where_that_was_asked_for() {
     let bed = CliFixture::with_inventory();
-    for (arguments, shape, message, hint) in [
+    for (arguments, shape, code, message, hint) in [
         (
             &["ls", "--json", "--bogus"][..],
             "ls",
+            "usage-invalid",
             "unexpected argument '--bogus' found",
             "to pass '--bogus' as a value, use '-- --bogus'",
         ),
         (
             &["--json"],
             "ls",
+            "usage-invalid",
             "'fleet' requires a subcommand but one was not provided",
             "Try `--help`.",
         ),
         (
             &["show", "--json"],
             "show",
+            "usage-invalid",
             "the following required arguments were not provided: <CHECKPOINT>",
             "Try `--help`.",
         ),
         (
             &["export", "x@latest", "--json"],
             "export",
+            "usage-invalid",
             "the following required arguments were not provided: --output <PATH>",
             "Try `--help`.",
         ),
         (
             &["checkpoint", "--json"],
             "checkpoint",
+            "nothing-selected",
             "no host is selected",
             "Name hosts, `@ENV-or-TAG` groups, or say `--all`.",
         ),
         (
             &["checkpoint", "--json", "--bogus"],
             "checkpoint",
+            "usage-invalid",
             "unexpected argument '--bogus' found",
             "to pass '--bogus' as a value, use '-- --bogus'",
         ),
         (
             &["guard", "explain", "prod-vn", "--json"],
             "guard-explain",
+            "unknown-host",
             "there is no host `prod-vn` in fleet.yaml",
             "Did you mean `prod-vm`?",
         ),
         (
             &["doctor", "@nowhere", "--json"],
             "doctor",
+            "unknown-group",
             "no host in fleet.yaml has the env or tag `nowhere`",
             "There are: @dev, @pbx, @prod.",
         ),
@@ -203,6 +211,7 @@ fn usage_errors_are_json_too_where_that_was_asked_for() {
         let ran = bed.fleet(arguments);
         assert_eq!(ran.code, Some(2), "{arguments:?}");
         let document = ran.document(shape);
+        assert_eq!(document["error"]["code"], code, "{arguments:?}");
         assert_eq!(document["error"]["message"], message, "{arguments:?}");
         assert_eq!(document["error"]["hint"], hint, "{arguments:?}");
         assert_ne!(ran.stderr, "", "{arguments:?}");

@@ -1,8 +1,10 @@
-//! The reference pages agree with the program: commands, inventory keys, exit codes, JSON shapes.
+//! The reference pages agree with the program: commands, inventory keys, exit and error codes, JSON
+//! shapes.
 
 use std::fs;
 use std::process::Command;
 
+use fleet::fault::Code;
 use fleet::report::json::schemas;
 use serde_json::Value;
 
@@ -86,6 +88,46 @@ fn the_page_of_commands_is_what_help_prints() {
     assert!(
         stored == text,
         "{PAGE} is stale; refresh it with `FLEET_UPDATE=1 cargo test --test all docs::reference`"
+    );
+}
+
+const CODES_PAGE: &str = "docs/src/reference/error-codes.md";
+
+fn codes_page() -> String {
+    let mut text = "# Error codes\n\n\
+         Every error has a code that names its cause: the `code` beside the message in\n\
+         [JSON output](json.md), and that of a failed part in `checkpoint.json`. Match codes in alerts and\n\
+         scripts: messages and hints may change, a code keeps its meaning. Errors that need the same answer share\n\
+         a code, and later versions add codes. The [exit code](exit-codes.md) says how a run ended as a whole.\n\n\
+         ```text\n\
+         $ fleet checkpoint --all --json | jq -r 'select(.type == \"summary\") | .failed[] | .host + \" \" + .code'\n\
+         ```\n\n\
+         A test compares this page with the program.\n"
+        .to_owned();
+    for (group, codes) in Code::GROUPS {
+        text.push_str(&format!(
+            "\n## {group}\n\n| code | meaning | what usually helps |\n|---|---|---|\n"
+        ));
+        for code in *codes {
+            let (meaning, fix) = (code.meaning(), code.fix());
+            text.push_str(&format!("| `{code}` | {meaning} | {fix} |\n"));
+        }
+    }
+    text
+}
+
+/// With `FLEET_UPDATE=1` the page is written instead.
+#[test]
+fn the_page_of_error_codes_lists_every_code() {
+    let file = root().join(CODES_PAGE);
+    let text = codes_page();
+    if std::env::var_os("FLEET_UPDATE").is_some() {
+        fs::write(&file, &text).expect("the page");
+    }
+    let stored = fs::read_to_string(&file).unwrap_or_default();
+    assert!(
+        stored == text,
+        "{CODES_PAGE} is stale; refresh it with `FLEET_UPDATE=1 cargo test --test all docs::reference`"
     );
 }
 

@@ -123,6 +123,7 @@ fn a_root_that_the_account_may_not_enter_is_named() {
             root.display()
         )]
     );
+    assert_eq!(ran.codes(), ["sudo-needed"]);
     close(&scene.tree.join("locked"), 0o755);
 }
 

@@ -147,6 +147,7 @@ fn a_second_run_names_the_holder_or_waits() {
         "{failed:?}"
     );
     assert!(failed[0].contains(&first.pid().to_string()), "{failed:?}");
+    assert_eq!(ran.codes(), ["store-locked"]);
     let second = scene.fleet.begin_checkpoint(&["web", "--wait", "60s"]);
     proxy.set(Faults::default());
     let (first, second) = (first.end().exits(0), second.end().exits(0));

@@ -212,6 +212,7 @@ fn a_host_without_sudo_fails_what_needs_it_and_is_not_taken_for_a_lack() {
             "web app: web has no `sudo`, and {user} may not read this"
         )]
     );
+    assert_eq!(ran.codes(), ["sudo-missing"]);
     program(
         scene.tools(),
         "id",

@@ -150,6 +150,7 @@ fn a_pattern_that_matches_nothing_fails_the_part_unless_it_is_optional() {
         let ran = checkpoint(&scene).exits(3);
         assert_eq!(ran.failed(), [format!("web logs: {message}")]);
         assert_eq!(ran.hints(), [hint]);
+        assert_eq!(ran.codes(), ["nothing-matches"]);
         assert_eq!(held(&scene, &ran.id()), ["a.log"]);
     };
     let correct =

@@ -221,6 +221,7 @@ fn a_host_that_cannot_be_reached_is_no_answer() {
     let document: Value = serde_json::from_str(&ran.stdout).expect("a document");
     let message = document["error"]["message"].as_str().expect("a message");
     assert!(message.starts_with("can't connect to web"), "{message}");
+    assert_eq!(document["error"]["code"], "host-unreachable");
 
     scene.describe_all(json!({ "other": scene.host(scene.app()) }));
     let ran = scene.fleet.run(&["diff", "web@latest", "--live"]).exits(2);

@@ -22,7 +22,8 @@ fn with_few_packs(scene: &HostFixture) {
     scene.sources(sources);
 }
 
-fn record(scene: &HostFixture, ran: &FleetOutput) -> Value {
+/// What `checkpoint.json` of the checkpoint says.
+pub(super) fn record(scene: &HostFixture, ran: &FleetOutput) -> Value {
     let id = ran.id();
     let (host, stamp) = id.split_once('@').expect("an id");
     let file = scene

@@ -2,9 +2,10 @@
 
 use std::fs;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::HostFixture;
+use super::packs::record;
 use crate::support::tree;
 
 #[test]
@@ -44,6 +45,12 @@ fn a_missing_root_fails_its_part_and_is_named() {
         ran.hints(),
         ["Correct the path, or say `optional: true` at the source if this host need not have it."]
     );
+    assert_eq!(ran.codes(), ["root-missing"]);
+    let failure = record(&scene, &ran)["parts"][1]["failure"].clone();
+    assert_eq!(failure["code"], "root-missing");
+    let document = scene.fleet.run(&["--json", "show", &ran.id()]).exits(0);
+    let document: Value = serde_json::from_str(&document.stdout).expect("a document");
+    assert_eq!(document["parts"][1]["error"]["code"], "root-missing");
     // What could be had is kept.
     scene.assert_holds_tree(&ran.id());
     scene.fleet.assert_verified();
@@ -149,6 +156,7 @@ fn a_source_that_shrank_to_under_half_is_a_failure_unless_it_may() {
             ran.failed(),
             ["web app: it shrank to under half: from 4 files, 4 bytes to 1 files, 1 bytes"]
         );
+        assert_eq!(ran.codes(), ["part-shrunk"]);
     }
     scene.sources(json!({ "app": { "directory": scene.tree, "may_shrink": true } }));
     assert_eq!(

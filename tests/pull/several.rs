@@ -34,6 +34,7 @@ fn a_host_that_is_down_does_not_stop_the_others() {
             "down -: can't connect to down at 127.0.0.1:{port} (3 attempts): connection refused"
         )]
     );
+    assert_eq!(ran.codes(), ["host-unreachable"]);
     assert!(
         ran.stderr.contains("error: can't connect to down"),
         "{}",

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::process::Command;
 
-use fleet::fault::{ExitClass, Fault};
+use fleet::fault::{Code, ExitClass, Fault};
 use fleet::interrupt::Interrupt;
 use fleet::manifest::{PartState, State};
 use fleet::store::{Error, Level, PartFacts, Problem, Store};
@@ -158,6 +158,7 @@ fn the_description_and_facts_are_in_a_file_of_their_own_too() {
     let problem = |problem: &str| {
         vec![Problem {
             file: "dev-vm/20261121T101500Z/facts.json".to_owned(),
+            code: Code::StoreDamaged,
             problem: problem.to_owned(),
             checkpoints: vec![id("dev-vm@20261121T101500Z")],
         }]

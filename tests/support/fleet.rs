@@ -283,6 +283,15 @@ impl FleetOutput {
             .collect()
     }
 
+    /// The codes of the summary's errors.
+    #[must_use]
+    pub(crate) fn codes(&self) -> Vec<String> {
+        self.failed_values()
+            .iter()
+            .map(|failed| failed["code"].as_str().unwrap_or_default().to_owned())
+            .collect()
+    }
+
     fn failed_values(&self) -> Vec<Value> {
         self.summary()["failed"].as_array().expect("a list").clone()
     }

@@ -87,6 +87,8 @@ pub enum Event {
     HostFailed {
         /// The host.
         host: String,
+        /// Its error code, such as `host-unreachable`.
+        code: String,
         /// What happened and why.
         error: String,
         /// How to mend it.
@@ -126,6 +128,8 @@ pub struct PartEnd {
     /// The file systems beneath its roots that `one_file_system` left out.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<LeftOut>,
+    /// The error code of why it failed, if it did.
+    pub code: Option<String>,
     /// Why it failed, if it did.
     pub error: Option<String>,
     /// How to mend that.
@@ -139,6 +143,8 @@ pub struct FailedPart {
     pub host: String,
     /// The part, if only that failed.
     pub part: Option<String>,
+    /// Its error code, such as `host-unreachable`.
+    pub code: String,
     /// What happened and why.
     pub error: String,
     /// How to mend it.
@@ -150,6 +156,7 @@ impl From<&event::Failure> for FailedPart {
         Self {
             host: failure.host.to_string(),
             part: failure.part.as_ref().map(ToString::to_string),
+            code: failure.problem.code.to_string(),
             error: failure.problem.line(),
             hint: failure.problem.hint.clone(),
         }
@@ -165,6 +172,7 @@ impl From<&manifest::Part> for PartEnd {
             bytes: part.totals.bytes,
             fetched_bytes: part.fetched_bytes,
             left_out: part.left_out.iter().map(LeftOut::from).collect(),
+            code: (part.failure.as_ref()).map(|failure| failure.code.to_string()),
             error: part.failure.as_ref().map(|failure| failure.message.clone()),
             hint: part
                 .failure
@@ -215,6 +223,7 @@ impl Event {
                 let failed = FailedPart::from(failure);
                 Self::HostFailed {
                     host: failed.host,
+                    code: failed.code,
                     error: failed.error,
                     hint: failed.hint,
                 }

@@ -106,6 +106,8 @@ pub struct Checked {
 pub struct NotImported {
     /// The backup, as it was named.
     pub path: String,
+    /// Its error code, such as `host-unreachable`.
+    pub code: String,
     /// What happened and why.
     pub error: String,
     /// How to mend it.
@@ -169,6 +171,7 @@ impl From<&engine::Failed> for NotImported {
     fn from(failed: &engine::Failed) -> Self {
         Self {
             path: failed.path.display().to_string(),
+            code: failed.failure.problem.code.to_string(),
             error: failed.failure.problem.line(),
             hint: failed.failure.problem.hint.clone(),
         }

@@ -9,6 +9,8 @@ use crate::fault;
 /// An error: what happened, why, and how to mend it.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Problem {
+    /// Its error code, such as `host-unreachable`.
+    pub code: String,
     /// What happened.
     pub message: String,
     /// Why, outermost first.
@@ -20,6 +22,7 @@ pub struct Problem {
 impl From<&fault::Problem> for Problem {
     fn from(problem: &fault::Problem) -> Self {
         Self {
+            code: problem.code.to_string(),
             message: problem.message.clone(),
             causes: problem.causes.clone(),
             hint: problem.hint.clone(),

@@ -30,6 +30,8 @@ pub struct Verify {
 pub struct StoreProblem {
     /// Relative to the store.
     pub file: String,
+    /// Its error code: `store-damaged`, or why the file can't be read.
+    pub code: String,
     /// What is wrong with it.
     pub problem: String,
     /// The checkpoints that need it.
@@ -40,6 +42,7 @@ impl From<&store::Problem> for StoreProblem {
     fn from(problem: &store::Problem) -> Self {
         Self {
             file: problem.file.clone(),
+            code: problem.code.to_string(),
             problem: problem.problem.clone(),
             checkpoints: problem
                 .checkpoints

@@ -9,12 +9,13 @@ use serde::{Deserialize, Serialize};
 
 use super::entry::time;
 use super::facts::FactsRecord;
+use super::failure::FailureRecord;
 use super::file_facts::FileFacts;
 use super::host::HostRecord;
 use super::path::{PathRecord, ResolvedRecord};
 use super::{RecordError, left_out};
 use crate::digest::Sha256;
-use crate::fault::{Code, Problem};
+use crate::fault::Problem;
 use crate::manifest::{
     Checkpoint, HostFacts, MachineIdentity, Pack, PackName, Part, PartState, Resolved, Totals,
     Trigger,
@@ -125,13 +126,6 @@ struct PartRecord {
     failure: Option<FailureRecord>,
     #[serde(skip_serializing_if = "Option::is_none")]
     entries_file: Option<EntriesRecord>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct FailureRecord {
-    message: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    hint: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -295,10 +289,7 @@ fn part_record(part: &Part, entries: Option<&EntriesFacts>) -> PartRecord {
         fetched_bytes: part.fetched_bytes,
         scanned_at: part.scanned_at.map(|time| time.to_string()),
         warnings: part.warnings.clone(),
-        failure: part.failure.as_ref().map(|failure| FailureRecord {
-            message: failure.message.clone(),
-            hint: failure.hint.clone(),
-        }),
+        failure: part.failure.as_ref().map(FailureRecord::from),
         entries_file: entries.map(|facts| EntriesRecord {
             file: layout::entries_file(&part.name),
             records: facts.records,
@@ -454,9 +445,7 @@ impl TryFrom<PartRecord> for Part {
             fetched_bytes: record.fetched_bytes,
             scanned_at: record.scanned_at.as_deref().map(time).transpose()?,
             warnings: record.warnings,
-            failure: record
-                .failure
-                .map(|failure| Problem::in_part(Code::Unrecorded, failure.message, failure.hint)),
+            failure: record.failure.map(Problem::from),
         })
     }
 }

@@ -7,6 +7,7 @@ pub(super) mod checkpoint;
 pub(super) mod entry;
 mod extended;
 pub(super) mod facts;
+mod failure;
 pub(super) mod file_facts;
 mod host;
 mod left_out;

@@ -12,6 +12,7 @@ use super::members::{self, Members};
 use super::{Level, VerifyProgress, Watch};
 use crate::digest::Sha256;
 use crate::disk;
+use crate::fault::Code;
 use crate::manifest::{Entry, Pack, PackName, Piece};
 use crate::name::{CheckpointId, HostName};
 use crate::store::Error;
@@ -33,8 +34,8 @@ pub(super) struct Verify<'a> {
     pub(super) done_bytes: u64,
     pub(super) total_bytes: u64,
     pub(super) files: u64,
-    /// Who needs it, by file and problem.
-    pub(super) problems: BTreeMap<(String, String), BTreeSet<CheckpointId>>,
+    /// The error code and who needs it, by file and problem.
+    pub(super) problems: BTreeMap<(String, String), (Code, BTreeSet<CheckpointId>)>,
 }
 
 /// What the checkpoints of one host need together.
@@ -89,7 +90,7 @@ impl Verify<'_> {
                 match fs::read(&sums_path) {
                     Ok(found) if found == expected.as_bytes() => {}
                     Ok(_) => self.own(id, layout::SUMS_FILE, "it is not what was sealed"),
-                    Err(e) => self.own(id, layout::SUMS_FILE, &unreadable(&e)),
+                    Err(e) => self.own_unreadable(id, layout::SUMS_FILE, &e),
                 }
                 self.sealed_files(id, &dir, &sealed, needs)
             }
@@ -100,7 +101,7 @@ impl Verify<'_> {
                 match fs::read(&sums_path) {
                     Ok(text) => self.summed_files(id, &dir, &sums::parse(&text), needs),
                     Err(e) => {
-                        self.own(id, layout::SUMS_FILE, &unreadable(&e));
+                        self.own_unreadable(id, layout::SUMS_FILE, &e);
                         Ok(())
                     }
                 }
@@ -209,7 +210,7 @@ impl Verify<'_> {
                     Err(other) => return Err(other),
                 }
             }
-            Err(e) => self.own(id, file, &unreadable(&e)),
+            Err(e) => self.own_unreadable(id, file, &e),
         }
         Ok(false)
     }
@@ -231,7 +232,7 @@ impl Verify<'_> {
         let (length, file) = match opened {
             Ok(opened) => opened,
             Err(e) => {
-                self.problem(shown, unreadable(&e), needed_by);
+                self.unreadable(shown, &e, needed_by);
                 return Ok(None);
             }
         };
@@ -278,7 +279,7 @@ impl Verify<'_> {
                 Ok(None)
             }
             Err(e) => {
-                self.problem(shown, unreadable(&e), needed_by);
+                self.unreadable(shown, &e, needed_by);
                 Ok(None)
             }
         }
@@ -368,11 +369,28 @@ impl Verify<'_> {
         );
     }
 
+    fn own_unreadable(&mut self, id: &CheckpointId, file: &str, error: &io::Error) {
+        self.unreadable(layout::shown(id, file), error, std::slice::from_ref(id));
+    }
+
     pub(super) fn problem(&mut self, file: String, problem: String, checkpoints: &[CheckpointId]) {
-        self.problems
-            .entry((file, problem))
-            .or_default()
-            .extend(checkpoints.iter().cloned());
+        self.add(file, problem, Code::StoreDamaged, checkpoints);
+    }
+
+    /// A file that can't be read; one that is missing is damage.
+    fn unreadable(&mut self, file: String, error: &io::Error, checkpoints: &[CheckpointId]) {
+        if error.kind() == io::ErrorKind::NotFound {
+            self.problem(file, "it is missing".to_owned(), checkpoints);
+        } else {
+            let problem = format!("it can't be read: {error}");
+            self.add(file, problem, Code::of_io(error), checkpoints);
+        }
+    }
+
+    fn add(&mut self, file: String, problem: String, code: Code, checkpoints: &[CheckpointId]) {
+        let (_, needed_by) =
+            (self.problems.entry((file, problem))).or_insert_with(|| (code, BTreeSet::new()));
+        needed_by.extend(checkpoints.iter().cloned());
     }
 
     fn tell(&mut self, file: &str) -> Result<(), Error> {
@@ -385,14 +403,6 @@ impl Verify<'_> {
             ControlFlow::Continue(()) => Ok(()),
             ControlFlow::Break(()) => Err(Error::Stopped),
         }
-    }
-}
-
-fn unreadable(error: &io::Error) -> String {
-    if error.kind() == io::ErrorKind::NotFound {
-        "it is missing".to_owned()
-    } else {
-        format!("it can't be read: {error}")
     }
 }
 

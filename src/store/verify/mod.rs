@@ -53,7 +53,7 @@ impl Store {
             verify.host(&host, &ids)?;
         }
         let mut problems = Vec::new();
-        for ((file, problem), needed_by) in verify.problems {
+        for ((file, problem), (code, needed_by)) in verify.problems {
             let still_there = |id: &CheckpointId| layout::checkpoint_dir(self.dir(), id).exists();
             let checkpoints: Vec<CheckpointId> = needed_by
                 .iter()
@@ -64,6 +64,7 @@ impl Store {
             if needed_by.is_empty() || !checkpoints.is_empty() {
                 problems.push(Problem {
                     file,
+                    code,
                     problem,
                     checkpoints,
                 });

@@ -1,5 +1,6 @@
 //! Options and report of `fleet verify`.
 
+use crate::fault::Code;
 use crate::name::{CheckpointId, HostName};
 
 /// What is verified.
@@ -41,6 +42,8 @@ pub struct VerifyReport {
 pub struct Problem {
     /// Relative to the store.
     pub file: String,
+    /// Damage, or why the file can't be read.
+    pub code: Code,
     /// What is wrong with it.
     pub problem: String,
     /// The checkpoints that need it, in order.
