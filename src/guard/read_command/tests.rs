@@ -250,11 +250,11 @@ fn a_probe_answers_key_value_lines() {
             "kernel",
             "account",
             "uid",
-            "machine_id",
             "os",
             "clock",
             "find",
             "tar",
+            "machine_id",
             "free_kib"
         ]
     );
