@@ -1,4 +1,4 @@
-//! Two lists in path order, walked side by side.
+//! Merges two lists that are sorted by path, and yields what was added, removed or modified.
 
 use std::cmp::Ordering;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! Two texts as a patch in the unified format, with git's extended headers.
+//! Renders the difference of two texts as a patch in the unified format, with git's extended headers.
 //!
 //! The bytes of both texts go into it as they are, so that `patch -p1` and `git apply` make one text
 //! of the other; whoever shows a patch on a terminal has to escape it. Names are quoted as git does

@@ -1,4 +1,4 @@
-//! Each kind of change, in lists that were made for it.
+//! Tests of each kind of change, with lists made for it.
 
 use std::convert::Infallible;
 

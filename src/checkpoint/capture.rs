@@ -1,5 +1,5 @@
-//! Sources that are no directories: what they answer is spooled, compared with the last checkpoint, and
-//! kept as entries of its own beneath `/fleet-captures`.
+//! Captures sources that are not files (`command`, `shell`, `postgres`, `http`): their output is spooled,
+//! compared with the last checkpoint, and stored as entries under `/fleet-captures`.
 
 mod command;
 mod http;

@@ -1,4 +1,4 @@
-//! The limit of open files: connections, runs of `ssh`, and packs that are written share it.
+//! Raises the limit of open files, which connections, runs of `ssh` and packs being written share.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 

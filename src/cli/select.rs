@@ -1,4 +1,4 @@
-//! Hosts as they are named on the command line.
+//! Host arguments of a verb: names, `@ENV-or-TAG`, `--all` and `--exclude`.
 
 use clap::Args;
 

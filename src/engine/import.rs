@@ -1,4 +1,4 @@
-//! Backups of other systems, taken over one after the other as checkpoints of one host.
+//! Imports backups of other systems, one after the other, as checkpoints of one host.
 
 use std::path::PathBuf;
 use std::time::Duration;

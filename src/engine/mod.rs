@@ -1,4 +1,5 @@
-//! Many hosts at once: who is meant, how many run side by side, when to stop, and what came of it.
+//! The engine: selects hosts, works on several at once, stops when asked, and folds the results into one
+//! outcome.
 //!
 //! One host's failure never stops the others. Nothing here prints, and nothing outlives its run.
 

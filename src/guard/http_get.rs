@@ -1,5 +1,5 @@
-//! The one thing that fleet asks of a web server: a `GET`, and nothing along with it that could change
-//! what it means.
+//! The HTTP request that fleet may send to a web server: a `GET` without anything that could change its
+//! meaning.
 
 use std::fmt;
 

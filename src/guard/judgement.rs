@@ -1,4 +1,4 @@
-//! The rules, and what each of them says about one host and one operation.
+//! The rules of the guard, and the verdict of each on one host and one operation.
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,4 +1,4 @@
-//! The proof that one host may be written in this run.
+//! `WritePermit`: the proof that one host may be written in this run.
 
 use std::path::PathBuf;
 

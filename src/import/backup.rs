@@ -1,4 +1,5 @@
-//! The backup on this machine: a folder, or an archive that may be compressed. Either is a tar stream.
+//! Opens a backup on this machine, a folder or an archive (compressed or not), and reads either as a tar
+//! stream.
 //!
 //! It may be read several times, and nothing is ever written beside it.
 

@@ -1,5 +1,5 @@
-//! Patterns of file names, as shells have them: read in one way by whoever checks them and by whoever
-//! captures by them.
+//! Shell patterns for file names (globs), parsed in one way for the check of the inventory and for the
+//! capture.
 //!
 //! What is matched is a name on a host; no file here is read.
 

@@ -1,4 +1,4 @@
-//! The hosts that fleet knows, what each holds, and which of them may never be written.
+//! The inventory: the hosts that fleet knows, their sources, and which of them may never be written.
 //!
 //! Plain data and the rules of the file itself: a value of [`Inventory`] that came from
 //! [`Inventory::parse`] has passed all of them. Reading the file from disk, and filling gaps from

@@ -1,5 +1,5 @@
-//! gitignore's patterns, and expressions for lines, read in one way by whoever checks them and by whoever
-//! captures by them.
+//! Exclude patterns (gitignore's) and regular expressions for lines, parsed in one way for the check of the
+//! inventory and for the capture.
 //!
 //! What is matched is a name or a line on a host; no file here is read.
 //!

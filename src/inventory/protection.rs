@@ -1,4 +1,4 @@
-//! Why a host is protected: the one definition, which the rules of the file and the guard share.
+//! The definition of a protected host, which the rules of the inventory and the guard share.
 //!
 //! Other modules ask [`crate::guard::is_protected`].
 

@@ -1,4 +1,4 @@
-//! Inventories to start from: the worked examples, which explain themselves.
+//! Starter inventories for `fleet init`: the worked examples, which explain themselves.
 
 /// What `fleet init` writes when nothing else is asked for.
 pub const STARTER: &str = include_str!("../../inventory/minimal.yaml");

@@ -1,4 +1,4 @@
-//! An HTTP address, taken apart once: where to go, and what to ask for there.
+//! HTTP URLs, parsed once: the server to connect to, and the target to request there.
 //!
 //! It never holds a user or a password, and what is shown of it never holds its query or a webhook's token
 //! in its path.

@@ -1,5 +1,5 @@
-//! Text to [`raw::File`], and the parser's complaints to [`Rule`]s. The only place that knows which
-//! YAML library is used.
+//! Parses YAML text into [`raw::File`], and turns the parser's errors into [`Rule`]s. The only place that
+//! knows which YAML library is used.
 //!
 //! What a file can cost is bounded here: its size, its depth, and what its aliases unfold to. No
 //! message quotes the file beyond a key's name and a number, for it may hold secrets.

@@ -1,4 +1,4 @@
-//! The contents of a few files as they are on the host now, in a folder that goes with them.
+//! Fetches the current contents of a few files from the host into a temporary folder.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Read};

@@ -1,4 +1,4 @@
-//! Makes a growing file durable while it grows, on a thread of its own.
+//! Syncs a growing file to disk in the background, on a thread of its own.
 //!
 //! Whoever writes never waits here. The kernel tells a failed sync only once: it is kept, and told to
 //! the writer, who must not take the file for whole before [`BackgroundSync::join`] has said so.

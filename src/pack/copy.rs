@@ -1,4 +1,4 @@
-//! Copying live members of an older pack into the one that is being written.
+//! Copies live members of an older pack into the one that is being written.
 //!
 //! A frame of which every byte is wanted is copied compressed, as it is, after it was decompressed
 //! once to prove it whole; what is left of other frames is compressed again, with its new

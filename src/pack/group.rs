@@ -1,4 +1,4 @@
-//! Small members on their way into a frame, and which of them compress alike.
+//! Groups small members into frames by how well they compress.
 //!
 //! zstd makes its tables anew for each 128 KiB. Where noise and text share those, the tables fit
 //! neither; so what does not compress is gathered apart.

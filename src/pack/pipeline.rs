@@ -1,4 +1,4 @@
-//! Compression on several threads, written in order by one more.
+//! Compresses frames on several threads, and writes them in order on one more.
 //!
 //! Whichever worker is free takes the next frame, for some frames take several times as long as
 //! others; the writing thread waits for them in the caller's order. Every queue is short: a slow disk

@@ -1,4 +1,4 @@
-//! Reading a pack from any place in it.
+//! Reads a pack from any offset.
 
 use std::fs::File;
 use std::io::{self, Read, Write};

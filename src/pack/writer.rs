@@ -1,4 +1,4 @@
-//! Writing a pack member by member.
+//! Writes a pack member by member.
 
 use std::fs::{File, OpenOptions};
 use std::io;

@@ -1,4 +1,4 @@
-//! Secrets among the arguments of a command, and among those of the commands within a script.
+//! Redacts secrets in the arguments of a command, and of the commands in a script.
 
 use std::ops::Range;
 

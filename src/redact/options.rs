@@ -1,4 +1,4 @@
-//! Options of well-known programs that take a secret, and programs that run another one.
+//! Options of well-known programs that take a secret, and programs that run another program.
 //!
 //! From the manual pages of the programs.
 

@@ -1,4 +1,4 @@
-//! What is hidden, and what stays readable.
+//! Tests of redaction: secrets are hidden, everything else stays readable.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Secrets in addresses: the user part, and tokens in the path as webhooks have them.
+//! Redacts secrets in URLs: the user part, and tokens in the path as webhooks have them.
 
 use super::{REDACTED, is_key};
 

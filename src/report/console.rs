@@ -1,4 +1,4 @@
-//! The two streams that fleet writes to, and who reads them.
+//! Standard output and standard error: whether each is a terminal, and writing to it.
 //!
 //! A reader that went away (`fleet ls | head`) is no failure: what is left to say is dropped quietly.
 //! Every other failure to write is told, for an answer that was cut short is a wrong answer.

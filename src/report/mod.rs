@@ -1,4 +1,4 @@
-//! Everything that fleet shows: the only place that prints.
+//! The report: everything that fleet prints. No other module prints.
 //!
 //! Answers go to standard output, everything else that is meant for people to standard error, so that
 //! what is piped on is never mixed with remarks. Text that came from a host is escaped before it is

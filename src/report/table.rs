@@ -1,4 +1,4 @@
-//! Columns without borders, one line a row: made for eyes, `grep` and five hundred hosts.
+//! Tables without borders, one line per row: for eyes, `grep` and five hundred hosts.
 
 use anstyle::Style;
 use comfy_table::{CellAlignment, ContentArrangement, presets};

@@ -1,4 +1,4 @@
-//! Scanning a directory source: what is there, and what of it is meant.
+//! Scans a `directory` source: lists the entries under its roots, and picks those to capture.
 
 use crate::fault::{Code, Problem};
 use crate::guard::ReadCommand;

@@ -1,4 +1,4 @@
-//! Scanning a files source: what its patterns match on the host.
+//! Scans a `files` source: lists the files on the host that its patterns match.
 //!
 //! The host walks from the longest directory that a pattern names without wildcards, and may leave out
 //! names that cannot match; what is meant is decided here. The directories above a file are no part of

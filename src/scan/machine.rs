@@ -1,4 +1,4 @@
-//! Tells a machine by its machine-id: is the host still the one that a checkpoint was taken of?
+//! Compares machine-ids: whether the host is still the machine that a checkpoint was taken of.
 
 use crate::name::escape;
 use crate::source::probe::Probe;

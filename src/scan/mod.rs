@@ -1,4 +1,4 @@
-//! Looks at a host: lists what a source holds, and says what of it is captured. Nothing is fetched here.
+//! Scans a host: lists the entries of a source, and picks those to capture. Fetches nothing.
 //!
 //! A checkpoint, `fleet diff --live` and `fleet doctor` share it.
 

@@ -1,4 +1,4 @@
-//! What counts as shrunk, for each kind of source.
+//! Tests of the rules for shrunk and empty sources, for each kind of source.
 
 use super::*;
 use crate::manifest::{PartState, Totals};

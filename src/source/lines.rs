@@ -1,4 +1,4 @@
-//! Just those lines of a file that are meant.
+//! Filters a file's lines by a regular expression (`lines:`).
 
 use regex::bytes::Regex;
 

@@ -1,4 +1,4 @@
-//! Turning what the inventory asks for into questions to a host, and the answers into facts.
+//! Kinds of sources: turns the inventory's keys into questions to a host, and parses the answers.
 //!
 //! Nothing here holds a connection: the floor above carries the questions ([`crate::guard::ReadCommand`])
 //! over and hands the answers back. An answer is a stranger's text: it is checked, never trusted.

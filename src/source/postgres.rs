@@ -1,5 +1,5 @@
-//! Checks the output of `pg_dump` and `pg_dumpall`: is it whole, and what of it says nothing about the
-//! database?
+//! Checks the output of `pg_dump` and `pg_dumpall` for completeness, and removes what differs from run to
+//! run.
 //!
 //! A dump streams through a [`Normaliser`], which proves that it is whole and takes out what differs
 //! from run to run though the database doesn't, so that an unchanged database gives the same bytes

@@ -1,4 +1,4 @@
-//! The contents of files that report no size: the answer to [`crate::guard::ReadCommand::Read`].
+//! Parses the answer to [`crate::guard::ReadCommand::Read`]: the contents of files that report no size.
 
 /// The answer is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

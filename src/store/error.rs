@@ -1,4 +1,4 @@
-//! Errors of a store, and how each of them is mended.
+//! Errors of a store.
 //!
 //! Facts are fields; callers match variants. Every text that came from a host or a file is escaped
 //! before it is shown. Nothing here decides.

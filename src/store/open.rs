@@ -1,4 +1,4 @@
-//! Opening a store, or making one.
+//! Opens a store, or creates one.
 
 use std::fs;
 use std::io;

@@ -1,4 +1,4 @@
-//! Forms of archives that no host is asked for, but that tools wrote and backups have.
+//! Dialects of foreign archives: forms that no host is asked for, but that older tools wrote.
 //!
 //! Everything here turns a form into what the rest of the module knows; what it cannot be sure of is
 //! refused there.

@@ -1,4 +1,4 @@
-//! The content of one member, holes filled with zeros.
+//! Reads the content of one member, holes filled with zeros.
 
 use std::io::{self, Read};
 

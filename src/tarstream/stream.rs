@@ -1,4 +1,4 @@
-//! The pull parser: members in the order of the stream.
+//! Pull parser for a tar stream: gives its members in order.
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher as _};

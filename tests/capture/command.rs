@@ -1,4 +1,4 @@
-//! What programs print.
+//! Tests of `command` and `shell` sources: the output of programs.
 
 use serde_json::{Value, json};
 

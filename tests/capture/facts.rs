@@ -1,4 +1,4 @@
-//! What a host was like: told in every checkpoint, and without a trace on the host.
+//! Tests of host facts: in every checkpoint, and without a trace on the host.
 
 use std::collections::BTreeMap;
 use std::fs;

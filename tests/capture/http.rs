@@ -1,4 +1,4 @@
-//! What web servers answer, asked through the SSH connection.
+//! Tests of `http` sources: answers of web servers through the SSH connection.
 
 mod secrets;
 mod tls;

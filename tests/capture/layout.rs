@@ -1,4 +1,4 @@
-//! What was captured, in the layouts of exports.
+//! Tests of captured output in the layouts of exports.
 
 use std::fs;
 

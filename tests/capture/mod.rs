@@ -1,5 +1,5 @@
-//! What is captured beside files: what programs print, databases, what web servers answer; each with
-//! the real program from a real host.
+//! Tests of sources that are not files: output of programs, databases, answers of web servers; each with the
+//! real program from a real host.
 
 use crate::support::host_fixture::HostFixture;
 

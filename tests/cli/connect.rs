@@ -1,4 +1,4 @@
-//! What the operator sees of a connection: the host's own words, and what of ssh_config is not followed.
+//! Tests of messages about a connection: the host's banner, and ssh_config options that are not followed.
 
 use super::fixture::CliFixture;
 use crate::support::sshd::Sshd;

@@ -1,4 +1,4 @@
-//! `guard explain`: the answer, and the exit status that scripts ask for.
+//! Tests of `guard explain`: the answer, and the exit status for scripts.
 
 use insta::assert_snapshot;
 

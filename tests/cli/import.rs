@@ -1,4 +1,4 @@
-//! Backups of other systems, taken over: each made here by the tools that made them there.
+//! Tests of `import`: backups of other systems, each made here by the tools that those systems use.
 
 mod refusals;
 

@@ -1,4 +1,4 @@
-//! `init` and `hosts`: the way in.
+//! Tests of `init` and `hosts`.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! More hosts than anybody reads line by line.
+//! Tests of output for more hosts than anybody reads line by line.
 
 use std::fs;
 use std::process::Command;

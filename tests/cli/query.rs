@@ -1,4 +1,4 @@
-//! What the store is asked: `ls`, `show`, `cat`, `verify`, `export`.
+//! Tests of the verbs that read the store: `ls`, `show`, `cat`, `verify`, `export`.
 
 use std::fs;
 use std::process::Command;

@@ -1,5 +1,4 @@
-//! Questions on a terminal: whatever is asked, Ctrl-C, SIGTERM and SIGHUP end it, and the terminal is left
-//! as it was.
+//! Tests of prompts on a terminal: Ctrl-C, SIGTERM and SIGHUP end them, and the terminal is restored.
 
 use std::io::{Read as _, Write as _};
 use std::process::{ChildStdin, Command, Stdio};

@@ -1,4 +1,4 @@
-//! The schemas of everything that is printed: checked in, never stale, and true of what is printed.
+//! Tests of the JSON schemas: checked in, up to date, and true of everything that is printed.
 
 use std::fs;
 use std::path::{Path, PathBuf};

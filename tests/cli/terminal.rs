@@ -1,4 +1,4 @@
-//! Colours, pipes that close, quiet and closed streams.
+//! Tests of colours, pipes that close, `--quiet`, and closed streams.
 
 use std::io::{Read, Write as _};
 use std::net::TcpListener;

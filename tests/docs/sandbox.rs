@@ -1,5 +1,5 @@
-//! Where the commands of a page are run: a folder as home, two hosts, and the names that pages use for
-//! what is random here.
+//! The sandbox in which the commands of a page are run: a folder as home, two hosts, and the names that pages
+//! use for random values.
 //!
 //! Pages speak of `/etc/asterisk` and `/opt/app` on hosts at addresses for documentation. Here both hosts
 //! are SSH servers on loopback, and those directories are in a folder of the sandbox. [`Sandbox::run`]

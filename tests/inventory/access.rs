@@ -1,4 +1,4 @@
-//! What may be writable, and which hosts are one machine.
+//! Tests of `access: writable`, and of hosts that are one machine.
 
 use fleet::inventory::Access;
 

@@ -1,4 +1,4 @@
-//! What a whole file means: every key, and what stands in for one that is missing.
+//! Tests of the meaning of a whole inventory: every key, and the default for each missing one.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The inventory: what a file means, and what is said about one that can't be read.
+//! Tests of the inventory: its meaning, and the errors of one that can't be read.
 
 mod access;
 mod examples;

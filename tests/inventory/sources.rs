@@ -1,4 +1,4 @@
-//! What a source may say, and which sources a host may have.
+//! Tests of the keys of sources, and of the sources that a host may have.
 
 use fleet::inventory::SourceKind;
 use fleet::source::exclude::Exclude;

@@ -1,4 +1,4 @@
-//! What a checkpoint holds of trees that are hard to read.
+//! Tests of checkpoints of trees that are hard to read.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};

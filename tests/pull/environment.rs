@@ -1,4 +1,4 @@
-//! What an account brings along: its environment, its login shell, what its `.bashrc` starts.
+//! Tests of accounts: environment, login shell, and programs that `.bashrc` starts.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};

@@ -1,4 +1,4 @@
-//! What a host may cost in memory and time, whatever it sends.
+//! Tests of the memory and time that a hostile host can cost.
 
 use std::fs;
 use std::os::unix::fs::FileExt as _;

@@ -1,4 +1,4 @@
-//! What is mounted beneath a source: left out by name, or dead.
+//! Tests of mounts beneath a source: left out by name, or dead.
 
 use std::fs;
 

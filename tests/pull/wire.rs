@@ -1,4 +1,5 @@
-//! What comes over the wire: compressed where that is wished for or pays, and whole in any case.
+//! Tests of compression during transfer: used where it is asked for or pays, and never at the cost of
+//! content.
 
 use std::fs;
 use std::os::unix::fs::symlink;

@@ -1,4 +1,4 @@
-//! How commands end before their time, and that nothing is left of them on the host.
+//! Tests of commands that end early, and that nothing of them is left on the host.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! What the operator types: passwords and a server's own questions, and two methods in a row.
+//! Tests of typed answers: passwords, a server's own questions, and two methods in a row.
 //!
 //! The accounts of this machine are none of a test's business, so the server is russh's, which lets
 //! in who knows the word; everything else about it is real.

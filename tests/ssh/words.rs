@@ -1,5 +1,4 @@
-//! What a server says in plain words is in the error, and connections that cannot be made are told in
-//! plain words, too.
+//! Tests of messages about failed connections: the server's own text is in them.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;

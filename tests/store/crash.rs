@@ -1,4 +1,4 @@
-//! kill -9 at every step of making a checkpoint: a whole one is there, or none is.
+//! Tests of crashes: kill -9 at every step of making a checkpoint leaves a whole one or none.
 
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Any flipped, cut or missing byte is found and named.
+//! Tests of `verify`: any flipped, cut or missing byte is found and named.
 
 use std::fs;
 use std::ops::ControlFlow;

@@ -1,4 +1,4 @@
-//! Which stores, hosts and checkpoints there are, and which one a person means.
+//! Tests of finding stores, hosts and checkpoints by the references that people write.
 
 use std::fs;
 use std::ops::ControlFlow;

@@ -1,4 +1,4 @@
-//! What is known of packs that lie still, and what is noticed when they do not.
+//! Tests of the checks of earlier packs: cached results, and damage that they must notice.
 
 use std::fs;
 use std::io::Read as _;

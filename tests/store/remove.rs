@@ -1,4 +1,4 @@
-//! What goes with a checkpoint that is removed, and what stays.
+//! Tests of removing checkpoints: which files go, and which stay.
 
 use std::collections::BTreeMap;
 use std::fs;

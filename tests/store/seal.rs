@@ -1,4 +1,4 @@
-//! What a sealed checkpoint is, and what never becomes one.
+//! Tests of sealing: the files of a sealed checkpoint, and checkpoints that are refused.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};

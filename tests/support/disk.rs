@@ -1,4 +1,4 @@
-//! A disk that is soon full.
+//! A small file system that fills up quickly, for tests of full disks.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! How much memory a program takes at most.
+//! Measures the peak memory of a program.
 
 use std::process::Command;
 

@@ -1,5 +1,4 @@
-//! What tests need of the world outside: real servers, broken networks, inventories, trees, the
-//! program itself.
+//! Test support: real servers, broken networks, inventories, trees, and the program itself.
 
 pub(crate) mod disk;
 pub(crate) mod dropbear;

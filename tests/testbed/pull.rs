@@ -1,4 +1,4 @@
-//! What a checkpoint of a host as people have it holds, and that prod is not touched.
+//! Tests of a full checkpoint of the test bed's hosts, and that prod is not touched.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Keys and passwords reach whom they are for, and stand in nothing that anybody writes or shows.
+//! Tests that keys and passwords reach only their receivers, and are in no file and no output.
 
 use std::fs;
 use std::io::{Read as _, Write as _};

@@ -1,6 +1,6 @@
-//! Databases: a dump each, proven to be whole, without what differs from run to run. Beside SQL text
-//! there is a file with the settings of the database itself, which a plain dump leaves out and an
-//! archive has.
+//! Captures PostgreSQL databases (`postgres` sources): one dump each, checked for completeness, without the
+//! parts that differ from run to run. Beside SQL text there is a file with the settings of the database
+//! itself, which a plain dump leaves out and an archive has.
 //!
 //! Nothing of a dump that failed is kept. A dump needs the tool, a server, the account and the
 //! database: where one of them doesn't exist, an optional source is absent. A server that exists and

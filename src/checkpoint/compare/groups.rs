@@ -1,4 +1,4 @@
-//! Hard links: all names of an object are taken over from the last checkpoint, or none.
+//! Compares hard-link groups with the last checkpoint: all names of a file are reused, or none.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! Parts that contradict each other, in every order.
+//! Tests of parts that contradict each other, in every order.
 
 use super::*;
 use crate::fault::{Code, Problem};

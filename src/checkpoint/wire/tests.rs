@@ -1,4 +1,4 @@
-//! When compression pays, what a link's speed is, and streams that are damaged.
+//! Tests of compression during transfer: when it pays, the measured speed of a link, and damaged streams.
 
 use std::io::Write as _;
 

@@ -1,4 +1,4 @@
-//! Dumps of PostgreSQL databases.
+//! The read commands that dump PostgreSQL databases.
 //!
 //! A password is not part of the request: it is the first line of the data, and the host's shell hands
 //! it on in the environment.

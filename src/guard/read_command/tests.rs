@@ -1,4 +1,4 @@
-//! Every reading command in the real shells and tools that are here.
+//! Tests of every read command in the real shells and tools of this machine.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;

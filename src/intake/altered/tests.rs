@@ -1,4 +1,4 @@
-//! What counts as altered, and what does not.
+//! Tests of the entries that count as altered, and of those that do not.
 
 use super::*;
 use crate::manifest::Extended;

@@ -1,4 +1,4 @@
-//! The files that hard links lead to: tar sends content and extended metadata with a file's first name only.
+//! Targets of hard links: tar sends content and extended metadata only with the first name of a file.
 
 use std::collections::{HashMap, HashSet};
 

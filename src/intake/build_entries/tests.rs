@@ -1,4 +1,4 @@
-//! Every way in which what arrived can differ from what was asked for.
+//! Tests of every way in which the received members can differ from the requested list.
 
 use super::*;
 use crate::digest::Sha256;

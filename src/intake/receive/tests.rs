@@ -1,4 +1,4 @@
-//! Real archives of real tar, and archives that no real tar would send.
+//! Tests of receiving real archives of real tar, and archives that no real tar would send.
 
 use std::fs;
 use std::path::Path;

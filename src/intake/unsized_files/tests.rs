@@ -1,4 +1,4 @@
-//! Which files are read otherwise than by `tar --sparse`.
+//! Tests of the files that are read otherwise than by `tar --sparse`.
 
 use super::*;
 use crate::manifest::{FileTime, ScanMark};

@@ -1,4 +1,4 @@
-//! Members that are copied out of older packs.
+//! Tests of members that are copied out of older packs.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! Packs that are not what was written.
+//! Tests of damaged packs: what differs from what was written is an error.
 
 use std::io::Read as _;
 use std::path::Path;

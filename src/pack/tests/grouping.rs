@@ -1,4 +1,4 @@
-//! What compresses and what does not, apart from each other.
+//! Tests that compressible and incompressible members go into frames of their own.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! What plain tar and zstd make of a pack, and what fleet reads out of it.
+//! Tests that plain tar and zstd read a pack as fleet does.
 
 use std::io::{self, Read as _};
 use std::os::unix::fs::PermissionsExt as _;

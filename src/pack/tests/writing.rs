@@ -1,4 +1,4 @@
-//! Members that are cut off, disks that are full, calls in the wrong order.
+//! Tests of writing: members that are cut off, full disks, calls in the wrong order.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! Changes in JSON: `diff` and `log`.
+//! `fleet diff --json` and `fleet log --json`: changes.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The inventory's hosts in JSON.
+//! `fleet hosts --json`: the hosts of the inventory.
 
 use schemars::JsonSchema;
 use serde::Serialize;

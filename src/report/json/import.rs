@@ -1,4 +1,4 @@
-//! `import` in JSON: its last line.
+//! `fleet import --json`: its last line.
 
 use data_encoding::BASE64;
 use schemars::JsonSchema;

@@ -1,4 +1,4 @@
-//! Everything about one checkpoint in JSON.
+//! `fleet show --json`: everything about one checkpoint.
 
 use schemars::JsonSchema;
 use serde::Serialize;

@@ -1,4 +1,4 @@
-//! The last lines of commands that work and have no events of their own.
+//! The last JSON line of verbs without events of their own: `init`, `export`, `trust`.
 
 use schemars::JsonSchema;
 use serde::Serialize;

@@ -1,4 +1,4 @@
-//! Which directories count as left out.
+//! Tests of the directories that count as left out.
 
 use super::*;
 use crate::manifest::{FileTime, ScanMark};

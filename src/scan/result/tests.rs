@@ -1,4 +1,4 @@
-//! What a scan found, sorted out: every way in which a source can be other than asked for.
+//! Tests of scan results: every way in which a source can differ from the inventory.
 
 use super::*;
 use crate::fault::Fault as _;

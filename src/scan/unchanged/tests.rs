@@ -1,4 +1,4 @@
-//! Every way in which an entry can be other than it was.
+//! Tests of every attribute by which an entry counts as changed.
 
 use super::*;
 use crate::digest::Sha256;

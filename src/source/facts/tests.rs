@@ -1,4 +1,4 @@
-//! What is made of answers, honest, cut and hostile.
+//! Tests of answers to `facts`: honest, cut and hostile ones.
 
 use super::*;
 use crate::manifest::Changes;

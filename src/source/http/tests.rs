@@ -1,4 +1,4 @@
-//! The exchange with servers that behave, and with those that don't, over a pipe in memory.
+//! Tests of the exchange with web servers, correct and faulty ones, over a pipe in memory.
 
 use std::time::Duration;
 

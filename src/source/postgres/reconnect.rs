@@ -1,4 +1,4 @@
-//! The lines that lift the restriction of a dump and set it again, around each `\\connect`.
+//! The lines around each `\\connect` that lift the restriction of a dump and set it again.
 //!
 //! They are recognised by their token, which is random and new for each dump: nothing that a database
 //! holds can be such a line.

@@ -1,4 +1,4 @@
-//! Dumps whole, cut, changed and made up, in pieces of every size.
+//! Tests of dumps: complete, cut, changed and forged ones, in pieces of every size.
 
 use proptest::prelude::*;
 

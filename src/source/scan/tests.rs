@@ -1,4 +1,4 @@
-//! Answers of real and of odd hosts.
+//! Tests of the answers of real and of odd hosts.
 
 use super::*;
 

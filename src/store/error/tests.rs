@@ -1,4 +1,4 @@
-//! Every message, its hint and its exit status.
+//! Tests of every message of the store, its hint and its exit status.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,4 @@
-//! Archives: the raw members of the packs, each path once, in the order of a walk.
+//! Exports a checkpoint as an archive: the raw members of the packs, each path once, in the order of a walk.
 //!
 //! Members are copied as the host's tar wrote them, so that attributes, ACLs, holes and nanoseconds
 //! survive; where a layout moves them, only their names are written anew. Of a hard-link group the name

@@ -1,4 +1,4 @@
-//! The list of files that a layout adds: digests that `sha256sum -c` reads, or bare names.
+//! The list of files that a layout adds to an export: digests that `sha256sum -c` reads, or bare names.
 //!
 //! It is made while the entries are walked over, twice: once to count its bytes, once to write them.
 

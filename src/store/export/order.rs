@@ -1,5 +1,5 @@
-//! Everything that an export holds, each place once, in the order of a walk: every directory directly
-//! before everything in it.
+//! Sorts the entries of an export in the order of a walk, each path once: every directory directly before
+//! everything in it.
 //!
 //! Entries files are ordered by bytes, which puts `a-b` between `a` and `a/c`. An extractor that
 //! sets a directory's times when it leaves it needs the walk's order. Only entries whose names share

@@ -1,4 +1,4 @@
-//! The lines of an entries file, and looking for one of them without reading them all.
+//! Searches the lines of an entries file for a path without reading all of them.
 //!
 //! Lines come in path order and begin with their path as [`serde_json`] writes it. Where that path has
 //! no escapes, its bytes are compared as they stand there, and a line that nobody asked for is never

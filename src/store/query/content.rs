@@ -1,4 +1,4 @@
-//! The content of single entries, delivered only after its digest was compared.
+//! Reads the content of single entries: delivered only after its digest was compared.
 //!
 //! Packs are read twice: once to compare, once to deliver. Their frames come from the page cache the
 //! second time.

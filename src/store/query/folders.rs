@@ -1,5 +1,5 @@
-//! Regular files of a part by the folder that people know them by: each folder right beneath a root, and
-//! the root itself for what lies in it directly.
+//! Counts the regular files of a part by folder: each folder directly under a root, and the root itself for
+//! files directly in it.
 
 use std::collections::BTreeMap;
 

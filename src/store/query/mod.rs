@@ -1,4 +1,4 @@
-//! Reading a store: finding checkpoints, opening them, comparing them, and the history of a path.
+//! Reads a store: finds checkpoints, opens and compares them, and follows the history of a path.
 
 pub(in crate::store) mod compare;
 pub(in crate::store) mod content;

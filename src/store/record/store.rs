@@ -1,4 +1,4 @@
-//! `fleet-store.json`: what kind of folder this is.
+//! `fleet-store.json`: format and version of the store.
 //!
 //! A check value over name and version tells a flipped byte from a store of a newer fleet. The text
 //! is fixed, so that any other byte in it is found, and one line, so that a hint can show it.

@@ -1,4 +1,4 @@
-//! Changing a store: building and sealing a checkpoint, removing some, and the lock of a host that both take.
+//! Changes a store: builds and seals a checkpoint, removes some, and takes the lock of a host for both.
 
 pub(in crate::store) mod host_cache;
 pub(in crate::store) mod incoming;

@@ -1,4 +1,4 @@
-//! Removing checkpoints: each disappears by one rename, then the packs go that nothing names.
+//! Removes checkpoints: each disappears by one rename, then the packs that no other checkpoint names.
 //!
 //! `STAMP` becomes `.removed-STAMP`, which no reader sees. It stays until the packs are gone, as the
 //! mark that some may be left: after a crash the next run of the host goes on from there, under the

@@ -1,5 +1,5 @@
-//! The stamps of checkpoints that are gone: what is taken over from other systems gets a stamp of the
-//! past, and must not get one that somebody still knows as another checkpoint. Needs the host's lock.
+//! The stamps of removed checkpoints: an imported backup gets a stamp of the past, which must not be one that
+//! somebody still knows as another checkpoint.
 //!
 //! A file of lines that are only ever added to. A line that does not read is none; one that was added
 //! though its checkpoint was not removed in the end does no harm.

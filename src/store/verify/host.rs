@@ -1,4 +1,4 @@
-//! The checkpoints of one host and the packs that they need together.
+//! Verifies the checkpoints of one host, and the packs that they share.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};

@@ -1,4 +1,4 @@
-//! Finding damage: every stored byte is compared with what was sealed, every pack read once.
+//! Verifies a store: compares every stored byte with what was sealed, reading each pack once.
 //!
 //! Memory: 16 bytes for each member of the packs of one host; contents are streamed. Nothing is
 //! mended and nothing is written here.

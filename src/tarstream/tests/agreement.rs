@@ -1,4 +1,4 @@
-//! What is accepted means the same to GNU tar.
+//! Tests that an accepted archive means the same to GNU tar.
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};

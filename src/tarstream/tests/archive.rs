@@ -1,4 +1,4 @@
-//! Archives that were not asked for a moment ago: forms that only they have, and lies in them.
+//! Tests of foreign archives: forms that only they have, and forged ones.
 
 use std::io::Read as _;
 

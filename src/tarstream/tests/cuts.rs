@@ -1,4 +1,4 @@
-//! Archives that end early.
+//! Tests of archives that end early.
 
 use super::super::sample::{archive, make_tree, read_all, sh};
 use crate::fault::Fault as _;

@@ -1,4 +1,4 @@
-//! Archives that no honest tar makes.
+//! Tests of archives that no honest tar makes.
 
 use proptest::prelude::*;
 use tar::{EntryType, Header};

@@ -1,4 +1,4 @@
-//! Headers and queries that hold secrets.
+//! Tests of headers and queries that hold secrets.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Servers that prove who they are.
+//! Tests of TLS: servers that prove their identity, and servers that do not.
 
 use std::fs;
 use std::path::PathBuf;

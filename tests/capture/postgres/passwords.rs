@@ -1,4 +1,4 @@
-//! How a server is told who asks.
+//! Tests of authentication at a database server: accounts and passwords.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

@@ -1,4 +1,4 @@
-//! What belongs to a database itself, beside a plain dump.
+//! Tests of database settings, which a plain dump leaves out.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! What is not taken over, and that nothing of it is kept.
+//! Tests of backups that are not imported, and that nothing of them is kept.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

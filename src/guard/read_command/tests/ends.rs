@@ -1,4 +1,4 @@
-//! Commands that end: by themselves, with their input, and whatever they have started.
+//! Tests of how commands end: by themselves, with their input, and together with all that they have started.
 
 use std::time::{Duration, Instant};
 

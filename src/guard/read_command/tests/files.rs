@@ -1,4 +1,4 @@
-//! What a scan for patterns finds in real shells with real tools.
+//! Tests of scans for patterns in real shells with real tools.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! What a dump hands to PostgreSQL's tools.
+//! Tests of the arguments and environment that a dump passes to PostgreSQL's tools.
 
 use super::*;
 use crate::inventory::{Dump, DumpFormat};

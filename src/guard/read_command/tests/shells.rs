@@ -1,4 +1,4 @@
-//! Every pair of shells that hosts have, hostile environments, and what a host lacks.
+//! Tests of every pair of shells that hosts have, of hostile environments, and of missing tools.
 
 use super::*;
 

@@ -1,4 +1,5 @@
-//! What goes over the wire: a constant command line, and the script and the request behind it.
+//! Tests of the bytes sent to a host: a constant command line, then the script and the request on standard
+//! input.
 
 use super::*;
 use crate::guard::read_command::script::Verb;

@@ -1,4 +1,4 @@
-//! What a scan found, sorted out by patterns.
+//! Tests of choosing files by patterns from a scan.
 
 use super::*;
 use crate::manifest::{ScanMark, Totals};

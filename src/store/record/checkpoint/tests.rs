@@ -1,4 +1,4 @@
-//! What the record looks like, and that nothing else is taken for it.
+//! Tests of the record: its exact text, and that nothing else is read as one.
 
 use super::*;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Entries as lines and back, and lines that are none.
+//! Tests of entries as lines and back, and of lines that are no entries.
 
 use super::*;
 use crate::digest::Sha256;

@@ -1,4 +1,4 @@
-//! Single decisions, and long histories of checkpoints by numbers alone.
+//! Tests of single decisions, and of long histories of checkpoints by numbers alone.
 
 use std::collections::BTreeMap;
 
