@@ -35,7 +35,7 @@ pub struct Wanted<'a> {
 }
 
 /// A writer's state before a pack's members were copied into it. Nothing that is copied joins the
-/// dense members that are gathered: what may have other names is not known here.
+/// incompressible members that are gathered: what may have other names is not known here.
 #[derive(Debug)]
 pub(super) struct Before {
     pub(super) plain: Group,

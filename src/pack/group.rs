@@ -33,7 +33,7 @@ pub(super) struct Group {
 
 /// Whether a content that begins like this will hardly compress: it is compressed already, encrypted,
 /// or noise. By how often two of its bytes are equal, which takes no logarithms.
-pub(super) fn is_dense(content: &[u8]) -> bool {
+pub(super) fn is_incompressible(content: &[u8]) -> bool {
     let sample = &content[..content.len().min(SAMPLE_BYTES)];
     if sample.len() < SAMPLE_MIN_BYTES {
         return false;
@@ -55,31 +55,37 @@ mod tests {
     #[test]
     fn noise_is_dense_and_what_compresses_is_not() {
         for seed in 1..50 {
-            assert!(is_dense(&dense_noise(SAMPLE_BYTES, seed)), "{seed}");
-            assert!(is_dense(&dense_noise(SAMPLE_MIN_BYTES, seed)), "{seed}");
-            assert!(!is_dense(&noise(SAMPLE_BYTES, seed)), "{seed}");
+            assert!(
+                is_incompressible(&dense_noise(SAMPLE_BYTES, seed)),
+                "{seed}"
+            );
+            assert!(
+                is_incompressible(&dense_noise(SAMPLE_MIN_BYTES, seed)),
+                "{seed}"
+            );
+            assert!(!is_incompressible(&noise(SAMPLE_BYTES, seed)), "{seed}");
         }
         let packed = zstd::bulk::compress(&noise(60_000, 3), 3).expect("compressed");
-        assert!(is_dense(&packed));
-        assert!(!is_dense(include_bytes!("group.rs")));
-        assert!(!is_dense(&[0; SAMPLE_BYTES]));
+        assert!(is_incompressible(&packed));
+        assert!(!is_incompressible(include_bytes!("group.rs")));
+        assert!(!is_incompressible(&[0; SAMPLE_BYTES]));
         // Each byte as often as any other: no order is looked for.
         let every: Vec<u8> = (0..=255).cycle().take(SAMPLE_BYTES).collect();
-        assert!(is_dense(&every));
+        assert!(is_incompressible(&every));
     }
 
     #[test]
     fn of_a_little_nothing_is_said() {
-        assert!(!is_dense(&[]));
-        assert!(!is_dense(&dense_noise(SAMPLE_MIN_BYTES - 1, 1)));
+        assert!(!is_incompressible(&[]));
+        assert!(!is_incompressible(&dense_noise(SAMPLE_MIN_BYTES - 1, 1)));
     }
 
     #[test]
     fn only_the_beginning_is_looked_at() {
         let mut content = dense_noise(SAMPLE_BYTES, 1);
         content.resize(100_000, b'x');
-        assert!(is_dense(&content));
+        assert!(is_incompressible(&content));
         content.reverse();
-        assert!(!is_dense(&content));
+        assert!(!is_incompressible(&content));
     }
 }

@@ -66,7 +66,7 @@ pub struct PackWriter {
     /// Small members, and the next frame of a large one.
     pub(super) plain: Group,
     /// Small members that hardly compress.
-    dense: Group,
+    incompressible: Group,
     /// How much of the archive was handed on.
     pub(super) sent: u64,
     member: Option<OpenMember>,
@@ -85,14 +85,14 @@ struct OpenMember {
 
 #[derive(Debug, Clone, Copy)]
 enum Place {
-    /// Beginning so far into [`PackWriter::plain`]. `content_at`: it may be found to be dense, by what
+    /// Beginning so far into [`PackWriter::plain`]. `content_at`: it may be found to be incompressible, by what
     /// begins there.
     Plain {
         start: usize,
         content_at: Option<usize>,
     },
-    /// Beginning so far into [`PackWriter::dense`].
-    Dense { start: usize },
+    /// Beginning so far into [`PackWriter::incompressible`].
+    Incompressible { start: usize },
     /// In frames of its own, from here on in the archive.
     Own { offset: u64, is_marked: bool },
 }
@@ -100,7 +100,7 @@ enum Place {
 #[derive(Debug, Clone, Copy)]
 enum Which {
     Plain,
-    Dense,
+    Incompressible,
 }
 
 impl PackWriter {
@@ -130,7 +130,7 @@ impl PackWriter {
             path,
             pipeline: Some(pipeline),
             plain: Group::default(),
-            dense: Group::default(),
+            incompressible: Group::default(),
             sent: 0,
             member: None,
             offsets: Vec::new(),
@@ -147,7 +147,7 @@ impl PackWriter {
     /// How long the archive is so far, the open member included.
     #[must_use]
     pub fn position_bytes(&self) -> u64 {
-        self.sent + (self.plain.bytes.len() + self.dense.bytes.len()) as u64
+        self.sent + (self.plain.bytes.len() + self.incompressible.bytes.len()) as u64
     }
 
     /// Begins a member of `raw_bytes`: header blocks, data and padding. Gives its number, by which
@@ -213,7 +213,7 @@ impl PackWriter {
                     }
                 }
             }
-            Place::Dense { .. } => self.fill(bytes, Which::Dense),
+            Place::Incompressible { .. } => self.fill(bytes, Which::Incompressible),
             Place::Own { .. } => {
                 let mut rest = bytes;
                 while !rest.is_empty() {
@@ -258,7 +258,7 @@ impl PackWriter {
         };
         match place {
             Place::Plain { start, .. } => self.gather(Which::Plain, start),
-            Place::Dense { start } => self.gather(Which::Dense, start),
+            Place::Incompressible { start } => self.gather(Which::Incompressible, start),
             Place::Own { offset, .. } => {
                 self.offsets.push(offset);
                 self.send_plain(false)
@@ -277,7 +277,7 @@ impl PackWriter {
         };
         match member.place {
             Place::Plain { start, .. } => self.plain.bytes.truncate(start),
-            Place::Dense { start } => self.dense.bytes.truncate(start),
+            Place::Incompressible { start } => self.incompressible.bytes.truncate(start),
             Place::Own { offset, is_marked } => {
                 self.plain.bytes.clear();
                 self.sent = offset;
@@ -298,7 +298,7 @@ impl PackWriter {
     pub fn finish(mut self) -> Result<PackSummary, Error> {
         self.check_between()?;
         self.send_plain(false)?;
-        self.send(Which::Dense, false)?;
+        self.send(Which::Incompressible, false)?;
         let content_bytes = (self.sent + END_BYTES).next_multiple_of(RECORD_BYTES);
         let end = usize::try_from(content_bytes - self.sent).expect("about a record");
         self.plain.bytes.resize(end, 0);
@@ -347,7 +347,7 @@ impl PackWriter {
     fn group(&mut self, which: Which) -> &mut Group {
         match which {
             Which::Plain => &mut self.plain,
-            Which::Dense => &mut self.dense,
+            Which::Incompressible => &mut self.incompressible,
         }
     }
 
@@ -364,17 +364,22 @@ impl PackWriter {
     /// Judges the member that lies in the plain group from `start` on by its content, which begins
     /// at `at`, and puts it where it belongs.
     fn settle(&mut self, start: usize, at: usize) -> Place {
-        if !self.plain.bytes.get(at..).is_some_and(group::is_dense) {
+        if !self
+            .plain
+            .bytes
+            .get(at..)
+            .is_some_and(group::is_incompressible)
+        {
             return Place::Plain {
                 start,
                 content_at: None,
             };
         }
         let mut plain = std::mem::take(&mut self.plain.bytes);
-        let place = Place::Dense {
-            start: self.dense.bytes.len(),
+        let place = Place::Incompressible {
+            start: self.incompressible.bytes.len(),
         };
-        self.fill(&plain[start..], Which::Dense);
+        self.fill(&plain[start..], Which::Incompressible);
         plain.truncate(start);
         self.plain.bytes = plain;
         place
@@ -404,7 +409,7 @@ impl PackWriter {
         self.send_plain(is_first)
     }
 
-    /// Hands on what is gathered of all but dense members, if anything is.
+    /// Hands on what is gathered of all but incompressible members, if anything is.
     pub(super) fn send_plain(&mut self, is_marked: bool) -> Result<(), Error> {
         self.send(Which::Plain, is_marked)
     }
@@ -426,7 +431,7 @@ impl PackWriter {
         self.hand_on(|pipeline| pipeline.frame(bytes, is_marked))
     }
 
-    /// Hands on a frame of another pack, behind all that is not dense and was gathered before.
+    /// Hands on a frame of another pack, behind all that is not incompressible and was gathered before.
     pub(super) fn send_copied(&mut self, compressed: &[u8], bytes: usize) -> Result<(), Error> {
         self.send_plain(false)?;
         let is_marked = self.is_marked(false);
