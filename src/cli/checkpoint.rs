@@ -143,7 +143,7 @@ fn tell(
     if console.is_json() {
         console.event(&json::Event::Summary {
             version: json::Version,
-            exit: class.map_or(0, ExitClass::code),
+            exit: class.map_or(0, ExitClass::status),
             checkpoints: outcome
                 .checkpoints
                 .iter()

@@ -237,7 +237,7 @@ mod tests {
             let problem = Problem::of(&error);
             let shown =
                 anstream::adapter::strip_str(&crate::report::problem_text(&problem)).to_string();
-            text.push_str(&format!("{}  {shown}", problem.class.code()));
+            text.push_str(&format!("{}  {shown}", problem.class.status()));
         }
         assert_snapshot!(text);
     }

@@ -228,7 +228,7 @@ fn tell(
     let id = &resolved.id;
     if setup.console.is_json() {
         setup.console.event(&json::Export {
-            exit: class.map_or(0, ExitClass::code),
+            exit: class.map_or(0, ExitClass::status),
             checkpoint: id.to_string(),
             path,
             format: format.to_owned(),

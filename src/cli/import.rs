@@ -174,7 +174,7 @@ fn tell(console: &Console, outcome: &Outcome) -> Status {
     }
     if console.is_json() {
         console.event(&json::Import {
-            exit: class.map_or(0, ExitClass::code),
+            exit: class.map_or(0, ExitClass::status),
             imported: outcome.imported.iter().map(json::Imported::from).collect(),
             failed: outcome.failed.iter().map(json::NotImported::from).collect(),
             error: stopped.as_ref().map(json::Problem::from),

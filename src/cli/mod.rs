@@ -51,7 +51,7 @@ pub fn main() -> ExitCode {
         Ok(cli) => run(cli),
         Err(error) => usage::answer(&error, &arguments),
     };
-    ExitCode::from(class.map_or(0, ExitClass::code))
+    ExitCode::from(class.map_or(0, ExitClass::status))
 }
 
 fn run(cli: Cli) -> Option<ExitClass> {

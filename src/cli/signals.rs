@@ -131,7 +131,7 @@ async fn received() {
         clippy::exit,
         reason = "the main thread can't be reached: it waits for a terminal or a pipe"
     )]
-    std::process::exit(i32::from(ExitClass::Interrupted.code()));
+    std::process::exit(i32::from(ExitClass::Interrupted.status()));
 }
 
 /// Whether this process was started with the signal ignored. Where the system does not tell: no.

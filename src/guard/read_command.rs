@@ -4,6 +4,8 @@
 //! Nothing else is ever executed on a read-only host. No command writes, creates a temporary file or
 //! starts anything that outlives it. What a user wrote in the inventory travels as encoded values of a
 //! request, never as shell text and never as an option of a tool.
+//!
+//! A host's web server is asked through the SSH connection, without a command: see [`super::http_get`].
 
 mod postgres;
 mod request;

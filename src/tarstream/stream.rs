@@ -1,4 +1,7 @@
 //! Pull parser for a tar stream: gives its members in order.
+//!
+//! A stream that ends early is [`Error::Cut`], wherever it ends: within content here, within headers in
+//! `header`, between blocks in `blocks`.
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher as _};

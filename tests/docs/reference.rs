@@ -328,7 +328,7 @@ fn every_exit_code_is_described() {
         ExitClass::Stale,
         ExitClass::Interrupted,
     ] {
-        let row = format!("\n| {} |", class.code());
-        assert!(page.contains(&row), "{}", class.code());
+        let row = format!("\n| {} |", class.status());
+        assert!(page.contains(&row), "{}", class.status());
     }
 }

@@ -188,7 +188,7 @@ impl Event {
     pub fn failed(problem: &fault::Problem) -> Self {
         Self::Summary {
             version: Version,
-            exit: problem.class.code(),
+            exit: problem.class.status(),
             checkpoints: Vec::new(),
             failed: Vec::new(),
             error: Some(problem.into()),

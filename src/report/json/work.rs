@@ -24,7 +24,7 @@ impl From<&fault::Problem> for WorkFailed {
         Self {
             kind: SummaryTag,
             version: Version,
-            exit: problem.class.code(),
+            exit: problem.class.status(),
             error: problem.into(),
         }
     }

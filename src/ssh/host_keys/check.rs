@@ -1,7 +1,9 @@
 //! Checks a host key by everything that OpenSSH's configuration names: `RevokedHostKeys`, the known_hosts
 //! files, and `KnownHostsCommand`.
 //!
-//! What can't be read or run is a refusal: it might have revoked the key.
+//! Here a key is accepted or refused: what can't be read or run is a refusal, for it might have revoked the
+//! key. The lines of the files are compared in `known_hosts`, and the handshake asks in
+//! `connection/callbacks`.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -167,7 +167,7 @@ fn every_error() -> Vec<Error> {
 fn every_message_reads_like_this() {
     let mut text = String::new();
     for error in every_error() {
-        let code = error.exit_class().code();
+        let code = error.exit_class().status();
         writeln!(
             text,
             "{code} {}",
