@@ -57,13 +57,7 @@ pub(super) fn run(args: &Args, setup: &Setup) -> Status {
                 .map(|moment| json::Moment::of(&path, moment))
                 .collect(),
             error: damaged.first().map(|(_, problem)| problem.into()),
-            damaged: damaged
-                .iter()
-                .map(|(id, problem)| json::Damaged {
-                    id: id.clone(),
-                    error: problem.into(),
-                })
-                .collect(),
+            damaged: json::Damaged::all(&damaged),
         })?;
     } else if !history.moments.is_empty() {
         setup.console.answer(&text::log::table(&history.moments))?;

@@ -45,13 +45,7 @@ pub(super) fn run(args: &Args, setup: &Setup) -> Status {
             version: json::Version,
             checkpoints: checkpoints.map(json::Checkpoint::from).collect(),
             error: damaged.first().map(|(_, problem)| problem.into()),
-            damaged: damaged
-                .iter()
-                .map(|(id, problem)| json::Damaged {
-                    id: id.clone(),
-                    error: problem.into(),
-                })
-                .collect(),
+            damaged: json::Damaged::all(&damaged),
         })?;
     } else {
         match text::ls::table(checkpoints, Timestamp::now()) {

@@ -36,26 +36,23 @@ impl Base {
         let nothing = raw::Defaults::default();
         let raw = raw.unwrap_or(&nothing);
         Self {
-            user: findings.take_if_said("user", raw.user.as_ref(), value::argument),
+            user: findings.take_if_set("user", raw.user.as_ref(), value::argument),
             port: findings.port(raw.port.as_ref()),
             identity: identity(raw.identity.as_ref(), findings),
             jump: jump(raw.jump.as_ref(), findings),
             keep: keep(raw.keep.as_ref(), findings),
-            max_age: findings.take_if_said("max_age", raw.max_age.as_ref(), value::duration),
-            limits: Limits {
-                connect_timeout: findings
-                    .take_if_said(
-                        "connect_timeout",
-                        raw.connect_timeout.as_ref(),
-                        value::duration,
-                    )
-                    .unwrap_or(CONNECT_TIMEOUT),
-                stall_timeout: findings
-                    .take_if_said("stall_timeout", raw.stall_timeout.as_ref(), value::duration)
-                    .unwrap_or(STALL_TIMEOUT),
-            },
+            max_age: findings.take_if_set("max_age", raw.max_age.as_ref(), value::duration),
+            limits: limits(
+                raw.connect_timeout.as_ref(),
+                raw.stall_timeout.as_ref(),
+                Limits {
+                    connect_timeout: CONNECT_TIMEOUT,
+                    stall_timeout: STALL_TIMEOUT,
+                },
+                findings,
+            ),
             compression: findings
-                .take_if_said("compression", raw.compression.as_ref(), value::compression)
+                .take_if_set("compression", raw.compression.as_ref(), value::compression)
                 .unwrap_or_default(),
         }
     }
@@ -121,10 +118,10 @@ fn host(
         env: env(raw.env.as_ref(), prod, findings),
         access: access(raw.access.as_ref(), findings),
         tags: tags(raw.tags.as_ref(), prod, findings),
-        address: findings.take_if_said("address", raw.address.as_ref(), value::address),
+        address: findings.take_if_set("address", raw.address.as_ref(), value::address),
         port: findings.port(raw.port.as_ref()).or(base.port),
         user: findings
-            .take_if_said("user", raw.user.as_ref(), value::argument)
+            .take_if_set("user", raw.user.as_ref(), value::argument)
             .or_else(|| base.user.clone()),
         identity: if own_identity.is_empty() {
             base.identity.clone()
@@ -134,27 +131,21 @@ fn host(
         jump: jump.as_ref().map(|(jump, _)| jump.clone()),
         profiles: used,
         sources,
-        limits: Limits {
-            connect_timeout: findings
-                .take_if_said(
-                    "connect_timeout",
-                    raw.connect_timeout.as_ref(),
-                    value::duration,
-                )
-                .unwrap_or(base.limits.connect_timeout),
-            stall_timeout: findings
-                .take_if_said("stall_timeout", raw.stall_timeout.as_ref(), value::duration)
-                .unwrap_or(base.limits.stall_timeout),
-        },
+        limits: limits(
+            raw.connect_timeout.as_ref(),
+            raw.stall_timeout.as_ref(),
+            base.limits,
+            findings,
+        ),
         compression: findings
-            .take_if_said("compression", raw.compression.as_ref(), value::compression)
+            .take_if_set("compression", raw.compression.as_ref(), value::compression)
             .unwrap_or(base.compression),
-        schedule: findings.take_if_said("schedule", raw.schedule.as_ref(), value::schedule),
+        schedule: findings.take_if_set("schedule", raw.schedule.as_ref(), value::schedule),
         keep: keep(raw.keep.as_ref(), findings)
             .or(base.keep)
             .unwrap_or_default(),
         max_age: findings
-            .take_if_said("max_age", raw.max_age.as_ref(), value::duration)
+            .take_if_set("max_age", raw.max_age.as_ref(), value::duration)
             .or(base.max_age),
         name,
     };
@@ -198,6 +189,23 @@ fn access(said: Option<&At<String>>, findings: &mut Findings) -> Option<(Access,
     Some((access, said.place))
 }
 
+/// The limits of a host or of `defaults`: keys that are absent have the value of `base`.
+fn limits(
+    connect_timeout: Option<&At<String>>,
+    stall_timeout: Option<&At<String>>,
+    base: Limits,
+    findings: &mut Findings,
+) -> Limits {
+    Limits {
+        connect_timeout: findings
+            .take_if_set("connect_timeout", connect_timeout, value::duration)
+            .unwrap_or(base.connect_timeout),
+        stall_timeout: findings
+            .take_if_set("stall_timeout", stall_timeout, value::duration)
+            .unwrap_or(base.stall_timeout),
+    }
+}
+
 fn identity(said: Option<&OneOrMany>, findings: &mut Findings) -> Vec<PathBuf> {
     findings
         .take_all("identity", said, value::some_text)
@@ -218,7 +226,7 @@ fn keep(said: Option<&At<raw::Keep>>, findings: &mut Findings) -> Option<Keep> {
     let raw = &said.value;
     let keep = Keep {
         last: raw.last.unwrap_or_default(),
-        within: findings.take_if_said("within", raw.within.as_ref(), value::duration),
+        within: findings.take_if_set("within", raw.within.as_ref(), value::duration),
         hourly: raw.hourly.unwrap_or_default(),
         daily: raw.daily.unwrap_or_default(),
         weekly: raw.weekly.unwrap_or_default(),

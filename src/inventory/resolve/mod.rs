@@ -69,7 +69,7 @@ impl Findings {
             .ok()
     }
 
-    fn take_if_said<T>(
+    fn take_if_set<T>(
         &mut self,
         key: &'static str,
         said: Option<&At<String>>,
@@ -126,7 +126,7 @@ type Profiles = BTreeMap<ProfileName, Profile>;
 /// What `raw` means. With findings, the value is incomplete and must not be used.
 pub(super) fn inventory(raw: &File, file: &Path, findings: &mut Findings) -> Inventory {
     let store = findings
-        .take_if_said("store", raw.store.as_ref(), value::some_text)
+        .take_if_set("store", raw.store.as_ref(), value::some_text)
         .map(PathBuf::from);
     let profiles = profiles(raw.profiles.as_ref(), findings);
     let prod =

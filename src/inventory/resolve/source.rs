@@ -107,7 +107,7 @@ fn details(kind: &str, raw: &raw::Source, findings: &mut Findings) -> Option<Sou
         "files" => SourceKind::Files(FilesSource {
             globs: several("files", raw.files.as_ref()?, value::file_glob, findings),
             newest: newest(raw, findings),
-            lines: findings.take_if_said("lines", raw.lines.as_ref(), value::line_regex),
+            lines: findings.take_if_set("lines", raw.lines.as_ref(), value::line_regex),
         }),
         "postgres" => SourceKind::Postgres(postgres(raw.postgres.as_ref()?, raw, findings)),
         "command" => {
@@ -164,7 +164,7 @@ fn choice<T: Copy>(
     choices: [(&'static str, T); 2],
     findings: &mut Findings,
 ) -> T {
-    let chosen = findings.take_if_said(key, said, |text| value::one_of(text, &choices));
+    let chosen = findings.take_if_set(key, said, |text| value::one_of(text, &choices));
     chosen.unwrap_or(choices[0].1)
 }
 
@@ -228,8 +228,8 @@ fn postgres(said: &At<OneOrMany>, raw: &raw::Source, findings: &mut Findings) ->
             findings,
         ),
         globals: is_true(raw.globals.as_ref()),
-        run_as: findings.take_if_said("run_as", raw.run_as.as_ref(), value::account),
-        host: findings.take_if_said("host", raw.host.as_ref(), |text| {
+        run_as: findings.take_if_set("run_as", raw.run_as.as_ref(), value::account),
+        host: findings.take_if_set("host", raw.host.as_ref(), |text| {
             if text.starts_with('/') {
                 value::argument(text)
             } else {
@@ -237,7 +237,7 @@ fn postgres(said: &At<OneOrMany>, raw: &raw::Source, findings: &mut Findings) ->
             }
         }),
         port: findings.port(raw.port.as_ref()),
-        user: findings.take_if_said("user", raw.user.as_ref(), value::argument),
+        user: findings.take_if_set("user", raw.user.as_ref(), value::argument),
         password: raw.password.as_ref().and_then(|said| {
             if let SecretText::Text(_) = said.value {
                 findings.add(
@@ -257,15 +257,15 @@ fn postgres(said: &At<OneOrMany>, raw: &raw::Source, findings: &mut Findings) ->
 fn command(line: CommandLine, raw: &raw::Source, findings: &mut Findings) -> CommandSource {
     CommandSource {
         line,
-        run_as: findings.take_if_said("run_as", raw.run_as.as_ref(), value::account),
+        run_as: findings.take_if_set("run_as", raw.run_as.as_ref(), value::account),
         timeout: findings
-            .take_if_said("timeout", raw.timeout.as_ref(), value::duration)
+            .take_if_set("timeout", raw.timeout.as_ref(), value::duration)
             .unwrap_or(COMMAND_TIMEOUT),
         max_bytes: findings
-            .take_if_said("max_bytes", raw.max_bytes.as_ref(), value::size_bytes)
+            .take_if_set("max_bytes", raw.max_bytes.as_ref(), value::size_bytes)
             .unwrap_or(MAX_BYTES),
         reads_only: is_true(raw.reads_only.as_ref()),
-        file: findings.take_if_said("file", raw.file.as_ref(), value::file_name),
+        file: findings.take_if_set("file", raw.file.as_ref(), value::file_name),
     }
 }
 
@@ -295,7 +295,7 @@ fn http(said: &At<String>, raw: &raw::Source, findings: &mut Findings) -> Option
         }
         said.value
     });
-    let normalise = findings.take_if_said("json", raw.json.as_ref(), |text| {
+    let normalise = findings.take_if_set("json", raw.json.as_ref(), |text| {
         value::one_of(text, &[("normalise", ())])
     });
     Some(HttpSource {
@@ -304,12 +304,12 @@ fn http(said: &At<String>, raw: &raw::Source, findings: &mut Findings) -> Option
         status,
         normalise_json: normalise.is_some(),
         timeout: findings
-            .take_if_said("timeout", raw.timeout.as_ref(), value::duration)
+            .take_if_set("timeout", raw.timeout.as_ref(), value::duration)
             .unwrap_or(HTTP_TIMEOUT),
         max_bytes: findings
-            .take_if_said("max_bytes", raw.max_bytes.as_ref(), value::size_bytes)
+            .take_if_set("max_bytes", raw.max_bytes.as_ref(), value::size_bytes)
             .unwrap_or(MAX_BYTES),
-        file: findings.take_if_said("file", raw.file.as_ref(), value::file_name),
+        file: findings.take_if_set("file", raw.file.as_ref(), value::file_name),
     })
 }
 

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{Problem, Version};
+use crate::fault;
 use crate::manifest;
 use crate::store;
 
@@ -196,4 +197,16 @@ pub struct Damaged {
     pub id: String,
     /// What is wrong with it.
     pub error: Problem,
+}
+
+impl Damaged {
+    /// The same for each of these, by `HOST@STAMP`.
+    #[must_use]
+    pub fn all(damaged: &[(String, fault::Problem)]) -> Vec<Self> {
+        let damaged = damaged.iter().map(|(id, problem)| Self {
+            id: id.clone(),
+            error: problem.into(),
+        });
+        damaged.collect()
+    }
 }
