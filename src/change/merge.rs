@@ -8,9 +8,9 @@ use super::Change;
 use crate::manifest::Entry;
 use crate::name::RemotePath;
 
-/// What stands in a list that is ordered by path.
+/// What is in a list that is ordered by path.
 pub trait Listed: PartialEq {
-    /// Where it lies on the host.
+    /// Where it is on the host.
     fn path(&self) -> &RemotePath;
 }
 

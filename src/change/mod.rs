@@ -126,7 +126,7 @@ impl Attribute {
 
 impl Change {
     /// What became of `old`, where one of the two may not be there; none if nothing that counts
-    /// differs. Where an entry lies in the store, and what a scan saw of it, does not count.
+    /// differs. Where an entry is in the store, and what a scan saw of it, does not count.
     #[must_use]
     pub fn between(old: Option<Entry>, new: Option<Entry>) -> Option<Self> {
         let (kind, differs) = match (&old, &new) {
@@ -179,7 +179,7 @@ impl Change {
         self.kind
     }
 
-    /// Where it lies on the host.
+    /// Where it is on the host.
     #[must_use]
     pub fn path(&self) -> &RemotePath {
         &self.latest().path

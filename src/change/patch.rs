@@ -24,7 +24,7 @@ pub struct Side<'a> {
     pub content: &'a [u8],
 }
 
-/// Whether `content` can stand in a patch: it has no NUL.
+/// Whether `content` can be in a patch: it has no NUL.
 #[must_use]
 pub fn is_text(content: &[u8]) -> bool {
     !content.contains(&0)

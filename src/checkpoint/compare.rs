@@ -49,7 +49,7 @@ pub(super) struct Unusable {
 }
 
 impl Comparison {
-    /// Compares `found`, which is sorted by path, with what `base` has of `part`. What lies in a pack of
+    /// Compares `found`, which is sorted by path, with what `base` has of `part`. What is in a pack of
     /// `lost` is not the same.
     ///
     /// Blocking.

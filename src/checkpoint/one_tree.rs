@@ -2,7 +2,7 @@
 //!
 //! Each part was checked when it was built, but its source was read at a moment of its own, by a host
 //! that may be hostile: one source can hold a symbolic link where another one has files beneath it. An
-//! extractor would write those through the link. So no entry may lie beneath a path that any part has
+//! extractor would write those through the link. So no entry may be beneath a path that any part has
 //! as something other than a directory, and a path that two parts have is of one type in both. The later
 //! part of two that contradict each other fails and loses what does not fit.
 
@@ -186,7 +186,7 @@ impl Check {
         }
     }
 
-    /// Whether the item is taken out for what lies above it. Where that belongs to a later part, it goes
+    /// Whether the item is taken out for what is above it. Where that belongs to a later part, it goes
     /// itself.
     fn is_blocked(&mut self, item: Item<'_>, blockers: &mut Blockers<(usize, FileType)>) -> bool {
         while let Some((above, (part, kind))) = blockers.above(item.path) {

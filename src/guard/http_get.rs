@@ -44,7 +44,7 @@ impl HttpGet {
         &self.url
     }
 
-    /// What is sent along, and where its values lie.
+    /// What is sent along, and where its values are.
     #[must_use]
     pub fn headers(&self) -> &[(String, Secret)] {
         &self.headers

@@ -38,7 +38,7 @@ pub enum ReadCommand {
         /// Other file systems are left out.
         one_file_system: bool,
     },
-    /// Lists what lies where patterns of names may match, in the records of [`Self::Scan`]. A `find` that
+    /// Lists what is where patterns of names may match, in the records of [`Self::Scan`]. A `find` that
     /// knows no `-printf` tells of regular files and symbolic links only.
     ScanFiles {
         /// Where, and how far.
@@ -68,7 +68,7 @@ pub enum ReadCommand {
         /// What the stream is sent through on the host.
         compression: Compression,
     },
-    /// Sends all that lies beneath the roots as one tar stream, for a tar that takes no list.
+    /// Sends all that is beneath the roots as one tar stream, for a tar that takes no list.
     FetchWhole {
         /// The directories.
         roots: Vec<RemotePath>,

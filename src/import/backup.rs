@@ -55,7 +55,7 @@ impl Backup {
         }
     }
 
-    /// Looks at what lies at `path`.
+    /// Looks at what is at `path`.
     pub(super) fn open(path: &Path) -> Result<Self, Error> {
         let unreadable = |source| Error::Open {
             path: path.to_owned(),

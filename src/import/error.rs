@@ -20,7 +20,7 @@ pub enum Error {
     /// It can't be read.
     #[error("can't read {}", path.display())]
     Open {
-        /// The backup, or what lies in it.
+        /// The backup, or what is in it.
         path: PathBuf,
         /// Why.
         source: io::Error,
@@ -99,7 +99,7 @@ pub enum Error {
         /// The file with which they became too many.
         member: RemotePath,
     },
-    /// What lies in it can't be put back without leaving its place.
+    /// What is in it can't be put back without leaving its place.
     #[error("{} can't be put back safely", path.display())]
     Tree {
         /// The backup.

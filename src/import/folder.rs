@@ -76,7 +76,7 @@ impl FolderStream {
         }
     }
 
-    /// Puts what lies in `dir` before everything that is still to come.
+    /// Puts what is in `dir` before everything that is still to come.
     fn enter(&mut self, dir: &Path) -> Result<(), Error> {
         let full = self.root.join(dir);
         let list = fs::read_dir(&full).map_err(Self::unreadable(&full))?;

@@ -11,7 +11,7 @@ use crate::name::{ParsePathError, RemotePath, SourceName};
 pub struct PathMapping {
     /// The folder on the host that the backup was taken of; none: `/`.
     pub at: Option<RemotePath>,
-    /// How many leading folders are taken off the names in the backup; none: one, if everything lies in
+    /// How many leading folders are taken off the names in the backup; none: one, if everything is in
     /// one folder that is called after a time.
     pub strip: Option<usize>,
     /// Folders and files of the backup that land elsewhere.
@@ -165,7 +165,7 @@ fn root() -> RemotePath {
     RemotePath::from_bytes("/").expect("the root is a path")
 }
 
-/// Where small captures of `part` lie.
+/// Where small captures of `part` are.
 fn captures_of(part: &SourceName) -> RemotePath {
     RemotePath::from_bytes(format!("/fleet-captures/{part}")).expect("a name is a component")
 }

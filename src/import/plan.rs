@@ -21,7 +21,7 @@ use crate::tarstream::{Kind, Member};
 
 /// A part names so many roots at most; one that has more is told by the folder above all of them.
 const ROOTS_MAX: usize = 64;
-/// What lies at the top of a host's file system.
+/// What is at the top of a host's file system.
 const TOPS_OF_HOSTS: [&[u8]; 17] = [
     b"bin", b"boot", b"dev", b"etc", b"home", b"lib", b"media", b"mnt", b"opt", b"private",
     b"root", b"run", b"sbin", b"srv", b"usr", b"var", b"Users",

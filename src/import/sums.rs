@@ -10,10 +10,10 @@ use crate::name::{RemotePath, escape};
 /// So many files that do not match are told of.
 const FIRST_MAX: usize = 10;
 
-/// A list that what is in the backup was held against.
+/// A list that what is in the backup was compared with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Checked {
-    /// Where it lies in the backup, without its leading slash.
+    /// Where it is in the backup, without its leading slash.
     pub list: String,
     /// The files that match it: all that it names.
     pub files: u64,
@@ -97,7 +97,7 @@ pub(super) fn check(
     Ok((checked, unread))
 }
 
-/// Where in the backup a file may lie that the list at `list` calls `name`: beside the list, at the top,
+/// Where in the backup a file may be that the list at `list` calls `name`: beside the list, at the top,
 /// or, if it was called by its full path when it was hashed, beneath a folder of the list's name.
 fn places(list: &RemotePath, name: &[u8]) -> Vec<RemotePath> {
     let folder = list.parent();

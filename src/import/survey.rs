@@ -22,7 +22,7 @@ const NAMES_MAX_BYTES: usize = 1 << 30;
 const TEXTS_MAX_BYTES: usize = 16 << 20;
 /// Files that the old systems write about their backups are no larger.
 const TEXT_MAX_BYTES: u64 = 8 << 20;
-/// Nor do they lie deeper than beneath one folder of the backup's own, and one in that.
+/// Nor are they deeper than beneath one folder of the backup's own, and one in that.
 const TEXT_DEPTH_MAX: usize = 3;
 /// What the old systems call what they write about their backups.
 const TEXTS: [&str; 7] = [

@@ -135,7 +135,7 @@ pub(super) fn taken(
     })
 }
 
-/// A time that stands somewhere in a text.
+/// A time that is somewhere in a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Moment {
     pub(super) time: Timestamp,
@@ -160,7 +160,7 @@ static ZONE: LazyLock<Regex> = LazyLock::new(|| {
 /// No zone is further from UTC than this.
 const OFFSET_MAX_HOURS: i32 = 14;
 
-/// The last time that stands in `text`; one with a time of day before one without.
+/// The last time that is in `text`; one with a time of day before one without.
 pub(super) fn moment_in(text: &[u8]) -> Option<Moment> {
     let mut found: Option<Moment> = None;
     let mut from = 0;

@@ -206,7 +206,7 @@ pub(crate) fn build_entries(
 
     // Of a tree without its directories the next run would know less than of the one before.
     let is_torn = is_cut && kept.is_some() && !missing.directories.is_empty();
-    // What lies in a directory that is not there any more is not there either.
+    // What is in a directory that is not there any more is not there either.
     if let Some(kept) = &mut kept {
         missing
             .vanished

@@ -29,7 +29,7 @@ pub(crate) struct Kept {
     pub(crate) entries: Vec<KeptEntry>,
     /// How many entries the base has.
     pub(crate) base_records: usize,
-    /// The packs that they lie in.
+    /// The packs that they are in.
     pub(crate) packs: Vec<PackName>,
 }
 
@@ -106,7 +106,7 @@ impl KeptEntry {
 
 impl Kept {
     /// The regular files that `base` has of `part`, of which `is_same` knows path and content; none, if
-    /// there are none. What lies in a pack of `lost` is not the same. Blocking.
+    /// there are none. What is in a pack of `lost` is not the same. Blocking.
     ///
     /// # Errors
     ///
@@ -159,7 +159,7 @@ impl Kept {
         self.entries.len() == self.base_records && !self.entries.iter().any(is_moved)
     }
 
-    /// The packs that entries still lie in.
+    /// The packs that entries still are in.
     pub(crate) fn needed_packs(&self) -> BTreeSet<&PackName> {
         let unmoved = self.entries.iter().filter(|entry| entry.moved_to.is_none());
         let places = unmoved.filter_map(|entry| entry.place);
@@ -175,7 +175,7 @@ impl Kept {
         })
     }
 
-    /// Drops what lies beneath `gone` and further names of it, and names all of that.
+    /// Drops what is beneath `gone` and further names of it, and names all of that.
     pub(crate) fn drop_beneath(&mut self, gone: &[RemotePath]) -> Vec<RemotePath> {
         if gone.is_empty() {
             return Vec::new();
@@ -210,7 +210,7 @@ impl Kept {
 
 /// Which of `packs` it is; it is added if need be.
 pub(crate) fn place_of(packs: &mut Vec<PackName>, pack: &PackName) -> usize {
-    // Neighbours lie in the same packs, and there are few.
+    // Neighbours are in the same packs, and there are few.
     let known = packs.iter().rposition(|known| known == pack);
     known.unwrap_or_else(|| {
         packs.push(pack.clone());

@@ -208,7 +208,7 @@ impl Intake {
     }
 
     /// Copies `wanted` members, in the order of their offsets, out of an older pack. Gives their numbers
-    /// in this one, of which [`PackSummary::offsets`] tells where they lie.
+    /// in this one, of which [`PackSummary::offsets`] tells where they are.
     ///
     /// # Errors
     ///

@@ -78,13 +78,13 @@ pub(crate) fn taken(kept: &Kept, fresh_bytes: Option<u64>, packs_max: usize) -> 
 pub(crate) struct TakenIn {
     /// Which of the kept entries, and the number of its member in the new pack.
     moved: Vec<(usize, usize)>,
-    /// A pack that is not what was sealed: nothing that lies in it may be referred to, and no others
+    /// A pack that is not what was sealed: nothing that is in it may be referred to, and no others
     /// were copied after it.
     pub(crate) broken: Option<Broken>,
 }
 
 impl TakenIn {
-    /// Tells the entries of `kept`, which are still those that were copied from, where they lie in the
+    /// Tells the entries of `kept`, which are still those that were copied from, where they are in the
     /// pack that holds `received`.
     pub(crate) fn place(&self, kept: &mut Kept, received: &Received) {
         if let Some(pack) = &received.pack {

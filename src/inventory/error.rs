@@ -68,7 +68,7 @@ pub enum Rule {
         key: String,
         /// The known key that looks most like it.
         nearest: Option<String>,
-        /// All keys that may stand there.
+        /// All keys that may be there.
         known: Vec<&'static str>,
     },
     /// `env` or `access` in `defaults` or in a profile.
@@ -151,7 +151,7 @@ pub enum Rule {
     /// One machine under two names, one of them writable.
     #[error("hosts `{host}` and `{other}` are one address, `{address}`, with different access")]
     OneAddress {
-        /// The host that stands later in the file.
+        /// The host that is later in the file.
         host: HostName,
         /// The other one.
         other: HostName,
@@ -161,7 +161,7 @@ pub enum Rule {
     /// Host names that differ in case only.
     #[error("hosts `{host}` and `{other}` differ only in upper and lower case")]
     OneName {
-        /// The host that stands later in the file.
+        /// The host that is later in the file.
         host: HostName,
         /// The other one.
         other: HostName,

@@ -39,7 +39,7 @@ enum Component {
     Deep,
 }
 
-/// Where on a host everything lies that a pattern may match.
+/// Where on a host everything is that a pattern may match.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Walk {
     /// A file if `depth_max` is 0, else a directory or a symbolic link to one.
@@ -95,13 +95,13 @@ impl FileGlob {
         self.ways.iter().any(|way| way.follow(path).is_match)
     }
 
-    /// Whether what is meant may lie beneath `path`.
+    /// Whether what is meant may be beneath `path`.
     #[must_use]
     pub fn is_above(&self, path: &RemotePath) -> bool {
         self.ways.iter().any(|way| way.follow(path).goes_on)
     }
 
-    /// Where everything lies that is meant.
+    /// Where everything is that is meant.
     pub fn walks(&self) -> impl Iterator<Item = Walk> {
         self.ways.iter().map(Way::walk)
     }
@@ -168,7 +168,7 @@ fn expand(text: &str, texts: &mut Vec<String>) -> Result<(), GlobError> {
     Ok(())
 }
 
-/// What stands before the first pair of braces, between their commas, and behind them.
+/// What is before the first pair of braces, between their commas, and behind them.
 fn braces(text: &str) -> Option<(&str, Vec<&str>, &str)> {
     let (mut depth, mut open, mut choice) = (0_usize, 0, 0);
     let mut choices = Vec::new();

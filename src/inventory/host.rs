@@ -139,9 +139,9 @@ pub struct Host {
     pub name: HostName,
     /// Where its entry begins.
     pub place: Place,
-    /// `env`, and where it is said; none: counts as prod.
+    /// `env`, and its place in the file; none: counts as prod.
     pub env: Option<(Env, Place)>,
-    /// `access`, and where it is said; none: read-only.
+    /// `access`, and its place in the file; none: read-only.
     pub access: Option<(Access, Place)>,
     /// Free words, and where each is said.
     pub tags: Vec<(Tag, Place)>,
@@ -149,9 +149,9 @@ pub struct Host {
     pub address: Option<String>,
     /// Port of the SSH server; none: OpenSSH's configuration tells.
     pub port: Option<u16>,
-    /// Account to log in to; none: OpenSSH's configuration tells.
+    /// Account to log in to; none: from OpenSSH's configuration.
     pub user: Option<String>,
-    /// Identity files, `~` expanded by nobody yet; empty: OpenSSH's configuration tells.
+    /// Identity files, `~` expanded by nobody yet; empty: from OpenSSH's configuration.
     pub identity: Vec<PathBuf>,
     /// A host of this inventory, or what `ssh -J` would take; `none`: straight, whatever OpenSSH's
     /// configuration says.

@@ -127,7 +127,7 @@ pub fn rules(patterns: &[String]) -> Result<Rules, PatternError> {
 
 impl Rules {
     /// What the last matching pattern says of the entry `path`, relative to the root. None if no
-    /// pattern matches. What lies in an excluded directory is excluded too, which is not looked at here.
+    /// pattern matches. What is in an excluded directory is excluded too, which is not looked at here.
     #[must_use]
     pub fn decide(&self, path: &[u8], is_directory: bool) -> Option<Decision> {
         let name = path.rsplit(|&byte| byte == b'/').next().unwrap_or(path);

@@ -12,7 +12,7 @@ use crate::name::{AccountName, RemotePath, SourceName};
 pub struct Source {
     /// Its name, unique on a host.
     pub name: SourceName,
-    /// Where it is said.
+    /// Its place in the file.
     pub place: Place,
     /// What it is.
     pub kind: SourceKind,
@@ -40,7 +40,7 @@ pub enum SourceKind {
 }
 
 impl SourceKind {
-    /// Whether a checkpoint captures what it answers; else it lies in directories, and is scanned.
+    /// Whether a checkpoint captures what it answers; else it is in directories, and is scanned.
     #[must_use]
     pub fn is_captured(&self) -> bool {
         match self {
@@ -184,10 +184,10 @@ pub struct HttpSource {
     pub file: Option<String>,
 }
 
-/// Text, or where on the workstation a secret lies. Its `Debug` never shows literal text.
+/// Text, or where on the workstation a secret is. Its `Debug` never shows literal text.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Secret {
-    /// As it stands in the inventory.
+    /// As it is in the inventory.
     Text(String),
     /// In an environment variable.
     Env(String),

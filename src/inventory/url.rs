@@ -44,7 +44,7 @@ impl HttpUrl {
         &self.target
     }
 
-    /// Host and port as they stand in a `Host` header: IPv6 in brackets, the usual port left out.
+    /// Host and port as they are in a `Host` header: IPv6 in brackets, the usual port left out.
     #[must_use]
     pub fn authority(&self) -> String {
         if self.port == usual_port(self.tls) {
@@ -147,7 +147,7 @@ impl FromStr for HttpUrl {
         };
         // What comes behind `#` is for whoever reads the answer, and is never sent.
         let target = rest.split('#').next().unwrap_or_default();
-        // RFC 3986 §2: what is not among these stands encoded.
+        // RFC 3986 §2: what is not among these is encoded.
         let fine = |c: char| c.is_ascii_graphic() && !r#""<>\^`{|}"#.contains(c);
         if !target.chars().all(fine) {
             return Err(ParseUrlError::Character);

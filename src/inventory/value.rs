@@ -1,6 +1,6 @@
 //! Values that are more than text: durations, sizes, words, addresses, URLs and patterns.
 //!
-//! Each function takes what stands in the file and gives the value, or why it can't be one. What may
+//! Each function takes what is in the file and gives the value, or why it can't be one. What may
 //! hold a secret is not quoted.
 
 use std::borrow::Cow;

@@ -29,7 +29,7 @@ pub(super) struct Contents {
     // Removed when the contents are dropped.
     _folder: TempDir,
     pack: PackReader,
-    /// Where each file lies in the pack, and under which name.
+    /// Where each file is in the pack, and under which name.
     places: BTreeMap<RemotePath, (u64, RemotePath)>,
 }
 

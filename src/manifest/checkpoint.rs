@@ -32,7 +32,7 @@ pub struct Checkpoint {
     pub facts: HostFacts,
     /// One for each source that was asked for, in the inventory's order.
     pub parts: Vec<Part>,
-    /// Every pack that an entry of this checkpoint lies in.
+    /// Every pack that an entry of this checkpoint is in.
     pub packs: Vec<Pack>,
     /// What concerns the whole host rather than one part.
     pub warnings: Vec<String>,

@@ -10,7 +10,7 @@ use crate::name::RemotePath;
 /// One file-system object, as the archive stream told it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// Where it lies on the host.
+    /// Where it is on the host.
     pub path: RemotePath,
     /// What it is.
     pub kind: EntryKind,
@@ -28,7 +28,7 @@ pub struct Entry {
     pub extended: Option<Extended>,
     /// What the scan saw, to be compared with the next scan; none where the host cannot tell.
     pub scan: Option<ScanMark>,
-    /// Where its archive member lies: one whole member, or the pieces of a regular file's content, one
+    /// Where its archive member is: one whole member, or the pieces of a regular file's content, one
     /// after the other. Empty for what cannot be fetched (sockets).
     pub content: Vec<Piece>,
     /// It changed while it was read, or so shortly before that a later change could hide behind the
@@ -37,7 +37,7 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// Where its archive member lies, if that is one member and all of it.
+    /// Where its archive member is, if that is one member and all of it.
     #[must_use]
     pub fn whole_member(&self) -> Option<&Piece> {
         match self.content.as_slice() {
@@ -184,7 +184,7 @@ pub struct ScanMark {
     pub ctime: FileTime,
 }
 
-/// Where (a piece of) an entry's archive member lies.
+/// Where (a piece of) an entry's archive member is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Piece {
     /// The pack.
@@ -216,7 +216,7 @@ impl ContentRange {
 
 /// A time as hosts know it: seconds since 1970, negative before, and nanoseconds.
 ///
-/// File times may lie outside of what calendars can express, so this is no calendar type.
+/// File times may be outside of what calendars can express, so this is no calendar type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct FileTime {
     /// Whole seconds, rounded down.
@@ -247,7 +247,7 @@ impl FileTime {
         Self::parse_parts(text).map(|(time, _)| time)
     }
 
-    /// What stands before and behind the dot, and whether a `-` stands before it.
+    /// What is before and behind the dot, and whether a `-` is before it.
     fn parse_parts(text: &str) -> Option<(Self, bool)> {
         let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
         let (negative, digits) = match whole.strip_prefix('-') {

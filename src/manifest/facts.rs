@@ -16,14 +16,14 @@ pub struct HostFacts {
     pub uptime: Option<Duration>,
     /// The kernel's name for this time of being up; empty if unknown.
     pub boot_id: String,
-    /// The file systems that `/` and the captured directories lie on.
+    /// The file systems that `/` and the captured directories are on.
     pub disks: Vec<Disk>,
     /// The programs that are known by name, each with what it says of its version.
     pub versions: Vec<Version>,
     /// What identified those programs when they were asked (paths, inodes, sizes and times, as the host
     /// writes them), so that they need not be asked again; empty if unknown.
     pub programs: String,
-    /// The git work trees that captured directories are, lie in, or have right beneath them.
+    /// The git work trees that captured directories are, are in, or have right beneath them.
     pub repositories: Vec<Repository>,
     /// What ran from captured directories, or under the name of one.
     pub processes: Vec<Process>,
@@ -83,9 +83,9 @@ pub struct Repository {
     pub root: RemotePath,
     /// What is checked out.
     pub head: Head,
-    /// The commit that it stands at; none before the first.
+    /// The commit that it is at; none before the first.
     pub commit: Option<Commit>,
-    /// What differs from that; none if it could not be told.
+    /// What differs from that; none if it is unknown.
     pub changes: Option<Changes>,
 }
 

@@ -12,13 +12,13 @@ pub struct Resolved {
 }
 
 impl Resolved {
-    /// The real path of `asked`, if that is this path or lies beneath it.
+    /// The real path of `asked`, if that is this path or is beneath it.
     #[must_use]
     pub fn to_real(&self, asked: &RemotePath) -> Option<RemotePath> {
         moved(asked, &self.asked, &self.real)
     }
 
-    /// What was asked for to reach `real`, if that is this path or lies beneath it.
+    /// What was asked for to reach `real`, if that is this path or is beneath it.
     #[must_use]
     pub fn to_asked(&self, real: &RemotePath) -> Option<RemotePath> {
         moved(real, &self.real, &self.asked)

@@ -17,7 +17,7 @@ const STAMP_LENGTH: usize = 16;
 pub struct Stamp(Timestamp);
 
 impl Stamp {
-    /// The stamp of the second that `time` lies in.
+    /// The stamp of the second that `time` is in.
     #[must_use]
     pub fn of(time: Timestamp) -> Self {
         let second = Timestamp::from_second(time.as_second())
@@ -171,10 +171,10 @@ pub enum ParseCheckpointError {
     /// There is no `@` in it.
     #[error("`{0}` is not a checkpoint: write HOST@STAMP, HOST@latest or HOST@~1")]
     NoAt(String),
-    /// What stands before the `@` is no host name.
+    /// What is before the `@` is no host name.
     #[error(transparent)]
     Host(#[from] ParseNameError),
-    /// What stands behind the `@` is no stamp.
+    /// What is behind the `@` is no stamp.
     #[error("`{0}` is not a stamp: write 20261121T101500Z, a prefix of it, `latest` or `~1`")]
     Stamp(String),
 }

@@ -5,7 +5,7 @@ use std::fmt;
 /// An absolute, normalised path on a host: begins with `/`, has no empty, `.` or `..` component and
 /// no NUL, and ends with `/` only when it is the root itself.
 ///
-/// Ordered by bytes, which puts every directory before what lies in it.
+/// Ordered by bytes, which puts every directory before what is in it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RemotePath(Vec<u8>);
 
@@ -96,13 +96,13 @@ impl RemotePath {
         }
     }
 
-    /// Whether `self` is `root` or lies beneath it.
+    /// Whether `self` is `root` or is beneath it.
     #[must_use]
     pub fn is_within(&self, root: &Self) -> bool {
         self.relative_to(root).is_some()
     }
 
-    /// What follows `root/`; empty for the root itself, none for a path that lies elsewhere.
+    /// What follows `root/`; empty for the root itself, none for a path that is elsewhere.
     #[must_use]
     pub fn relative_to(&self, root: &Self) -> Option<&[u8]> {
         if self == root {

@@ -77,7 +77,7 @@ word!(
     "profile"
 );
 
-/// An account of a host, as it may stand in a command line without quotes.
+/// An account of a host, as it may be in a command line without quotes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AccountName(String);
 

@@ -93,7 +93,7 @@ fn sync_all(file: &File, asked: &Receiver<u64>) -> io::Result<()> {
     Ok(())
 }
 
-/// Tells the kernel that what lies on the disk won't be read soon: its memory serves the next bytes,
+/// Tells the kernel that what is on the disk won't be read soon: its memory serves the next bytes,
 /// and what the workstation had cached stays. Only advice, so its failure means nothing.
 #[cfg(target_os = "linux")]
 fn forget(file: &File, from: u64, to: u64) {

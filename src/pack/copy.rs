@@ -28,7 +28,7 @@ const GROUP_BUFFER_BYTES: usize = 32 * 1024;
 pub struct Wanted<'a> {
     /// Where its first header block begins in the uncompressed pack.
     pub offset_bytes: u64,
-    /// Where it lies on the host.
+    /// Where it is on the host.
     pub path: &'a RemotePath,
     /// The digest of its content, to be compared; none for all but regular files.
     pub sha256: Option<Sha256>,
@@ -102,7 +102,7 @@ impl PackWriter {
         Ok(())
     }
 
-    /// Copies `members`, which lie in frame `index` and are proven.
+    /// Copies `members`, which are in frame `index` and are proven.
     fn copy_group(
         &mut self,
         source: &mut PackReader,
@@ -137,7 +137,7 @@ impl PackWriter {
         self.send_copied(compressed, content.len())
     }
 
-    /// Copies a member that lies in several frames; gives where it ends in `source`.
+    /// Copies a member that is in several frames; gives where it ends in `source`.
     fn copy_large(
         &mut self,
         source: &mut PackReader,
@@ -197,7 +197,7 @@ impl Source {
         }
     }
 
-    /// Where those of `wanted` lie that come first and lie whole in this frame; each is proven.
+    /// Where those of `wanted` are that come first and are whole in this frame; each is proven.
     fn members(
         &self,
         source: &mut PackReader,

@@ -84,7 +84,7 @@ pub enum Error {
         /// What zstd says.
         source: io::Error,
     },
-    /// The place lies behind the end.
+    /// The place is behind the end.
     #[error("the pack {} has no byte {offset}", path.display())]
     Beyond {
         /// The pack.
@@ -92,7 +92,7 @@ pub enum Error {
         /// Where in the uncompressed pack.
         offset: u64,
     },
-    /// What lies there is no member.
+    /// What is there is no member.
     #[error("the pack {} has no whole member at its uncompressed byte {offset}", path.display())]
     Member {
         /// The pack.
@@ -102,7 +102,7 @@ pub enum Error {
         /// Why.
         source: tarstream::Error,
     },
-    /// Another member lies there.
+    /// Another member is there.
     #[error("the pack {} has `{found}` where `{expected}` should be", path.display())]
     OtherMember {
         /// The pack.
@@ -120,7 +120,7 @@ pub enum Error {
         /// The file.
         member: RemotePath,
     },
-    /// Members were asked for that can't lie so.
+    /// Members were asked for that can't be in that order.
     #[error("the members wanted of the pack {} overlap or go backwards at its uncompressed byte {offset}", path.display())]
     Order {
         /// The pack.

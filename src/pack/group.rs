@@ -10,7 +10,7 @@ const SAMPLE_MIN_BYTES: usize = 2048;
 /// One in so many pairs of bytes is equal where the bytes hold 7.3 bits each; of noise, one in 256.
 const DENSE_PAIRS: u64 = 160;
 
-/// Where a member may lie in the archive.
+/// Where a member may be in the archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
     /// Behind every member of this kind that was begun earlier, and behind every one that is large:

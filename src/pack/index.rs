@@ -21,7 +21,7 @@ pub(super) const FOOTER_BYTES: usize = 9;
 /// The skippable frame with the digest of the table.
 pub(super) const DIGEST_FRAME_BYTES: usize = SKIPPABLE_HEADER_BYTES + 32;
 
-/// Where one frame of a pack lies.
+/// Where one frame of a pack is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame {
     /// Its bytes in the pack file.

@@ -20,7 +20,7 @@ const RAW_BUFFER_BYTES: usize = 32 * 1024;
 pub type MemberReader<'p> = MemberContent<FrameReader<'p>>;
 
 /// An open pack. Keeps the two frames that were read last, so that neighbouring members cost one
-/// decompression: what was neighbours on the host lies in frames of two kinds.
+/// decompression: what was neighbours on the host is in frames of two kinds.
 pub struct PackReader {
     /// Its path, or another name for messages.
     path: PathBuf,
@@ -91,7 +91,7 @@ impl PackReader {
         })
     }
 
-    /// Where the pack lies.
+    /// Where the pack is.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
@@ -257,7 +257,7 @@ impl PackReader {
         Ok(&self.last.bytes)
     }
 
-    /// Frame `index` as it lies in the file, and its content, which proved it whole.
+    /// Frame `index` as it is in the file, and its content, which proved it whole.
     pub(super) fn whole_frame(&mut self, index: usize) -> Result<(&[u8], &[u8]), Error> {
         self.frame(index)?;
         if self.read != Some(index) {
@@ -317,7 +317,7 @@ fn read_index(path: &Path, bytes: &dyn ReadAt, length: u64) -> Result<Vec<Frame>
         .filter(|&bytes| bytes <= length)
         .ok_or_else(|| damaged(footer_at)("its index is longer than the file"))?;
     let index_at = length - index_bytes;
-    // The file is at least that long, so this is no more than what lies on the disk.
+    // The file is at least that long, so this is no more than what is on the disk.
     let mut index = vec![0; usize::try_from(index_bytes).map_err(|_| too_short())?];
     read_exact_at(path, bytes, &mut index, index_at)?;
     index::decode(&index, length).map_err(damaged(index_at))

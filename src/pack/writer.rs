@@ -51,7 +51,7 @@ pub struct PackSummary {
 
 /// Writes a pack. Members are raw tar: header blocks, data, padding.
 ///
-/// Members get numbers, from 0 on without gaps, in the order in which they are begun. Where each lies
+/// Members get numbers, from 0 on without gaps, in the order in which they are begun. Where each is
 /// is known at the end: small ones of which the order does not matter and that hardly compress are
 /// gathered in frames apart from all others.
 ///
@@ -138,7 +138,7 @@ impl PackWriter {
         })
     }
 
-    /// Where the pack lies.
+    /// Where the pack is.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
@@ -151,7 +151,7 @@ impl PackWriter {
     }
 
     /// Begins a member of `raw_bytes`: header blocks, data and padding. Gives its number, by which
-    /// [`PackSummary::offsets`] tells where it lies. One that is cut back leaves its number to the next.
+    /// [`PackSummary::offsets`] tells where it is. One that is cut back leaves its number to the next.
     ///
     /// # Errors
     ///
@@ -361,7 +361,7 @@ impl PackWriter {
         self.group(which).bytes.extend_from_slice(bytes);
     }
 
-    /// Judges the member that lies in the plain group from `start` on by its content, which begins
+    /// Judges the member that is in the plain group from `start` on by its content, which begins
     /// at `at`, and puts it where it belongs.
     fn settle(&mut self, start: usize, at: usize) -> Place {
         if !self
@@ -385,7 +385,7 @@ impl PackWriter {
         place
     }
 
-    /// Keeps the member that lies in a group from `start` on.
+    /// Keeps the member that is in a group from `start` on.
     fn gather(&mut self, which: Which, start: usize) -> Result<(), Error> {
         let number = self.offsets.len();
         self.offsets.push(0);

@@ -11,7 +11,7 @@ mod url;
 pub(crate) use command::command_line;
 pub(crate) use url::path as url_path;
 
-/// What stands in a secret's place.
+/// What is in a secret's place.
 const REDACTED: &str = "***";
 
 /// Beginnings of well-known keys.

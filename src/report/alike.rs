@@ -13,7 +13,7 @@ use crate::units::listing;
 /// Hosts of which the same is said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Alike {
-    /// Where they stand in what was asked about, in that order; at least one.
+    /// Where they are in what was asked about, in that order; at least one.
     pub members: Vec<usize>,
     /// What is said: word by word as it was, with `HOST`, `ADDRESS` or `FINGERPRINT` where they
     /// differ.

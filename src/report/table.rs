@@ -30,7 +30,7 @@ impl Table {
         }
     }
 
-    /// Numbers of this column stand below each other.
+    /// Numbers of this column are below each other.
     #[must_use]
     pub fn right(mut self, column: usize) -> Self {
         if let Some(column) = self.inner.column_mut(column) {

@@ -15,7 +15,7 @@ use crate::ssh::{self, Input, ReadSession};
 
 use crate::scan::result::{self, ScanLimits, ScanResult};
 
-/// A source that lies in directories, after its scan.
+/// A source that is in directories, after its scan.
 #[derive(Debug)]
 pub(crate) enum Scanned<'a> {
     /// This is to be fetched.
@@ -154,7 +154,7 @@ async fn try_scan(
     Ok(scanned)
 }
 
-/// Lets the host walk, and makes a plan of what is found, all of which lies beneath `from`.
+/// Lets the host walk, and makes a plan of what is found, all of which is beneath `from`.
 ///
 /// # Errors
 ///
@@ -197,7 +197,7 @@ pub(crate) struct Listing {
     pub(crate) status: u32,
 }
 
-/// Runs a scan, all of which lies beneath `from`.
+/// Runs a scan, all of which is beneath `from`.
 ///
 /// # Errors
 ///

@@ -22,13 +22,13 @@ pub(crate) use bounds::{ScanLimits, check_found};
 /// What a source of files holds on a host, and what of it is captured.
 #[derive(Debug, Default)]
 pub(crate) struct ScanResult {
-    /// The roots that are there: each entry is one of them or lies beneath one.
+    /// The roots that are there: each entry is one of them or is beneath one.
     pub(crate) roots: Vec<RemotePath>,
     /// The same as the inventory names them, which may be by patterns.
     pub(crate) named: Vec<RemotePath>,
     /// What the inventory names through symbolic links, and where it is.
     pub(crate) resolved: Vec<Resolved>,
-    /// What is asked for, by path, each once; every directory before what lies in it.
+    /// What is asked for, by path, each once; every directory before what is in it.
     pub(crate) wanted: Vec<Found>,
     /// What is recorded without being asked for.
     pub(crate) sockets: Vec<Found>,
@@ -318,7 +318,7 @@ fn keep(roots: &[RemotePath], exclude: &Exclude, mut found: Vec<Found>) -> Vec<F
             if !entry.path.is_within(root) {
                 continue;
             }
-            // Only some finds tell what is a directory; for the others it is what something lies in.
+            // Only some finds tell what is a directory; for the others it is what something is in.
             let is_directory = match &entry.facts {
                 Some(facts) => facts.kind == FileType::Directory,
                 None => found.get(index + 1).is_some_and(|next| {

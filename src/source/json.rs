@@ -1,6 +1,6 @@
 //! JSON in a form that changes only when its content does: keys sorted, one value a line.
 //!
-//! Numbers stay as they were written, digit by digit; a key that stands twice stays twice. Nothing is
+//! Numbers stay as they were written, digit by digit; a key that occurs twice stays so. Nothing is
 //! lost, whatever the sender made of it.
 
 use std::borrow::Cow;

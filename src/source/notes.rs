@@ -67,7 +67,7 @@ pub enum FindNote {
 }
 
 impl FindNote {
-    /// Names what lies at a real path as it was asked for.
+    /// Names what is at a real path as it was asked for.
     pub fn name_as_asked(&mut self, resolved: &Resolved) {
         let text = |path: &RemotePath| String::from_utf8_lossy(path.as_bytes()).into_owned();
         let rename = |said: &mut String| {

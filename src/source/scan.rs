@@ -7,7 +7,7 @@ use crate::name::{ParsePathError, RemotePath, escape};
 /// takes the room of the leading `/`. Deeper trees can be walked, but not opened by their full path.
 pub const PATH_LENGTH_MAX_BYTES: usize = 4096;
 
-/// A record that is longer than this is no record: the path of a file that lies ten thousand directories
+/// A record that is longer than this is no record: the path of a file that is ten thousand directories
 /// deep fits in.
 const RECORD_LENGTH_MAX_BYTES: usize = 4 << 20;
 
@@ -92,7 +92,7 @@ impl Found {
         size_of::<Self>() + text_bytes + 2 * ALLOCATION_BYTES
     }
 
-    /// Whether it has more names than one, as far as the host tells; a directory has, by what lies in it.
+    /// Whether it has more names than one, as far as the host tells; a directory has, by what is in it.
     #[must_use]
     pub fn may_have_names(&self) -> bool {
         let facts = self.facts.as_ref();
@@ -109,7 +109,7 @@ pub struct Opening {
     pub clock: Option<FileTime>,
 }
 
-/// Reads records out of bytes that arrive in pieces of any size. What lies beneath a path that the host
+/// Reads records out of bytes that arrive in pieces of any size. What is beneath a path that the host
 /// had to resolve comes as it was asked for.
 #[derive(Debug, Default)]
 pub struct Parser {

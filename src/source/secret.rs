@@ -115,7 +115,7 @@ impl Fault for SecretError {
     }
 }
 
-/// Reads a secret. Blocking, for files may lie on a network.
+/// Reads a secret. Blocking, for files may be on a network.
 ///
 /// One line end at the end of a file is taken off. A path that begins with `~/` is in the home folder.
 ///

@@ -226,9 +226,9 @@ pub enum Error {
     Collision {
         /// That place.
         place: RemotePath,
-        /// Where the first one lies on the host.
+        /// Where the first one is on the host.
         first: String,
-        /// Where the second one lies on the host, or what it is.
+        /// Where the second one is on the host, or what it is.
         second: String,
     },
     /// A pack can't be read or written.

@@ -193,7 +193,7 @@ fn is_unused(dir: &Path) -> Result<bool, Error> {
     Ok(true)
 }
 
-/// Whether a store lies here whose `fleet-store.json` got lost.
+/// Whether a store is here whose `fleet-store.json` got lost.
 fn holds_checkpoints(dir: &Path) -> Result<bool, Error> {
     if !dir.is_dir() {
         return Ok(false);

@@ -11,7 +11,7 @@ pub(super) struct Blocks<R> {
     buffer: Box<[u8]>,
     start: usize,
     end: usize,
-    /// Where in the stream `start` lies.
+    /// Where in the stream `start` is.
     offset: u64,
 }
 

@@ -97,7 +97,7 @@ impl Layout {
         }))
     }
 
-    /// The regions stand in the headers, as offset and length, and the data begins with the first one.
+    /// The regions are in the headers, as offset and length, and the data begins with the first one.
     pub(super) fn mapped(
         path: RemotePath,
         data_bytes: u64,

@@ -7,7 +7,7 @@ use crate::name::RemotePath;
 /// What the headers of a member say.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Head {
-    /// Where it lies on the host.
+    /// Where it is on the host.
     pub path: RemotePath,
     /// What it is.
     pub kind: Kind,

@@ -28,7 +28,7 @@ pub(super) struct Pax {
 }
 
 impl Pax {
-    /// Reads `body`, whose header block lies at `offset`.
+    /// Reads `body`, whose header block is at `offset`.
     pub(super) fn parse(body: &[u8], offset: u64) -> Result<Self, Error> {
         let mut pax = Self::default();
         let mut rest = body;

@@ -88,7 +88,7 @@ impl Head {
             self.owner.gid.to_string(),
             data_bytes.to_string(),
         );
-        // The name of a sparse file stands elsewhere, and this one would be the data's.
+        // The name of a sparse file is elsewhere, and this one would be the data's.
         let is_sparse = more.iter().any(|(key, _)| key.starts_with(b"GNU.sparse."));
         let path = (!is_sparse).then_some((&b"path"[..], name));
         let mut records: Vec<Record<'_>> = path.into_iter().collect();

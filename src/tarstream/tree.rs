@@ -12,7 +12,7 @@ use crate::name::RemotePath;
 /// Why a set of entries is no tree.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// It lies under none of the roots.
+    /// It is under none of the roots.
     #[error("`{path}` lies outside of what was asked for")]
     Outside {
         /// The entry.
@@ -130,7 +130,7 @@ impl<T> Blockers<T> {
     }
 }
 
-/// Checks that no entry of several sources together lies beneath one that is no directory. `entries` may
+/// Checks that no entry of several sources together is beneath one that is no directory. `entries` may
 /// come in any order.
 ///
 /// # Errors
@@ -156,7 +156,7 @@ pub fn check_together<'a>(
     Ok(())
 }
 
-/// Checks that every entry is one of `roots` or lies in a directory among the entries (or directly in
+/// Checks that every entry is one of `roots` or is in a directory among the entries (or directly in
 /// a root that is itself no entry), and that hard links lead to files among the entries.
 ///
 /// # Errors

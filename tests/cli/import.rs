@@ -461,7 +461,7 @@ fn the_same_backup_is_taken_over_once() {
     assert_eq!(again["imported"][0]["id"], "dev-vm@20251028T173204Z");
     let dry = import(&bed, &[&FIRST[..], &["--dry-run"]].concat(), 0);
     assert_eq!(dry["imported"][0]["end"], "already");
-    // Another one of the same second stands beside it.
+    // Another one of the same second is beside it.
     sh(&bed, "touch -d 2025-10-20 checkpoint-20251028-173204/*.js");
     let other = import(&bed, &FIRST, 0);
     assert_eq!(other["imported"][0]["end"], "sealed");

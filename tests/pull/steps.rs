@@ -72,7 +72,7 @@ const STEPS: [Step; 10] = [
         let file = fs::File::open(tree.join("-rf")).expect("opened");
         file.set_modified(std::time::UNIX_EPOCH).expect("a time");
     },
-    // What was renamed, and what lies beneath it.
+    // What was renamed, and what is beneath it.
     |tree| {
         fs::rename(tree.join("dir"), tree.join("moved")).expect("renamed");
         fs::rename(tree.join("k/large"), tree.join("large")).expect("renamed");

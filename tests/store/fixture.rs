@@ -300,7 +300,7 @@ fn mark(facts: &fs::Metadata) -> ScanMark {
     }
 }
 
-/// Only files that have one name may lie anywhere.
+/// Only files that have one name may be anywhere.
 fn order(tree: &Path, head: &Head, raw: &[u8]) -> Order {
     let path = tree.join(OsStr::from_bytes(head.path.member()));
     let facts = fs::symlink_metadata(path).expect("it was read just now");

@@ -33,7 +33,7 @@ enum Run {
 enum How {
     /// A fresh pack for everything.
     Whole(u8),
-    /// A fresh pack for these files, everything else lies where an earlier checkpoint has it.
+    /// A fresh pack for these files, everything else is where an earlier checkpoint has it.
     Changed {
         base: usize,
         files: Vec<(usize, u8)>,

@@ -75,7 +75,7 @@ fn a_directory_counts_what_changed_beneath_it() {
         document["log"][1]["beneath"],
         serde_json::json!({"added": 1, "removed": 0, "type": 0, "modified": 1, "metadata": 0})
     );
-    // What was captured lies beneath it, and it was not itself.
+    // What was captured is beneath it, and it was not itself.
     assert_snapshot!("log_root", fleet(&bed, &["log", "/"]).whole());
 }
 

@@ -79,7 +79,7 @@ fn recovered(bed: &StoreFixture, json: &str, target: &Path) -> Option<Output> {
     Some(command.output().expect("sh"))
 }
 
-/// The source `app` holds a link `current` to `leads_to`; two others hold what lies beneath it.
+/// The source `app` holds a link `current` to `leads_to`; two others hold what is beneath it.
 fn link_across_parts(leads_to: &Path, first: &str, second: &str) -> StoreFixture {
     let bed = StoreFixture::new();
     let (with_link, without) = (bed.dir.path().join("with-link"), bed.tree());

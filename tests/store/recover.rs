@@ -48,7 +48,7 @@ const NOBODY: u32 = 65_534;
 
 fn three_packs() -> StoreFixture {
     grown_by(|tree| {
-        // Some that hardly compress and lie in frames of their own, apart from their neighbours.
+        // Some that hardly compress and are in frames of their own, apart from their neighbours.
         for name in ["app/a.jpg", "app/public/b.jpg", "app/public.d/c.jpg"] {
             let path = tree.join(name);
             if !path.exists() {

@@ -267,7 +267,7 @@ impl Drop for Postgres {
     }
 }
 
-/// Where the server's programs lie, the newest ones.
+/// Where the server's programs are, the newest ones.
 fn bin() -> Option<PathBuf> {
     let packaged = fs::read_dir("/usr/lib/postgresql")
         .into_iter()

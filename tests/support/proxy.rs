@@ -1,6 +1,6 @@
 //! A TCP proxy that breaks connections in the ways that networks do.
 //!
-//! It stands between a client and a real server on loopback: delays, slows down, and after a number
+//! It is between a client and a real server on loopback: delays, slows down, and after a number
 //! of bytes cuts by reset, close, silence or a flipped bit. Threads; ends when dropped.
 
 use std::io::{ErrorKind, Read as _, Write as _};

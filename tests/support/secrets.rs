@@ -25,7 +25,7 @@ pub(crate) fn written(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     files
 }
 
-/// Whether a text stands somewhere in these bytes.
+/// Whether a text is somewhere in these bytes.
 #[must_use]
 pub(crate) fn holds(bytes: &[u8], text: &str) -> bool {
     String::from_utf8_lossy(bytes).contains(text)

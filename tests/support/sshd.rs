@@ -1,6 +1,6 @@
 //! A real OpenSSH server on loopback, one a test, run by whoever runs the tests.
 //!
-//! Keys, configuration and known_hosts lie in a folder of its own; nothing of the user's `~/.ssh` is
+//! Keys, configuration and known_hosts are in a folder of its own; nothing of the user's `~/.ssh` is
 //! read or written. The server and its children end with the value.
 
 use std::fs;
@@ -257,7 +257,7 @@ impl Sshd {
         ));
     }
 
-    /// The name under which its keys stand in known_hosts.
+    /// The name under which its keys are in known_hosts.
     #[must_use]
     pub(crate) fn lookup(&self) -> String {
         format!("[127.0.0.1]:{}", self.port)
@@ -414,7 +414,7 @@ pub(crate) fn keygen(file: &Path, kind: &str, passphrase: &str) {
     assert!(status.success(), "ssh-keygen -t {kind}");
 }
 
-/// Signs a public key; the certificate lies beside it.
+/// Signs a public key; the certificate is beside it.
 pub(crate) fn sign(authority: &Path, key: &Path, arguments: &[&str]) {
     let status = Command::new("ssh-keygen")
         .args(["-q", "-s"])

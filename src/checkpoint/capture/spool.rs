@@ -24,7 +24,7 @@ pub(in crate::checkpoint) struct Spool {
 pub(in crate::checkpoint) struct SpooledFile {
     /// What it is called in the checkpoint.
     pub(in crate::checkpoint) name: String,
-    /// Where it lies until it is kept.
+    /// Where it is until it is kept.
     pub(in crate::checkpoint) path: PathBuf,
     /// Its size.
     pub(in crate::checkpoint) size_bytes: u64,
@@ -32,7 +32,7 @@ pub(in crate::checkpoint) struct SpooledFile {
     pub(in crate::checkpoint) sha256: Sha256,
 }
 
-/// It cannot be written: the fault lies on this side.
+/// It cannot be written: the fault is on this side.
 #[derive(Debug, thiserror::Error)]
 #[error("can't write {}", path.display())]
 pub(in crate::checkpoint) struct SpoolError {

@@ -90,7 +90,7 @@ fn parts_that_agree_stay_as_they_are() {
         vec![
             directory("/app"),
             symlink("/app/current"),
-            // Between the link and what would lie beneath it, by bytes.
+            // Between the link and what would be beneath it, by bytes.
             directory("/app/current-old"),
             file("/app/current-old/f", "x"),
             file("/app/z", "z"),

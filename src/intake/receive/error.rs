@@ -40,7 +40,7 @@ pub enum Error {
         /// The file.
         path: RemotePath,
     },
-    /// The pack cannot be written: the fault lies on this side.
+    /// The pack cannot be written: the fault is on this side.
     #[error("can't write the pack")]
     Pack(#[from] pack::Error),
 }

@@ -178,7 +178,7 @@ impl<'r, P: FnMut(u64, &RemotePath)> StreamReader<'r, P> {
     }
 }
 
-/// A hard link must come behind the file that it leads to; other files may lie anywhere.
+/// A hard link must come behind the file that it leads to; other files may be anywhere.
 fn order(head: &Head, found: &Found, header_bytes: usize) -> Order {
     match head.kind {
         Kind::File { .. } if !found.may_have_names() => Order::Free { header_bytes },

@@ -120,7 +120,7 @@ impl Findings {
     }
 }
 
-/// A profile, and where each of its sources stands is in the sources.
+/// A profile; the place of each of its sources is in the sources.
 type Profiles = BTreeMap<ProfileName, Profile>;
 
 /// What `raw` means. With findings, the value is incomplete and must not be used.

@@ -123,7 +123,7 @@ pub(crate) enum Error {
         /// The first of them.
         first: Vec<RemotePath>,
     },
-    /// The scan tells of what lies elsewhere.
+    /// The scan tells of what is elsewhere.
     #[error("the host's scan holds `{path}`, which is beneath no root")]
     Outside {
         /// The entry.

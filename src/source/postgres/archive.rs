@@ -11,7 +11,7 @@
 //! less: it reads the contents only.
 //!
 //! Only the seven numbers of the time differ from run to run. They have a fixed length, and nothing
-//! refers to them, so they are overwritten where they stand.
+//! refers to them, so they are overwritten where they are.
 //!
 //! Source: `pg_backup_archiver.c`, `pg_backup_archiver.h`, `pg_backup_custom.c` of PostgreSQL 9.0–18.
 

@@ -27,7 +27,7 @@ const RECORD_BYTES: u64 = 10_240;
 
 impl Export<'_> {
     /// Writes everything as one archive to a new file. It appears under its name when it is whole;
-    /// a failed export leaves nothing. `watch` is told of each entry and may end it.
+    /// a failed export leaves nothing. `watch` is called for each entry and may end it.
     ///
     /// # Errors
     ///
@@ -80,7 +80,7 @@ impl Export<'_> {
     }
 
     /// Writes everything as one archive to `output`, after a first pass that only compares. `watch`
-    /// is told of each entry of both passes.
+    /// is called for each entry of both passes.
     ///
     /// # Errors
     ///

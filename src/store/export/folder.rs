@@ -2,7 +2,7 @@
 //! moved up when it is whole, and directories get their modes and times last.
 //!
 //! Nothing is ever written through a symbolic link: links are made after everything else, so while
-//! files are written there is none in the tree; no entry lies beneath what is no directory; and every
+//! files are written there is none in the tree; no entry is beneath what is no directory; and every
 //! folder on the way is looked at before something is put into it. Folders are private from the moment they
 //! exist, and those that no entry records stay so.
 
@@ -31,7 +31,7 @@ const PRIVATE_DIR: u32 = 0o700;
 
 impl Export<'_> {
     /// Makes the tree of files beneath `target`, which is a new or an empty folder. A failed export
-    /// leaves nothing. `watch` is told of each entry and may end it.
+    /// leaves nothing. `watch` is called for each entry and may end it.
     ///
     /// What can't be made or set as it is recorded is no error: [`Exported::shortfalls`] names it.
     ///
@@ -265,7 +265,7 @@ impl Tree<'_> {
         self.root.join(std::ffi::OsStr::from_bytes(path.member()))
     }
 
-    /// Makes the directories that an entry lies in. Gives where it goes.
+    /// Makes the directories that an entry is in. Gives where it goes.
     fn make_parents(&mut self, placed: &Placed) -> Result<PathBuf, Error> {
         if let Some(parent) = placed.place.parent() {
             let shown = placed.entry.path.parent();

@@ -37,7 +37,7 @@ pub enum Layout {
     /// Every path as it is on the host.
     #[default]
     Paths,
-    /// `snapshot/PART/…` with what lies beneath a part's directory, or the deepest folder that its
+    /// `snapshot/PART/…` with what is beneath a part's directory, or the deepest folder that its
     /// directories and files have in common; `snapshot/env/`, `runtime/` and `database/` with the
     /// captures of `command`, `http` and `postgres` sources; `snapshot/sha256sums.txt`.
     Snapshot,
@@ -185,11 +185,11 @@ impl Export<'_> {
         Ok(())
     }
 
-    /// Fails if two entries claim one place, or one lies beneath another that is no directory. Gives
+    /// Fails if two entries claim one place, or one is beneath another that is no directory. Gives
     /// the length of `listing`.
     fn check(&self, listing: &Listing) -> Result<u64, Error> {
         let mut bytes = listing.end().len() as u64;
-        // In the order of a walk, what lies beneath it would come directly after it.
+        // In the order of a walk, what is beneath it would come directly after it.
         let mut above: Option<Placed> = None;
         for placed in self.walk()? {
             let placed = placed?;

@@ -39,13 +39,13 @@ impl<I: Iterator<Item = Result<Placed, Error>>> Walk<I> {
         }
     }
 
-    /// Whether nothing that is still to come can stand before `path`.
+    /// Whether nothing that is still to come can be before `path`.
     fn is_ready(&mut self, path: &[u8]) -> bool {
         let Some(Ok(next)) = self.merged.peek() else {
             return true;
         };
         let next = next.place.as_bytes();
-        // What stands before `path` and comes later begins with one of its beginnings and a slash,
+        // What is before `path` and comes later begins with one of its beginnings and a slash,
         // where `path` has a byte below the slash: `a/c` before `a-b`.
         path.iter().enumerate().all(|(at, &byte)| {
             let beginning = &path[..at];
@@ -90,7 +90,7 @@ fn walk_key(path: &[u8]) -> Vec<u8> {
         .collect()
 }
 
-/// Entries that together are a tree: what lies beneath something that is no directory is left out.
+/// Entries that together are a tree: what is beneath something that is no directory is left out.
 pub(super) struct Fitting {
     merged: Merged,
     blockers: Blockers<()>,
@@ -137,7 +137,7 @@ impl Iterator for Fitting {
     }
 }
 
-/// Several streams as one. What lies on the host once and in two of them comes once, from the first;
+/// Several streams as one. What is on the host once and in two of them comes once, from the first;
 /// other entries of one place are an error.
 pub(super) struct Merged {
     streams: Vec<Peekable<Stream>>,
@@ -210,7 +210,7 @@ fn is_same_type(one: &EntryKind, other: &EntryKind) -> bool {
     std::mem::discriminant(one) == std::mem::discriminant(other) || (is_file(one) && is_file(other))
 }
 
-/// Two entries of which only one can lie at the first one's place.
+/// Two entries of which only one can be at the first one's place.
 pub(super) fn collision(first: &Placed, second: &Placed) -> Error {
     Error::Collision {
         place: first.place.clone(),

@@ -23,14 +23,14 @@ enum PartPlaces {
     Paths,
     /// What is named goes elsewhere; together it is everything.
     Moved {
-        /// Trees that are moved as a whole; none lies in another one.
+        /// Trees that are moved as a whole; none is in another one.
         trees: Vec<Move>,
         /// Single entries, by place.
         singles: Vec<Placed>,
     },
 }
 
-/// `from` and all that lies beneath it go to `to`.
+/// `from` and all that is beneath it go to `to`.
 #[derive(Debug, Clone)]
 struct Move {
     from: RemotePath,
@@ -121,7 +121,7 @@ fn moved(checkpoint: &SealedCheckpoint, part: &SourceName, tree: &Move) -> Resul
         Err(_) => true,
     });
     Ok(Box::new(entries.filter_map(move |entry| match entry {
-        // `a-b` stands among what lies beneath `a`.
+        // `a-b` is among what is beneath `a`.
         Ok(entry) => tree.place(&entry.path).map(|place| {
             Ok(Placed {
                 part: part.clone(),
@@ -133,7 +133,7 @@ fn moved(checkpoint: &SealedCheckpoint, part: &SourceName, tree: &Move) -> Resul
     })))
 }
 
-/// The entries of `part` that lie beneath no other of its entries.
+/// The entries of `part` that are beneath no other of its entries.
 fn tops(checkpoint: &SealedCheckpoint, part: &SourceName) -> Result<Vec<Entry>, Error> {
     let mut tops: Vec<Entry> = Vec::new();
     for placed in Walk::over(Merged::new(vec![whole(checkpoint, part)?])) {
@@ -167,7 +167,7 @@ fn snapshot(checkpoint: &SealedCheckpoint, part: &SourceName, tops: &[Entry]) ->
     }
 }
 
-/// The one directory that everything lies in, or else the deepest folder that all have in common.
+/// The one directory that everything is in, or else the deepest folder that all have in common.
 fn base(tops: &[Entry]) -> Option<RemotePath> {
     if let [top] = tops
         && top.kind == EntryKind::Directory
@@ -207,7 +207,7 @@ fn monitoring(checkpoint: &SealedCheckpoint, part: &SourceName, tops: Vec<Entry>
     PartPlaces::Moved { trees, singles }
 }
 
-/// The folder that everything lies in.
+/// The folder that everything is in.
 pub(super) fn monitoring_folder(id: &CheckpointId) -> RemotePath {
     let time = id.stamp.time().strftime("%Y%m%d_%H%M%S");
     named(&[&format!("monitoring_backup_{time}")])

@@ -87,7 +87,7 @@ impl WrittenEntries {
         self.totals
     }
 
-    /// The packs that the entries lie in, sorted.
+    /// The packs that the entries are in, sorted.
     #[must_use]
     pub fn packs(&self) -> &[PackName] {
         &self.facts.packs
@@ -152,8 +152,8 @@ impl EntriesWriter {
         appended
     }
 
-    /// Adds the entry that `lines` stands at, as it is there. The caller tells what it has read of it
-    /// before: its path, the size of a regular file, and where its content lies.
+    /// Adds the entry that `lines` is at, as it is there. The caller tells what it has read of it
+    /// before: its path, the size of a regular file, and where its content is.
     ///
     /// # Errors
     ///
@@ -243,7 +243,7 @@ impl EntriesWriter {
     }
 }
 
-/// The entries of one part as they stand in their file, to be copied or read one after the other.
+/// The entries of one part as they are in their file, to be copied or read one after the other.
 #[derive(Debug)]
 pub struct EntryLines {
     lines: Lines,
@@ -267,7 +267,7 @@ impl EntryLines {
         self.lines.read(&mut self.line)
     }
 
-    /// The entry that it stands at.
+    /// The entry that it is at.
     ///
     /// # Errors
     ///

@@ -1,7 +1,7 @@
 //! Searches the lines of an entries file for a path without reading all of them.
 //!
 //! Lines come in path order and begin with their path as [`serde_json`] writes it. Where that path has
-//! no escapes, its bytes are compared as they stand there, and a line that nobody asked for is never
+//! no escapes, its bytes are compared as they are there, and a line that nobody asked for is never
 //! parsed; every other line is, so that nothing depends on how it was written.
 
 use std::borrow::Cow;
@@ -169,7 +169,7 @@ impl LinesWithin {
             let path = RemotePath::from_bytes(path_of(&lines.shown, &text)?)
                 .map_err(|e| lines.damaged(e))?;
             match &self.root {
-                // `/a-b` stands between `/a` and `/a/c`.
+                // `/a-b` is between `/a` and `/a/c`.
                 Some(root) if !path.is_within(root) => {
                     if !path.as_bytes().starts_with(root.as_bytes()) {
                         return Ok(None);
@@ -222,7 +222,7 @@ fn path_of<'l>(shown: &str, line: &'l [u8]) -> Result<Cow<'l, [u8]>, Error> {
         .map_err(|e| Error::damaged(shown, e.to_string()))
 }
 
-/// The same, where it stands at the beginning and holds nothing that JSON escapes.
+/// The same, where it is at the beginning and holds nothing that JSON escapes.
 fn plain_path(line: &[u8]) -> Option<&[u8]> {
     let rest = line.strip_prefix(PLAIN_BEGINNING)?;
     let end = rest.iter().position(|&byte| matches!(byte, b'"' | b'\\'))?;

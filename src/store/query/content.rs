@@ -192,7 +192,7 @@ impl SealedCheckpoint {
     ///
     /// # Errors
     ///
-    /// [`Error::NotAFile`] for other kinds, hard links included: their content lies at their target.
+    /// [`Error::NotAFile`] for other kinds, hard links included: their content is at their target.
     pub fn write_entry(&self, entry: &Entry, output: &mut dyn Write) -> Result<u64, Error> {
         let (size_bytes, _) = file_facts(self.id(), entry)?;
         let mut packs = Packs::default();

@@ -10,16 +10,16 @@ use crate::name::RemotePath;
 const KEPT_MAX: usize = 40;
 /// Folders beyond these are not counted at all.
 const COUNTED_MAX: usize = 4096;
-/// Directories that lie in no other one of the part.
+/// Directories that are in no other one of the part.
 const ROOTS_MAX: usize = 256;
 
-/// Counts entries that come in path order: a root comes before what lies in it.
+/// Counts entries that come in path order: a root comes before what is in it.
 #[derive(Debug, Default)]
 pub(in crate::store) struct Folders {
     roots: Vec<RemotePath>,
     /// The root that the entry before was in.
     root: usize,
-    /// The folder that the file before was in. Most files lie where the one before lay.
+    /// The folder that the file before was in. Most files are in the folder of the one before.
     current: Vec<u8>,
     totals: Totals,
     counted: BTreeMap<Vec<u8>, Totals>,
@@ -70,7 +70,7 @@ impl Folders {
         sum.bytes += totals.bytes;
     }
 
-    /// The root that it lies in; names that begin alike may stand between a root and what is in it.
+    /// The root that it is in; names that begin alike may be between a root and what is in it.
     fn root_of(&self, path: &RemotePath) -> Option<usize> {
         let holds = |place: &usize| {
             self.roots

@@ -32,10 +32,10 @@ pub struct Moment {
     pub description: String,
     /// The part that has the path.
     pub part: SourceName,
-    /// What happened to what lies at the path itself; [`ChangeKind::Modified`] if that is a directory
+    /// What happened to what is at the path itself; [`ChangeKind::Modified`] if that is a directory
     /// and something beneath it changed.
     pub kind: ChangeKind,
-    /// The change of what lies at the path itself; none if only something beneath it changed.
+    /// The change of what is at the path itself; none if only something beneath it changed.
     pub change: Option<Change>,
     /// How many entries beneath the path changed, by kind; empty for what is no directory.
     pub beneath: BTreeMap<ChangeKind, u64>,
@@ -49,7 +49,7 @@ struct Known {
     sight: Sight,
 }
 
-/// What lies at a path.
+/// What is at a path.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 enum Sight {
     #[default]

@@ -64,7 +64,7 @@ impl SealedCheckpoint {
         whole.chain(self.parts_with_entries().filter(has_lines))
     }
 
-    /// The packs that the entries of `part` lie in, sorted; none if it has no entries.
+    /// The packs that the entries of `part` are in, sorted; none if it has no entries.
     #[must_use]
     pub fn packs_of(&self, part: &SourceName) -> &[PackName] {
         let entries = self.sealed.entries.get(part);
@@ -88,7 +88,7 @@ impl SealedCheckpoint {
         .map_err(|e| self.unless_removed(e))
     }
 
-    /// The entries of `part` as they stand in their file, in path order.
+    /// The entries of `part` as they are in their file, in path order.
     ///
     /// # Errors
     ///

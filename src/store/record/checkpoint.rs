@@ -50,7 +50,7 @@ pub(in crate::store) struct EntriesFacts {
     pub(in crate::store) file: FileFacts,
     /// How many lines it has.
     pub(in crate::store) records: u64,
-    /// The packs that its entries lie in, sorted.
+    /// The packs that its entries are in, sorted.
     pub(in crate::store) packs: Vec<PackName>,
     /// Regular files by the ending of their names.
     pub(in crate::store) endings: BTreeMap<String, Totals>,

@@ -8,7 +8,7 @@ use super::{RecordError, join_text, split_text};
 use crate::manifest::{ContentRange, Entry, EntryKind, FileTime, Owner, Piece};
 use crate::name::RemotePath;
 
-/// Kinds as they stand in the field `type`.
+/// Kinds as they are in the field `type`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Kind {

@@ -64,7 +64,7 @@ impl FileStamp {
     }
 
     /// Whether every change after `clock` shows. One within the same tick would leave the same
-    /// change time, and ticks last from nanoseconds to two seconds; so the look is held against a
+    /// change time, and ticks last from nanoseconds to two seconds; so the look is compared with a
     /// time that the file system itself gave *before* the look was taken: if that is later, no later
     /// change can bear the earlier one. No margin has to be guessed, and the clock of this process
     /// does not matter.

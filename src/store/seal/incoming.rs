@@ -265,7 +265,7 @@ impl Incoming {
         self.seal_watched(facts, &mut |_| {})
     }
 
-    /// As [`Incoming::seal`]; `watch` is told each step when it is done.
+    /// As [`Incoming::seal`]; `watch` is called after each step.
     ///
     /// # Errors
     ///

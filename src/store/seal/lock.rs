@@ -2,7 +2,7 @@
 //!
 //! The lock file also says who holds it, and the last stamp that was given out, so that none is
 //! given out twice even after its checkpoint was removed. Its content is a help, never the lock.
-//! Its first line is short and is written first; what a run may forget ([`HostCache`]) stands in the
+//! Its first line is short and is written first; what a run may forget ([`HostCache`]) is in the
 //! second, so that a write cut short costs that alone.
 
 use std::fmt;

@@ -1,7 +1,7 @@
 //! Checks the packs of earlier checkpoints that a new one refers to.
 //!
 //! A pack is hashed once; from then on its look is enough ([`crate::store::seal::host_cache`]). So a run costs nothing
-//! for gigabytes that lie still, and never builds on one that was touched.
+//! for gigabytes that do not change, and never builds on one that was touched.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -273,7 +273,7 @@ impl Incoming {
     }
 }
 
-/// What is found, held against what was sealed.
+/// What is found, compared with what was sealed.
 fn judge(pack: &Pack, sha256: Sha256, length: u64) -> PackHealth {
     match entries::difference(pack.sha256, pack.stored_bytes, sha256, length) {
         None => PackHealth::Sound,

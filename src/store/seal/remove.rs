@@ -62,7 +62,7 @@ impl HostLock {
         self.remove_watched(stamps, &mut |_| {})
     }
 
-    /// As [`HostLock::remove`]; `watch` is told each step when it is done.
+    /// As [`HostLock::remove`]; `watch` is called after each step.
     ///
     /// # Errors
     ///

@@ -285,7 +285,7 @@ impl Verify<'_> {
         }
     }
 
-    /// Whether the content of every entry lies where its record says.
+    /// Whether the content of every entry is where its record says.
     fn places(
         &mut self,
         id: &CheckpointId,

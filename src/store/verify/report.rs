@@ -20,7 +20,7 @@ pub enum Scope {
 /// How closely.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Level {
-    /// Every byte, and that every entry's content lies where its record says.
+    /// Every byte, and that every entry's content is where its record says.
     Full,
     /// Packs only by their presence and length, everything else as with [`Level::Full`].
     Quick,

@@ -197,7 +197,7 @@ fn path(text: &str) -> RemotePath {
     text.parse().expect("a path")
 }
 
-/// `archive` with everything that lies in `tree` beneath `/srv/new`.
+/// `archive` with everything that is in `tree` beneath `/srv/new`.
 fn relocated(archive: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
     let place = |from: &RemotePath| {

@@ -16,7 +16,7 @@ fn path(text: &str) -> RemotePath {
     text.parse().expect("a path")
 }
 
-/// Compares `member` with what lies in `dir`.
+/// Compares `member` with what is in `dir`.
 fn assert_is_on_disk(dir: &Path, member: &Member, nanoseconds: bool) {
     let name = std::ffi::OsStr::from_bytes(member.head.path.member());
     let place = dir.join(name);

@@ -35,7 +35,7 @@ pub(super) fn content(of: &DumpOf) -> Content {
     }
 }
 
-/// A database may be called what no file can: such characters stand as `%` and two digits.
+/// A database may be called what no file can: such characters are written as `%` and two digits.
 pub(super) fn file_name(of: &DumpOf) -> String {
     let (name, ending) = match of {
         DumpOf::Database {

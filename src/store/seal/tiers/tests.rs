@@ -36,7 +36,7 @@ fn one_pack_too_many_merges_the_small_ones_and_not_the_base() {
     // A tier that is large enough is left alone, too.
     let old = packs(&[1_000_000, 5_000, 10, 10]);
     assert_eq!(taken(&old, Some(10), 4), [2, 3]);
-    // Wherever in the order it lies.
+    // Wherever in the order it is.
     let old = packs(&[10, 1_000_000, 10, 5_000]);
     assert_eq!(taken(&old, Some(10), 4), [0, 2]);
 }
@@ -124,7 +124,7 @@ fn live_bytes_end_at_the_next_member_at_the_latest() {
     assert_eq!(live_bytes(10_240, &[]), 0);
 }
 
-/// A tree whose files lie in packs.
+/// A tree whose files are in packs.
 struct History {
     limit: usize,
     /// Size of each file, and the pack that holds it.
