@@ -6,10 +6,12 @@
 mod code;
 mod exit_class;
 mod problem;
+mod specific;
 
 pub use code::Code;
 pub use exit_class::ExitClass;
 pub use problem::Problem;
+pub use specific::Specific;
 
 /// An error that knows how it is mended.
 ///
@@ -21,6 +23,12 @@ pub trait Fault: std::error::Error + Send + Sync + 'static {
     /// Full sentences that tell the operator what to do, with a command where there is one.
     fn hint(&self) -> Option<String> {
         None
+    }
+
+    /// The values in its texts that belong to the host, such as its address, for grouping the errors of many
+    /// hosts. The host's name need not be among them.
+    fn specifics(&self) -> Vec<Specific> {
+        Vec::new()
     }
 
     /// The exit status when this fault ends the command.

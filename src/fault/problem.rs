@@ -3,7 +3,7 @@
 //! Errors stay typed while somebody can still act on them. What crosses to the operator, an event or a
 //! record is this one type: the stable code, and the texts of the error.
 
-use super::{Code, ExitClass, Fault, chain};
+use super::{Code, ExitClass, Fault, Specific, chain};
 
 /// A rendered error: `error: …`, `caused by: …`, `hint: …`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub struct Problem {
     pub hint: Option<String>,
     /// The exit status that it asks for.
     pub class: ExitClass,
+    /// What of the texts belongs to the host; not recorded.
+    pub specifics: Vec<Specific>,
 }
 
 impl Problem {
@@ -35,6 +37,7 @@ impl Problem {
             causes: Vec::new(),
             hint,
             class,
+            specifics: Vec::new(),
         }
     }
 
@@ -49,6 +52,7 @@ impl Problem {
             causes,
             hint: fault.hint(),
             class: fault.exit_class(),
+            specifics: fault.specifics(),
         }
     }
 
@@ -110,6 +114,7 @@ mod tests {
                 causes: vec!["permission denied".to_owned()],
                 hint: Some("Run `chmod`.".to_owned()),
                 class: ExitClass::Failed,
+                specifics: Vec::new(),
             }
         );
         assert_eq!(problem.line(), "can't read the file: permission denied");
@@ -125,6 +130,7 @@ mod tests {
                 causes: Vec::new(),
                 hint: Some("Run `chmod`.".to_owned()),
                 class: ExitClass::Partial,
+                specifics: Vec::new(),
             }
         );
     }

@@ -1,6 +1,6 @@
 //! [`HostError`]: nothing of a host can be captured or compared. `checkpoint` and `live` share it.
 
-use crate::fault::{Code, ExitClass, Fault};
+use crate::fault::{Code, ExitClass, Fault, Specific};
 use crate::name::{HostName, SourceName};
 use crate::{ssh, store};
 
@@ -48,6 +48,14 @@ impl Fault for HostError {
             Self::Ssh(error) | Self::Nothing { source: error, .. } => error.hint(),
             Self::Store(error) => error.hint(),
             Self::Receive { source, .. } => source.hint(),
+        }
+    }
+
+    fn specifics(&self) -> Vec<Specific> {
+        match self {
+            Self::Ssh(error) | Self::Nothing { source: error, .. } => error.specifics(),
+            Self::Store(error) => error.specifics(),
+            Self::Receive { source, .. } => source.specifics(),
         }
     }
 

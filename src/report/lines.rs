@@ -279,6 +279,7 @@ mod tests {
                     causes: vec!["connection refused".to_owned()],
                     hint: None,
                     class: ExitClass::Unreachable,
+                    specifics: Vec::new(),
                 },
             };
             return vec![started, Event::of(&host, HostEvent::Failed { failure })];

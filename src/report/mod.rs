@@ -4,9 +4,9 @@
 //! what is piped on is never mixed with remarks. Text that came from a host is escaped before it is
 //! shown. Nothing here decides what is done.
 
-mod alike;
 mod console;
 mod diff_writer;
+mod grouping;
 pub mod json;
 mod lines;
 mod problem;
@@ -16,9 +16,9 @@ mod table;
 mod tally;
 pub mod text;
 
-pub use alike::{Alike, alike, names};
 pub use console::{Color, Console, Verbosity, WriteError};
 pub use diff_writer::DiffWriter;
+pub use grouping::{Group, Said, groups, names};
 pub use problem::problem_text;
 pub use reporter::{Reporter, Style};
 pub use table::Table;

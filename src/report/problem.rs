@@ -7,8 +7,8 @@ use anstyle::{AnsiColor, Style};
 use crate::fault::Problem;
 use crate::name::{HostName, escape};
 
-use super::alike::{alike, names};
 use super::count;
+use super::grouping::{Said, groups, names};
 
 /// The lines that people see, colours included, ended by a line end.
 #[must_use]
@@ -36,7 +36,7 @@ fn text_of(problem: &Problem, hosts: Option<&str>) -> String {
 /// The problems of many hosts as people see them, those that are the same but for the host together.
 /// A problem that only one host has is shown as it is.
 pub(super) fn by_kind(problems: &[(HostName, Problem)]) -> String {
-    let said: Vec<(HostName, Vec<String>)> = problems
+    let said: Vec<Said> = problems
         .iter()
         .map(|(host, problem)| {
             // None and an empty hint are the same to a reader.
@@ -45,11 +45,16 @@ pub(super) fn by_kind(problems: &[(HostName, Problem)]) -> String {
                 .into_iter()
                 .chain(problem.causes.iter().cloned())
                 .chain([hint]);
-            (host.clone(), texts.collect())
+            Said {
+                host: host.clone(),
+                codes: vec![problem.code],
+                texts: texts.collect(),
+                specifics: problem.specifics.clone(),
+            }
         })
         .collect();
     let mut text = String::new();
-    for kind in alike(&said) {
+    for kind in groups(&said) {
         let mut hosts: Vec<&HostName> = kind.members.iter().map(|at| &problems[*at].0).collect();
         hosts.dedup();
         let first = &problems[kind.members[0]].1;
@@ -62,11 +67,14 @@ pub(super) fn by_kind(problems: &[(HostName, Problem)]) -> String {
         let causes = first.causes.len();
         let of = count(hosts.len() as u64, "host");
         let problem = Problem {
-            code: first.code,
-            message: format!("{of}: {}", kind.texts[0]),
             causes: kind.texts[1..=causes].to_vec(),
             hint: first.hint.as_ref().map(|_| kind.texts[causes + 1].clone()),
-            class: first.class,
+            ..Problem::new(
+                first.code,
+                first.class,
+                format!("{of}: {}", kind.texts[0]),
+                None,
+            )
         };
         text.push_str(&text_of(&problem, Some(&names(&hosts))));
     }
@@ -91,7 +99,7 @@ fn plain(line: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fault::{Code, ExitClass};
+    use crate::fault::{Code, ExitClass, Specific};
 
     fn without_colours(text: &str) -> String {
         anstream::adapter::strip_str(text).to_string()
@@ -122,6 +130,7 @@ mod tests {
             causes: vec!["connection refused".to_owned()],
             hint: Some(format!("Check that {name} is up.")),
             class: ExitClass::Unreachable,
+            specifics: Specific::of_address(&format!("203.0.113.{number}:22")),
         };
         (name.parse().expect("a name"), problem)
     }

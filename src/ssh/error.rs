@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::fault::{Code, ExitClass, Fault};
+use crate::fault::{Code, ExitClass, Fault, Specific};
 pub use crate::ssh::connection::cause::{Attempts, Cause, NoConnection};
+pub use crate::ssh::connection::refusal::ForwardRefusal;
 use crate::ssh::connection::refusal::{AuthenticationFailure, HostKeyRefusal};
+use crate::ssh::connection::specifics::specifics;
 use crate::ssh::connection::words::Words;
 use crate::ssh::host_keys::check::CheckFailure;
 
@@ -227,20 +229,6 @@ impl Error {
     }
 }
 
-/// What a bastion says about a way that it doesn't open.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum ForwardRefusal {
-    /// Forwarding is forbidden there.
-    #[error("forwarding is forbidden")]
-    Prohibited,
-    /// It can't reach the target.
-    #[error("the target can't be reached from there")]
-    Unreachable,
-    /// Anything else.
-    #[error("it refused")]
-    Other,
-}
-
 /// Why a host opens no way to a server.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReachRefusal {
@@ -383,6 +371,10 @@ impl Fault for Error {
             | Self::OtherHost { .. }
             | Self::File { .. } => None,
         }
+    }
+
+    fn specifics(&self) -> Vec<Specific> {
+        specifics(self)
     }
 
     fn exit_class(&self) -> ExitClass {

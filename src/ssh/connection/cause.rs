@@ -54,6 +54,14 @@ pub struct Attempts {
     pub took: Duration,
 }
 
+impl Attempts {
+    /// How long they took, as it is shown; none if that is less than a second or not known.
+    pub(in crate::ssh) fn time(&self) -> Option<String> {
+        let seconds = self.took.as_secs_f64().round();
+        (self.count > 0 && seconds >= 1.0).then(|| format!("{seconds} s"))
+    }
+}
+
 impl std::fmt::Display for Attempts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         if self.count == 0 {
@@ -61,9 +69,8 @@ impl std::fmt::Display for Attempts {
         }
         let plural = if self.count == 1 { "" } else { "s" };
         write!(f, " ({} attempt{plural}", self.count)?;
-        let seconds = self.took.as_secs_f64().round();
-        if seconds >= 1.0 {
-            write!(f, ", {seconds} s")?;
+        if let Some(time) = self.time() {
+            write!(f, ", {time}")?;
         }
         f.write_str(")")
     }

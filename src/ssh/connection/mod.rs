@@ -9,6 +9,7 @@ pub(in crate::ssh) mod handshake;
 pub(in crate::ssh) mod identification;
 pub(in crate::ssh) mod proxy_command;
 pub(in crate::ssh) mod refusal;
+pub(in crate::ssh) mod specifics;
 pub(in crate::ssh) mod state;
 pub(in crate::ssh) mod transport;
 pub(in crate::ssh) mod words;

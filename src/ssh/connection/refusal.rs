@@ -117,6 +117,20 @@ impl fmt::Display for HostKeyRefusal {
     }
 }
 
+/// What a bastion says about a way that it doesn't open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ForwardRefusal {
+    /// Forwarding is forbidden there.
+    #[error("forwarding is forbidden")]
+    Prohibited,
+    /// It can't reach the target.
+    #[error("the target can't be reached from there")]
+    Unreachable,
+    /// Anything else.
+    #[error("it refused")]
+    Other,
+}
+
 /// What was tried to log in, and why each failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuthenticationFailure {

@@ -4,10 +4,10 @@ use anstyle::Style;
 
 use super::{found, row, style};
 use crate::engine::doctor::Report;
-use crate::fault::ExitClass;
+use crate::fault::{ExitClass, Specific};
 use crate::health::doctor::Grade;
 use crate::name::HostName;
-use crate::report::{Table, alike, names};
+use crate::report::{Said, Table, groups, names};
 use crate::scan::Found;
 use crate::units::count;
 
@@ -21,14 +21,14 @@ pub fn summary(reports: &[Report]) -> String {
         .map(|report| (report, Trouble::of(report)))
         .filter(|(_, trouble)| !trouble.is_none())
         .collect();
-    let said: Vec<(HostName, Vec<String>)> = troubled
+    let said: Vec<Said> = troubled
         .iter()
-        .map(|(report, trouble)| (report.host.clone(), trouble.cells()))
+        .map(|(report, trouble)| trouble.said(report))
         .collect();
     let mut texts = Vec::new();
-    for kind in alike(&said) {
+    for kind in groups(&said) {
         let (first, trouble) = &troubled[kind.members[0]];
-        let hosts: Vec<&HostName> = kind.members.iter().map(|at| &said[*at].0).collect();
+        let hosts: Vec<&HostName> = kind.members.iter().map(|at| &said[*at].host).collect();
         texts.push(match hosts.len() {
             1 => super::report(first),
             _ => trouble.shown(&hosts, &kind.texts),
@@ -92,14 +92,28 @@ impl Trouble {
     }
 
     /// Every text of it, and how many findings there are, so that none is taken for a source.
-    fn cells(&self) -> Vec<String> {
+    fn said(&self, report: &Report) -> Said {
         let findings = self.findings.iter().flat_map(|(_, cells)| cells);
         let sources = self.sources.iter().flat_map(|(_, cells)| cells);
-        findings
+        let texts = findings
             .chain(sources)
             .cloned()
-            .chain([self.findings.len().to_string()])
-            .collect()
+            .chain([self.findings.len().to_string()]);
+        let failures = report
+            .sources
+            .iter()
+            .filter_map(|source| match &source.found {
+                Found::Failed(problem) => Some(problem),
+                Found::Ready { .. } | Found::Absent | Found::Unasked => None,
+            });
+        let mut specifics = Specific::of_address(&report.address);
+        specifics.push(Specific::Fingerprint(report.host_key.clone()));
+        Said {
+            host: report.host.clone(),
+            codes: failures.map(|problem| problem.code).collect(),
+            texts: texts.collect(),
+            specifics,
+        }
     }
 
     /// The same trouble of all of `hosts`, with `cells` in place of its own.
