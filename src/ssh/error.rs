@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::fault::{Code, ExitClass, Fault, Specific};
+pub use crate::ssh::command::input::InputError;
 pub use crate::ssh::connection::cause::{Attempts, Cause, NoConnection};
-pub use crate::ssh::connection::refusal::ForwardRefusal;
 use crate::ssh::connection::refusal::{AuthenticationFailure, HostKeyRefusal};
+pub use crate::ssh::connection::refusal::{ForwardRefusal, ReachRefusal};
 use crate::ssh::connection::specifics::specifics;
 use crate::ssh::connection::words::Words;
 use crate::ssh::host_keys::check::CheckFailure;
@@ -159,6 +160,14 @@ pub enum Error {
         /// The host.
         host: String,
     },
+    /// The data for a command's standard input is not what was announced. The command was stopped.
+    #[error("can't send the data of a command to {host}")]
+    Input {
+        /// The host.
+        host: String,
+        /// Why.
+        source: InputError,
+    },
     /// More output than the caller takes.
     #[error("{host} answered with more than {limit_bytes} bytes")]
     TooMuch {
@@ -229,30 +238,8 @@ impl Error {
     }
 }
 
-/// Why a host opens no way to a server.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ReachRefusal {
-    /// Nobody listens there.
-    #[error("connection refused")]
-    Refused,
-    /// The SSH server forbids forwarding, or forwarding to there.
-    #[error("its SSH server forbids forwarding there")]
-    Prohibited,
-    /// It tries and tries.
-    #[error("no connection after {}", seconds(.after))]
-    Silent {
-        /// How long.
-        after: Duration,
-    },
-    /// It can't, and this is what it said, escaped.
-    #[error("{said}")]
-    Failed {
-        /// Its words.
-        said: String,
-    },
-}
-
-fn seconds(duration: &Duration) -> String {
+/// A duration for people.
+pub(in crate::ssh) fn seconds(duration: &Duration) -> String {
     format!("{} s", duration.as_secs_f64())
 }
 
@@ -292,7 +279,7 @@ impl Fault for Error {
             Self::SudoRefused { .. } | Self::SudoPassword { .. } => Code::SudoRefused,
             Self::NoSudo { .. } => Code::SudoMissing,
             Self::OtherHost { .. } => Code::GuardRefused,
-            Self::File { .. } => Code::LocalIoFailed,
+            Self::Input { .. } | Self::File { .. } => Code::LocalIoFailed,
         }
     }
 
@@ -366,6 +353,7 @@ impl Fault for Error {
             | Self::NoTrailer { .. }
             | Self::Signal { .. }
             | Self::Stopped { .. }
+            | Self::Input { .. }
             | Self::TooMuch { .. }
             | Self::SudoPassword { .. }
             | Self::OtherHost { .. }
@@ -398,6 +386,7 @@ impl Fault for Error {
             | Self::NoTrailer { .. }
             | Self::Signal { .. }
             | Self::Stopped { .. }
+            | Self::Input { .. }
             | Self::TooMuch { .. }
             | Self::SudoRefused { .. }
             | Self::NoSudo { .. }

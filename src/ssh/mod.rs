@@ -30,7 +30,7 @@ pub use config::resolve::{Endpoint, Hop, SshConfig};
 pub use connection::connector::Connector;
 pub use connection::refusal::{Attempt, AuthenticationFailure, HostKeyProblem, HostKeyRefusal};
 pub use connection::words::Words;
-pub use error::{Attempts, Cause, Error, ForwardRefusal, NoConnection, ReachRefusal};
+pub use error::{Attempts, Cause, Error, ForwardRefusal, InputError, NoConnection, ReachRefusal};
 pub use forward::ForwardedStream;
 pub use host_keys::check::{CheckFailure, HostKeyCheck};
 pub use host_keys::discovery::NotLearned;

@@ -78,7 +78,7 @@ pub struct SentCommand<'a> {
     pub line: &'a [u8],
     /// What the shell reads first: nonce, script and request.
     pub preamble: &'a [u8],
-    /// The data behind it.
+    /// The data behind it. A stream has not been read yet: nothing but its length is known.
     pub input: &'a Input,
 }
 

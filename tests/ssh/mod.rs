@@ -21,6 +21,7 @@ mod recording;
 mod revocation;
 mod rogue;
 pub(crate) mod server;
+mod streams;
 mod sudo;
 pub(crate) mod typed;
 mod words;

@@ -20,7 +20,7 @@ fn kept(sent: &SentCommand<'_>) -> Kept {
         sent.verb,
         line.replace(nonce, "NONCE"),
         request.to_owned(),
-        sent.input.as_bytes().to_vec(),
+        sent.input.as_bytes().expect("no stream").to_vec(),
     )
 }
 

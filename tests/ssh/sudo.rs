@@ -6,6 +6,7 @@ use fleet::ssh::{Error, Input};
 
 use super::answers::{Answers, asking};
 use super::{probe, session};
+use crate::support::host_fixture::program;
 use crate::support::sshd::{Sshd, inventory, user};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -28,30 +29,24 @@ async fn sudo_that_needs_no_password_runs() -> Result<(), Error> {
     Ok(())
 }
 
-/// A `sudo` that wants the password `tiger`, first on the path of the host.
-fn fake_sudo(folder: &Path) -> String {
-    use std::os::unix::fs::PermissionsExt as _;
-    let bin = folder.join("bin");
-    std::fs::create_dir(&bin).expect("a folder");
-    let file = bin.join("sudo");
-    std::fs::write(
-        &file,
-        "#!/bin/sh\nif [ \"$1\" = -n ]; then echo 'sudo: a password is required' >&2; exit 1; fi\n\
+/// Puts a `sudo` that wants the password `tiger` into `bin`.
+pub(super) fn fake_sudo(bin: &Path) {
+    let script = "if [ \"$1\" = -n ]; then echo 'sudo: a password is required' >&2; exit 1; fi\n\
          shift 4\n\
          for i in 1 2 3; do IFS= read -r p || exit 1; [ \"$p\" = tiger ] && exec \"$@\"; \
-         echo 'Sorry, try again.' >&2; done; exit 1\n",
-    )
-    .expect("a script");
-    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).expect("mode");
+         echo 'Sorry, try again.' >&2; done; exit 1";
+    program(bin, "sudo", script);
     // Whoever runs the tests may be root, who needs no sudo.
-    crate::support::host_fixture::program(&bin, "id", "echo 1000");
-    format!("{}:/usr/bin:/bin", bin.display())
+    program(bin, "id", "echo 1000");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sudo_password_is_asked_once_and_data_follows_it() -> Result<(), Error> {
     let tools = tempfile::tempdir().expect("a folder");
-    let path = fake_sudo(tools.path());
+    let bin = tools.path().join("bin");
+    std::fs::create_dir(&bin).expect("a folder");
+    fake_sudo(&bin);
+    let path = format!("{}:/usr/bin:/bin", bin.display());
     let home = tools.path().join("home");
     std::fs::create_dir(&home).expect("a home");
     let Some(sshd) = Sshd::builder()

@@ -4,8 +4,9 @@
 # The bootstrap has started this in an empty environment and has read the script into $s and the
 # nonce into $l. The next line of standard input is the request: `fleet VERSION VERB KEY=VALUE…`, its
 # values encoded (see `dec`). What follows is data of the verb, and behind it lines that tell that the
-# other side lives. Standard input stays open until the closing line has been seen, so its end means that
-# the connection is gone or the command is cancelled.
+# other side lives; the first one comes only when all of the data was sent. Standard input stays open
+# until the closing line has been seen, so its end means that the connection is gone or the command is
+# cancelled.
 #
 #   fd 3  standard input of the connection
 #   fd 4  the exit status, to the supervisor

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use russh::client::Msg;
 use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Sig};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -17,27 +17,15 @@ use crate::ssh::channel::frame::{Frame, Trailer};
 use crate::ssh::channel::queue::{Queue, Refused};
 use crate::ssh::channel::running::{Body, Completion, Exit, Missing, Outcome, Running};
 use crate::ssh::channel::stderr::Stderr;
-use crate::ssh::command::input::Input;
+use crate::ssh::channel::writer::{AliveLines, Writer};
+use crate::ssh::command::input::{Input, InputError};
 use crate::ssh::connection::state::Link;
 use crate::ssh::error::{Cause, Error};
 use crate::ssh::options::Secret;
 
-/// Input is sent in pieces of this size.
-const PIECE_BYTES: usize = 256 << 10;
-
 /// After closing line and exit status the channel may stay open for so long: a background process that
 /// a login shell started holds it open for ever.
 const LINGER_MAX: Duration = Duration::from_secs(2);
-
-/// A command with a short answer is told only after this that this side lives: to watch for it costs the
-/// host two processes.
-const ALIVE_FIRST: Duration = Duration::from_secs(1);
-
-/// The shortest and the longest pause between two lines that tell a host that this side lives.
-const ALIVE_PAUSE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(20));
-
-/// A host that has had none of them for so many pauses ends the command.
-const ALIVE_PAUSES_MAX: u32 = 6;
 
 /// Everything it takes to start a command on an open channel.
 pub(in crate::ssh) struct Start {
@@ -75,7 +63,9 @@ impl Start {
             queue,
             stderr: Stderr::default(),
             begin: Some(begin),
+            has_begun: Arc::new(Notify::new()),
             writer: None,
+            writer_failed: mpsc::channel(1),
             linger_until: None,
             data_seen: false,
             exit: None,
@@ -143,7 +133,10 @@ struct ChannelTask {
     queue: Queue,
     stderr: Stderr,
     begin: Option<oneshot::Sender<()>>,
+    /// Lets a stream follow the request.
+    has_begun: Arc<Notify>,
     writer: Option<JoinHandle<()>>,
+    writer_failed: (mpsc::Sender<InputError>, mpsc::Receiver<InputError>),
     linger_until: Option<Instant>,
     data_seen: bool,
     exit: Option<u32>,
@@ -170,6 +163,8 @@ impl ChannelTask {
         drop(read);
         if let Some(writer) = self.writer.take() {
             writer.abort();
+            // A stream is gone when the command is.
+            drop(writer.await);
         }
         if !self.closed && !self.start.link.is_cut() {
             self.hang_up().await;
@@ -220,6 +215,9 @@ impl ChannelTask {
                 biased;
                 _ = stopping.wait_for(|stop| *stop) => {
                     return Err(Error::Stopped { host: self.start.host.clone() });
+                }
+                Some(source) = self.writer_failed.1.recv() => {
+                    return Err(Error::Input { host: self.start.host.clone(), source });
                 }
                 message = link.patiently_on(Some(channel), stall, read.wait()) => {
                     Some(message.map_err(|error| self.not_run(error))?)
@@ -310,6 +308,7 @@ impl ChannelTask {
         if let Some(begin) = self.begin.take() {
             self.start.link.begun(self.write.id());
             begin.send(()).ok();
+            self.has_begun.notify_one();
         }
     }
 
@@ -323,36 +322,21 @@ impl ChannelTask {
         };
     }
 
-    /// Lets script, request and data follow, in a task of its own, and then the lines that tell the host
-    /// that this side lives.
+    /// Lets script, request and data follow, in a task of its own.
     fn send_input(&mut self) {
-        let write = Arc::clone(&self.write);
-        let link = Arc::clone(&self.start.link);
-        let preamble = Bytes::copy_from_slice(self.start.rendered.preamble());
-        let input = std::mem::take(&mut self.start.input);
-        let pause = self.start.stall.clamp(ALIVE_PAUSE.0, ALIVE_PAUSE.1);
-        let first = if self.start.has_short_answer {
-            ALIVE_FIRST
-        } else {
-            Duration::ZERO
+        let writer = Writer {
+            write: Arc::clone(&self.write),
+            link: Arc::clone(&self.start.link),
+            preamble: Bytes::copy_from_slice(self.start.rendered.preamble()),
+            input: std::mem::take(&mut self.start.input),
+            begun: Arc::clone(&self.has_begun),
+            lines: AliveLines::new(self.start.stall, self.start.has_short_answer),
         };
-        let alive = format!("{}\n", (pause * ALIVE_PAUSES_MAX).as_secs());
+        let failed = self.writer_failed.0.clone();
         self.writer = Some(tokio::spawn(async move {
-            for mut rest in std::iter::once(preamble).chain(std::iter::once(input.into_bytes())) {
-                while !rest.is_empty() {
-                    let piece = rest.split_to(rest.len().min(PIECE_BYTES));
-                    if write.data_bytes(piece).await.is_err() {
-                        return;
-                    }
-                    link.moved();
-                }
-            }
-            let mut next = first;
-            loop {
-                tokio::time::sleep(std::mem::replace(&mut next, pause)).await;
-                if write.data_bytes(alive.clone()).await.is_err() {
-                    return;
-                }
+            if let Err(error) = writer.run().await {
+                // Nobody may be left to be told.
+                failed.send(error).await.ok();
             }
         }));
     }

@@ -1,9 +1,12 @@
-//! Refusals that take more than a line to tell: a host key that isn't trusted, a login that failed.
+//! Refused connections: a host key that isn't trusted, a login that failed, a forwarding that a host or a
+//! bastion refuses.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::fault::Code;
 use crate::ssh::connection::words::Words;
+use crate::ssh::error::seconds;
 use crate::ssh::host_keys::known_hosts::Place;
 
 /// The host key of a host isn't trusted.
@@ -206,4 +209,27 @@ impl HostKeyRefusal {
             }
         }
     }
+}
+
+/// Why a host opens no way to a server.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReachRefusal {
+    /// Nobody listens there.
+    #[error("connection refused")]
+    Refused,
+    /// The SSH server forbids forwarding, or forwarding to there.
+    #[error("its SSH server forbids forwarding there")]
+    Prohibited,
+    /// It tries and tries.
+    #[error("no connection after {}", seconds(.after))]
+    Silent {
+        /// How long.
+        after: Duration,
+    },
+    /// It can't, and this is what it said, escaped.
+    #[error("{said}")]
+    Failed {
+        /// Its words.
+        said: String,
+    },
 }

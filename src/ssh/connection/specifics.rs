@@ -48,6 +48,7 @@ pub(in crate::ssh) fn specifics(error: &Error) -> Vec<Specific> {
         | Error::NoTrailer { .. }
         | Error::Signal { .. }
         | Error::Stopped { .. }
+        | Error::Input { .. }
         | Error::TooMuch { .. }
         | Error::SudoRefused { .. }
         | Error::NoSudo { .. }
