@@ -3,6 +3,7 @@
 pub(in crate::ssh) mod algorithms;
 pub(in crate::ssh) mod arguments;
 pub(in crate::ssh) mod file_lists;
+pub(in crate::ssh) mod named_files;
 pub mod resolve;
 pub(in crate::ssh) mod rules;
 pub(in crate::ssh) mod ssh_config;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::inventory::{Host, Inventory};
 use crate::name::HostName;
+use crate::ssh::config::named_files::{NamedFiles, known_hosts_command, revoked_host_keys};
 use crate::ssh::config::rules::{Rules, notes};
 use crate::ssh::config::ssh_config::{Jump, SshGOutput};
 use crate::ssh::config::ssh_g::defaults;
@@ -153,6 +154,7 @@ impl SshConfig {
             .await
     }
 
+    /// How the machine `name` is reached: as `wish` says, and where that says nothing, as `ssh -G` does.
     async fn machine(
         &self,
         inventory: &Inventory,
@@ -160,150 +162,58 @@ impl SshConfig {
         wish: Wish,
         visited: &mut Vec<String>,
     ) -> Result<Endpoint, Error> {
-        let broken = |why: String| Error::Resolve {
-            host: name.to_owned(),
-            why,
-        };
-        if visited.iter().any(|seen| seen == name) {
-            return Err(broken(format!(
-                "it is reached through itself: {} → {name}",
-                visited.join(" → ")
-            )));
-        }
-        if visited.len() >= HOPS_MAX {
-            return Err(broken(format!("more than {HOPS_MAX} hosts are on the way")));
-        }
+        check_way(name, visited)?;
         visited.push(name.to_owned());
 
+        // What OpenSSH makes of its configuration, and what it would make of none.
         let (asked, defaults) = tokio::join!(self.ask(name, &wish, &[]), defaults());
-        let (text, mut warnings) = asked?;
+        let (text, warnings) = asked?;
         let said = SshGOutput::parse(&text);
-        let rules = Rules::read(&said, defaults).map_err(broken)?;
-        let notes = notes(&said);
-        let named = wish.identities.iter().map(|path| path.to_string_lossy());
-        let local = if Local::is_needed(&text) || named.clone().any(|word| Local::is_needed(&word))
-        {
+        let rules = Rules::read(&said, defaults).map_err(|why| broken(name, why))?;
+
+        // Where the machine is, and who logs in: the inventory comes first.
+        let local_user = local_user();
+        let place = Place::of(name, &wish, &said, &local_user);
+
+        // Tokens in names of files and in commands stand for these. Some of them only ssh itself knows.
+        let identities = named_identities(&wish, &said);
+        let needs_local = |word: &String| Local::is_needed(word);
+        let local = if Local::is_needed(&text) || identities.iter().any(needs_local) {
             self.local(name, &wish).await?
         } else {
             None
         };
         let home = home();
-        let local_user = local_user();
-        let address = wish
-            .address
-            .clone()
-            .or(said.hostname)
-            .unwrap_or_else(|| name.to_owned())
-            .to_ascii_lowercase();
-        let port = wish.port.or(said.port).unwrap_or(22);
-        let user = wish
-            .user
-            .clone()
-            .or(said.user)
-            .unwrap_or_else(|| local_user.clone());
-        let alias = said.host_key_alias.map(|alias| alias.to_ascii_lowercase());
         let tokens = Tokens {
             home: home.as_deref(),
             local_user: &local_user,
             name,
-            address: &address,
-            port,
-            user: &user,
-            alias: alias.as_deref(),
+            address: &place.address,
+            port: place.port,
+            user: &place.user,
+            alias: place.alias.as_deref(),
             jump: said.proxy_jump.as_deref(),
             local: local.as_ref(),
         };
-        let mut paths = |words: &[String]| -> Vec<PathBuf> {
-            words
-                .iter()
-                .filter(|word| *word != "none")
-                .filter_map(|word| match tokens.path(word) {
-                    Ok(path) => Some(path),
-                    Err(why) => {
-                        warnings.push(format!("{name}: `{word}` is passed over: {why}"));
-                        None
-                    }
-                })
-                .collect()
-        };
-        let identities = if wish.identities.is_empty() {
-            paths(&said.identities)
-        } else {
-            let words: Vec<String> = wish
-                .identities
-                .iter()
-                .map(|path| path.to_string_lossy().into_owned())
-                .collect();
-            paths(&words)
-        };
-        let certificates = paths(&said.certificates);
-        let agent = match said.identity_agent.as_deref() {
-            Some("none") => None,
-            None | Some("SSH_AUTH_SOCK") => std::env::var_os("SSH_AUTH_SOCK").map(PathBuf::from),
-            Some(word) => match word.strip_prefix('$').filter(|word| !word.starts_with('{')) {
-                Some(variable) => std::env::var_os(variable).map(PathBuf::from),
-                // Newer versions of ssh have replaced the tokens already; a `%` that is left is a letter.
-                None => match tokens.path(word).or_else(|_| tokens.beneath_home(word)) {
-                    Ok(path) => Some(path),
-                    Err(_) => paths(&[word.to_owned()]).pop(),
-                },
-            },
-        };
-        // ssh has replaced tokens in these names; a file that is passed over might revoke a key.
-        let mut known_hosts = Vec::new();
-        for (option, value) in [
-            ("UserKnownHostsFile", &said.user_known_hosts),
-            ("GlobalKnownHostsFile", &said.global_known_hosts),
-        ] {
-            let files = self.files(name, &wish, option, value).await?;
-            let paths = files.iter().map(|file| tokens.beneath_home(file));
-            let paths: Result<Vec<PathBuf>, String> = paths.collect();
-            known_hosts.push(paths.map_err(|why| broken(format!("`{option} {value}`: {why}")))?);
-        }
-        let global_known_hosts = known_hosts.pop().unwrap_or_default();
-        let user_known_hosts = known_hosts.pop().unwrap_or_default();
-        let revoked_host_keys = match said.revoked_host_keys.as_deref() {
-            None => Vec::new(),
-            Some(file) => vec![
-                tokens
-                    .path(file)
-                    .map_err(|why| broken(format!("`RevokedHostKeys {file}`: {why}")))?,
-            ],
-        };
-        let known_hosts_command = match said.known_hosts_command.as_deref() {
-            None => None,
-            Some(command) => Some(
-                KnownHostsCommand::parse(command, &tokens)
-                    .map_err(|why| broken(format!("`KnownHostsCommand {command}`: {why}")))?,
-            ),
-        };
-        let command = match said.proxy_command.as_deref() {
-            None | Some("none") => None,
-            Some(command) => Some(tokens.command(command).map_err(broken)?),
-        };
-        let jump = wish
-            .jump
-            .as_ref()
-            .or(said.proxy_jump.as_ref())
-            .filter(|jump| *jump != "none");
-        let hop = match (jump, command) {
-            (Some(jump), _) => {
-                let jump = tokens.command(jump).map_err(broken)?;
-                let chain: Vec<&str> = jump.split(',').map(str::trim).collect();
-                Some(Hop::Jump(Box::new(
-                    Box::pin(self.chain(inventory, name, &chain, visited)).await?,
-                )))
-            }
-            (None, Some(command)) if said.passes_descriptor => Some(Hop::Descriptor(command)),
-            (None, Some(command)) => Some(Hop::Command(command)),
-            (None, None) => None,
-        };
+
+        // Keys to log in with: one that can't be named is passed over with a warning.
+        let mut files = NamedFiles::new(&tokens, warnings);
+        let identities = files.paths(&identities);
+        let certificates = files.paths(&said.certificates);
+        let agent = files.agent(said.identity_agent.as_deref());
+        let warnings = files.warnings;
+
+        // Host keys that are trusted and revoked: here that is an error.
+        let (user_known_hosts, global_known_hosts) =
+            self.known_hosts(&wish, &said, &tokens).await?;
+        let revoked_host_keys = revoked_host_keys(&said, &tokens)?;
+        let known_hosts_command = known_hosts_command(&said, &tokens)?;
+
+        // What the connection goes through, which may be resolved in the same way.
+        let hop = self.hop(inventory, &wish, &said, &tokens, visited).await?;
         visited.pop();
         Ok(Endpoint {
             name: name.to_owned(),
-            address,
-            port,
-            user,
             identities,
             agent,
             identities_only: said.identities_only,
@@ -313,11 +223,44 @@ impl SshConfig {
             known_hosts_command,
             revoked_host_keys,
             hash_known_hosts: said.hash_known_hosts,
-            host_key_alias: alias,
             hop,
             warnings,
-            notes,
+            notes: notes(&said),
             rules,
+            address: place.address,
+            port: place.port,
+            user: place.user,
+            host_key_alias: place.alias,
+        })
+    }
+
+    /// What a connection goes through: the jumps of the inventory, else those of ssh_config, else its
+    /// command.
+    async fn hop(
+        &self,
+        inventory: &Inventory,
+        wish: &Wish,
+        said: &SshGOutput,
+        tokens: &Tokens<'_>,
+        visited: &mut Vec<String>,
+    ) -> Result<Option<Hop>, Error> {
+        let in_text = |text: &str| tokens.command(text).map_err(|why| broken(tokens.name, why));
+        // A command that makes no sense is an error even where a jump comes before it.
+        let command = match said.proxy_command.as_deref() {
+            None | Some("none") => None,
+            Some(command) => Some(in_text(command)?),
+        };
+        let jump = wish.jump.as_ref().or(said.proxy_jump.as_ref());
+        Ok(match (jump.filter(|jump| *jump != "none"), command) {
+            (Some(jump), _) => {
+                let jump = in_text(jump)?;
+                let chain: Vec<&str> = jump.split(',').map(str::trim).collect();
+                let last = Box::pin(self.chain(inventory, tokens.name, &chain, visited)).await?;
+                Some(Hop::Jump(Box::new(last)))
+            }
+            (None, Some(command)) if said.passes_descriptor => Some(Hop::Descriptor(command)),
+            (None, Some(command)) => Some(Hop::Command(command)),
+            (None, None) => None,
         })
     }
 
@@ -329,10 +272,7 @@ impl SshConfig {
         chain: &[&str],
         visited: &mut Vec<String>,
     ) -> Result<Endpoint, Error> {
-        let broken = |why: String| Error::Resolve {
-            host: for_host.to_owned(),
-            why,
-        };
+        let broken = |why: String| broken(for_host, why);
         let Some((last, before)) = chain.split_last() else {
             return Err(broken("the list of jumps is empty".to_owned()));
         };
@@ -369,6 +309,66 @@ impl SshConfig {
             endpoint.hop = Some(Hop::Jump(Box::new(through)));
         }
         Ok(endpoint)
+    }
+}
+
+/// Where a machine is, and who logs in.
+struct Place {
+    address: String,
+    port: u16,
+    user: String,
+    /// The name for host keys.
+    alias: Option<String>,
+}
+
+impl Place {
+    fn of(name: &str, wish: &Wish, said: &SshGOutput, local_user: &str) -> Self {
+        let address = wish.address.as_deref().or(said.hostname.as_deref());
+        let user = wish.user.as_deref().or(said.user.as_deref());
+        let alias = said.host_key_alias.as_deref();
+        Self {
+            address: address.unwrap_or(name).to_ascii_lowercase(),
+            port: wish.port.or(said.port).unwrap_or(22),
+            user: user.unwrap_or(local_user).to_owned(),
+            alias: alias.map(str::to_ascii_lowercase),
+        }
+    }
+}
+
+/// The identity files as they are named: those of the inventory, else those of ssh_config.
+fn named_identities(wish: &Wish, said: &SshGOutput) -> Vec<String> {
+    if wish.identities.is_empty() {
+        return said.identities.clone();
+    }
+    let identities = wish.identities.iter();
+    identities
+        .map(|path| path.to_string_lossy().into_owned())
+        .collect()
+}
+
+/// Refuses a way that comes by a machine twice, or has too many of them.
+fn check_way(name: &str, visited: &[String]) -> Result<(), Error> {
+    if visited.iter().any(|seen| seen == name) {
+        let way = visited.join(" → ");
+        return Err(broken(
+            name,
+            format!("it is reached through itself: {way} → {name}"),
+        ));
+    }
+    if visited.len() >= HOPS_MAX {
+        return Err(broken(
+            name,
+            format!("more than {HOPS_MAX} hosts are on the way"),
+        ));
+    }
+    Ok(())
+}
+
+/// The configuration of `host` makes no sense.
+pub(super) fn broken(host: &str, why: String) -> Error {
+    Error::Resolve {
+        host: host.to_owned(),
+        why,
     }
 }
 
