@@ -132,7 +132,7 @@ pub enum Look {
     Ended,
 }
 
-/// What is said of a host that is skipped.
+/// The message for a host that is skipped.
 pub const SKIPPED: &str = "skipped, it has none of these sources";
 
 /// Why a host has no checkpoint, or a part of it failed.

@@ -1,6 +1,6 @@
 //! Takes a checkpoint of one host: probe → scan → fetch → seal.
 //!
-//! The host is told only what [`crate::guard::ReadCommand`] can say. What it answers becomes entries only after it
+//! Only [`crate::guard::ReadCommand`]s are sent to the host. What it answers becomes entries only after it
 //! was proven whole: the tool's exit status, the end of the archive, and every entry that was asked
 //! for. Nothing becomes visible in the store before the seal.
 
@@ -136,7 +136,7 @@ pub async fn gather(
             captured
         }
         Err(error) => {
-            // The first error tells more than one of the cleaning, which the next run does again.
+            // The first error is more useful than one of the cleaning, which the next run does again.
             drop(incoming.abandon());
             return Err(error);
         }
@@ -193,7 +193,7 @@ struct Captured {
 }
 
 impl Gatherer<'_> {
-    /// What every source came to, and what the host said about itself.
+    /// What every source came to, and what the host reported about itself.
     async fn run(self) -> Result<Captured, Error> {
         self.warn(None, &self.history.warnings);
         let sources = self.order.sources(self.host);

@@ -56,12 +56,12 @@ pub(super) struct TransferOutcome {
     pub(super) received: Received,
     pub(super) status: u32,
     pub(super) stderr: Vec<u8>,
-    /// What was said on standard error and not kept.
+    /// Output on standard error that was not kept.
     pub(super) dropped_bytes: u64,
     pub(super) failure: Option<Problem>,
     pub(super) lost: Option<ssh::Error>,
     pub(super) broken: Option<Broken>,
-    /// How fast the link is, if enough came to tell.
+    /// How fast the link is, if enough has arrived to measure it.
     pub(super) bytes_per_second: Option<u64>,
 }
 
@@ -122,7 +122,7 @@ impl Pull<'_> {
         warnings: &mut Vec<String>,
     ) -> Result<(Difference, TransferOutcome), receive::Error> {
         let tar = self.probe.tar_flavour();
-        // A tar that takes no list is told every root as an argument.
+        // A tar that takes no list gets every root as an argument.
         if tar.is_none() && is_too_long(roots) {
             let failure = Some(too_many(roots.len()));
             let pulled = TransferOutcome {

@@ -132,7 +132,7 @@ impl Meter {
         self.pieces = self.pieces.wrapping_add(1);
     }
 
-    /// The speed, if enough has come to tell.
+    /// The speed, if enough has arrived to measure it.
     pub(super) fn bytes_per_second(&self) -> Option<u64> {
         if !self.is_warm || self.waited < MEASURED_AFTER || self.bytes < MEASURED_BYTES {
             return None;
@@ -172,7 +172,7 @@ impl<R: Read> Timed<R> {
         }
     }
 
-    /// The speed of the link, if enough has come to tell.
+    /// The speed of the link, if enough has arrived to measure it.
     pub(super) fn bytes_per_second(&self) -> Option<u64> {
         self.meter.bytes_per_second()
     }

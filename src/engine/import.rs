@@ -58,7 +58,7 @@ pub struct Imported {
     pub checked: Vec<Checked>,
     /// The folder that was taken off all names, escaped.
     pub stripped: Option<String>,
-    /// Nothing tells where on the host it belongs.
+    /// Nothing shows where on the host it belongs.
     pub has_unknown_root: bool,
     /// Some sources of the host have nothing in it: `latest` skips it.
     pub subset: bool,

@@ -21,7 +21,7 @@ pub struct Network {
 }
 
 impl Network {
-    /// Connects to `host`, and tells the `address:port` at which it was reached.
+    /// Connects to `host`, and gives the `address:port` at which it was reached.
     ///
     /// # Errors
     ///
@@ -31,7 +31,7 @@ impl Network {
         self.reach_at(&endpoint, host).await
     }
 
-    /// Connects to `host` where `endpoint` says, and tells the `address:port` at which it was reached.
+    /// Connects to `host` at `endpoint`, and gives the `address:port` at which it was reached.
     ///
     /// # Errors
     ///

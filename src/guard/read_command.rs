@@ -44,10 +44,10 @@ pub enum ReadCommand {
         /// Where, and how far.
         walks: Vec<Walk>,
     },
-    /// Sends the SHA-256 of the regular files that it is told on its standard input (absolute paths,
+    /// Sends the SHA-256 of the regular files listed on its standard input (absolute paths,
     /// each ended by NUL), as records `DIGEST  PATH`, each ended by NUL. What cannot be read has none.
     Digest,
-    /// Sends the contents of the files that it is told on its standard input (absolute paths, each ended
+    /// Sends the contents of the files listed on its standard input (absolute paths, each ended
     /// by NUL), up to 16 MiB and a byte of each, in hexadecimal bytes as `od` prints them; behind each a
     /// line `. STATUS`.
     Read,
@@ -61,7 +61,7 @@ pub enum ReadCommand {
         /// answer is `versions=same`.
         versions: Option<String>,
     },
-    /// Sends the paths that it is told on its standard input, each ended by NUL, as one tar stream.
+    /// Sends the paths listed on its standard input, each ended by NUL, as one tar stream.
     Fetch {
         /// Which tar the host has.
         tar: TarFlavour,

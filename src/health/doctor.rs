@@ -47,7 +47,7 @@ pub struct Finding {
     pub hint: Option<String>,
 }
 
-/// Judges what a host said about itself. `now` is the workstation's clock when it answered.
+/// Judges what a host reported about itself. `now` is the workstation's clock when it answered.
 #[must_use]
 pub fn examine(probe: &Probe, now: Timestamp) -> Vec<Finding> {
     let mut findings = vec![system(probe)];

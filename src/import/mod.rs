@@ -71,7 +71,7 @@ pub struct Import {
     notes: Vec<Note>,
     /// When it was taken.
     pub taken: BackupTime,
-    /// What is said about it.
+    /// Its description.
     pub description: String,
     /// Where its files land.
     pub landed: Vec<MappedRoot>,
@@ -79,7 +79,7 @@ pub struct Import {
     pub checked: Vec<Checked>,
     /// The folder that was taken off all names because it is called after a time; escaped.
     pub stripped: Option<String>,
-    /// Nothing tells where on the host it belongs, and it lands at `/`.
+    /// Nothing shows where on the host it belongs, and it lands at `/`.
     pub has_unknown_root: bool,
     /// Some sources of the host have nothing in it.
     pub subset: bool,
@@ -200,7 +200,7 @@ impl Import {
                     facts.packs.extend(pack);
                 }
                 Err(error) => {
-                    // The first error tells more; what can't be removed is removed by the next run.
+                    // The first error is more useful; what can't be removed is removed by the next run.
                     drop(incoming.abandon());
                     return Err(error);
                 }

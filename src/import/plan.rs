@@ -19,7 +19,7 @@ use crate::store::{Note, SealedCheckpoint};
 use crate::tarstream::tree::{self, Shape};
 use crate::tarstream::{Kind, Member};
 
-/// A part names so many roots at most; one that has more is told by the folder above all of them.
+/// A part names so many roots at most; of one that has more, the folder above all of them is named.
 const ROOTS_MAX: usize = 64;
 /// What is at the top of a host's file system.
 const TOPS_OF_HOSTS: [&[u8]; 17] = [

@@ -7,7 +7,7 @@ use super::survey::Survey;
 use crate::digest::Sha256;
 use crate::name::{RemotePath, escape};
 
-/// So many files that do not match are told of.
+/// So many files that do not match are listed.
 const FIRST_MAX: usize = 10;
 
 /// A list that what is in the backup was compared with.

@@ -141,7 +141,7 @@ pub(super) struct Moment {
     pub(super) time: Timestamp,
     /// It is more than a day.
     pub(super) has_time: bool,
-    /// It is said to be UTC.
+    /// It is marked as UTC.
     pub(super) has_zone: bool,
 }
 

@@ -1,7 +1,7 @@
 //! Builds the entries of a part from the requested list, the received members and what tar wrote to its
 //! standard error.
 //!
-//! An entry is in the part only as the stream told it. What was asked for and did not arrive is
+//! An entry is in the part only as the stream has it. What was asked for and did not arrive is
 //! vanished, unreadable or a failure; it is never left out in silence.
 
 mod arrivals;
@@ -50,7 +50,7 @@ pub(crate) struct Asked {
     pub(crate) tells_extended: bool,
 }
 
-/// The entries of a part, and what is to be said about them.
+/// The entries of a part, and the warnings about them.
 #[derive(Debug)]
 pub(crate) struct Composed {
     /// The entries.
@@ -275,7 +275,7 @@ impl Missing {
 }
 
 impl Composed {
-    /// Says what is to be said, and whether that explains why tar was not content.
+    /// Collects the warnings, and whether they explain the exit status of tar.
     fn conclude(&mut self, mut missing: Missing, said: &Said, unreadable: Unreadable) -> bool {
         let shrank: Vec<&RemotePath> = sorted(&said.shrank);
         let changed: Vec<&RemotePath> = sorted(&said.changed)

@@ -6,7 +6,7 @@ use crate::manifest::{Entry, EntryKind};
 use crate::name::RemotePath;
 
 /// Tells the further names of symbolic links, pipes and devices their first name: by the inode that the
-/// scan saw, else as the stream told it. `fresh` is in path order.
+/// scan saw, else as the stream has it. `fresh` is in path order.
 pub(crate) fn name_groups(fresh: &mut [Entry], told: &HashMap<RemotePath, RemotePath>) {
     let mut firsts: HashMap<(u64, u64), usize> = HashMap::new();
     for at in 0..fresh.len() {

@@ -21,9 +21,9 @@ pub(crate) struct Outcome {
     pub(crate) pack: Option<Pack>,
     /// An older pack that turned out not to be what was sealed.
     pub(crate) broken: Option<PackName>,
-    /// How fast the link is, if enough came to tell.
+    /// How fast the link is, if enough has arrived to measure it.
     pub(crate) link_bytes_per_second: Option<u64>,
-    /// What `MANIFEST.txt` tells of it at its end.
+    /// What `MANIFEST.txt` has about it at its end.
     pub(crate) note: Option<Note>,
 }
 
@@ -141,7 +141,7 @@ impl Outcome {
     }
 }
 
-/// The link's speed, if any part was large enough to tell. The fastest: others may have waited for the
+/// The link's speed, if any part was large enough to measure it. The fastest: others may have waited for the
 /// host.
 pub(crate) fn link_speed(outcomes: &[Outcome]) -> Option<u64> {
     let speeds = outcomes.iter().filter_map(|o| o.link_bytes_per_second);

@@ -45,7 +45,7 @@ pub(crate) struct Received {
     pub(crate) content_bytes: u64,
     /// The sizes of files as the host sent them, where only lines of them were kept.
     pub(crate) sent_bytes: HashMap<RemotePath, u64>,
-    /// The first name of each further name of a link, pipe or device, where the stream told it.
+    /// The first name of each further name of a link, pipe or device, where the stream has it.
     pub(crate) first_names: HashMap<RemotePath, RemotePath>,
     /// Why the stream ended early, if it did.
     pub(crate) cut: Option<tarstream::Error>,
@@ -108,7 +108,7 @@ impl Intake {
         self.received.cut = None;
     }
 
-    /// Reads `stream` to its end. `wanted` is sorted by path; `progress` is told the content that has
+    /// Reads `stream` to its end. `wanted` is sorted by path; `progress` is called with the content that has
     /// arrived so far and what is being read.
     ///
     /// A stream that is cut keeps what arrived whole, and says so in [`Received::cut`].

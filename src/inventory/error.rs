@@ -10,7 +10,7 @@ use super::{FILE_MAX_BYTES, Place, VERSION};
 use crate::fault::{Code, ExitClass, Fault};
 use crate::name::{HostName, ParseNameError, ProfileName, SourceName, did_you_mean};
 
-/// So many problems are told; the rest is counted.
+/// So many problems are printed; the rest is counted.
 pub(super) const TOLD_MAX: usize = 20;
 
 /// An inventory file that was refused, with everything that is wrong with it.

@@ -143,7 +143,7 @@ pub struct Host {
     pub env: Option<(Env, Place)>,
     /// `access`, and its place in the file; none: read-only.
     pub access: Option<(Access, Place)>,
-    /// Free words, and where each is said.
+    /// Free words, and the place of each in the file.
     pub tags: Vec<(Tag, Place)>,
     /// Where it is; none: OpenSSH's configuration tells.
     pub address: Option<String>,

@@ -32,7 +32,7 @@ impl HttpUrl {
         &self.host
     }
 
-    /// The port that was said, or the usual one.
+    /// The port of the URL, or the default one.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port

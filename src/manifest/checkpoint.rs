@@ -24,7 +24,7 @@ pub struct Checkpoint {
     pub trigger: Trigger,
     /// Only some of the host's sources were asked for.
     pub subset: bool,
-    /// What the operator said about it; may be empty.
+    /// The operator's description; may be empty.
     pub description: String,
     /// Which machine it really was.
     pub host: MachineIdentity,
@@ -239,7 +239,7 @@ pub struct Part {
     pub entries: u64,
     /// Content that crossed the wire for it, uncompressed.
     pub fetched_bytes: u64,
-    /// When the scan began, by the host's clock; none where it cannot tell.
+    /// When the scan began, by the host's clock; none if the host does not report it.
     pub scanned_at: Option<FileTime>,
     /// What the operator should know: unstable, vanished or skipped entries.
     pub warnings: Vec<String>,

@@ -7,7 +7,7 @@ use super::{Extended, FileType, PackName};
 use crate::digest::Sha256;
 use crate::name::RemotePath;
 
-/// One file-system object, as the archive stream told it.
+/// One file-system object, as the archive stream has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// Where it is on the host.
@@ -26,7 +26,7 @@ pub struct Entry {
     /// Digests of its extended attributes, ACLs, capabilities and SELinux context; none where it is not
     /// known whether it has any: the host's tar does not tell, or an older version recorded it.
     pub extended: Option<Extended>,
-    /// What the scan saw, to be compared with the next scan; none where the host cannot tell.
+    /// What the scan saw, to be compared with the next scan; none if the host does not report it.
     pub scan: Option<ScanMark>,
     /// Where its archive member is: one whole member, or the pieces of a regular file's content, one
     /// after the other. Empty for what cannot be fetched (sockets).

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::name::RemotePath;
 
-/// What a host told of itself beside its files. What it could not tell is empty: facts never make a
+/// What a host reported about itself beside its files. What it did not report is empty: facts never make a
 /// checkpoint partial.
 ///
 /// Texts are the host's own, not escaped. Command lines hold no secrets that could be told as such.
@@ -32,7 +32,7 @@ pub struct HostFacts {
 }
 
 impl HostFacts {
-    /// Whether the host told nothing.
+    /// Whether the host reported nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()

@@ -29,7 +29,7 @@ impl BackgroundSync {
     ///
     /// # Errors
     ///
-    /// What an earlier sync said; or that no thread can be had.
+    /// The error of an earlier sync; or that no thread can be had.
     pub(super) fn advance(&mut self, file: &File, written: u64) -> io::Result<()> {
         // A file that was cut back is shorter than what was asked for.
         if written.saturating_sub(self.asked) < STEP_BYTES {
@@ -53,7 +53,7 @@ impl BackgroundSync {
     ///
     /// # Errors
     ///
-    /// What a sync said.
+    /// The error of a sync.
     pub(super) fn join(&mut self) -> io::Result<()> {
         self.running.take().map_or(Ok(()), Running::join)
     }

@@ -155,7 +155,7 @@ impl PackWriter {
     ///
     /// # Errors
     ///
-    /// [`Error::MemberOpen`] if the member before is not ended; or what the disk said.
+    /// [`Error::MemberOpen`] if the member before is not ended; or an I/O error.
     pub fn begin_member(&mut self, raw_bytes: u64, order: Order) -> Result<usize, Error> {
         self.check_between()?;
         let place = if raw_bytes >= FRAME_BYTES as u64 {
@@ -235,7 +235,7 @@ impl PackWriter {
     /// # Errors
     ///
     /// [`Error::MemberLength`] if it is shorter than declared: go on writing, or
-    /// [`cut_back`](Self::cut_back). Or what the disk said.
+    /// [`cut_back`](Self::cut_back). Or an I/O error.
     pub fn end_member(&mut self) -> Result<(), Error> {
         let (declared, written) = self
             .member
@@ -270,7 +270,7 @@ impl PackWriter {
     ///
     /// # Errors
     ///
-    /// What the disk said.
+    /// An I/O error.
     pub fn cut_back(&mut self) -> Result<(), Error> {
         let Some(member) = self.member.take() else {
             return Ok(());
@@ -294,7 +294,7 @@ impl PackWriter {
     ///
     /// # Errors
     ///
-    /// [`Error::MemberOpen`]; or what the disk said. The file stays where it is.
+    /// [`Error::MemberOpen`]; or an I/O error. The file stays where it is.
     pub fn finish(mut self) -> Result<PackSummary, Error> {
         self.check_between()?;
         self.send_plain(false)?;

@@ -1,7 +1,7 @@
 //! Standard output and standard error: whether each is a terminal, and writing to it.
 //!
 //! A reader that went away (`fleet ls | head`) is no failure: what is left to say is dropped quietly.
-//! Every other failure to write is told, for an answer that was cut short is a wrong answer.
+//! Every other failure to write is an error, for an answer that was cut short is a wrong answer.
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,7 +25,7 @@ impl Fault for WriteError {
     }
 }
 
-/// Up to so many hosts, each is told of by itself: more would not fit on a screen, where `started`,
+/// Up to so many hosts, each is reported by itself: more would not fit on a screen, where `started`,
 /// `connected` and the parts of one host take half a dozen lines.
 pub(super) const FEW_HOSTS: usize = 10;
 
@@ -41,7 +41,7 @@ pub enum Color {
     Never,
 }
 
-/// How much is said beside the answer.
+/// How many messages are printed beside the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Verbosity {
     /// Problems and warnings only.
@@ -86,14 +86,14 @@ impl Console {
         self.closed.load(Ordering::Relaxed)
     }
 
-    /// How much is said beside the answer.
+    /// How many messages are printed beside the answer.
     #[must_use]
     pub fn talk(&self) -> Verbosity {
         self.talk
     }
 
-    /// Whether a run on so many hosts is summed up for whoever reads this, rather than told host by
-    /// host. Programs are told everything, and so is who asked for more.
+    /// True if output for `hosts` hosts is grouped instead of printed per host. JSON and `--verbose` are never
+    /// grouped.
     #[must_use]
     pub fn sums_up(&self, hosts: usize) -> bool {
         hosts > FEW_HOSTS && !self.json && self.talk != Verbosity::Verbose

@@ -1,7 +1,7 @@
 //! Prints events as plain lines: for logs, cron and pipes.
 //!
-//! Progress within a part is told every ten seconds at most, whoever asks. Of many hosts only warnings
-//! and failures are told, and every ten seconds at most how far all of them are.
+//! Progress within a part is printed every ten seconds at most, whoever asks. Of many hosts only warnings
+//! and failures are printed, and every ten seconds at most how far all of them are.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

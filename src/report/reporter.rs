@@ -102,7 +102,7 @@ impl Reporter {
         }
     }
 
-    /// A sink that shows everything it is told.
+    /// A sink that shows every event.
     #[must_use]
     pub fn sink(self: &Arc<Self>) -> Sink {
         let reporter = Arc::clone(self);

@@ -9,7 +9,7 @@ use crate::guard::ReadCommand;
 use crate::name::RemotePath;
 use crate::ssh::{self, Input, ReadSession};
 
-/// A record is a digest and a path; a host that sends longer ones is told no more.
+/// A record is a digest and a path; a host that sends longer ones gets no more names.
 const RECORD_MAX_BYTES: usize = 64 << 10;
 
 /// How much longer the answer to a file is than its path: the digest and two blanks.

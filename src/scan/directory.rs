@@ -24,7 +24,7 @@ pub(crate) enum Scanned<'a> {
         result: Box<ScanResult>,
         /// How it was asked for.
         terms: Terms<'a>,
-        /// What the scan said of itself.
+        /// What the scan reported about itself.
         opening: Opening,
     },
     /// It is not there, and need not be.

@@ -4,7 +4,7 @@ use crate::name::escape;
 use crate::source::probe::Probe;
 use crate::store::SealedCheckpoint;
 
-/// What is to be said if `base` was taken of another machine than the one that answered `probe`: inodes
+/// The message if `base` was taken of another machine than the one that answered `probe`: inodes
 /// and times of one prove nothing about the other.
 pub(crate) fn other_machine(base: &SealedCheckpoint, probe: &Probe) -> Option<String> {
     let before = &base.checkpoint().host.machine_id;

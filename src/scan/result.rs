@@ -36,7 +36,7 @@ pub(crate) struct ScanResult {
     pub(crate) unreadable: Option<Error>,
     /// What the operator should know.
     pub(crate) warnings: Vec<String>,
-    /// Regular files that were found, as far as the host tells.
+    /// Regular files that were found, as far as the host reports it.
     pub(crate) totals: Totals,
 }
 

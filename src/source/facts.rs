@@ -24,7 +24,7 @@ const REPOSITORIES_MAX: usize = 8;
 const CHANGES_MAX: usize = 50;
 const PROCESSES_MAX: usize = 32;
 
-/// The order in which programs are told.
+/// The order in which programs are listed.
 const PROGRAMS: [&str; 8] = [
     "node", "npm", "python3", "asterisk", "postgres", "psql", "nginx", "docker",
 ];
@@ -65,7 +65,7 @@ struct Reading {
     in_repository: bool,
 }
 
-/// A process as the host tells of it.
+/// A process as the host lists it.
 struct Raw {
     pid: u32,
     parent: u32,
@@ -258,7 +258,7 @@ impl Reading {
     }
 
     /// Whatever began after the connection may be fleet's own. Of a process and the others of its name
-    /// that it started, the first is told and the others are counted.
+    /// that it started, the first is listed and the others are counted.
     fn tell_processes(&mut self, roots: &[RemotePath]) {
         let hz = self.ticks_per_second.unwrap_or(100);
         let now = self

@@ -25,11 +25,11 @@ const ALLOCATION_BYTES: usize = 16;
 pub struct Found {
     /// Where.
     pub path: RemotePath,
-    /// What `find` tells beyond the path; none where it can tell no more.
+    /// What `find` prints beyond the path; none if it prints paths only.
     pub facts: Option<Facts>,
 }
 
-/// What GNU find tells of an entry.
+/// What GNU find prints of an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facts {
     /// What it is.
@@ -105,7 +105,7 @@ impl Found {
 pub struct Opening {
     /// The records tell more than paths, so that the next scan can be compared with this one.
     pub has_facts: bool,
-    /// When the scan began, by the host's clock; none where it cannot tell.
+    /// When the scan began, by the host's clock; none if the host does not report it.
     pub clock: Option<FileTime>,
 }
 

@@ -35,7 +35,7 @@ impl Head {
     /// The header blocks of this member, which its content follows; none for names that no extended header
     /// takes. A file is not sparse: what follows are all of its bytes.
     ///
-    /// Names and times are told in an extended header, whatever their length, and so are large numbers.
+    /// Names and times are written in an extended header, whatever their length, and so are large numbers.
     #[must_use]
     pub fn to_blocks(&self) -> Option<Vec<u8>> {
         self.to_blocks_with(self.kind.content_bytes(), &[])

@@ -10,7 +10,7 @@ use crate::ssh::{self, Exit};
 #[derive(Default)]
 pub(super) struct StreamTotals {
     pub(super) stderr: Vec<u8>,
-    /// What was said on standard error and not kept.
+    /// Output on standard error that was not kept.
     pub(super) dropped_bytes: u64,
     /// The exit status of the streams before the last one.
     pub(super) status: u32,

@@ -104,7 +104,7 @@ fn sent_size(
 /// What else is known of a member that arrived.
 struct Seen {
     extended: Option<Extended>,
-    /// tar said that it changed meanwhile.
+    /// tar reported that it changed meanwhile.
     changed: bool,
     /// As [`sent_size`].
     sent_bytes: Option<u64>,

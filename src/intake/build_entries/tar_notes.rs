@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use crate::name::{RemotePath, escape};
 use crate::source::notes::Note;
 
-/// What tar said, sorted by entry.
+/// tar's messages, sorted by entry.
 #[derive(Default)]
 pub(super) struct Said {
     pub(super) gone: HashSet<RemotePath>,

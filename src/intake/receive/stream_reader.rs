@@ -109,7 +109,7 @@ impl<'r, P: FnMut(u64, &RemotePath)> StreamReader<'r, P> {
         self.report();
     }
 
-    /// Says how much has arrived, if that was not said just now.
+    /// Reports how much has arrived, at most once in a while.
     fn report(&mut self) {
         if let Some((path, _)) = &self.member
             && self.reported.elapsed() >= PROGRESS_INTERVAL
@@ -194,7 +194,7 @@ fn order(head: &Head, found: &Found, header_bytes: usize) -> Order {
 
 /// Further names of what is no regular file. GNU tar sends those of symbolic links as hard links; here
 /// each becomes what it is, so that every member can be taken out of a pack by itself. Which names
-/// belong together is told in [`Received::first_names`].
+/// belong together is recorded in [`Received::first_names`].
 #[derive(Default)]
 struct OtherNames {
     /// What has several names and is no regular file.

@@ -157,7 +157,7 @@ fn several<T>(
     findings.take_all(key, Some(&said.value), parse)
 }
 
-/// The choice of that name; the first one where nothing is said.
+/// The choice of that name; the first one if the key is absent.
 fn choice<T: Copy>(
     key: &'static str,
     said: Option<&At<String>>,

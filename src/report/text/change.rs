@@ -182,7 +182,7 @@ pub fn details(change: &Change) -> String {
                     | Attribute::Link => {
                         said.push(format!("{} {was} → {is}", attribute.as_str()));
                     }
-                    // Digests tell people nothing.
+                    // Digests mean nothing to people.
                     Attribute::Xattrs
                     | Attribute::Acl
                     | Attribute::Capabilities

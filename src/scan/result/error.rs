@@ -84,7 +84,7 @@ pub(crate) enum Error {
     /// The scan failed in a way that nothing explains.
     #[error("the scan failed: {}", some_of(said))]
     Scan {
-        /// What `find` said.
+        /// The messages of `find`.
         said: Vec<String>,
     },
     /// Some entries can't be read.

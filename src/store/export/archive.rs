@@ -32,7 +32,7 @@ impl Export<'_> {
     /// # Errors
     ///
     /// [`Error::TargetExists`]; [`Error::Content`] and [`Error::Damaged`] if something is not what
-    /// was sealed; [`Error::Stopped`] if `watch` said so; [`Error::Io`] if it can't be written.
+    /// was sealed; [`Error::Stopped`] if `watch` asks to stop; [`Error::Io`] if it can't be written.
     pub fn to_archive(
         &self,
         path: &Path,

@@ -39,7 +39,7 @@ impl Export<'_> {
     ///
     /// [`Error::TargetNotEmpty`]; [`Error::Content`] and [`Error::Damaged`] if something is not what
     /// was sealed; [`Error::Unsafe`] for an entry beneath something that is no directory;
-    /// [`Error::Stopped`] if `watch` said so; [`Error::Io`] if it can't be written.
+    /// [`Error::Stopped`] if `watch` asks to stop; [`Error::Io`] if it can't be written.
     pub fn to_folder(
         &self,
         target: &Path,
@@ -64,7 +64,7 @@ impl Export<'_> {
         };
         let exported = self.fill(target, options, watch);
         if exported.is_err() && is_new {
-            // The first error tells more; the folder is empty, unless the disk refuses everything.
+            // The first error is more useful; the folder is empty, unless the disk refuses everything.
             drop(fs::remove_dir(target));
         }
         exported

@@ -28,7 +28,7 @@ use super::{Error, SealedCheckpoint};
 use crate::manifest::{EntryKind, FileTime};
 use crate::name::{RemotePath, SourceName};
 
-/// Is told of each entry, and may end an export.
+/// Called for each entry, and may end an export.
 type Watch<'a> = &'a mut dyn FnMut(&Exported) -> ControlFlow<()>;
 
 /// Where an export puts what a checkpoint holds.

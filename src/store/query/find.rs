@@ -70,7 +70,7 @@ impl Store {
     }
 
     /// The checkpoints of `host`, oldest first; none if the store does not know the host. Damaged
-    /// ones are told beside the others and hide none of them.
+    /// ones are listed beside the others and hide none of them.
     ///
     /// # Errors
     ///

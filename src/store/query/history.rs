@@ -80,7 +80,7 @@ impl Store {
     /// When `path`, or anything beneath it, changed on `host`. Entries files are read on as many
     /// threads as the machine has.
     ///
-    /// Damaged checkpoints are told beside the others and hide none of them.
+    /// Damaged checkpoints are listed beside the others and hide none of them.
     ///
     /// # Errors
     ///

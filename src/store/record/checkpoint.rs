@@ -1,7 +1,7 @@
 //! `checkpoint.json`: a sealed [`Checkpoint`], and the digests of everything it needs.
 //!
 //! The file ends with its own seal: the digest of its bytes, with the seal's 64 digits taken as `0`.
-//! So damage here is told from damage in the files that it names, and a newer version from both.
+//! So damage here is distinguished from damage in the files that it names, and a newer version from both.
 
 use std::collections::BTreeMap;
 

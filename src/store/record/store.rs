@@ -1,6 +1,6 @@
 //! `fleet-store.json`: format and version of the store.
 //!
-//! A check value over name and version tells a flipped byte from a store of a newer fleet. The text
+//! A check value over name and version distinguishes a flipped byte from a store of a newer fleet. The text
 //! is fixed, so that any other byte in it is found, and one line, so that a hint can show it.
 
 use serde::Deserialize;

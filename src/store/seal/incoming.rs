@@ -48,7 +48,7 @@ pub struct Facts {
     pub trigger: Trigger,
     /// Only some of the host's sources were asked for.
     pub subset: bool,
-    /// What the operator said about it; may be empty.
+    /// The operator's description; may be empty.
     pub description: String,
     /// Which machine it really was.
     pub host: MachineIdentity,
@@ -278,7 +278,7 @@ impl Incoming {
         match self.try_seal(facts, watch) {
             Ok(checkpoint) => Ok(checkpoint),
             Err(error) => {
-                // The first error tells more than one that the disk may raise again; what stays is
+                // The first error is more useful than one that the disk may raise again; what stays is
                 // removed by the next run.
                 drop(self.abandon());
                 Err(error)

@@ -31,7 +31,7 @@ pub(in crate::store) fn clear(host_dir: &Path) -> Result<(), Error> {
 }
 
 impl HostLock {
-    /// The latest stamp that was ever given out for the host, as far as anything tells of it.
+    /// The latest stamp that was ever given out for the host, as far as anything records it.
     pub(in crate::store) fn last_known_stamp(&self) -> Result<Option<Stamp>, Error> {
         let host_dir = self.host_dir();
         let mut last = self.last_stamp;

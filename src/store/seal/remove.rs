@@ -87,7 +87,7 @@ impl HostLock {
             }
         }
         leftovers::clear(&host_dir)?;
-        // No folder will tell of these stamps any more.
+        // No folder will record these stamps any more.
         if let Some(last) = self.last_known_stamp()? {
             self.reserve(last)?;
         }

@@ -16,7 +16,7 @@ use crate::store::HostLock;
 use crate::store::files::layout;
 
 impl HostLock {
-    /// Remembers that these stamps were used, before nothing else tells of it any more.
+    /// Remembers that these stamps were used, before nothing else records them any more.
     pub(in crate::store) fn record_used(
         &self,
         stamps: impl Iterator<Item = Stamp>,
@@ -44,7 +44,7 @@ impl HostLock {
         Ok(())
     }
 
-    /// Every stamp of which a checkpoint is, or was, in the store, as far as anything tells of it.
+    /// Every stamp of which a checkpoint is, or was, in the store, as far as anything records it.
     pub(in crate::store) fn used_stamps(&self) -> Result<BTreeSet<Stamp>, Error> {
         let host_dir = self.host_dir();
         let mut used = BTreeSet::new();

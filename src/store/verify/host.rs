@@ -406,7 +406,7 @@ impl Verify<'_> {
     }
 }
 
-/// Tells how much was read, and ends when it is told to.
+/// Reports how much was read, and ends when asked to.
 struct Counted<'a> {
     file: File,
     done_bytes: &'a Cell<u64>,

@@ -22,7 +22,7 @@ type Watch<'a> = &'a mut dyn FnMut(VerifyProgress<'_>) -> ControlFlow<()>;
 impl Store {
     /// Compares what is stored with what was sealed.
     ///
-    /// `watch` is told how far it is, at least once for each MiB read, and may end it. Damage is in
+    /// `watch` is called with the progress, at least once for each MiB read, and may end it. Damage is in
     /// the report and no error.
     ///
     /// # Errors

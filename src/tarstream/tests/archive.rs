@@ -41,7 +41,7 @@ fn read(reader: impl std::io::Read) -> Result<Vec<Member>, Error> {
     }
 }
 
-/// What is said of an archive with these members and a right end.
+/// The error for an archive with these members and a right end.
 fn said(members: &[Vec<u8>]) -> String {
     let mut bytes = members.concat();
     bytes.resize(bytes.len() + 1024, 0);

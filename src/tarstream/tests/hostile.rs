@@ -59,7 +59,7 @@ fn sparse(real: &str, map: &str, data: usize) -> Vec<u8> {
     .concat()
 }
 
-/// What is said of an archive with these members and a right end.
+/// The error for an archive with these members and a right end.
 fn said(members: &[Vec<u8>]) -> String {
     let mut bytes = members.concat();
     bytes.resize(bytes.len() + 1024, 0);
