@@ -222,21 +222,18 @@ struct Taking<'a> {
 }
 
 impl Taking<'_> {
+    /// Writes the part, and gives the facts of it and its pack.
     fn run(&self) -> Result<(PartFacts, Option<Pack>), Error> {
         let name = &self.part.name;
-        (self.sink)(Event::of(
-            &self.host.name,
-            Capture::PartStarted { part: name.clone() },
-        ));
-        (self.sink)(Event::of(
-            &self.host.name,
-            Capture::Scanned {
-                part: name.clone(),
-                files: self.part.totals.files,
-                bytes: self.part.totals.bytes,
-                fetch_bytes: self.part.totals.bytes,
-            },
-        ));
+        self.tell(Capture::PartStarted { part: name.clone() });
+        self.tell(Capture::Scanned {
+            part: name.clone(),
+            files: self.part.totals.files,
+            bytes: self.part.totals.bytes,
+            fetch_bytes: self.part.totals.bytes,
+        });
+
+        // Everything that was planned is read once more, and has to be what was read for the plan.
         let wanted: Vec<Found> = self
             .part
             .members
@@ -272,6 +269,8 @@ impl Taking<'_> {
                 code: failure.code(),
             });
         }
+
+        // The record of the part, and its entries.
         let mut part = Part {
             name: name.clone(),
             kind: KIND.to_owned(),
@@ -292,18 +291,19 @@ impl Taking<'_> {
             part.state = PartState::Warned;
         }
         let entries = entries::write(self.incoming, name, entries::Files::Whole, built.content)?;
-        (self.sink)(Event::of(
-            &self.host.name,
-            Capture::PartEnded {
-                part: Box::new(part.clone()),
-            },
-        ));
+        self.tell(Capture::PartEnded {
+            part: Box::new(part.clone()),
+        });
         let pack = pack.map(|pack| Pack {
             name: self.incoming.pack_name(name),
             sha256: pack.sha256,
             stored_bytes: pack.stored_bytes,
         });
         Ok((PartFacts { part, entries }, pack))
+    }
+
+    fn tell(&self, what: Capture) {
+        (self.sink)(Event::of(&self.host.name, what));
     }
 
     /// Writes what belongs into this part into its pack.
@@ -317,14 +317,11 @@ impl Taking<'_> {
         let mut intake = Intake::create(self.incoming.pack_path(name), options).map_err(failed)?;
         intake.stop_when(self.interrupt.clone());
         let read = intake.read(stream, wanted, Unasked::Refuse, |bytes, path| {
-            (self.sink)(Event::of(
-                &self.host.name,
-                Capture::Progress {
-                    part: name.clone(),
-                    bytes,
-                    path: path.clone(),
-                },
-            ));
+            self.tell(Capture::Progress {
+                part: name.clone(),
+                bytes,
+                path: path.clone(),
+            });
         });
         let mut received = intake.end(read).map_err(failed)?;
         match received.cut.take() {
