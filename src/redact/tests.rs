@@ -3,6 +3,7 @@
 use super::*;
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn secrets_are_replaced_and_nothing_else_is() {
     for (arguments, shown) in [
         (

@@ -266,6 +266,7 @@ fn with<'a>(live: &[Wanted<'a>], place: usize, changed: Wanted<'a>) -> Vec<Wante
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn each_refusal_names_the_older_pack_and_leaves_the_new_one_as_it_was() {
     let dir = tempfile::tempdir().expect("a folder");
     let old = dir.path().join("old.tar.zst");

@@ -186,6 +186,10 @@ impl ChannelTask {
         self.start.link.vacate(self.write.id());
     }
 
+    #[expect(
+        clippy::too_many_lines,
+        reason = "one select over everything that happens to a channel; its arms share the state of the loop"
+    )]
     async fn follow(
         &mut self,
         read: &mut ChannelReadHalf,

@@ -26,6 +26,7 @@ fn io_error(kind: io::ErrorKind) -> Error {
     Error::io("write", Path::new("/store/x"))(io::Error::from(kind))
 }
 
+#[expect(clippy::too_many_lines, reason = "one of each")]
 fn every_error() -> Vec<Error> {
     let dir = PathBuf::from("/store");
     let checkpoint = id("dev-vm@20261121T101500Z");

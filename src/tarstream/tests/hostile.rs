@@ -107,6 +107,7 @@ fn long_gnu_names_are_judged_like_others() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn each_lie_is_refused_in_its_own_words() {
     let file = |name: &[u8]| member(name, b'0', b"data");
     let number = |field: &[u8]| {
