@@ -1,4 +1,4 @@
-//! What the texts of an SSH error have of one host: its address, its fingerprint, how long it took.
+//! The parts of an SSH error that belong to one host alone: its address, its fingerprint, how long it took.
 
 use crate::fault::Specific;
 use crate::ssh::connection::refusal::HostKeyProblem;
