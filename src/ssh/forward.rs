@@ -15,6 +15,7 @@ use tokio::sync::{Mutex, Semaphore};
 use tokio::time::Instant;
 
 use super::error::{Error, ReachRefusal};
+use super::options::Sent;
 use super::session::ReadSession;
 use crate::guard::HttpGet;
 use crate::ssh::connection::transport::ChannelStream;
@@ -96,6 +97,10 @@ impl ReadSession {
             .map_err(|_| link.ended())?;
         let turn = ways.turn.lock().await;
         let url = request.url();
+        if let Some(recorder) = &self.executor.recorder {
+            let host = &connection.name;
+            recorder(&Sent::Request { host, request });
+        }
         let refused = |source| Error::Reach {
             host: connection.name.clone(),
             address: url.place(),

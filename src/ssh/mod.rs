@@ -35,7 +35,7 @@ pub use forward::ForwardedStream;
 pub use host_keys::check::{CheckFailure, HostKeyCheck};
 pub use host_keys::discovery::NotLearned;
 pub use host_keys::known_hosts_command::KnownHostsCommand;
-pub use options::{Options, Prompter, Question, Recorder, Secret, SentCommand, Uses};
+pub use options::{Options, Prompter, Question, Recorder, Secret, Sent, SentCommand, Uses};
 /// A host's public key.
 pub use russh::keys::PublicKey;
 pub use session::ReadSession;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::command::input::Input;
+use crate::guard::HttpGet;
 
 /// How connections are made. [`Options::default`] is right for everything but tests and terminals.
 #[derive(Clone)]
@@ -14,7 +15,7 @@ pub struct Options {
     pub prompter: Option<Arc<dyn Prompter>>,
     /// Is told each key and known_hosts file that a connection uses; none: nobody wants to know.
     pub uses: Option<Uses>,
-    /// Records each command that is sent to a host; none: nothing is recorded.
+    /// Records all that is sent to a host; none: nothing is recorded.
     pub recorder: Option<Recorder>,
     /// Handshakes at the same time, in all.
     pub handshakes_max: usize,
@@ -62,8 +63,23 @@ impl fmt::Debug for Options {
 /// Takes what a file is, and where it is; it need not exist.
 pub type Uses = Arc<dyn Fn(&str, &Path) + Send + Sync>;
 
-/// Takes each command before it is sent.
-pub type Recorder = Arc<dyn Fn(&SentCommand<'_>) + Send + Sync>;
+/// Takes everything that is sent to a host, before it is sent.
+pub type Recorder = Arc<dyn Fn(&Sent<'_>) + Send + Sync>;
+
+/// What is sent to a host.
+#[derive(Debug, Clone, Copy)]
+pub enum Sent<'a> {
+    /// A command.
+    Command(SentCommand<'a>),
+    /// A request to a web server as the host sees it: the only thing beside commands that a connection
+    /// carries.
+    Request {
+        /// The host, as the operator names it.
+        host: &'a str,
+        /// The request.
+        request: &'a HttpGet,
+    },
+}
 
 /// A command on its way to a host: everything that is sent on its channel, but for passwords.
 #[derive(Debug, Clone, Copy)]

@@ -16,7 +16,7 @@ use crate::support::sshd::{Sshd, eventually, free_port};
 /// No healthy test waits so long.
 const LIMIT: Duration = Duration::from_secs(30);
 
-fn get(host: &str, port: u16) -> HttpGet {
+pub(super) fn get(host: &str, port: u16) -> HttpGet {
     HttpGet::of(&HttpSource {
         url: format!("http://{host}:{port}/").parse().expect("a URL"),
         headers: Vec::new(),

@@ -1,9 +1,11 @@
 //! The record of what is sent to a host.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use fleet::ssh::{Connector, Error, Input, Options, SentCommand};
+use fleet::ssh::{Connector, Error, Input, Options, Sent, SentCommand};
 
+use super::forward::get;
 use super::{fetch_plain, list, probe, scan};
 use crate::support::sshd::{Sshd, inventory};
 
@@ -34,7 +36,10 @@ async fn each_command_that_is_sent_is_recorded() -> Result<(), Error> {
     let sent = Arc::new(Mutex::new(Vec::new()));
     let keep = Arc::clone(&sent);
     let options = Options {
-        recorder: Some(Arc::new(move |command: &SentCommand<'_>| {
+        recorder: Some(Arc::new(move |sent: &Sent<'_>| {
+            let Sent::Command(command) = sent else {
+                unreachable!("nothing was requested");
+            };
             assert_eq!(command.host, "web");
             keep.lock().expect("no panic").push(kept(command));
         })),
@@ -69,5 +74,39 @@ async fn each_command_that_is_sent_is_recorded() -> Result<(), Error> {
     assert!(request.starts_with("fleet 1 fetch bytes="), "{request}");
     let expected = [&file.to_str().expect("text").as_bytes()[1..], b"\0"].concat();
     assert_eq!(*data, expected);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_request_is_recorded_though_nobody_answers_it() -> Result<(), Error> {
+    let Some(sshd) = Sshd::builder().start() else {
+        return Ok(());
+    };
+    let sent = Arc::new(Mutex::new(Vec::new()));
+    let keep = Arc::clone(&sent);
+    let options = Options {
+        recorder: Some(Arc::new(move |sent: &Sent<'_>| {
+            let text = match sent {
+                Sent::Command(command) => command.verb.to_owned(),
+                Sent::Request { host, request } => format!("{host}: {request}"),
+            };
+            keep.lock().expect("no panic").push(text);
+        })),
+        ..Options::default()
+    };
+    let host = sshd.host("web");
+    let session = Connector::new(sshd.ssh_config(), options)
+        .connect(&inventory(vec![host.clone()]), &host)
+        .await?;
+    // Port 1 of the loopback interface has no server.
+    let request = get("127.0.0.1", 1);
+    let refused = session
+        .open_forward(&request, Duration::from_secs(10))
+        .await;
+    assert!(matches!(refused, Err(Error::Reach { .. })));
+    assert_eq!(
+        *sent.lock().expect("no panic"),
+        ["web: GET http://127.0.0.1:1/"]
+    );
     Ok(())
 }

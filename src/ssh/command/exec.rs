@@ -16,7 +16,7 @@ use crate::ssh::command::sudo::{SudoMethods, run_with_sudo};
 use crate::ssh::connection::connector::Connection;
 use crate::ssh::error::Error;
 use crate::ssh::login::prompts::Prompts;
-use crate::ssh::options::{Recorder, Secret, SentCommand};
+use crate::ssh::options::{Recorder, Secret, Sent, SentCommand};
 
 /// A refused session is asked for again this often: sshd frees places late.
 const OPENS_MAX: u32 = 20;
@@ -96,14 +96,14 @@ impl Executor {
         let (channel, place) = self.open_session().await?;
         connection.link.occupy(channel.id(), place);
         if let Some(recorder) = &self.recorder {
-            recorder(&SentCommand {
+            recorder(&Sent::Command(SentCommand {
                 host: &connection.name,
                 verb: rendered.verb(),
                 writes: C::WRITES,
                 line: rendered.line(),
                 preamble: rendered.preamble(),
                 input: &input,
-            });
+            }));
         }
         Start {
             link: Arc::clone(&connection.link),
