@@ -50,7 +50,7 @@ impl Fault for Error {
     fn hint(&self) -> Option<String> {
         match self.source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Some(format!(
-                "Make room on the disk that holds {}. Nothing half-made is kept.",
+                "Free space on the disk that holds {}. Nothing incomplete is kept.",
                 self.path.display()
             )),
             _ => None,

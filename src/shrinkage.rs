@@ -68,7 +68,7 @@ pub fn shrinkage(now: &Part, before: Option<&Part>, terms: Terms) -> Option<Prob
 pub fn all_vanished() -> Problem {
     Problem::in_part(
         Code::PartVanished,
-        "all of it vanished before it was read",
+        "all of its files vanished before they were read",
         Some("Run the command again.".to_owned()),
     )
 }
@@ -82,8 +82,7 @@ fn under_half(now: &Part, before: &Part) -> Option<Problem> {
             "it shrank to under half: from {} files, {} bytes to {} files, {} bytes",
             before.files, before.bytes, now.files, now.bytes
         );
-        let hint =
-            "Look at the host. If that is how it should be, say `may_shrink: true` at the source.";
+        let hint = "Check the host. If that is expected, set `may_shrink: true` on the source.";
         Problem::in_part(Code::PartShrunk, message, Some(hint.to_owned()))
     })
 }
@@ -91,15 +90,14 @@ fn under_half(now: &Part, before: &Part) -> Option<Problem> {
 fn empty_answer() -> Problem {
     Problem::in_part(
         Code::PartEmpty,
-        "it answered with nothing",
-        Some("Say `may_shrink: true` at the source if that is how it should be.".to_owned()),
+        "the result is empty",
+        Some("If that is expected, set `may_shrink: true` on the source.".to_owned()),
     )
 }
 
 fn no_lines(expression: &str) -> Problem {
     let message = format!("no line matches `{}`", escape(expression.as_bytes()));
-    let hint = "Correct `lines`, or say `may_shrink: true` at the source if that may be. A symbolic link is \
-         kept as a link: name the file that it leads to.";
+    let hint = "Correct `lines`, or set `may_shrink: true` on the source if no match is expected. A symbolic link is kept as a link: name the file that it points to.";
     Problem::in_part(Code::NoLinesMatch, message, Some(hint.to_owned()))
 }
 

@@ -179,9 +179,8 @@ impl Fetch<'_> {
                 self.pull.host,
                 HostEvent::Warned {
                     part: Some(self.pull.source.name.clone()),
-                    message:
-                        "its `find` can't tell what has changed, so everything is fetched again"
-                            .to_owned(),
+                    message: "its `find` doesn't report changes, so everything is fetched again"
+                        .to_owned(),
                 },
             ));
             return None;

@@ -369,7 +369,9 @@ fn is_too_long(roots: &[RemotePath]) -> bool {
 fn too_many(count: usize) -> Problem {
     Problem::in_part(
         Code::LimitExceeded,
-        format!("{count} files are more than a `tar` that takes no list can be told"),
+        format!(
+            "this host's `tar` reads no list of files, and {count} paths don't fit in its arguments"
+        ),
         Some(
             "Install GNU tar on the host, or capture the directory instead of its files."
                 .to_owned(),
@@ -380,8 +382,7 @@ fn too_many(count: usize) -> Problem {
 fn compressor_failed(compression: Compression, status: u32) -> Option<Problem> {
     let tool = compression.tool()?;
     (status == ReadCommand::COMPRESSOR_FAILED).then(|| {
-        let hint = "With `--compression none`, or `compression: none` at the host in the inventory, it \
-                    is not needed.";
+        let hint = "To do without it, use `--compression none`, or set `compression: none` on the host in the inventory.";
         let message = format!("`{tool}` failed on the host");
         Problem::in_part(Code::ToolMissing, message, Some(hint.to_owned()))
     })

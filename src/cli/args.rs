@@ -21,10 +21,10 @@ use super::{
     subcommand_required = true,
     arg_required_else_help = true,
     after_help = "\
-Hosts are meant by name, @ENV-or-TAG, or --all. A checkpoint is HOST@STAMP, HOST@latest,
+Select hosts by name, by @ENV-or-TAG, or with --all. A checkpoint is HOST@STAMP, HOST@latest, \
 HOST@~1 (one before), or any unique prefix of the stamp.
 
-Exit status: 0 done, 1 failed, 2 usage or configuration, 3 some hosts or parts failed,
+Exit status: 0 done, 1 failed, 2 usage or configuration, 3 some hosts or sources failed, \
 4 refused by the guard, 5 not connected, 6 damaged, 7 locked, 130 interrupted.
 
 Examples:

@@ -13,7 +13,7 @@ use crate::store;
 /// Print the content of one file of a checkpoint
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-The bytes are printed as they were on the host, compared with their digest first.
+Prints the file as it was on the host, after its content was compared with its SHA-256.
 
 Examples:
   fleet cat dev-vm@latest /etc/asterisk/pjsip.conf

@@ -21,9 +21,10 @@ use crate::report::{Console, Reporter, Style, json};
 /// Take a checkpoint of hosts
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Pulls every source of each host and seals what came. Nothing is written on the hosts. One host's
-failure never stops the others. Ctrl-C once stops at the next safe point, twice at once; nothing
-half-done is ever visible. A checkpoint of some sources only is a subset, which `latest` skips.
+Pulls every source of each host and seals the result as a checkpoint. Nothing is written on the \
+hosts. One host's failure never stops the others. The first Ctrl-C stops at the next safe point and \
+seals what has arrived as a partial checkpoint, the second stops at once; nothing unfinished is ever \
+visible. A checkpoint of some sources only is a subset, which `latest` skips.
 
 Examples:
   fleet checkpoint dev-vm -m \"before the codec change\"
@@ -34,7 +35,7 @@ pub(super) struct Args {
     #[command(flatten)]
     hosts: Hosts,
 
-    /// What to remember about it
+    /// Description of the checkpoint
     #[arg(
         short,
         long,
@@ -48,11 +49,11 @@ pub(super) struct Args {
     #[arg(long, value_name = "SOURCE")]
     only: Vec<SourceName>,
 
-    /// Fetch everything, whatever is known to be unchanged
+    /// Fetch everything, including unchanged files
     #[arg(long)]
     full: bool,
 
-    /// Let the hosts hash what seems unchanged, and compare
+    /// Have the hosts hash files that seem unchanged, and compare
     #[arg(long, conflicts_with = "full")]
     verify_unchanged: bool,
 
@@ -60,11 +61,11 @@ pub(super) struct Args {
     #[arg(long)]
     strict: bool,
 
-    /// How contents come over the wire: auto, none, gzip or zstd; default: as the inventory says
+    /// Compression over the network: auto, none, gzip or zstd [default: from the inventory]
     #[arg(long, value_name = "HOW")]
     compression: Option<WireCompression>,
 
-    /// So many hosts at once
+    /// How many hosts to work on at once
     #[arg(
         short,
         long,

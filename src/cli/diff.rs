@@ -14,10 +14,10 @@ use crate::store::{PartPair, SealedCheckpoint};
 /// Show what changed between two checkpoints, or since one
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Each line tells what became of a path: added, removed, modified (its content), metadata (only mode,
-owner, time or hard links), or type (a directory in place of a file, and the like). Checkpoints of two
-hosts may be compared. With --live, the host is looked at as it is now: nothing is written there or in
-the store. Into a pipe, -p writes the bytes of the files as they are, for `patch -p1`.
+Each line shows how a path changed: added, removed, modified (its content), metadata (only mode, \
+owner, time or hard links), or type (a directory in place of a file, and the like). Checkpoints of two \
+hosts may be compared. With --live, the checkpoint is compared with the host as it is now: nothing is \
+written there or in the store. Into a pipe, -p writes the exact bytes of the files, for `patch -p1`.
 
 Examples:
   fleet diff dev-vm@~1 dev-vm@latest

@@ -13,10 +13,10 @@ use crate::name::HostName;
 use crate::report::text::doctor as text;
 use crate::report::{Reporter, Style, json};
 
-/// Connect to hosts and tell what each source would read
+/// Connect to hosts and show what each source would read
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Nothing is fetched and nothing is written. Exit status 5 if no host could be reached, 3 if some could, 1 if checkpoints would fail.
+Nothing is fetched and nothing is written. Exit status: 5 if no host could be reached, 3 if only some could, 1 if a checkpoint would fail.
 
 Examples:
   fleet doctor dev-vm

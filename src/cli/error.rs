@@ -43,7 +43,7 @@ pub(super) enum Error {
         file: PathBuf,
     },
     /// There is no home folder to keep things in.
-    #[error("can't tell where {what} is kept: there is no home folder")]
+    #[error("can't find a place for {what}: there is no home directory")]
     NoHome {
         /// What.
         what: &'static str,
@@ -65,7 +65,7 @@ pub(super) enum Error {
         source: io::Error,
     },
     /// The program can't start its work.
-    #[error("can't start")]
+    #[error("can't start the async runtime or the signal handler")]
     Start(#[source] io::Error),
     /// Nobody is there to be asked.
     #[error("can't ask whether to trust {host}: there is no terminal")]
@@ -84,7 +84,7 @@ pub(super) enum Error {
         host: HostName,
     },
     /// None of the keys has the fingerprint that was given.
-    #[error("{host} shows no key with the fingerprint {wanted}")]
+    #[error("{host} has no key with the fingerprint {wanted}")]
     OtherFingerprint {
         /// The host.
         host: HostName,
@@ -141,13 +141,13 @@ impl Fault for Error {
                     .to_owned()
             }
             Self::NotText { .. } => "An inventory is YAML in UTF-8.".to_owned(),
-            Self::NoHome { option, .. } => format!("Set HOME, or name a place with `{option}`."),
+            Self::NoHome { option, .. } => format!("Set `HOME`, or name a place with `{option}`."),
             Self::AlreadyThere { .. } => {
                 "Nothing was written. Edit the file, or remove it first.".to_owned()
             }
             Self::NobodyToAsk { host, keys, file } => match keys.first() {
                 Some((_, fingerprint)) => format!(
-                    "It shows {}. Compare that with the host itself (`ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` there), then run `fleet trust {host} --fingerprint {fingerprint}`, which adds to {}.",
+                    "Its keys are {}. Compare them with the host itself (`ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` there), then run `fleet trust {host} --fingerprint {fingerprint}`, which adds to {}.",
                     shown_keys(keys),
                     file.display()
                 ),
@@ -155,7 +155,7 @@ impl Fault for Error {
             },
             Self::NotConfirmed { .. } => "Nothing was written.".to_owned(),
             Self::OtherFingerprint { keys, .. } => format!(
-                "Nothing was written. It shows {}. If that is not what the host itself says, something else answers in its place.",
+                "Nothing was written. Its keys are {}. If the host itself shows others, something else answers in its place.",
                 shown_keys(keys)
             ),
             Self::Inventory { .. } | Self::Write { .. } | Self::Start(_) | Self::Stopped => {

@@ -15,17 +15,18 @@ use crate::report::json;
 use crate::report::text::export as text;
 use crate::store::{ArchiveFormat, Destination, Exported, FolderOptions, Layout, Resolved, Store};
 
-/// Take a checkpoint out of the store, as an archive or a folder
+/// Export a checkpoint as an archive or a directory
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-The name's end tells the format: .tar, .tar.gz, .tgz, .tar.zst. An existing folder, or a name that
-ends in `/`, is a folder. Nothing that exists is overwritten. With `-o -`, an archive goes to
-standard output.
+The file extension selects the format: .tar, .tar.gz, .tgz, .tar.zst. A name that ends in `/`, or \
+an existing empty directory, is exported as a directory. Nothing that exists is overwritten. With \
+`-o -`, an archive goes to standard output.
 
-Layouts: `paths` keeps every path as it is on the host. `snapshot` makes snapshot/SOURCE/ of each
-source's files, snapshot/env/, runtime/ and database/ of what commands, HTTP answers and dumps gave,
-and snapshot/sha256sums.txt (`cd snapshot && sha256sum -c sha256sums.txt`). `monitoring` makes
-monitoring_backup_YYYYMMDD_HHMMSS/ of each directory and file under its own name, and file_list.txt.
+Layouts: `paths` keeps every path as it is on the host. `snapshot` puts the files of each source into \
+snapshot/SOURCE/, the captures of commands, HTTP answers and dumps into snapshot/env/, runtime/ and \
+database/, and adds snapshot/sha256sums.txt (`cd snapshot && sha256sum -c sha256sums.txt`). \
+`monitoring` puts each directory and file under its own name into \
+monitoring_backup_YYYYMMDD_HHMMSS/, with a file_list.txt.
 
 Examples:
   fleet export dev-vm@latest -o dev-vm.tar.gz
@@ -37,27 +38,27 @@ pub(super) struct Args {
     #[arg(value_name = "CHECKPOINT")]
     checkpoint: CheckpointRef,
 
-    /// Where to: a file, a folder, or - for standard output
+    /// Where to write: a file, a directory, or - for standard output
     #[arg(short, long, value_name = "PATH")]
     output: PathBuf,
 
-    /// The archive's format, whatever the name's end says
+    /// Archive format, in place of the one that the file extension selects
     #[arg(long, value_enum)]
     format: Option<Format>,
 
-    /// Where things lie in it
+    /// The layout of the export
     #[arg(long, value_enum, default_value_t, value_name = "LAYOUT")]
     layout: LayoutName,
 
-    /// Just this source; may be said several times
+    /// Only this source; may be given several times
     #[arg(long, value_name = "SOURCE")]
     only: Vec<SourceName>,
 
-    /// Make device nodes in a folder; only root can
+    /// Create device nodes in a directory; requires root
     #[arg(long)]
     devices: bool,
 
-    /// Set owners in a folder by number, not by name; only root sets owners
+    /// Set owners in a directory by number, not by name; requires root
     #[arg(long)]
     numeric_owner: bool,
 }
@@ -167,7 +168,7 @@ fn target(args: &Args, setup: &Setup) -> Result<Target, VerbError> {
             Code::UsageInvalid,
             ExitClass::Usage,
             "standard output has no name that tells the format",
-            Some("Say `-o - --format tar.zst`, or tar or tar.gz.".to_owned()),
+            Some("Use `-o - --format tar.zst`, or `tar` or `tar.gz`.".to_owned()),
         ))),
         (false, Some(format)) => match Destination::of(&args.output) {
             Ok(Destination::Folder(path)) => Err(VerbError(Problem::new(

@@ -13,7 +13,7 @@ use crate::report::{Color, Console, Verbosity};
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Global options")]
 pub(super) struct Global {
-    /// The inventory [default: inventory/fleet.yaml, fleet.yaml, or the user's configuration]
+    /// The inventory [default: inventory/fleet.yaml, fleet.yaml, or ~/.config/fleet/fleet.yaml]
     #[arg(
         short,
         long,
@@ -25,7 +25,7 @@ pub(super) struct Global {
     )]
     pub(super) inventory: Option<PathBuf>,
 
-    /// Where checkpoints are kept [default: the inventory's `store`, or the user's data]
+    /// Where checkpoints are kept [default: the inventory's `store`, or ~/.local/share/fleet]
     #[arg(
         long,
         value_name = "DIR",
@@ -36,7 +36,7 @@ pub(super) struct Global {
     )]
     pub(super) store: Option<PathBuf>,
 
-    /// OpenSSH's configuration, as `ssh -F` takes it
+    /// OpenSSH configuration file, as for `ssh -F`
     #[arg(short = 'F', long, value_name = "FILE", global = true)]
     pub(super) ssh_config: Option<PathBuf>,
 
@@ -44,11 +44,11 @@ pub(super) struct Global {
     #[arg(long, global = true)]
     pub(super) json: bool,
 
-    /// Say nothing but answers and problems
+    /// Print only results, warnings and errors
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub(super) quiet: bool,
 
-    /// Tell what happens underneath, on standard error; more with -vv and -vvv
+    /// Print details to standard error; repeat for more (-vv, -vvv)
     #[arg(short, long, action = ArgAction::Count, global = true)]
     pub(super) verbose: u8,
 
@@ -56,7 +56,7 @@ pub(super) struct Global {
     #[arg(short, long, action = ArgAction::HelpShort, global = true)]
     pub(super) help: Option<bool>,
 
-    /// When to use colours; `auto` is on a terminal, unless NO_COLOR is set
+    /// When to use colours; `auto`: on a terminal, unless NO_COLOR is set
     #[arg(
         long,
         value_name = "WHEN",
@@ -66,7 +66,7 @@ pub(super) struct Global {
     )]
     pub(super) color: When,
 
-    /// Wait so long for a host that another run works on, as 30s or 5m [default: not at all]
+    /// How long to wait for a host that is locked by another run, such as 30s or 5m [default: 0]
     #[arg(long, value_name = "DURATION", value_parser = duration, global = true)]
     pub(super) wait: Option<Duration>,
 }

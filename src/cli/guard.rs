@@ -20,10 +20,14 @@ pub(super) enum Question {
     Explain(Explain),
 }
 
-/// Show every rule that speaks for or against an operation on a host
+/// Show every rule that allows or denies an operation on a host
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-With an operation, the exit status is the decision: 0 allow, 4 deny. Without one, all are shown and
+Operations: `checkpoint` reads a host; `restore` (put files back), `service` (start or stop a \
+service) and `run` (run a command) change it. Of these, this version \
+only has `checkpoint`.
+
+With an operation, the exit status is the decision: 0 allow, 4 deny. Without one, all are shown and \
 the exit status is 0. Only the inventory decides; no flag overrides it.
 
 Examples:

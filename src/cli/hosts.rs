@@ -4,10 +4,10 @@ use super::error::Status;
 use super::setup::Setup;
 use crate::report::{json, text};
 
-/// List the hosts, who may be written, and why not
+/// List the hosts, which are protected, and why
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-The address is the inventory's; without one, OpenSSH's configuration tells (`ssh -G NAME`).
+The address is that of the inventory; `-` means that it comes from OpenSSH's configuration (`ssh -G NAME`).
 
 Examples:
   fleet hosts

@@ -21,16 +21,16 @@ use crate::report::text::import as text;
 use crate::report::{Console, Reporter, Style, Verbosity, json};
 use crate::store::{self, Store};
 
-/// Take over a backup that another system made, as a checkpoint
+/// Import a backup of another tool as a checkpoint
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-A backup is a folder, or a .tar, .tar.gz, .tgz or .tar.zst. It becomes a checkpoint of HOST with the
-time at which it was taken: as told, as its name or its own record says, or as its newest file says.
-No host is asked for anything. A backup that was taken over before is passed over. One that has a
-list of digests (sha256sums.txt) is held against it.
+A backup is a directory, or a .tar, .tar.gz, .tgz or .tar.zst. It becomes a checkpoint of HOST with \
+the time at which it was taken: from --taken, else from its name, its own record, or its newest file. \
+No host is contacted. A backup that was already imported is skipped. If it has a checksum list \
+(sha256sums.txt), its files are verified.
 
-What lies beneath a directory of the inventory goes into the part of that source, so that `fleet
-diff` and `fleet log` compare it; anything else goes into the part `import`.
+Files below a directory of the inventory become part of that source, so that `fleet diff` and \
+`fleet log` compare them; all others go into the source `import`.
 
 Examples:
   fleet import dev-vm checkpoints/checkpoint-* --at /home/azureuser/app --map asterisk=/etc/asterisk
@@ -41,35 +41,35 @@ pub(super) struct Args {
     #[arg(value_name = "HOST")]
     host: HostName,
 
-    /// Backups: folders or archives, each a checkpoint of its own
+    /// Backups: directories or archives; each becomes a checkpoint
     #[arg(value_name = "PATH", required = true)]
     paths: Vec<PathBuf>,
 
-    /// The folder on the host that was backed up [default: /]
+    /// The directory on the host that was backed up [default: /]
     #[arg(long, value_name = "FOLDER")]
     at: Option<RemotePath>,
 
-    /// A folder or file of the backup that was elsewhere on the host; may be given several times
+    /// Path on the host of a directory or file of the backup; may be given several times
     #[arg(long, value_name = "FROM=/TO")]
     map: Vec<Mapping>,
 
-    /// Take N leading folders off the names in the backup [default: one that is called after a time]
+    /// Remove N leading directories from the paths in the backup [default: a top directory named after a time]
     #[arg(long, value_name = "N")]
     strip: Option<usize>,
 
-    /// When it was taken, as 2025-10-28T17:32:04Z; without a zone, UTC
+    /// When it was taken, such as 2025-10-28T17:32:04Z; UTC if no time zone is given
     #[arg(long, value_name = "TIME", value_parser = time)]
     taken: Option<Timestamp>,
 
-    /// What to remember about it [default: what its own record says]
+    /// Description of the checkpoint [default: from its own record]
     #[arg(short, long, value_name = "TEXT")]
     message: Option<String>,
 
-    /// The part that everything goes into [default: by the inventory's directories]
+    /// Import everything into this source [default: by the inventory's directories]
     #[arg(long, value_name = "NAME")]
     source: Option<SourceName>,
 
-    /// Tell what would be done, and write nothing
+    /// Print what would be done, and write nothing
     #[arg(long)]
     dry_run: bool,
 }
@@ -93,8 +93,8 @@ pub(super) fn run(args: &Args, setup: &Setup) -> Status {
         return Err(VerbError(Problem::new(
             Code::UsageInvalid,
             ExitClass::Usage,
-            "`--taken` says when one backup was taken, and there are several",
-            Some("Import them one by one, or let their names tell.".to_owned()),
+            "`--taken` applies to one backup, and there are several",
+            Some("Import them one by one, or leave `--taken` out: fleet reads the time from their names.".to_owned()),
         )));
     }
     let inventory = setup.inventory()?;

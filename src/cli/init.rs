@@ -15,9 +15,9 @@ const SCHEMA_NAME: &str = "fleet.schema.json";
 /// Write a first inventory, with a schema for editors
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Writes inventory/fleet.yaml (or what -i names) and fleet.schema.json beside it. An inventory that is
-already there is never touched. With --profile it is one of the worked examples: `translation` (a Node
-application, Asterisk, Homer), `monitoring` (stations, their settings and database schema), `gateway`
+Writes inventory/fleet.yaml (or the file given with -i) and fleet.schema.json beside it. An existing \
+inventory is never changed. With --profile it is one of the worked examples: `translation` (a Node \
+application, Asterisk, Homer), `monitoring` (stations, their settings and database schema), `gateway` \
 (an API gateway under systemd), `warroom` (workflows and a whole database).
 
 Examples:
@@ -90,7 +90,7 @@ fn next_steps(file: &Path, schema: &Path) -> String {
         "wrote {} and {}\n\n\
          Next:\n\
          \x20 1. Put your hosts into {}.\n\
-         \x20 2. fleet{named} hosts              who is there, who may be written, and why not\n\
+         \x20 2. fleet{named} hosts              the hosts, which are protected, and why\n\
          \x20 3. fleet{named} trust HOST         keep a host's key, if ssh does not know it yet\n\
          \x20 4. fleet{named} doctor HOST        what each source would read\n\
          \x20 5. fleet{named} checkpoint HOST",

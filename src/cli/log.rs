@@ -14,8 +14,8 @@ use crate::store;
 /// Show in which checkpoints a file changed
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-One line a change, by host, oldest first. For a directory, what changed beneath it is counted. A
-checkpoint in which the source failed never says that a file is gone.
+One line for each change, by host, oldest first. For a directory, changes below it are counted. A \
+checkpoint in which the source failed is not counted as a deletion.
 
 Examples:
   fleet log /etc/asterisk/pjsip.conf

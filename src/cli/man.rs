@@ -13,7 +13,7 @@ Examples:
   fleet man | man -l -
   fleet man --dir ~/.local/share/man/man1")]
 pub(super) struct Args {
-    /// Write fleet.1, fleet-checkpoint.1 and so on into this folder
+    /// Write fleet.1, fleet-checkpoint.1 and so on into this directory
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
 }

@@ -15,7 +15,7 @@ pub(super) struct Hosts {
     #[arg(long)]
     all: bool,
 
-    /// But not this host or @group; may be given several times
+    /// Leave out this host or @group; may be given several times
     #[arg(long, value_name = "NAME")]
     exclude: Vec<Selector>,
 }

@@ -20,16 +20,17 @@ use crate::ssh::PublicKey;
 use crate::ssh::host_keys::known_hosts::{Place, Verdict, fingerprint};
 use crate::ssh::host_keys::trust;
 
-/// Look at a host's keys, and trust the one that a person compared
+/// Show a host's keys, and trust the one that you compared
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Shows the keys that the host offers, and adds the one that you compared to known_hosts.
-Compare its fingerprint with the host itself first: on its console,
+Shows the keys that the host offers, and adds the one that you compared to known_hosts. Compare its fingerprint with the host itself first: on its console,
   ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub
-Keys of other kinds are added only if the host proves them on a connection that the compared key
-authenticates. That takes a login without questions; if there is none, they are left out.
-Without a terminal, --fingerprint says that the comparison is done. It is checked even if the host is
-trusted already: exit 5 if the host has no such key. A changed key is never replaced.
+
+Keys of other types are added only if the host proves them on a connection that the compared key \
+authenticates. That requires a login without questions; otherwise they are left out.
+
+Without a terminal, give the fingerprint that you compared with --fingerprint. It is checked even if \
+the host is already trusted: exit 5 if the host has no such key. A changed key is never replaced.
 
 Examples:
   fleet trust dev-vm
@@ -39,7 +40,7 @@ pub(super) struct Args {
     #[arg(value_name = "HOST")]
     host: HostName,
 
-    /// The key that was compared, as SHA256:…; then nothing is asked
+    /// The fingerprint that you compared, as SHA256:…; no question is asked
     #[arg(long, value_name = "FINGERPRINT")]
     fingerprint: Option<String>,
 }
@@ -158,7 +159,7 @@ impl Run<'_> {
         let check = HostKeyCheck::of(&endpoint).await?;
         for place in check.known().odd() {
             self.setup.console.warning(&format!(
-                "{place} is no line of known_hosts and is passed over"
+                "{place} is not a valid line of known_hosts and is ignored"
             ));
         }
         let offered = self
@@ -422,7 +423,7 @@ fn refusal(host: &HostName, endpoint: &Endpoint, shown: &Shown, verdict: &Verdic
         Verdict::Short { bits, min } => (
             Code::HostKeyRefused,
             format!(
-                "the host key {} of {host} has {bits} bits, `RequiredRSASize` of ssh_config wants {min}",
+                "the host key {} of {host} has {bits} bits, `RequiredRSASize` of ssh_config requires {min}",
                 shown.fingerprint
             ),
             None,

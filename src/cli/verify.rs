@@ -29,11 +29,11 @@ pub(super) struct Args {
     #[arg(value_name = "CHECKPOINT or HOST", conflicts_with = "all")]
     targets: Vec<Target>,
 
-    /// Everything that the store holds
+    /// Everything in the store
     #[arg(long)]
     all: bool,
 
-    /// Look at packs only by their presence and length
+    /// Check only that packs exist and have the right size
     #[arg(long)]
     quick: bool,
 }

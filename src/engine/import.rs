@@ -71,7 +71,7 @@ pub struct Imported {
 pub enum End {
     /// A checkpoint.
     Sealed(Box<Checkpoint>),
-    /// It was taken over before, as this checkpoint.
+    /// It was already imported, as this checkpoint.
     Already(CheckpointId),
     /// It would become this checkpoint, or one a few seconds later.
     Planned(CheckpointId),

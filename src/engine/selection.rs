@@ -88,7 +88,7 @@ impl Fault for SelectionError {
                 "No host of this inventory has an env or tag.".to_owned()
             }
             Self::UnknownGroup { known, .. } => format!("There are: @{}.", known.join(", @")),
-            Self::Empty => "Name hosts, `@ENV-or-TAG` groups, or say `--all`.".to_owned(),
+            Self::Empty => "Name hosts or `@ENV-or-TAG` groups, or use `--all`.".to_owned(),
         })
     }
 

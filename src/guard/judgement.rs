@@ -51,7 +51,7 @@ impl fmt::Display for Operation {
 
 /// The text names no operation.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not an operation: one of checkpoint, restore, service, run")]
+#[error("`{0}` is not an operation: use checkpoint, restore, service or run")]
 pub struct ParseOperationError(String);
 
 impl FromStr for Operation {

@@ -51,7 +51,7 @@ impl Fault for NotVouched {
 
     fn hint(&self) -> Option<String> {
         Some(
-            "If the command changes nothing on the host, set `reads_only: true` on the source; else remove it."
+            "If the command changes nothing on the host, set `reads_only: true` on the source; otherwise remove it."
                 .to_owned(),
         )
     }
@@ -148,8 +148,7 @@ pub(super) mod tests {
             assert_eq!(
                 refused.hint().as_deref(),
                 Some(
-                    "If the command changes nothing on the host, set `reads_only: true` on the \
-                     source; else remove it."
+                    "If the command changes nothing on the host, set `reads_only: true` on the source; otherwise remove it."
                 )
             );
             assert_eq!(refused.exit_class(), ExitClass::Refused);

@@ -128,7 +128,7 @@ fn tar(probe: &Probe) -> Finding {
     let says = match probe.tar_flavour() {
         Some(TarFlavour::Gnu | TarFlavour::GnuDense) => return fine("tar", probe.tar.clone()),
         Some(TarFlavour::Bsd) => {
-            "bsdtar, not GNU tar: what vanishes or changes while it is read is not told by name"
+            "bsdtar, not GNU tar: files that vanish or change while they are read are not named"
         }
         None => {
             "neither GNU tar nor bsdtar: extended attributes, ACLs and file capabilities are not \

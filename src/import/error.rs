@@ -36,7 +36,7 @@ pub enum Error {
         unpack: Option<&'static str>,
     },
     /// It does not unpack.
-    #[error("{} does not unpack", path.display())]
+    #[error("can't unpack {}", path.display())]
     Packed {
         /// The backup.
         path: PathBuf,
@@ -44,7 +44,7 @@ pub enum Error {
         source: io::Error,
     },
     /// It is no archive, or not a harmless one.
-    #[error("the archive {} is refused", path.display())]
+    #[error("the archive {} was refused", path.display())]
     Archive {
         /// The backup.
         path: PathBuf,
@@ -77,7 +77,7 @@ pub enum Error {
     },
     /// There are more lists and records of other systems in it than any of them writes.
     #[error(
-        "{} holds more than {} of manifests and lists of digests",
+        "{} has more than {} of manifests and checksum lists",
         path.display(),
         size(*max_bytes as u64)
     )]
@@ -100,7 +100,7 @@ pub enum Error {
         member: RemotePath,
     },
     /// What is in it can't be put back without leaving its place.
-    #[error("{} can't be put back safely", path.display())]
+    #[error("{} can't be restored safely", path.display())]
     Tree {
         /// The backup.
         path: PathBuf,
@@ -108,7 +108,7 @@ pub enum Error {
         source: tarstream::tree::Error,
     },
     /// A member would have a path that none has.
-    #[error("`{member}` of {} can't have a place on a host", path.display())]
+    #[error("`{member}` of {} is not a valid path on a host", path.display())]
     Place {
         /// The backup.
         path: PathBuf,
@@ -116,7 +116,7 @@ pub enum Error {
         member: RemotePath,
     },
     /// There is nothing in it, or nothing is left.
-    #[error("{} holds nothing{}", path.display(), stripped(*strip))]
+    #[error("{} is empty{}", path.display(), stripped(*strip))]
     Empty {
         /// The backup.
         path: PathBuf,
@@ -124,7 +124,7 @@ pub enum Error {
         strip: usize,
     },
     /// A mapping says where something lands that is not there.
-    #[error("{} holds no `{from}`", path.display())]
+    #[error("{} has no `{from}`", path.display())]
     NoSuchFolder {
         /// The backup.
         path: PathBuf,
@@ -132,7 +132,7 @@ pub enum Error {
         from: String,
     },
     /// It is not what its own list of digests says.
-    #[error("{} is not what its {list} says: {}", path.display(), listing(*count, first))]
+    #[error("{} does not match its {list}: {}", path.display(), listing(*count, first))]
     Sums {
         /// The backup.
         path: PathBuf,
@@ -152,7 +152,7 @@ pub enum Error {
         what: Option<String>,
     },
     /// It would have been taken in the future.
-    #[error("{} would have been taken at {taken}, which is still to come ({from})", path.display())]
+    #[error("{} would have been taken at {taken}, which is in the future ({from})", path.display())]
     Future {
         /// The backup.
         path: PathBuf,
@@ -162,7 +162,7 @@ pub enum Error {
         from: String,
     },
     /// A pack can't be written.
-    #[error("can't capture part `{part}`")]
+    #[error("can't import source `{part}`")]
     Receive {
         /// The part.
         part: SourceName,
@@ -170,7 +170,7 @@ pub enum Error {
         source: ReceiveError,
     },
     /// What arrived is not what was there.
-    #[error("can't capture part `{part}`: {problem}")]
+    #[error("can't import source `{part}`: {problem}")]
     Part {
         /// The part.
         part: SourceName,
@@ -183,7 +183,7 @@ pub enum Error {
     #[error(transparent)]
     Store(#[from] store::Error),
     /// The operator ended it.
-    #[error("stopped before {} was taken over", path.display())]
+    #[error("stopped before {} was imported", path.display())]
     Stopped {
         /// The backup.
         path: PathBuf,
@@ -193,8 +193,8 @@ pub enum Error {
 fn stripped(strip: usize) -> String {
     match strip {
         0 => String::new(),
-        1 => " beneath its first folder".to_owned(),
-        n => format!(" beneath its first {n} folders"),
+        1 => " below its first directory".to_owned(),
+        n => format!(" below its first {n} directories"),
     }
 }
 
@@ -294,60 +294,53 @@ impl Fault for Error {
                 unpack: Some(command),
                 ..
             } => {
-                return Some(format!(
-                    "Unpack it with `{command}` and import what comes out."
-                ));
+                return Some(format!("Unpack it with `{command}` and import the result."));
             }
             Self::Form { unpack: None, .. } => {
-                "Import a folder, or an archive: .tar, .tar.gz, .tgz or .tar.zst."
+                "Import a directory, or an archive: .tar, .tar.gz, .tgz or .tar.zst."
             }
             Self::Packed { .. } => {
-                "It is cut or damaged: look for another copy. `gzip -t` and `zstd -t` tell the same."
+                "It is truncated or damaged: look for another copy. `gzip -t` and `zstd -t` check it too."
             }
             Self::Archive {
                 source: tarstream::Error::Cut { .. } | tarstream::Error::LoneZeroBlock { .. },
                 ..
             } => {
-                "It is cut: look for another copy. To keep what is left, unpack it with tar and import \
-                 the folder."
+                "It is truncated: look for another copy. To keep the rest, unpack it with tar and import the directory."
             }
             Self::Archive { .. } => {
-                "Nothing of it was kept. If you trust it, unpack it with tar into an empty folder, look \
-                 at what came out, and import that."
+                "Nothing of it was kept. If you trust it, unpack it with tar into an empty directory, check the result, and import that."
             }
             Self::Bomb { .. }
             | Self::TooMany { .. }
             | Self::Names { .. }
             | Self::Texts { .. }
             | Self::Holes { .. } => {
-                "If that is right, unpack it and import the folder, or parts of it."
+                "If that is expected, unpack it and import the directory, or parts of it."
             }
             Self::Tree { source, .. } => match source {
                 tarstream::tree::Error::Twice { .. } => {
-                    "Two things in it land at one place: give other `--map` or `--strip`."
+                    "Two entries would get the same path: use another `--map` or `--strip`."
                 }
                 tarstream::tree::Error::Link { .. } => {
-                    "Name one part for all of it with `--source`, or unpack it and import the folder."
+                    "Import all of it as one source with `--source`, or unpack it and import the directory."
                 }
                 tarstream::tree::Error::Outside { .. }
                 | tarstream::tree::Error::Orphan { .. }
                 | tarstream::tree::Error::Beneath { .. } => {
-                    "Nothing of it was kept. Unpack it with tar into an empty folder, look at what \
-                     came out, and import that."
+                    "Nothing of it was kept. Unpack it with tar into an empty directory, check the result, and import that."
                 }
             },
-            Self::Place { .. } => "Give another `--at` or `--map`.",
-            Self::Empty { strip: 0, .. } => "Look whether it is the right one.",
+            Self::Place { .. } => "Use another `--at` or `--map`.",
+            Self::Empty { strip: 0, .. } => "Check that it is the right backup.",
             Self::Empty { .. } => {
-                "Take fewer folders off with `--strip`, or none with `--strip 0`."
+                "Remove fewer leading directories with `--strip`, or none with `--strip 0`."
             }
             Self::NoSuchFolder { .. } => {
-                "`--dry-run` without `--map` shows what is in it. A folder that is taken off with \
-                 `--strip` is not part of the names."
+                "`--dry-run` without `--map` shows what is in it. A directory that `--strip` removes is not part of the paths."
             }
             Self::Sums { .. } => {
-                "It is damaged: look for another copy. To take it as it is, unpack it, remove that list, \
-                 and import the folder."
+                "It is damaged: look for another copy. To import it as it is, unpack it, remove that list, and import the directory."
             }
             Self::Changed { .. } => "Run the command again when nothing writes there.",
             Self::Future { .. } => "Say when it was taken with `--taken 2026-11-21T10:15:00Z`.",
@@ -355,8 +348,7 @@ impl Fault for Error {
             Self::Part { .. } => return None,
             Self::Store(error) => return error.hint(),
             Self::Stopped { .. } => {
-                "Nothing of it was kept. Run the same command again to go on: what was taken over is \
-                 passed over."
+                "Nothing of it was kept. Run the same command again to go on: what was imported is skipped."
             }
         };
         Some(hint.to_owned())

@@ -33,7 +33,7 @@ pub struct Mapping {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ParseMappingError {
     /// It has no `=`.
-    #[error("write FROM=/TO: a folder of the backup, and where it was on the host")]
+    #[error("write FROM=/TO: a directory of the backup, and where it was on the host")]
     NoEquals,
     /// One of the two is no path.
     #[error(transparent)]
@@ -254,7 +254,7 @@ mod tests {
         for (text, message) in [
             (
                 "asterisk",
-                "write FROM=/TO: a folder of the backup, and where it was on the host",
+                "write FROM=/TO: a directory of the backup, and where it was on the host",
             ),
             (
                 "asterisk=etc",

@@ -191,7 +191,7 @@ fn description(order: &ImportOptions, backup: &Backup, records: &[Record]) -> St
 
 fn unread_list(list: &RemotePath) -> String {
     format!(
-        "{} does not read as a list of digests, and nothing was held against it",
+        "{} is not a valid checksum list, so files were not verified",
         escape(list.member())
     )
 }

@@ -60,18 +60,18 @@ impl TimeSource {
 impl fmt::Display for TimeSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Operator => f.write_str("as told with `--taken`"),
-            Self::Name => f.write_str("as its name says"),
-            Self::Folder(name) => write!(f, "as the name of `{name}` in it says"),
-            Self::Record(file) => write!(f, "as {file} in it says"),
+            Self::Operator => f.write_str("set with `--taken`"),
+            Self::Name => f.write_str("from its name"),
+            Self::Folder(name) => write!(f, "from the name of `{name}` in it"),
+            Self::Record(file) => write!(f, "from {file} in it"),
             Self::Date => f.write_str("the day in its name, which has no time of day"),
             Self::FolderDate(name) => {
                 write!(
                     f,
-                    "the day in the name of `{name}` in it, which has no time of day"
+                    "from the date in the name of `{name}` in it, which has no time"
                 )
             }
-            Self::Newest => f.write_str("when the newest file in it was changed"),
+            Self::Newest => f.write_str("the modification time of its newest file"),
         }
     }
 }
@@ -80,7 +80,7 @@ impl fmt::Display for BackupTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.said_by, f)?;
         if self.is_zone_assumed {
-            f.write_str("; no zone is said, so UTC is assumed")?;
+            f.write_str("; no time zone given, UTC assumed")?;
         }
         Ok(())
     }

@@ -89,13 +89,12 @@ pub(crate) enum Error {
         said: Vec<String>,
     },
     /// What arrived is no tree.
-    #[error("what arrived can't be put back safely")]
+    #[error("the entries that arrived can't be restored safely")]
     Tree(#[from] tarstream::tree::Error),
     /// tar sent entries that are not what the host has.
     #[error(
-        "tar sent {} not as the host has {}: {}",
+        "tar sent {} that differs from the host: {}",
         if altered.count == 1 { "an entry".to_owned() } else { format!("{} entries", altered.count) },
-        if altered.count == 1 { "it" } else { "them" },
         listing(altered.count, &altered.first)
     )]
     Altered {
@@ -103,7 +102,7 @@ pub(crate) enum Error {
         altered: Altered,
     },
     /// A hard link leads to something that did not arrive before it.
-    #[error("the hard link `{path}` leads to `{target}`, which did not arrive before it")]
+    #[error("the hard link `{path}` points to `{target}`, which did not arrive before it")]
     Link {
         /// The link.
         path: RemotePath,
@@ -133,14 +132,13 @@ impl Fault for Error {
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Unreadable { .. } => {
-                "Say `sudo: true` at the source to read them, or `unreadable: skip` to go on without them.".to_owned()
+                "Set `sudo: true` on the source to read them, or `unreadable: skip` to capture the rest without them.".to_owned()
             }
             Self::Missing { .. } | Self::Tar { .. } => {
                 "Run the command again; `fleet doctor` shows which tools the host has.".to_owned()
             }
             Self::Altered { .. } => {
-                "Something changes what `tar` does on the host: look for `TAR_OPTIONS` in the account's \
-                 environment and at `command -v tar`."
+                "Something changes what `tar` does on the host: check `TAR_OPTIONS` in the account's environment, and `command -v tar`."
                     .to_owned()
             }
             Self::Tree(error) => return error.hint(),

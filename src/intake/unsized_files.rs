@@ -52,12 +52,9 @@ enum Error {
         count: usize,
         first: Vec<RemotePath>,
     },
-    #[error(
-        "{} files of file systems that report no sizes are more than {FILES_MAX}",
-        count
-    )]
+    #[error("{} files that report no size are more than {FILES_MAX}", count)]
     TooMany { count: usize },
-    #[error("files of file systems that report no sizes hold more than 64 MiB, up to {path}")]
+    #[error("files that report no size have more than 64 MiB, up to {path}")]
     TooMuch { path: RemotePath },
     #[error("the host can't send files that report no size: {said}")]
     Answer { said: String },
@@ -74,9 +71,9 @@ impl Fault for Error {
 
     fn hint(&self) -> Option<String> {
         Some(match self {
-            Self::Unread { .. } => "Name the files that are needed, or leave out others with `exclude`: some files of /proc and /sys can't be read, or have no end.".to_owned(),
-            Self::TooMany { .. } | Self::TooMuch { .. } => "Name the files that are needed: `files: /proc/cmdline`.".to_owned(),
-            Self::Answer { .. } => "It takes `head`, `od` and `xargs` on the host; without them, leave the files out with `exclude`.".to_owned(),
+            Self::Unread { .. } => "Name the files that you need, or leave out the others with `exclude`: some files of /proc and /sys can't be read, or have no end.".to_owned(),
+            Self::TooMany { .. } | Self::TooMuch { .. } => "Name the files that you need, as in `files: /proc/cmdline`.".to_owned(),
+            Self::Answer { .. } => "This requires `head`, `od` and `xargs` on the host; without them, leave the files out with `exclude`.".to_owned(),
         })
     }
 }

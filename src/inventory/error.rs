@@ -50,13 +50,13 @@ pub enum Rule {
         why: String,
     },
     /// Indented with tabs.
-    #[error("a tab stands where only spaces may")]
+    #[error("tab used for indentation")]
     Tab,
     /// A second document.
     #[error("a second YAML document begins here")]
     ManyDocuments,
     /// Too deep, too many values, or aliases that unfold to too much.
-    #[error("the file unfolds to more than fleet reads")]
+    #[error("the file's aliases or nesting exceed fleet's limit")]
     TooComplex,
     /// `<<`
     #[error("merge keys (`<<`) can't be used in an inventory")]
@@ -72,13 +72,13 @@ pub enum Rule {
         known: Vec<&'static str>,
     },
     /// `env` or `access` in `defaults` or in a profile.
-    #[error("`{key}` can be said only at a host itself")]
+    #[error("`{key}` is only allowed directly on a host")]
     HostOnlyKey {
         /// The key.
         key: String,
     },
     /// A key for the second time.
-    #[error("`{key}` is said twice")]
+    #[error("duplicate key `{key}`")]
     DuplicateKey {
         /// The key.
         key: String,
@@ -98,7 +98,7 @@ pub enum Rule {
         hint: &'static str,
     },
     /// Another type of value than the key takes.
-    #[error("{subject} wants {wants}{}", found.as_ref().map(|found| format!(", found {found}")).unwrap_or_default())]
+    #[error("{subject} must be {wants}{}", found.as_ref().map(|found| format!(", found {found}")).unwrap_or_default())]
     WrongType {
         /// The key.
         subject: String,
@@ -135,7 +135,7 @@ pub enum Rule {
         hint: Cow<'static, str>,
     },
     /// Prod, and writable.
-    #[error("host `{host}` can't be `access: writable`, for {because}")]
+    #[error("host `{host}` can't be `access: writable`, because {because}")]
     ProdWritable {
         /// The host.
         host: HostName,
@@ -195,7 +195,9 @@ pub enum Rule {
         second: String,
     },
     /// A command at a protected host for which nobody vouches.
-    #[error("source `{source_name}` runs a command at {hosts}, which must never be written")]
+    #[error(
+        "command source `{source_name}` needs `reads_only: true`, because it runs on protected hosts: {hosts}"
+    )]
     NotVouched {
         /// The source.
         source_name: SourceName,
@@ -203,7 +205,7 @@ pub enum Rule {
         hosts: String,
     },
     /// A source that doesn't say what it is.
-    #[error("source `{source_name}` doesn't say what to capture")]
+    #[error("source `{source_name}` has no kind")]
     NoKind {
         /// The source.
         source_name: SourceName,
@@ -229,7 +231,7 @@ pub enum Rule {
         owners: Vec<&'static str>,
     },
     /// Hosts that are reached through each other.
-    #[error("the way to host `{host}` leads in a circle: {}", circle.join(" → "))]
+    #[error("`jump` of host `{host}` forms a loop: {}", circle.join(" → "))]
     JumpCircle {
         /// Where the circle was entered.
         host: HostName,
@@ -252,7 +254,7 @@ impl Rule {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         let text = match self {
-            Self::TooLarge { .. } => "Give fleet an inventory file; this is something else.",
+            Self::TooLarge { .. } => "Check that this file is a fleet inventory.",
             Self::Empty => "`fleet init` writes an inventory to begin with.",
             Self::Syntax { .. } => {
                 "Correct the file at that line. Text that begins with one of `* & ! | > % @ [ { #` or a backquote, and text that holds `: ` or ` #`, goes in quotes."
@@ -260,10 +262,10 @@ impl Rule {
             Self::Tab => "Indent with spaces.",
             Self::ManyDocuments => "Keep one document in the file, without `---` between parts.",
             Self::TooComplex => {
-                "Use fewer aliases (`*name`), and put what hosts share into a profile."
+                "Use fewer aliases (`*name`), and put settings that hosts share into a profile."
             }
             Self::MergeKey => {
-                "Put what hosts share into a profile or into `defaults`; `env` and `access` stand at each host itself."
+                "Put settings that hosts share into a profile or into `defaults`; set `env` and `access` on each host."
             }
             Self::UnknownKey {
                 nearest: Some(nearest),
@@ -274,7 +276,7 @@ impl Rule {
             }
             Self::HostOnlyKey { key } => {
                 return Some(format!(
-                    "Say `{key}` at each host: what may be written is never inherited."
+                    "Set `{key}` on each host: write access is never inherited."
                 ));
             }
             Self::DuplicateKey { .. } => "Remove one of the two, or give it another name.",
@@ -288,20 +290,20 @@ impl Rule {
             Self::OtherVersion { .. } => {
                 return Some(format!("Write `version: {VERSION}`."));
             }
-            Self::NotYet { .. } => "Remove it; a later fleet will read it.",
+            Self::NotYet { .. } => "Remove it: this version of fleet doesn't read it.",
             Self::Name(_) => return None,
             Self::Value { hint, .. } => return Some(hint.to_string()),
             Self::ProdWritable { .. } => {
                 "Remove `access: writable`: a prod host is never written. `prod`, `production`, `prd`, `live` and the words of `protect` mean prod, also as a piece, as in `prod-eu`."
             }
             Self::NoEnvWritable { .. } => {
-                "Say what it is, as in `env: dev`, or remove `access: writable`."
+                "Set its environment, as in `env: dev`, or remove `access: writable`."
             }
             Self::OneAddress { .. } => {
                 "Remove one of the two hosts, correct its address, or give both the same access."
             }
             Self::OneName { .. } => {
-                "Rename one: their checkpoints would lie in one folder on some file systems."
+                "Rename one of them: on a case-insensitive file system their checkpoints would share a directory."
             }
             Self::UnknownProfile {
                 nearest: Some(nearest),
@@ -311,18 +313,18 @@ impl Rule {
             Self::ProfileTwice { .. } => "Remove one of the two.",
             Self::SourceTwice { .. } => "Rename or remove one of the two.",
             Self::NotVouched { .. } => {
-                "If it changes nothing there, say so with `reads_only: true` beside it; else remove it."
+                "If the command changes nothing on the host, set `reads_only: true` on the source; otherwise remove it."
             }
             Self::NoKind { .. } => return Some(format!("Add one of {KINDS_TOLD}.")),
-            Self::TwoKinds { .. } => "Make two sources of it.",
+            Self::TwoKinds { .. } => "Split it into two sources.",
             Self::ForeignKey { owners, .. } => {
                 return Some(format!(
-                    "It belongs to `{}`. Remove it, or make another source of it.",
+                    "It belongs to `{}`. Remove it, or move it to a source of its own.",
                     owners.join("`, `")
                 ));
             }
             Self::JumpCircle { .. } => {
-                "Change `jump` at one of them; `jump: none` reaches a host directly."
+                "Change `jump` on one of them; `jump: none` reaches a host directly."
             }
             Self::TooManySources { .. } => "Split the inventory.",
         };

@@ -98,7 +98,7 @@ impl WireCompression {
 
 /// The text names no compression.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no compression: one of auto, none, gzip, zstd")]
+#[error("`{0}` is not a compression: use auto, none, gzip or zstd")]
 pub struct ParseCompressionError(String);
 
 impl FromStr for WireCompression {

@@ -64,7 +64,7 @@ pub enum ParseWordError {
     #[error("`{0}` is not a word")]
     Characters(String),
     /// It is a number to YAML, or a truth value, or nothing.
-    #[error("a word is wanted, found `{0}`")]
+    #[error("expected a word, found `{0}`")]
     Constant(String),
 }
 

@@ -31,7 +31,7 @@ pub enum WildcardError {
     #[error("`[:{0}:]` is not a character class")]
     UnknownClass(String),
     /// `[:digit:]`
-    #[error("`[:{0}:]` stands for the letters in it, not for the class")]
+    #[error("`[:{0}:]` matches the letters in it, not the class")]
     SingleBrackets(&'static str),
     /// `[[.a.]]`, `[[=a=]]`
     #[error("collating symbols and equivalence classes are not supported")]

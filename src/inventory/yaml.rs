@@ -196,7 +196,7 @@ fn wrong_type(place: Option<Place>, text: &str) -> Rule {
     let Some((wanted, found)) = found else {
         return Rule::WrongType {
             subject: "the key before this value".to_owned(),
-            wants: "another type of value",
+            wants: "of another type",
             found: None,
             hint: "`inventory/fleet.schema.json` in an editor shows what each key takes."
                 .to_owned(),

@@ -121,7 +121,7 @@ pub enum Error {
         member: RemotePath,
     },
     /// Members were asked for that can't be in that order.
-    #[error("the members wanted of the pack {} overlap or go backwards at its uncompressed byte {offset}", path.display())]
+    #[error("the requested members of the pack {} overlap or go backwards at its uncompressed byte {offset}", path.display())]
     Order {
         /// The pack.
         path: PathBuf,
@@ -129,7 +129,7 @@ pub enum Error {
         offset: u64,
     },
     /// A member can't be handed on.
-    #[error("can't hand on a member of the pack {}", path.display())]
+    #[error("can't write out a member of the pack {}", path.display())]
     Output {
         /// The pack.
         path: PathBuf,
@@ -187,7 +187,7 @@ impl Fault for Error {
         match self {
             Self::Create { source, .. } | Self::Write { source, .. } => match source.kind() {
                 io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Some(
-                    "Make room on the disk that holds the store, or name a store on a larger one with `--store DIR`. Nothing half-made is kept."
+                    "Free space on the disk that holds the store, or choose a store on a larger one with `--store DIR`. Nothing incomplete is kept."
                         .to_owned(),
                 ),
                 io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
@@ -203,7 +203,7 @@ impl Fault for Error {
             | Self::OtherContent { .. }
             | Self::Order { .. } => Some(
                 "`fleet verify` names the checkpoints that need this pack. Take a new checkpoint \
-                 with `--full`, and bring the file back from a copy of the store if there is one."
+                 with `--full`, and restore the file from a copy of the store if there is one."
                     .to_owned(),
             ),
             Self::Compress { .. }

@@ -288,7 +288,7 @@ impl PackReader {
             return Err(Error::Damaged {
                 path: self.path.clone(),
                 offset,
-                why: "a frame has another length than its index says",
+                why: "a frame's length differs from the index",
             });
         }
         self.read = Some(index);
@@ -335,7 +335,7 @@ fn read_exact_at(
             io::ErrorKind::UnexpectedEof => Error::Damaged {
                 path: path.to_owned(),
                 offset,
-                why: "it is shorter than its index says",
+                why: "it is shorter than the index says",
             },
             _ => Error::Read {
                 path: path.to_owned(),

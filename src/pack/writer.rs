@@ -266,7 +266,7 @@ impl PackWriter {
         }
     }
 
-    /// Drops the member that was begun and not ended, if there is one: what arrived whole is kept.
+    /// Drops the member that was begun and not ended, if there is one: files that arrived completely are kept.
     ///
     /// # Errors
     ///

@@ -214,7 +214,7 @@ fn roots(
             {
                 let mut said: Vec<String> = others.into_iter().chain(asides).collect();
                 if said.is_empty() {
-                    said.push(format!("nothing was said of {root}"));
+                    said.push(format!("find did not report {root}"));
                 }
                 return Err(Error::Scan { said });
             }

@@ -41,9 +41,8 @@ fn half_is_enough_and_less_is_not() {
             "it shrank to under half: from 10 files, 10000 bytes to {files} files, {bytes} bytes"
         ))
     };
-    let answers = |files: u64, bytes| {
-        (files > 0 && bytes == 0).then(|| "it answered with nothing".to_owned())
-    };
+    let answers =
+        |files: u64, bytes| (files > 0 && bytes == 0).then(|| "the result is empty".to_owned());
     for (files, bytes, of_files, of_newest) in [
         (5, 5000, None, None),
         (4, 9000, shrank(4, 9000), shrank(4, 9000)),
@@ -83,7 +82,7 @@ fn small_answers_may_shrink_and_none_may_be_empty() {
     assert!(message(&part(1, 1), Some(&before), terms(Holds::Answer)).is_some());
     assert_eq!(
         message(&part(1, 0), None, terms(Holds::Answer)).as_deref(),
-        Some("it answered with nothing")
+        Some("the result is empty")
     );
 }
 

@@ -36,19 +36,19 @@ pub enum Error {
     #[error("the dump is empty")]
     Empty,
     /// It is something else.
-    #[error("what came is no dump: it begins with `{begins}`")]
+    #[error("the output is not a dump: it begins with `{begins}`")]
     NotADump {
         /// The beginning, escaped.
         begins: String,
     },
     /// Its end is missing.
-    #[error("the dump is cut: {missing}")]
+    #[error("the dump is incomplete: {missing}")]
     Cut {
         /// What should still have come.
         missing: &'static str,
     },
     /// An archive that contradicts itself.
-    #[error("the archive makes no sense at byte {at_byte}: {why}")]
+    #[error("the archive is malformed at byte {at_byte}: {why}")]
     Senseless {
         /// Where.
         at_byte: u64,

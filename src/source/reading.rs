@@ -2,7 +2,7 @@
 
 /// The answer is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the host's answer has a line that is none of a file's")]
+#[error("malformed line in the file contents sent by the host")]
 pub struct Error;
 
 /// One file that was read.

@@ -54,16 +54,16 @@ pub struct Facts {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A record cannot be read.
-    #[error("the host's scan has a record that cannot be read: `{record}`")]
+    #[error("malformed record in find's output: `{record}`")]
     Record {
         /// The record, escaped and shortened.
         record: String,
     },
     /// A path is not one.
-    #[error("the host's scan names a path that is none")]
+    #[error("invalid path in find's output")]
     Path(#[from] ParsePathError),
     /// A name or the text of a link is longer than any file system takes.
-    #[error("the host's scan has {what} of more than {max} bytes: `{begin}…`")]
+    #[error("{what} of more than {max} bytes in find's output: `{begin}…`")]
     TooLong {
         /// What it is, with its article.
         what: &'static str,
@@ -73,7 +73,7 @@ pub enum Error {
         begin: String,
     },
     /// The answer ends within a record.
-    #[error("the host's scan ends in the middle of a record")]
+    #[error("find's output ends in the middle of a record")]
     Cut,
 }
 

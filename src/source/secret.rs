@@ -47,13 +47,13 @@ pub enum SecretError {
         source: std::io::Error,
     },
     /// It is a folder, a pipe or a device.
-    #[error("{} is no regular file", .file.display())]
+    #[error("{} is not a regular file", .file.display())]
     NotAFile {
         /// What was named.
         file: PathBuf,
     },
     /// The file is too long to be a secret.
-    #[error("{} is longer than any secret", .file.display())]
+    #[error("{} is too long for a secret", .file.display())]
     TooLong {
         /// The file.
         file: PathBuf,
@@ -71,13 +71,13 @@ pub enum SecretError {
         place: String,
     },
     /// It isn't UTF-8, or holds control characters.
-    #[error("the secret in {place} is no text")]
+    #[error("the secret in {place} is not text")]
     NotText {
         /// Where.
         place: String,
     },
     /// `~` stands for nothing here.
-    #[error("nobody knows which folder `~` is")]
+    #[error("can't expand `~`: no home directory")]
     NoHome,
 }
 
@@ -101,7 +101,7 @@ impl Fault for SecretError {
                 format!("Set `{name}` where fleet runs, or name another place in the inventory.")
             }
             Self::Unreadable { .. } => {
-                "Check its name and that you may read it; `~` is your home folder.".to_owned()
+                "Check its name and that you have permission to read it; `~` is your home directory.".to_owned()
             }
             Self::NotAFile { .. }
             | Self::TooLong { .. }
@@ -110,7 +110,7 @@ impl Fault for SecretError {
                 "The file or variable must hold the secret alone, as one line of text.".to_owned()
             }
             Self::Empty { .. } => "Put the secret there.".to_owned(),
-            Self::NoHome => "Set `HOME`, or write the whole path.".to_owned(),
+            Self::NoHome => "Set `HOME`, or write the absolute path.".to_owned(),
         })
     }
 }
@@ -256,7 +256,7 @@ mod tests {
         );
         assert_eq!(
             text(from_env(Some(b"hunter\xff2"))),
-            "the secret in environment variable `FLEET_KEY` is no text"
+            "the secret in environment variable `FLEET_KEY` is not text"
         );
         for content in ["", "\n", "\r\n"] {
             assert_eq!(
@@ -272,11 +272,11 @@ mod tests {
         }
         assert_eq!(
             from_file(b"hunter\x002"),
-            Err("the secret in DIR/key is no text".to_owned())
+            Err("the secret in DIR/key is not text".to_owned())
         );
         assert_eq!(
             from_file(&vec![b'x'; MAX_BYTES + 1]),
-            Err("DIR/key is longer than any secret".to_owned())
+            Err("DIR/key is too long for a secret".to_owned())
         );
         assert_eq!(
             from_file(&vec![b'x'; MAX_BYTES]).map(|text| text.len()),
@@ -299,14 +299,14 @@ mod tests {
         let error = reveal(&Secret::File(folder.path().to_owned())).expect_err("a folder");
         assert_eq!(
             error.to_string(),
-            format!("{} is no regular file", folder.path().display())
+            format!("{} is not a regular file", folder.path().display())
         );
         let pipe = folder.path().join("pipe");
         rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RWXU).expect("a pipe");
         let error = reveal(&Secret::File(pipe.clone())).expect_err("a pipe");
         assert_eq!(
             error.to_string(),
-            format!("{} is no regular file", pipe.display())
+            format!("{} is not a regular file", pipe.display())
         );
         assert_eq!(
             error.hint().as_deref(),
@@ -322,6 +322,6 @@ mod tests {
         let revealed = reveal_from(&secret, |_| None, || Some(home.path().into()));
         assert_eq!(revealed.expect("a secret").text(), "hunter2");
         let error = reveal_from(&secret, |_| None, || None).expect_err("no home");
-        assert_eq!(error.to_string(), "nobody knows which folder `~` is");
+        assert_eq!(error.to_string(), "can't expand `~`: no home directory");
     }
 }

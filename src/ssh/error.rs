@@ -17,7 +17,7 @@ use crate::ssh::host_keys::check::CheckFailure;
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
     /// OpenSSH's configuration, or a jump, can't be made sense of.
-    #[error("can't tell how to reach {host}: {why}")]
+    #[error("can't resolve how to reach {host}: {why}")]
     Resolve {
         /// The host.
         host: String,
@@ -69,7 +69,7 @@ pub enum Error {
         source: Arc<Error>,
     },
     /// The bastion would not open a way to the host.
-    #[error("{via} opens no way to {address}")]
+    #[error("{via} refused to forward to {address}")]
     Forward {
         /// The host.
         host: String,
@@ -81,7 +81,7 @@ pub enum Error {
         source: ForwardRefusal,
     },
     /// The host would not open a way to a server that it should see.
-    #[error("{host} opens no way to {address}")]
+    #[error("{host} refused to forward to {address}")]
     Reach {
         /// The host.
         host: String,
@@ -107,7 +107,7 @@ pub enum Error {
         after: Duration,
     },
     /// The host opens no session, or runs no command.
-    #[error("{host} runs no command: {why}")]
+    #[error("can't run commands on {host}: {why}")]
     NoSession {
         /// The host.
         host: String,
@@ -115,7 +115,7 @@ pub enum Error {
         why: String,
     },
     /// Too much came before the command's first line.
-    #[error("{host} answered with other text than the command's: {excerpt}")]
+    #[error("{host} printed text before the command's output: {excerpt}")]
     Noise {
         /// The host.
         host: String,
@@ -133,13 +133,13 @@ pub enum Error {
         source: Cause,
     },
     /// The channel ended without saying how the command did.
-    #[error("{host} didn't say how the command ended")]
+    #[error("{host} reported no exit status for the command")]
     NoStatus {
         /// The host.
         host: String,
     },
     /// The output is cut: its last line is missing or contradicts the exit status.
-    #[error("the output of {host} is cut: its last line is missing (exit status {exit})")]
+    #[error("the output of {host} is incomplete: its last line is missing (exit status {exit})")]
     NoTrailer {
         /// The host.
         host: String,
@@ -177,7 +177,7 @@ pub enum Error {
         limit_bytes: usize,
     },
     /// sudo wants a password and there is nobody to ask, or it allows the account nothing.
-    #[error("sudo on {host} refuses {user}")]
+    #[error("sudo on {host} refused {user}")]
     SudoRefused {
         /// The host.
         host: String,
@@ -187,7 +187,7 @@ pub enum Error {
         source: Cause,
     },
     /// The host has no sudo, and the account is not the one that is needed.
-    #[error("{host} has no `sudo`, and {user} may not read this")]
+    #[error("{host} has no `sudo`, and {user} has no permission to read this")]
     NoSudo {
         /// The host.
         host: String,
@@ -195,7 +195,7 @@ pub enum Error {
         user: String,
     },
     /// The password for sudo was wrong.
-    #[error("sudo on {host} took none of the passwords of {user}")]
+    #[error("sudo on {host} rejected every password of {user}")]
     SudoPassword {
         /// The host.
         host: String,
@@ -203,7 +203,7 @@ pub enum Error {
         user: String,
     },
     /// The guard let the command run on another host.
-    #[error("a command for {vouched} was about to run on {host}")]
+    #[error("refused to run a command meant for {vouched} on {host}")]
     OtherHost {
         /// The host of the session.
         host: String,
@@ -285,9 +285,9 @@ impl Fault for Error {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Resolve { host, .. } => {
-                Some(format!("`ssh -G {host}` shows what OpenSSH makes of it."))
-            }
+            Self::Resolve { host, .. } => Some(format!(
+                "`ssh -G {host}` shows the configuration that OpenSSH uses."
+            )),
             Self::OpenFiles { .. } => Some(
                 "Raise the limit, as in `ulimit -n 4096`, or work on fewer hosts at once."
                     .to_owned(),
@@ -299,12 +299,12 @@ impl Fault for Error {
             Self::HostKeyCheck { source, .. } => source.mend(),
             Self::Authentication(failure) => {
                 let load = if failure.words.is_some() {
-                    "What the host said may be the reason. Otherwise load"
+                    "The host's own message may be the reason. Otherwise load"
                 } else {
                     "Load"
                 };
                 Some(format!(
-                    "{load} the key with `ssh-add`, or name it under `identity` in the inventory; `ssh {}@{}` shows what the server takes.",
+                    "{load} the key with `ssh-add`, or name it under `identity` in the inventory; `ssh {}@{}` shows which methods the server accepts.",
                     failure.user, failure.host
                 ))
             }
@@ -325,7 +325,7 @@ impl Fault for Error {
                 source,
             } => Some(match source {
                 ReachRefusal::Refused => {
-                    format!("Is the service up? It is looked for at {address}, as {host} sees it.")
+                    format!("Check that the service is running: {host} connects to {address}.")
                 }
                 ReachRefusal::Prohibited => format!(
                     "Allow it in sshd_config on {host}: `AllowTcpForwarding local` and `PermitOpen {address}`; for a key with `restrict` in authorized_keys: `port-forwarding,permitopen=\"{address}\"`."
@@ -335,14 +335,13 @@ impl Fault for Error {
                 }
             }),
             Self::Stalled { host, .. } => Some(format!(
-                "`ssh {host} true` shows whether the host runs commands at all; raise `stall_timeout` \
-                 in the inventory if it may be silent for so long."
+                "`ssh {host} true` shows whether the host can run commands; raise `stall_timeout` in the inventory if it may send nothing for that long."
             )),
             Self::Noise { host, .. } | Self::NotBegun { host, .. } => Some(format!(
-                "Is the account's shell a shell? `ssh {host} true` should print nothing."
+                "The account's login shell can't run commands, or prints text. `ssh {host} true` must print nothing."
             )),
             Self::SudoRefused { user, .. } => Some(format!(
-                "Run fleet in a terminal to be asked for it, or let {user} run it without one (`NOPASSWD` in sudoers)."
+                "Run fleet in a terminal to be asked for the password, or allow {user} to use sudo without one (`NOPASSWD` in sudoers)."
             )),
             Self::NoSudo { user, .. } => Some(format!(
                 "Install sudo on the host and allow it to {user}, or log in as root."
@@ -413,14 +412,13 @@ mod tests {
                 },
                 vec!["web sent nothing for 60 s"],
                 Some(
-                    "`ssh web true` shows whether the host runs commands at all; raise `stall_timeout` \
-                     in the inventory if it may be silent for so long.",
+                    "`ssh web true` shows whether the host can run commands; raise `stall_timeout` in the inventory if it may send nothing for that long.",
                 ),
                 ExitClass::Unreachable,
             ),
             (
                 Error::NoStatus { host: host() },
-                vec!["web didn't say how the command ended"],
+                vec!["web reported no exit status for the command"],
                 None,
                 ExitClass::Failed,
             ),
@@ -434,7 +432,9 @@ mod tests {
                     "web did not run the command (exit status unknown)",
                     "it said nothing",
                 ],
-                Some("Is the account's shell a shell? `ssh web true` should print nothing."),
+                Some(
+                    "The account's login shell can't run commands, or prints text. `ssh web true` must print nothing.",
+                ),
                 ExitClass::Failed,
             ),
             (
@@ -443,9 +443,9 @@ mod tests {
                     user: "ops".to_owned(),
                     source: Cause("sudo: a password is required".to_owned()),
                 },
-                vec!["sudo on web refuses ops", "sudo: a password is required"],
+                vec!["sudo on web refused ops", "sudo: a password is required"],
                 Some(
-                    "Run fleet in a terminal to be asked for it, or let ops run it without one (`NOPASSWD` in sudoers).",
+                    "Run fleet in a terminal to be asked for the password, or allow ops to use sudo without one (`NOPASSWD` in sudoers).",
                 ),
                 ExitClass::Failed,
             ),
@@ -456,7 +456,7 @@ mod tests {
                     address: "10.0.0.1:22".to_owned(),
                     source: ForwardRefusal::Other,
                 },
-                vec!["bastion opens no way to 10.0.0.1:22", "it refused"],
+                vec!["bastion refused to forward to 10.0.0.1:22", "it refused"],
                 Some("Check that the target is up and can be reached from bastion."),
                 ExitClass::Unreachable,
             ),

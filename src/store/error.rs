@@ -36,7 +36,7 @@ pub enum Error {
         dir: PathBuf,
     },
     /// The store, or a checkpoint in it, was written by a newer fleet.
-    #[error("{file} has version {found}, this fleet knows versions up to {known}")]
+    #[error("{file} has version {found}, and this fleet reads versions up to {known}")]
     Newer {
         /// The file, relative to the store.
         file: String,
@@ -46,7 +46,10 @@ pub enum Error {
         known: u64,
     },
     /// A checkpoint that only a newer fleet can read, and what that one must be able to do.
-    #[error("{file} needs {}, which this fleet does not know", needed(words))]
+    #[error(
+        "{file} needs {}, which this version of fleet doesn't support",
+        needed(words)
+    )]
     Needs {
         /// The file, relative to the store.
         file: String,
@@ -114,7 +117,7 @@ pub enum Error {
         skipped: Vec<Skipped>,
     },
     /// More than one stamp begins so.
-    #[error("{reference} means {} checkpoints", matches.len())]
+    #[error("{reference} matches {} checkpoints", matches.len())]
     Ambiguous {
         /// What was asked for.
         reference: CheckpointRef,
@@ -136,7 +139,7 @@ pub enum Error {
         source: Box<Error>,
     },
     /// The checkpoint has no such part, or the part holds nothing.
-    #[error("{checkpoint} has no entries of `{part}`")]
+    #[error("{checkpoint} has no entries of source `{part}`")]
     NoPart {
         /// The checkpoint.
         checkpoint: CheckpointId,
@@ -206,7 +209,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// The target's name does not tell the format.
-    #[error("can't tell the format of {}", path.display())]
+    #[error("can't tell the archive format of {}", path.display())]
     UnknownFormat {
         /// The target.
         path: PathBuf,
@@ -222,7 +225,7 @@ pub enum Error {
         problem: String,
     },
     /// A layout has one place for two things.
-    #[error("{first} and {second} both claim {} in this layout", escape(place.member()))]
+    #[error("{first} and {second} would both be {} in this layout", escape(place.member()))]
     Collision {
         /// That place.
         place: RemotePath,

@@ -17,7 +17,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// The stream ended before the end-of-archive blocks.
-    #[error("the archive stream was cut at byte {offset}{}", inside(within.as_ref()))]
+    #[error("the archive stream ended early at byte {offset}{}", inside(within.as_ref()))]
     Cut {
         /// Where.
         offset: u64,
@@ -107,7 +107,7 @@ pub enum Error {
     TooMany,
     /// A member that is no directory has a name that ends in `/`, which tar takes for a directory.
     #[error(
-        "the archive member at byte {offset} is no directory, but its name `{path}` ends with a slash"
+        "the archive member at byte {offset} is not a directory, but its name `{path}` ends with a slash"
     )]
     NamedAsDirectory {
         /// Where.
@@ -130,7 +130,7 @@ pub enum Error {
         path: RemotePath,
     },
     /// A member that can't have data declares some.
-    #[error("`{path}` is no regular file, but declares {declared} bytes of data")]
+    #[error("`{path}` is not a regular file, but declares {declared} bytes of data")]
     UnexpectedData {
         /// The member.
         path: RemotePath,
@@ -174,7 +174,7 @@ pub enum Error {
         offset: u64,
     },
     /// Something other than a few zeros follows the end of the archive.
-    #[error("something follows the end of the archive at byte {offset}")]
+    #[error("data follows the end of the archive at byte {offset}")]
     Trailing {
         /// Where.
         offset: u64,
@@ -219,8 +219,7 @@ impl Fault for Error {
         let hint = match self {
             Self::Read { .. } | Self::Refused => return None,
             Self::Cut { .. } => {
-                "The connection or the remote tar ended early. Run the command again: what arrived \
-                 whole is kept."
+                "The connection or the remote tar ended early. Run the command again: files that arrived completely are kept."
             }
             Self::OldSparse { .. } => {
                 "Install GNU tar 1.27 or later or bsdtar on the host, or exclude the file."
@@ -246,8 +245,7 @@ impl Fault for Error {
             | Self::SparseMap { .. }
             | Self::LoneZeroBlock { .. }
             | Self::Trailing { .. } => {
-                "This is not what tar writes for the names it was asked for. Look at `tar --version` \
-                 and at `TAR_OPTIONS` on the host."
+                "This is not what tar writes for the requested names. Check `tar --version` and `TAR_OPTIONS` on the host."
             }
         };
         Some(hint.to_owned())

@@ -13,7 +13,7 @@ use crate::name::RemotePath;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// It is under none of the roots.
-    #[error("`{path}` lies outside of what was asked for")]
+    #[error("`{path}` was not requested")]
     Outside {
         /// The entry.
         path: RemotePath,
@@ -31,7 +31,7 @@ pub enum Error {
         path: RemotePath,
     },
     /// What would hold it is not a directory.
-    #[error("`{path}` lies beneath `{above}`, which is not a directory")]
+    #[error("`{path}` is inside `{above}`, which is not a directory")]
     Beneath {
         /// The entry.
         path: RemotePath,
@@ -39,7 +39,7 @@ pub enum Error {
         above: RemotePath,
     },
     /// A hard link to something that is not a regular file of the same part.
-    #[error("the hard link `{path}` leads to `{target}`, which is not a file of the same source")]
+    #[error("the hard link `{path}` points to `{target}`, which is not a file of the same source")]
     Link {
         /// The link.
         path: RemotePath,
@@ -55,8 +55,7 @@ impl Fault for Error {
 
     fn hint(&self) -> Option<String> {
         Some(
-            "The tree changed while it was read, or the host sent what it was not asked for. \
-             Run the command again."
+            "The tree changed while it was read, or the host sent entries that were not requested. Run the command again."
                 .to_owned(),
         )
     }
@@ -381,7 +380,7 @@ mod tests {
             ];
             assert_eq!(
                 check(&beneath),
-                Err("`/app/l/d/f` lies beneath `/app/l`, which is not a directory".to_owned())
+                Err("`/app/l/d/f` is inside `/app/l`, which is not a directory".to_owned())
             );
         }
     }
@@ -391,7 +390,7 @@ mod tests {
         let error = said(&[("/app/l", symlink()), ("/app/l/d", file())]).expect_err("refused");
         assert_eq!(
             error.to_string(),
-            "`/app/l/d` lies beneath `/app/l`, which is not a directory"
+            "`/app/l/d` is inside `/app/l`, which is not a directory"
         );
     }
 }

@@ -141,7 +141,7 @@ fn a_program_that_fails_makes_the_part_failed_and_says_why() {
         ),
         (
             json!({ "command": ["true"] }),
-            "web it: it answered with nothing",
+            "web it: the result is empty",
             "part-empty",
         ),
     ] {
@@ -187,7 +187,7 @@ fn a_program_that_never_ends_or_floods_is_stopped_and_nothing_is_left() {
             "86399.25",
             "trap '' TERM; sleep 86399.25; sleep 86399.25",
             json!({ "timeout": "1s" }),
-            "web it: `shell` did not end within 1 s",
+            "web it: `shell` did not finish within 1 s",
         ),
         (
             "86398.25",

@@ -128,63 +128,63 @@ fn an_answer_that_is_wrong_makes_the_part_failed_and_says_why() {
         (
             String::new(),
             json!({}),
-            "it closed the connection without an answer",
+            "the server closed the connection without a response",
         ),
         (
             "hello\r\n".to_owned(),
             json!({}),
-            "what it answers is not HTTP/1",
+            "the response is not HTTP/1",
         ),
         (
             endless,
             json!({}),
-            "the head of its answer is longer than 65536 bytes",
+            "the response headers are longer than 65536 bytes",
         ),
         (
             "HTTP/1.1 500 Oops\r\nContent-Length: 1\r\n\r\nx".to_owned(),
             json!({ "optional": true }),
-            "it answered 500 Internal Server Error, not 200",
+            "the server returned 500 Internal Server Error, expected 200",
         ),
         (
             ok("x"),
             json!({ "status": 204 }),
-            "it answered 200 OK, not 204",
+            "the server returned 200 OK, expected 204",
         ),
         (
             "HTTP/1.1 302 Found\r\nLocation: /x\r\nContent-Length: 0\r\n\r\n".to_owned(),
             json!({}),
-            "it answered 302 Found, not 200",
+            "the server returned 302 Found, expected 200",
         ),
         (
             "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 6\r\n\r\n<html>"
                 .to_owned(),
             json!({ "json": "normalise" }),
-            "its answer (`text/html`) is no JSON: it is not JSON at line 1, column 1",
+            "the response (`text/html`) is not JSON: it is not JSON at line 1, column 1",
         ),
         (
             ok(""),
             json!({ "json": "normalise" }),
-            "its answer is empty, and no JSON",
+            "the response is empty, not JSON",
         ),
         (
             "HTTP/1.1 200 OK\r\n\r\n{\"a\": [1,".to_owned(),
             json!({ "json": "normalise" }),
-            "its answer is no JSON: it ends too early at line 1, column 9",
+            "the response is not JSON: it ends too early at line 1, column 9",
         ),
         (
             ok("hello"),
             json!({ "max_bytes": 4 }),
-            "its answer is longer than 4 bytes",
+            "the response is longer than 4 bytes",
         ),
         (
             "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello".to_owned(),
             json!({}),
-            "its answer was cut after 5 bytes",
+            "the response ended early, after 5 bytes",
         ),
         (
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nhello".to_owned(),
             json!({}),
-            "its answer was cut after 5 bytes",
+            "the response ended early, after 5 bytes",
         ),
     ] {
         let server = HttpServer::saying(answer);
@@ -208,10 +208,7 @@ fn an_empty_answer_is_a_failure_unless_it_may_be() {
     };
     let server = HttpServer::serving("");
     let ran = taken(&scene, &json!({ "http": server.url("/") })).exits(3);
-    assert_eq!(
-        failed(&ran, server.port),
-        "web it: it answered with nothing"
-    );
+    assert_eq!(failed(&ran, server.port), "web it: the result is empty");
     let ran = taken(
         &scene,
         &json!({ "http": server.url("/"), "may_shrink": true }),
@@ -230,7 +227,7 @@ fn an_answer_without_a_length_is_kept_with_a_warning() {
     assert_eq!(ran.state(), "warned");
     assert!(
         ran.stdout
-            .contains("its answer has no length, so nobody can tell whether it is whole"),
+            .contains("the response has no length, so fleet can't tell whether it is complete"),
         "{}",
         ran.stdout
     );
@@ -268,7 +265,7 @@ fn a_server_that_never_ends_its_answer_is_given_up() {
         let ran = taken(&scene, &source).exits(3);
         assert_eq!(
             failed(&ran, server.port),
-            "web it: GET http://127.0.0.1:PORT/: no whole answer within 1 s"
+            "web it: GET http://127.0.0.1:PORT/: no complete response within 1 s"
         );
     }
 }
@@ -283,7 +280,7 @@ fn a_server_that_is_not_there_is_absent_where_it_may_be() {
     let ran = taken(&scene, &json!({ "http": url })).exits(3);
     assert_eq!(
         failed(&ran, port),
-        "web it: GET http://127.0.0.1:PORT/: web opens no way to 127.0.0.1:PORT: connection refused"
+        "web it: GET http://127.0.0.1:PORT/: web refused to forward to 127.0.0.1:PORT: connection refused"
     );
     let ran = taken(&scene, &json!({ "http": url, "optional": true })).exits(0);
     assert_eq!(ran.checkpoint()["parts"][0]["state"], "absent");
@@ -291,7 +288,7 @@ fn a_server_that_is_not_there_is_absent_where_it_may_be() {
     let url = format!("http://no-such-host.invalid:{port}/");
     let ran = taken(&scene, &json!({ "http": url, "optional": true })).exits(3);
     assert!(
-        failed(&ran, port).contains("web opens no way to no-such-host.invalid:PORT: "),
+        failed(&ran, port).contains("web refused to forward to no-such-host.invalid:PORT: "),
         "{}",
         failed(&ran, port)
     );
@@ -311,7 +308,7 @@ fn forwarding_that_is_forbidden_is_told() {
     let ran = scene.fleet.checkpoint(&["web"]).exits(3);
     assert_eq!(
         failed(&ran, server.port),
-        "web it: GET http://127.0.0.1:PORT/: web opens no way to 127.0.0.1:PORT: its SSH server forbids forwarding there"
+        "web it: GET http://127.0.0.1:PORT/: web refused to forward to 127.0.0.1:PORT: its SSH server forbids forwarding there"
     );
     assert_eq!(server.heads(), Vec::<String>::new());
     // The rest of the host is captured all the same.

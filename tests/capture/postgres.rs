@@ -219,7 +219,7 @@ fn what_is_not_there_or_not_allowed_is_told() {
         (
             json!({ "host": nowhere }),
             format!(
-                "web db: can't dump database `app`: no PostgreSQL server listens there: connection to \
+                "web db: can't dump database `app`: no PostgreSQL server is listening: connection to \
                  server on socket \"{socket}\" failed: No such file or directory"
             ),
             true,
@@ -232,7 +232,7 @@ fn what_is_not_there_or_not_allowed_is_told() {
         (
             json!({ "user": "stranger" }),
             format!(
-                "web db: can't dump database `app`: the server let nobody in: connection to server on \
+                "web db: can't dump database `app`: PostgreSQL rejected the login: connection to server on \
                  socket \"{}/.s.PGSQL.5432\" failed: FATAL:  no pg_hba.conf entry for host \"[local]\", \
                  user \"stranger\", database \"app\", no encryption",
                 postgres.socket().display()
@@ -376,19 +376,19 @@ fn a_dump_that_is_not_whole_is_never_kept() {
         ),
         (
             "\"$real\" \"$@\" | head -c 2000; exit 0",
-            "can't keep the dump of database `app`: the dump is cut: ",
+            "the dump of database `app` is not usable: the dump is incomplete: ",
         ),
         (
             "exit 0",
-            "can't keep the dump of database `app`: the dump is empty",
+            "the dump of database `app` is not usable: the dump is empty",
         ),
         (
             "exit 3",
-            "can't dump database `app`: `pg_dump` exited with 3 and said nothing",
+            "can't dump database `app`: `pg_dump` exited with 3 without a message",
         ),
         (
             "echo hello",
-            "can't keep the dump of database `app`: what came is no dump: it begins with `hello",
+            "the dump of database `app` is not usable: the output is not a dump: it begins with `hello",
         ),
         (
             "\"$real\" \"$@\"; echo 'pg_dump: error: the last table' >&2; exit 1",
@@ -400,7 +400,7 @@ fn a_dump_that_is_not_whole_is_never_kept() {
         ),
         (
             "exit 127",
-            "can't dump database `app`: `pg_dump` exited with 127 and said nothing",
+            "can't dump database `app`: `pg_dump` exited with 127 without a message",
         ),
     ] {
         let Some(scene) = with_pg_dump(script) else {

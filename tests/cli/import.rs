@@ -138,7 +138,7 @@ fn a_checkpoint_folder_lands_where_it_was_taken() {
         "exit 0\n── stdout\n\
          dev-vm@20251028T173204Z  complete  5 files, 168 B  (stored X)\n\
          \x20 from   checkpoint-20251028-173204\n\
-         \x20 taken  2025-10-28 17:32:04 UTC  as its name says; no zone is said, so UTC is assumed\n\
+         \x20 taken  2025-10-28 17:32:04 UTC  from its name; no time zone given, UTC assumed\n\
          \x20 lands  /etc/asterisk  1 file, 10 B  in part asterisk\n\
          \x20 lands  /fleet-captures/import  1 file, 134 B  in part import\n\
          \x20 lands  /home/op/app  3 files, 24 B  in part app\n"
@@ -443,9 +443,9 @@ fn a_gateway_checkpoint_is_held_against_its_own_digests() {
     assert_eq!(
         ran.whole(),
         "exit 6\n── stderr\n\
-         error: gw-checkpoint-20250819T000000Z.tgz is not what its /snapshot/sha256sums.txt says: \
+         error: gw-checkpoint-20250819T000000Z.tgz does not match its /snapshot/sha256sums.txt: \
          `./config/config.yaml` differs, `./logs/gw-smoke-1.log` is missing\n  \
-         hint: It is damaged: look for another copy. To take it as it is, unpack it, remove that list, and import the folder.\n"
+         hint: It is damaged: look for another copy. To import it as it is, unpack it, remove that list, and import the directory.\n"
     );
     assert_eq!(listed(&bed, "gw-1").len(), 1);
 }
@@ -511,7 +511,7 @@ fn many_are_taken_over_in_one_go_and_compared() {
     let summary = import(&bed, &wrong, 2);
     assert_eq!(
         summary["error"]["message"],
-        "`--taken` says when one backup was taken, and there are several"
+        "`--taken` applies to one backup, and there are several"
     );
 }
 

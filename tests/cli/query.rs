@@ -246,7 +246,7 @@ fn a_checkpoint_is_taken_out_in_the_layout_of_another_system() {
     assert_eq!(refused.code, Some(2));
     assert_eq!(
         refused.lines("export")[0]["error"]["message"],
-        "dev-vm@20261121T101501Z has no entries of `none`"
+        "dev-vm@20261121T101501Z has no entries of source `none`"
     );
     assert_eq!(export(&["--layout", "zip", "-o", "x.tar"]).code, Some(2));
 }

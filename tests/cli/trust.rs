@@ -38,7 +38,7 @@ fn without_a_terminal_nothing_is_trusted_unasked() {
         ran.whole(),
         format!(
             "exit 2\n── stderr\nerror: can't ask whether to trust dev-vm: there is no terminal\n  \
-             hint: It shows {fingerprint} (ssh-ed25519). Compare that with the host itself \
+             hint: Its keys are {fingerprint} (ssh-ed25519). Compare them with the host itself \
              (`ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` there), then run \
              `fleet trust dev-vm --fingerprint {fingerprint}`, which adds to {}.\n",
             server.known_hosts().display()
@@ -51,7 +51,7 @@ fn without_a_terminal_nothing_is_trusted_unasked() {
     assert_eq!(ran.code, Some(5));
     assert!(
         ran.stderr
-            .starts_with("error: dev-vm shows no key with the fingerprint SHA256:other\n  hint: Nothing was written. "),
+            .starts_with("error: dev-vm has no key with the fingerprint SHA256:other\n  hint: Nothing was written. "),
         "{}",
         ran.stderr
     );
@@ -111,7 +111,7 @@ fn a_fingerprint_is_compared_when_the_host_is_trusted_already() {
         assert_eq!(ran.code, Some(5), "{wrong}: {}", ran.stderr);
         assert!(
             ran.stderr.starts_with(&format!(
-                "error: dev-vm shows no key with the fingerprint {wrong}\n"
+                "error: dev-vm has no key with the fingerprint {wrong}\n"
             )),
             "{}",
             ran.stderr
@@ -189,7 +189,7 @@ fn without_a_login_only_the_compared_key_is_added() {
         .map(|(_, algorithm)| *algorithm)
         .collect();
         let left_out = format!(
-            "\nleft out {}: can't log in to have them proven: dev-vm does not let ",
+            "\nleft out {}: can't log in to have them proven: authentication failed for ",
             others.join(", ")
         );
         assert!(ran.stderr.contains(&left_out), "{}", ran.stderr);
@@ -360,7 +360,7 @@ fn lines_of_known_hosts_that_make_no_sense_are_told() {
     assert_eq!(ran.code, Some(0));
     let file = server.known_hosts();
     let warning = format!(
-        "warning: {}:1 is no line of known_hosts and is passed over\n",
+        "warning: {}:1 is not a valid line of known_hosts and is ignored\n",
         file.display()
     );
     assert!(ran.stderr.starts_with(&warning), "{}", ran.stderr);

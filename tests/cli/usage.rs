@@ -77,8 +77,7 @@ fn an_inventory_that_is_too_large_is_told_with_its_size() {
     assert_eq!(ran.code, Some(2));
     assert_eq!(
         ran.stderr,
-        "error: fleet.yaml: the file has 3407872 bytes, and fleet reads at most 2097152\n  hint: Give fleet \
-         an inventory file; this is something else.\n"
+        "error: fleet.yaml: the file has 3407872 bytes, and fleet reads at most 2097152\n  hint: Check that this file is a fleet inventory.\n"
     );
 }
 
@@ -184,7 +183,7 @@ fn usage_errors_are_json_too_where_that_was_asked_for() {
             "checkpoint",
             "nothing-selected",
             "no host is selected",
-            "Name hosts, `@ENV-or-TAG` groups, or say `--all`.",
+            "Name hosts or `@ENV-or-TAG` groups, or use `--all`.",
         ),
         (
             &["checkpoint", "--json", "--bogus"],

@@ -182,13 +182,18 @@ fn type_of(schema: &Value) -> String {
             return names.join(" or ");
         }
     }
-    if let Some(value) = schema["const"].as_str() {
-        return format!("`{value}`");
+    match &schema["const"] {
+        Value::String(value) => return format!("`{value}`"),
+        Value::Number(value) => return format!("always {value}"),
+        _ => {}
     }
     let types = match &schema["type"] {
         Value::Array(types) => types.iter().filter_map(Value::as_str).collect(),
         one => one.as_str().into_iter().collect::<Vec<_>>(),
     };
+    if types == ["null"] {
+        return "null".to_owned();
+    }
     let name = types.into_iter().find(|name| *name != "null");
     match name {
         Some("array") => format!("list of {}", type_of(&schema["items"])),
@@ -223,7 +228,13 @@ fn table(schema: &Value) -> String {
             words.extend(all.map(|word| format!("`{word}`")));
         }
         return match words.as_slice() {
-            [] => format!("{}\n", type_of(schema)),
+            [] => {
+                let mut shown = type_of(schema);
+                if let Some(first) = shown.get_mut(..1) {
+                    first.make_ascii_uppercase();
+                }
+                format!("{shown}.\n")
+            }
             words => format!("One of {}.\n", words.join(", ")),
         };
     };
@@ -240,7 +251,11 @@ fn table(schema: &Value) -> String {
         } else {
             ", optional"
         };
-        let (kind, meaning) = (type_of(field), sentence(field));
+        let kind = type_of(field);
+        let meaning = match sentence(field) {
+            text if text.is_empty() && name == "type" => "Tells the forms apart.".to_owned(),
+            text => text,
+        };
         text.push_str(&format!("| `{name}` | {kind}{optional} | {meaning} |\n"));
     }
     text
@@ -249,7 +264,8 @@ fn table(schema: &Value) -> String {
 /// The generated part of the page: each shape, then the objects that shapes have in common.
 fn json_tables() -> String {
     let mut text = String::new();
-    let mut objects: Vec<(String, String)> = Vec::new();
+    // Each with the first shape that has it.
+    let mut objects: Vec<(String, String, &str)> = Vec::new();
     for (name, schema) in schemas() {
         text.push_str(&format!("\n## {name}\n"));
         let definitions = schema["definitions"].as_object();
@@ -264,8 +280,13 @@ fn json_tables() -> String {
                     Some((object, body)) => (object, body),
                     None => (String::new(), one),
                 };
-                // A document that could not be made has an error in place of the rest.
-                if !["Errored", "WorkFailed"].contains(&object.as_str()) {
+                let is_failure = ["Errored", "WorkFailed"].contains(&object.as_str());
+                if is_failure {
+                    text.push_str(&format!(
+                        "\nIf the command fails, in place of all that:\n\n{}",
+                        table(body)
+                    ));
+                } else {
                     let about = match body["properties"]["type"]["const"].as_str() {
                         Some(kind) => format!("**`{kind}`**: {}", sentence(body)),
                         None => sentence(body),
@@ -279,19 +300,25 @@ fn json_tables() -> String {
             text.push_str(&format!("\n{}\n\n{}", sentence(&schema), table(&schema)));
         }
         for (object, body) in definitions.into_iter().flatten() {
-            let entry = (
-                object.clone(),
-                format!("{}\n\n{}", sentence(body), table(body)),
-            );
-            if !shown.contains(object) && !objects.contains(&entry) {
-                objects.push(entry);
+            let about = format!("{}\n\n{}", sentence(body), table(body));
+            let is_known = objects
+                .iter()
+                .any(|(known, text, _)| known == object && *text == about);
+            if !shown.contains(object) && !is_known {
+                objects.push((object.clone(), about, name));
             }
         }
     }
     objects.sort();
-    text.push_str("\n## Objects\n\nTypes that the tables above name. Some have several forms, by the command that prints them.\n");
-    for (name, body) in objects {
-        text.push_str(&format!("\n### {name}\n\n{body}"));
+    text.push_str("\n## Objects\n\nTypes that the tables above name.\n");
+    for (name, body, shape) in &objects {
+        let is_single = objects.iter().filter(|(other, ..)| other == name).count() == 1;
+        let of = if is_single {
+            String::new()
+        } else {
+            format!(" of `{shape}`")
+        };
+        text.push_str(&format!("\n### {name}{of}\n\n{}\n", body.trim()));
     }
     text
 }

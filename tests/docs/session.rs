@@ -325,6 +325,7 @@ pages! {
     restore: "docs/src/guide/restore.md",
     schedule: "docs/src/guide/schedule.md",
     store: "docs/src/guide/store.md",
+    troubleshooting: "docs/src/guide/troubleshooting.md",
     your_hosts: "docs/src/guide/your-hosts.md",
 }
 

@@ -56,7 +56,7 @@ fn prod_is_never_writable_however_it_is_spelled() {
         assert_eq!(
             told,
             format!(
-                "fleet.yaml:5:13: host `a` can't be `access: writable`, for its env is `{shown}` \
+                "fleet.yaml:5:13: host `a` can't be `access: writable`, because its env is `{shown}` \
                  (see also fleet.yaml:4:{column})\n\
                  hint: {PROD}"
             )
@@ -71,7 +71,7 @@ fn a_prod_tag_is_as_good_as_a_prod_env() {
             "hosts:\n  a:\n    access: writable\n    env: dev\n    tags: [pbx, PRODUCTION]\n"
         ),
         format!(
-            "fleet.yaml:4:13: host `a` can't be `access: writable`, for it has the tag `PRODUCTION` \
+            "fleet.yaml:4:13: host `a` can't be `access: writable`, because it has the tag `PRODUCTION` \
          (see also fleet.yaml:6:17)\n\
          hint: {PROD}"
         )
@@ -81,7 +81,7 @@ fn a_prod_tag_is_as_good_as_a_prod_env() {
             .lines()
             .next(),
         Some(
-            "fleet.yaml:3:16: host `a` can't be `access: writable`, for it has the tag `prod` \
+            "fleet.yaml:3:16: host `a` can't be `access: writable`, because it has the tag `prod` \
              (see also fleet.yaml:3:32)"
         )
     );
@@ -94,15 +94,15 @@ fn more_words_mean_prod_with_protect_wherever_it_is_in_the_file() {
     for (protect, because) in [
         (
             "staging",
-            "for its env is `eu-staging` (see also fleet.yaml:4:10)",
+            "because its env is `eu-staging` (see also fleet.yaml:4:10)",
         ),
         (
             "[x, Staging]",
-            "for its env is `eu-staging` (see also fleet.yaml:4:10)",
+            "because its env is `eu-staging` (see also fleet.yaml:4:10)",
         ),
         (
             "[tier1]",
-            "for it has the tag `tier1` (see also fleet.yaml:6:12)",
+            "because it has the tag `tier1` (see also fleet.yaml:6:12)",
         ),
     ] {
         assert_eq!(
@@ -122,7 +122,10 @@ fn no_word_of_protect_takes_another_away() {
         let told = refusal_of(&format!(
             "protect: {protect}\nhosts:\n  a: {{ env: live, access: writable }}\n"
         ));
-        assert!(told.contains("for its env is `live`"), "{protect}: {told}");
+        assert!(
+            told.contains("because its env is `live`"),
+            "{protect}: {told}"
+        );
     }
     assert_eq!(
         refusal_of("protect: [\"!prod\"]\n"),
@@ -137,7 +140,7 @@ fn an_env_that_is_no_word_to_yaml_is_refused() {
         assert_eq!(
             refusal_of(&format!("hosts:\n  a: {{ env: {word} }}\n")),
             format!(
-                "fleet.yaml:3:13: `env`: a word is wanted, found `{word}`\n\
+                "fleet.yaml:3:13: `env`: expected a word, found `{word}`\n\
                  hint: Write a word such as `dev` or `staging`; numbers, `true`, `false`, `yes`, `no`, \
                  `on`, `off` and `null` are none."
             )
@@ -145,7 +148,7 @@ fn an_env_that_is_no_word_to_yaml_is_refused() {
     }
     assert_eq!(
         refusal_of("hosts:\n  a: { env: [dev] }\n"),
-        "fleet.yaml:3:13: `env` wants one word, found a list\nhint: Write it as in `env: dev`."
+        "fleet.yaml:3:13: `env` must be one word, found a list\nhint: Write it as in `env: dev`."
     );
 }
 
@@ -156,7 +159,7 @@ fn a_host_without_env_counts_as_prod() {
             refusal_of(&format!("hosts:\n  a:\n    access: writable\n{env}")),
             "fleet.yaml:4:13: host `a` is `access: writable` but has no `env`, and so counts as \
              prod (see also fleet.yaml:3:3)\n\
-             hint: Say what it is, as in `env: dev`, or remove `access: writable`.",
+             hint: Set its environment, as in `env: dev`, or remove `access: writable`.",
             "{env:?}"
         );
     }
@@ -211,8 +214,8 @@ fn defaults_and_profiles_can_say_neither_env_nor_access() {
         assert_eq!(
             refusal_of(text),
             format!(
-                "fleet.yaml:{place}: `{key}` can be said only at a host itself\n\
-                 hint: Say `{key}` at each host: what may be written is never inherited."
+                "fleet.yaml:{place}: `{key}` is only allowed directly on a host\n\
+                 hint: Set `{key}` on each host: write access is never inherited."
             )
         );
     }
@@ -273,24 +276,22 @@ fn host_names_that_differ_in_case_only_are_refused() {
         refusal_of("hosts:\n  Web: {}\n  web: {}\n"),
         "fleet.yaml:4:3: hosts `web` and `Web` differ only in upper and lower case \
          (see also fleet.yaml:3:3)\n\
-         hint: Rename one: their checkpoints would lie in one folder on some file systems."
+         hint: Rename one of them: on a case-insensitive file system their checkpoints would share a directory."
     );
 }
 
 #[test]
 fn jumps_that_lead_in_a_circle_are_refused() {
-    const HINT: &str = "hint: Change `jump` at one of them; `jump: none` reaches a host directly.";
+    const HINT: &str = "hint: Change `jump` on one of them; `jump: none` reaches a host directly.";
     assert_eq!(
         refusal_of("hosts:\n  a: { jump: a }\n"),
-        format!("fleet.yaml:3:14: the way to host `a` leads in a circle: `a` → `a`\n{HINT}")
+        format!("fleet.yaml:3:14: `jump` of host `a` forms a loop: `a` → `a`\n{HINT}")
     );
     assert_eq!(
         refusal_of(
             "hosts:\n  z: { jump: a }\n  a: { jump: b }\n  b: { jump: \"x.example,c\" }\n  c: { jump: a }\n"
         ),
-        format!(
-            "fleet.yaml:4:14: the way to host `a` leads in a circle: `a` → `b` → `c` → `a`\n{HINT}"
-        )
+        format!("fleet.yaml:4:14: `jump` of host `a` forms a loop: `a` → `b` → `c` → `a`\n{HINT}")
     );
 }
 

@@ -45,7 +45,7 @@ fn paths_from_the_hosts_root_on_are_refused_with_the_relative_ones() {
         assert_eq!(
             hint,
             format!(
-                "Write `{instead}`. If that path is really repeated beneath the directory, write \
+                "Write `{instead}`. If that path is really repeated inside the directory, write \
                  `{unanchored}`."
             )
         );
@@ -71,7 +71,7 @@ fn paths_from_the_hosts_root_on_are_refused_with_the_relative_ones() {
                 ),
                 format!(
                     "Remove it: nothing outside of the directory is captured. If such a path is \
-                     really beneath the directory, write `{}`.",
+                     really inside the directory, write `{}`.",
                     &pattern[1..]
                 )
             )
@@ -79,7 +79,7 @@ fn paths_from_the_hosts_root_on_are_refused_with_the_relative_ones() {
     }
     assert_eq!(
         told_at("directories: [/etc/app, /srv/app]", "/srv/app/cache").1,
-        "Write `/cache`. If that path is really repeated beneath the directory, write \
+        "Write `/cache`. If that path is really repeated inside the directory, write \
          `srv/app/cache`."
     );
 }
@@ -135,12 +135,12 @@ fn what_no_path_holds_is_refused() {
         ),
         (
             "/",
-            "it names nothing beneath the directory",
+            "it matches nothing inside the directory",
             "Name what is to be left out, or remove it.",
         ),
         (
             "!",
-            "it names nothing beneath the directory",
+            "it matches nothing inside the directory",
             "Name what is to be left out, or remove it.",
         ),
     ] {
@@ -265,7 +265,7 @@ fn brackets_that_mean_nothing_are_refused() {
         ),
         (
             "[:digit:]",
-            "`[:digit:]` stands for the letters in it, not for the class",
+            "`[:digit:]` matches the letters in it, not the class",
             "Write `[[:digit:]]`.",
         ),
         (

@@ -19,7 +19,7 @@ fn a_file_of_ten_megabytes_is_refused_by_its_size() {
         refusal(&text),
         format!(
             "fleet.yaml: the file has {bytes} bytes, and fleet reads at most 2097152\n\
-             hint: Give fleet an inventory file; this is something else."
+             hint: Check that this file is a fleet inventory."
         )
     );
 }
@@ -60,7 +60,7 @@ fn aliases_that_explode_are_refused() {
     // The first nested list is already not a tag; the unfolding must not have been paid for.
     assert_eq!(
         refusal(&text).lines().next(),
-        Some("fleet.yaml:5:20: the key before this value wants another type of value")
+        Some("fleet.yaml:5:20: the key before this value must be of another type")
     );
     let mut text = String::from(
         "version: 1\nhosts:\n  a:\n    services:\n      l0: &t0 [x, x, x, x, x, x, x, x, x, x]\n",
@@ -73,11 +73,11 @@ fn aliases_that_explode_are_refused() {
     let (message, hint) = told.split_once('\n').expect("there is a hint");
     assert_eq!(
         message.rsplit_once(": ").map(|(_, what)| what),
-        Some("the file unfolds to more than fleet reads")
+        Some("the file's aliases or nesting exceed fleet's limit")
     );
     assert_eq!(
         hint,
-        "hint: Use fewer aliases (`*name`), and put what hosts share into a profile."
+        "hint: Use fewer aliases (`*name`), and put settings that hosts share into a profile."
     );
 }
 
@@ -87,7 +87,7 @@ fn an_alias_of_itself_is_refused() {
         refusal_of("hosts: { a: { services: &x [*x] } }")
             .lines()
             .next(),
-        Some("fleet.yaml:2:29: the file unfolds to more than fleet reads")
+        Some("fleet.yaml:2:29: the file's aliases or nesting exceed fleet's limit")
     );
 }
 
@@ -150,7 +150,7 @@ fn nesting_is_bounded() {
         let told = refusal_of(&text);
         let message = told.lines().next().unwrap_or_default();
         assert!(
-            message.ends_with("unfolds to more than fleet reads")
+            message.ends_with("aliases or nesting exceed fleet's limit")
                 || message.contains("not valid YAML"),
             "{message}"
         );

@@ -157,61 +157,61 @@ fn a_value_of_another_type_is_told_with_its_key_and_an_example() {
     for (text, told) in [
         (
             "hosts: { a: { env: [x] } }",
-            "2:20: `env` wants one word, found a list\nhint: Write it as in `env: dev`.",
+            "2:20: `env` must be one word, found a list\nhint: Write it as in `env: dev`.",
         ),
         (
             "hosts: { a: { port: hunter2 } }",
-            "2:21: `port` wants a number from 1 to 65535, found text\n\
+            "2:21: `port` must be a number from 1 to 65535, found text\n\
              hint: Write it as in `port: 22`.",
         ),
         (
             "hosts: { a: { port: 99999 } }",
-            "2:21: `port` wants a number from 1 to 65535, found `99999`\n\
+            "2:21: `port` must be a number from 1 to 65535, found `99999`\n\
              hint: Write it as in `port: 22`.",
         ),
         (
             "hosts: { a: { keep: { last: -1 } } }",
-            "2:29: `last` wants a whole number, found `-1`\nhint: Write it as in `last: 10`.",
+            "2:29: `last` must be a whole number, found `-1`\nhint: Write it as in `last: 10`.",
         ),
         (
             "hosts: { a: { use: { b: hunter2 } } }",
-            "2:20: `use` wants the name of a profile or a list of names, found a mapping\n\
+            "2:20: `use` must be the name of a profile or a list of names, found a mapping\n\
              hint: Write it as in `use: [web]`.",
         ),
         (
             "hosts: { a: hunter2 }",
-            "2:13: host `a` wants a mapping, found text\n\
+            "2:13: host `a` must be a mapping, found text\n\
              hint: Write it as in `a: { address: 203.0.113.26, user: clerk }`.",
         ),
         (
             "hosts: [hunter2]",
-            "2:8: `hosts` wants a mapping of names to hosts, found a list\n\
+            "2:8: `hosts` must be a mapping of names to hosts, found a list\n\
              hint: Write it as in `hosts: { dev-vm: { address: 203.0.113.26, user: clerk } }`.",
         ),
         (
             "hosts: { a: { tags: [a, ~] } }",
-            "2:25: `tags` wants a word or a list of words, found nothing in the list\n\
+            "2:25: `tags` must be a word or a list of words, found nothing in the list\n\
              hint: Write it as in `tags: [pbx, berlin]`.",
         ),
         // Where the parser names the place of a key, which is the place of its mapping, too.
         (
             "hosts:\n  a:\n    identity: 5\n",
-            "4:5: `identity` wants a path or a list of paths, found a number\n\
+            "4:5: `identity` must be a path or a list of paths, found a number\n\
              hint: Write it as in `identity: ~/.ssh/id_ed25519`.",
         ),
         (
             "hosts: { a: { sources: { s: { postgres: x, password: 5 } } } }",
-            "2:44: `password` wants `{env: NAME}` or `{file: PATH}`, found a number\n\
+            "2:44: `password` must be `{env: NAME}` or `{file: PATH}`, found a number\n\
              hint: Write it as in `password: { env: ORDERS_PASSWORD }`.",
         ),
         (
             "hosts: { a: { sources: { s: { http: \"http://h/\", headers: { A: [x] } } } } }",
-            "2:61: `headers`: `A` wants text, `{env: NAME}` or `{file: PATH}`, found a list\n\
+            "2:61: `headers`: `A` must be text, `{env: NAME}` or `{file: PATH}`, found a list\n\
              hint: Write it as in `A: application/json`.",
         ),
         (
             "hosts: { a: { sources: { s: { command: [a, [b]] } } } }",
-            "2:44: `command` wants a list: the program and its arguments, found a list in the list\n\
+            "2:44: `command` must be a list: the program and its arguments, found a list in the list\n\
              hint: Write the program and each argument as an entry of the list, as in `command: \
              [systemctl, is-active, app.service]`; a line for a shell is written `shell: \"systemctl \
              is-active app.service\"`.",
@@ -224,7 +224,7 @@ fn a_value_of_another_type_is_told_with_its_key_and_an_example() {
     for (text, found) in [("just text", "text"), ("- a\n", "a list")] {
         assert_eq!(
             refusal(text),
-            format!("fleet.yaml:1:1: an inventory wants a mapping, found {found}\n{INVENTORY}")
+            format!("fleet.yaml:1:1: an inventory must be a mapping, found {found}\n{INVENTORY}")
         );
     }
 }
@@ -234,28 +234,28 @@ fn what_a_source_looks_like_is_shown() {
     for (body, told) in [
         (
             "app: /opt/app",
-            "fleet.yaml:2:33: source `app` wants a mapping that says what to capture, found text\n\
+            "fleet.yaml:2:33: source `app` must be a mapping that names what to capture, found text\n\
              hint: Write `app: { directory: /opt/app }`.",
         ),
         (
             "app: hunter2",
-            "fleet.yaml:2:33: source `app` wants a mapping that says what to capture, found text\n\
+            "fleet.yaml:2:33: source `app` must be a mapping that names what to capture, found text\n\
              hint: Write it as in `app: { directory: /opt/app }`.",
         ),
         (
             "app: { command: systemctl x }",
-            "fleet.yaml:2:44: `command` wants a list: the program and its arguments, found text\n\
+            "fleet.yaml:2:44: `command` must be a list: the program and its arguments, found text\n\
              hint: Write the program and each argument as an entry of the list, as in `command: \
              [systemctl, is-active, app.service]`; a line for a shell is written `shell: \"systemctl \
              is-active app.service\"`.",
         ),
         (
             "app: { directory: /a, sudo: yes }",
-            "fleet.yaml:2:56: `sudo` wants `true` or `false`, found text\nhint: Did you mean `true`?",
+            "fleet.yaml:2:56: `sudo` must be `true` or `false`, found text\nhint: Did you mean `true`?",
         ),
         (
             "app: { directory: /a, exclude: { a: b } }",
-            "fleet.yaml:2:59: `exclude` wants a pattern or a list of patterns, found a mapping\n\
+            "fleet.yaml:2:59: `exclude` must be a pattern or a list of patterns, found a mapping\n\
              hint: Write it as in `exclude: [node_modules/, \"*.log\"]`.",
         ),
     ] {

@@ -18,7 +18,7 @@ fn an_empty_file_is_told_from_a_broken_one() {
 fn tabs_are_pointed_at() {
     assert_eq!(
         refusal_of("hosts:\n\ta: {}\n"),
-        "fleet.yaml:3:2: a tab stands where only spaces may\n\
+        "fleet.yaml:3:2: tab used for indentation\n\
          hint: Indent with spaces."
     );
 }
@@ -76,17 +76,17 @@ fn terminal_codes_in_keys_are_escaped() {
 fn a_duplicate_key_is_refused_at_every_depth() {
     assert_eq!(
         refusal_of("hosts: {}\nhosts: {}\n"),
-        "fleet.yaml:3:1: `hosts` is said twice\n\
+        "fleet.yaml:3:1: duplicate key `hosts`\n\
          hint: Remove one of the two, or give it another name."
     );
     assert_eq!(
         refusal_of("hosts:\n  a: { env: dev }\n  b:\n  a: { env: prod }\n"),
-        "fleet.yaml:5:3: `a` is said twice\n\
+        "fleet.yaml:5:3: duplicate key `a`\n\
          hint: Remove one of the two, or give it another name."
     );
     assert_eq!(
         refusal_of("hosts:\n  a:\n    access: read-only\n    access: writable\n"),
-        "fleet.yaml:5:5: `access` is said twice\n\
+        "fleet.yaml:5:5: duplicate key `access`\n\
          hint: Remove one of the two, or give it another name."
     );
 }
@@ -131,8 +131,7 @@ fn merge_keys_are_refused_because_access_would_be_inherited() {
     assert_eq!(
         refusal_of("hosts:\n  a: &a { env: dev, access: writable }\n  b: { <<: *a }\n"),
         "fleet.yaml:4:8: merge keys (`<<`) can't be used in an inventory\n\
-         hint: Put what hosts share into a profile or into `defaults`; `env` and `access` stand at \
-         each host itself."
+         hint: Put settings that hosts share into a profile or into `defaults`; set `env` and `access` on each host."
     );
 }
 
@@ -155,14 +154,16 @@ fn what_is_reserved_for_later_is_refused_rather_than_ignored() {
     ] {
         assert_eq!(
             refusal_of(text).split_once(": ").map(|(_, told)| told),
-            Some("`services` is not supported yet\nhint: Remove it; a later fleet will read it."),
+            Some(
+                "`services` is not supported yet\nhint: Remove it: this version of fleet doesn't read it."
+            ),
             "{text}"
         );
     }
     assert_eq!(
         refusal_of("hosts:\n  a:\n    probes: { x: {} }\n"),
         "fleet.yaml:4:13: `probes` is not supported yet\n\
-         hint: Remove it; a later fleet will read it."
+         hint: Remove it: this version of fleet doesn't read it."
     );
 }
 

@@ -9,14 +9,14 @@ use super::{accepted, refusal_of, refusal_of_source};
 fn a_source_says_exactly_one_thing() {
     assert_eq!(
         refusal_of_source("optional: true"),
-        "fleet.yaml:3:3: source `s` doesn't say what to capture\n\
+        "fleet.yaml:3:3: source `s` has no kind\n\
          hint: Add one of `directory`, `directories`, `files`, `postgres`, `command`, `shell` or \
          `http`."
     );
     assert_eq!(
         refusal_of_source("files: /a, directory: /b"),
         "fleet.yaml:3:30: source `s` can't be both `directory` and `files` (see also fleet.yaml:3:15)\n\
-         hint: Make two sources of it."
+         hint: Split it into two sources."
     );
 }
 
@@ -25,7 +25,7 @@ fn keys_of_another_kind_are_refused() {
     assert_eq!(
         refusal_of_source("files: /a, exclude: [x]"),
         "fleet.yaml:3:28: `exclude` doesn't belong to a `files` source\n\
-         hint: It belongs to `directory`, `directories`. Remove it, or make another source of it."
+         hint: It belongs to `directory`, `directories`. Remove it, or move it to a source of its own."
     );
     for (body, key, kind) in [
         ("directory: /a, newest: 3", "newest", "directory"),
@@ -166,8 +166,7 @@ fn a_source_of_two_bringers_is_refused_at_both_places() {
 
 #[test]
 fn a_command_at_a_protected_host_needs_somebody_who_vouches() {
-    const HINT: &str = "hint: If it changes nothing there, say so with `reads_only: true` beside \
-                        it; else remove it.";
+    const HINT: &str = "hint: If the command changes nothing on the host, set `reads_only: true` on the source; otherwise remove it.";
     for host in [
         "{ env: prod, use: p }",
         "{ env: dev, use: p }",
@@ -180,8 +179,7 @@ fn a_command_at_a_protected_host_needs_somebody_who_vouches() {
                      w: {{ env: dev, access: writable, use: p }}\n"
                 )),
                 format!(
-                    "fleet.yaml:3:19: source `v` runs a command at `a`, which must never be \
-                     written\n{HINT}"
+                    "fleet.yaml:3:19: command source `v` needs `reads_only: true`, because it runs on protected hosts: `a`\n{HINT}"
                 )
             );
         }
@@ -202,8 +200,7 @@ fn many_protected_hosts_are_told_in_one_problem() {
         .lines()
         .next(),
         Some(
-            "fleet.yaml:3:19: source `v` runs a command at `a`, `b`, `c` and 2 more, which must never \
-             be written"
+            "fleet.yaml:3:19: command source `v` needs `reads_only: true`, because it runs on protected hosts: `a`, `b`, `c` and 2 more"
         )
     );
 }
@@ -213,13 +210,13 @@ fn a_password_is_never_in_the_file() {
     let told = refusal_of_source("postgres: x, password: hunter2");
     assert_eq!(
         told,
-        "fleet.yaml:3:31: `password`: a password can't stand in the inventory\n\
-         hint: Say where it lies: `{env: NAME}` or `{file: PATH}`."
+        "fleet.yaml:3:31: `password`: a password can't be written in the inventory\n\
+         hint: Name where it is kept: `{env: NAME}` or `{file: PATH}`."
     );
     for body in ["{ }", "{ env: A, file: /b }"] {
         assert_eq!(
             refusal_of_source(&format!("postgres: x, password: {body}")),
-            "fleet.yaml:3:31: `password`: it says not exactly one of `env` and `file`\n\
+            "fleet.yaml:3:31: `password`: it needs exactly one of `env` and `file`\n\
              hint: Write text, `{env: NAME}` or `{file: PATH}`."
         );
     }

@@ -61,7 +61,7 @@ fn a_tar_that_alters_entries_fails_the_part_and_they_are_named() {
         (
             "--mode=u-s",
             format!(
-                "tar sent an entry not as the host has it: {tree}/d (mode 0755 instead of 4755)"
+                "tar sent an entry that differs from the host: {tree}/d (mode 0755 instead of 4755)"
             ),
         ),
         (
@@ -156,7 +156,7 @@ fn more_entries_than_one_command_takes_may_change_meanwhile() {
     assert_eq!(
         ran.failed(),
         [format!(
-            "web app: tar sent an entry not as the host has it: {} (mode 0755 instead of 4755)",
+            "web app: tar sent an entry that differs from the host: {} (mode 0755 instead of 4755)",
             z.display()
         )]
     );

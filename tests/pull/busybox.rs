@@ -62,7 +62,7 @@ fn a_busybox_host_is_pulled_whole_and_what_is_excluded_is_not_stored() {
         again.checkpoint()["fetched_bytes"],
         ran.checkpoint()["fetched_bytes"]
     );
-    let said = "its `find` can't tell what has changed, so everything is fetched again";
+    let said = "its `find` doesn't report changes, so everything is fetched again";
     assert!(again.stdout.contains(said), "{}", again.stdout);
     assert!(!ran.stdout.contains(said), "{}", ran.stdout);
 }

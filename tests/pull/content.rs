@@ -67,7 +67,7 @@ fn unreadable_files_fail_the_part_and_the_first_ten_are_named() {
     assert_eq!(
         ran.hints(),
         [
-            "Say `sudo: true` at the source to read them, or `unreadable: skip` to go on without them."
+            "Set `sudo: true` on the source to read them, or `unreadable: skip` to capture the rest without them."
         ]
     );
     // What could be read is there.

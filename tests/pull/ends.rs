@@ -183,8 +183,7 @@ fn a_full_disk_here_fails_clearly_and_shows_nothing() {
     );
     assert_eq!(
         ran.hints()[0],
-        "Make room on the disk that holds the store, or name a store on a larger one with `--store DIR`. \
-         Nothing half-made is kept."
+        "Free space on the disk that holds the store, or choose a store on a larger one with `--store DIR`. Nothing incomplete is kept."
     );
     assert_eq!(scene.fleet.listed().len(), 1);
     scene.fleet.assert_verified();

@@ -209,7 +209,7 @@ fn a_host_without_sudo_fails_what_needs_it_and_is_not_taken_for_a_lack() {
     assert_eq!(
         ran.failed(),
         [format!(
-            "web app: web has no `sudo`, and {user} may not read this"
+            "web app: web has no `sudo`, and {user} has no permission to read this"
         )]
     );
     assert_eq!(ran.codes(), ["sudo-missing"]);

@@ -154,7 +154,7 @@ fn a_pattern_that_matches_nothing_fails_the_part_unless_it_is_optional() {
         assert_eq!(held(&scene, &ran.id()), ["a.log"]);
     };
     let correct =
-        "Correct the pattern, or say `optional: true` at the source if this host need not have it.";
+        "Correct the pattern, or set `optional: true` on the source if this host doesn't need it.";
     for pattern in ["b-*.log", "gone/*.log", "gone.log", "a.log/*", "{b,c}.log"] {
         let pattern = glob(&scene, pattern);
         let message = format!("nothing matches `{pattern}`");
@@ -164,7 +164,7 @@ fn a_pattern_that_matches_nothing_fails_the_part_unless_it_is_optional() {
     let both = json!({ "files": [glob(&scene, "*.log"), pattern] });
     says(both, &format!("nothing matches `{pattern}`"), correct);
     let pattern = glob(&scene, "dir/*");
-    let hint = "Whole directories are captured by a `directory:` source.";
+    let hint = "Use a `directory:` source to capture a directory.";
     let message = format!("only directories match `{pattern}`");
     says(json!({ "files": pattern }), &message, hint);
 
@@ -245,7 +245,7 @@ fn what_cannot_be_read_fails_the_part_if_it_may_be_meant() {
     assert_eq!(ran.failed(), [denied("b.log")]);
     assert_eq!(
         ran.hints(),
-        ["Say `sudo: true` at the source, or log in as an account that may read it."]
+        ["Set `sudo: true` on the source, or log in as an account with permission to read it."]
     );
     assert_eq!(held(&scene, &ran.id()), ["a.log"]);
     for (pattern, name) in [
@@ -295,7 +295,7 @@ fn files_that_vanish_before_they_are_read_are_never_called_complete() {
     let ran = checkpoint(&scene).exits(3);
     assert_eq!(
         ran.failed(),
-        ["web logs: all of it vanished before it was read"]
+        ["web logs: all of its files vanished before they were read"]
     );
 }
 
@@ -326,7 +326,7 @@ fn a_host_that_lists_what_was_not_asked_for_is_not_believed() {
     let ran = checkpoint(&scene).exits(3);
     assert_eq!(
         ran.failed(),
-        ["web logs: the host's scan holds `/etc/a.log`, which is beneath no root"]
+        ["web logs: find reported `/etc/a.log`, which is outside the source"]
     );
 }
 
@@ -371,7 +371,9 @@ fn hosts_with_other_tools_are_pulled_whole_and_the_newest_are_kept() {
     let ran = checkpoint(&scene).exits(3);
     assert_eq!(
         ran.failed(),
-        ["web many: 600 files are more than a `tar` that takes no list can be told"]
+        [
+            "web many: this host's `tar` reads no list of files, and 600 paths don't fit in its arguments"
+        ]
     );
 }
 

@@ -119,7 +119,7 @@ fn a_time_limit_leaves_no_command_running() {
             assert_eq!(
                 ran.failed(),
                 [format!(
-                    "web app: `{}` did not end within 1 s",
+                    "web app: `{}` did not finish within 1 s",
                     source_program(&scene, program, run_as)
                 )]
             );

@@ -64,7 +64,7 @@ fn links_that_no_file_system_stores_fail_the_part() {
     assert_eq!(
         ran.failed(),
         [format!(
-            "web app: the host's scan has a link with a text of more than 4096 bytes: `{tree}/1…`"
+            "web app: a link with a text of more than 4096 bytes in find's output: `{tree}/1…`"
         )]
     );
     assert_eq!(

@@ -160,7 +160,7 @@ fn a_dead_mount_fails_only_itself() {
         assert_eq!(
             ran.hints(),
             [format!(
-                "{hint} Or leave it out: `exclude` names it, `unreadable: skip` goes on without it."
+                "{hint} Or leave it out with `exclude`, or set `unreadable: skip` to capture the rest."
             )]
         );
         assert_eq!(ran.checkpoint()["files"], 2);

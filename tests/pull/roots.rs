@@ -43,7 +43,7 @@ fn a_missing_root_fails_its_part_and_is_named() {
     );
     assert_eq!(
         ran.hints(),
-        ["Correct the path, or say `optional: true` at the source if this host need not have it."]
+        ["Correct the path, or set `optional: true` on the source if this host doesn't need it."]
     );
     assert_eq!(ran.codes(), ["root-missing"]);
     let failure = record(&scene, &ran)["parts"][1]["failure"].clone();
@@ -108,7 +108,7 @@ fn a_root_that_is_a_link_or_a_file_is_refused_by_name() {
     assert_eq!(
         ran.hints(),
         [
-            "Single files are captured by a `files:` source.".to_owned(),
+            "Use a `files:` source to capture single files.".to_owned(),
             format!(
                 "Name the directory itself: `directory: {}`.",
                 scene.tree.display()

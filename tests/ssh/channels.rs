@@ -182,7 +182,7 @@ async fn sessions_that_are_forbidden_are_told() -> Result<(), Error> {
         .expect_err("no session");
     assert_eq!(
         error.to_string(),
-        "web runs no command: it opens no more sessions"
+        "can't run commands on web: it opens no more sessions"
     );
     Ok(())
 }

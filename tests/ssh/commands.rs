@@ -106,7 +106,7 @@ async fn a_command_runs_only_on_the_host_for_which_it_was_judged() -> Result<(),
         assert!(matches!(error, Error::OtherHost { .. }));
         assert_eq!(
             error.to_string(),
-            "a command for db was about to run on web"
+            "refused to run a command meant for db on web"
         );
         assert_eq!(error.exit_class(), ExitClass::Refused);
     }
@@ -204,7 +204,7 @@ async fn a_shell_that_is_none_is_told() -> Result<(), Error> {
         ),
         (
             "yes 'have a nice day'",
-            "web answered with other text than the command's: have a nice day\\nhave a nice day\\nhave",
+            "web printed text before the command's output: have a nice day\\nhave a nice day\\nhave",
         ),
     ] {
         let Some(sshd) = Sshd::builder()
@@ -222,7 +222,9 @@ async fn a_shell_that_is_none_is_told() -> Result<(), Error> {
         assert_eq!(&text[..message.len()], message);
         assert_eq!(
             error.hint().as_deref(),
-            Some("Is the account's shell a shell? `ssh web true` should print nothing.")
+            Some(
+                "The account's login shell can't run commands, or prints text. `ssh web true` must print nothing."
+            )
         );
         drop(session);
         sshd.wait_until_idle();

@@ -114,7 +114,7 @@ async fn what_cannot_be_followed_is_refused_or_noted() -> Result<(), Error> {
             .expect_err("it can't be followed");
         assert_eq!(
             error.to_string(),
-            format!("can't tell how to reach web: {why}")
+            format!("can't resolve how to reach web: {why}")
         );
         assert_eq!(error.exit_class(), ExitClass::Usage);
     }
@@ -279,7 +279,7 @@ async fn rsa_keys_that_are_too_short_are_not_used_nor_trusted() {
     assert_eq!(
         error.to_string(),
         format!(
-            "the host key of web is too short: ssh-rsa {print} has 2048 bits, `RequiredRSASize` of ssh_config wants 3072"
+            "the host key of web is too short: ssh-rsa {print} has 2048 bits, `RequiredRSASize` of ssh_config requires 3072"
         )
     );
     assert_eq!(error.exit_class(), ExitClass::Unreachable);
@@ -297,7 +297,7 @@ async fn rsa_keys_that_are_too_short_are_not_used_nor_trusted() {
     assert_eq!(
         error.to_string(),
         format!(
-            "web does not let {} in: key {} (it has 2048 bits, `RequiredRSASize` of ssh_config wants 3072)",
+            "authentication failed for {} on web: key {} (it has 2048 bits, `RequiredRSASize` of ssh_config requires 3072)",
             user(),
             key.display()
         )
@@ -401,7 +401,7 @@ async fn in_batch_mode_no_passphrase_is_asked_for() {
     assert_eq!(
         error.to_string(),
         format!(
-            "web does not let {} in: key {} (it is encrypted, and nobody is there to ask for the passphrase)",
+            "authentication failed for {} on web: key {} (it is encrypted, and there is no terminal to ask for the passphrase)",
             user(),
             key.display()
         )

@@ -111,7 +111,7 @@ async fn an_output_without_its_last_line_is_cut() -> Result<(), Error> {
     let error = running.finish().await.expect_err("the trailer was cut off");
     assert_eq!(
         error.to_string(),
-        "the output of web is cut: its last line is missing (exit status 0)"
+        "the output of web is incomplete: its last line is missing (exit status 0)"
     );
     Ok(())
 }

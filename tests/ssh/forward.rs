@@ -164,7 +164,7 @@ async fn a_server_that_is_not_there_is_told() -> Result<(), Error> {
     let (error, told) = refused(&session, "127.0.0.1", port).await;
     assert_eq!(
         told,
-        "web opens no way to 127.0.0.1:PORT: connection refused | Is the service up? It is looked for at 127.0.0.1:PORT, as web sees it."
+        "web refused to forward to 127.0.0.1:PORT: connection refused | Check that the service is running: web connects to 127.0.0.1:PORT."
     );
     assert_eq!(error.exit_class(), ExitClass::Failed);
 
@@ -223,7 +223,7 @@ async fn forwarding_that_is_forbidden_is_told_with_the_remedy() -> Result<(), Er
         let (error, told) = refused(&session, "127.0.0.1", server.port).await;
         assert_eq!(
             told,
-            "web opens no way to 127.0.0.1:PORT: its SSH server forbids forwarding there | Allow it in sshd_config on web: `AllowTcpForwarding local` and `PermitOpen 127.0.0.1:PORT`; for a key with `restrict` in authorized_keys: `port-forwarding,permitopen=\"127.0.0.1:PORT\"`.",
+            "web refused to forward to 127.0.0.1:PORT: its SSH server forbids forwarding there | Allow it in sshd_config on web: `AllowTcpForwarding local` and `PermitOpen 127.0.0.1:PORT`; for a key with `restrict` in authorized_keys: `port-forwarding,permitopen=\"127.0.0.1:PORT\"`.",
             "{option}"
         );
         assert!(matches!(
@@ -261,7 +261,7 @@ async fn a_server_that_does_not_accept_is_given_up_and_costs_no_other() -> Resul
     assert_eq!(
         chain(&error),
         [
-            format!("web opens no way to {address}"),
+            format!("web refused to forward to {address}"),
             "no connection after 0.5 s".to_owned()
         ]
     );

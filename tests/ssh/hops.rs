@@ -182,7 +182,7 @@ async fn what_fails_on_the_way_is_told_with_its_place() -> Result<(), Error> {
     assert_eq!(
         fleet::fault::chain(&error),
         [
-            format!("bastion opens no way to 127.0.0.1:{}", web.port),
+            format!("bastion refused to forward to 127.0.0.1:{}", web.port),
             "forwarding is forbidden".to_owned()
         ]
     );
@@ -195,7 +195,7 @@ async fn what_fails_on_the_way_is_told_with_its_place() -> Result<(), Error> {
     assert_eq!(
         fleet::fault::chain(&error),
         [
-            "bastion opens no way to 127.0.0.1:1",
+            "bastion refused to forward to 127.0.0.1:1",
             "the target can't be reached from there"
         ]
     );
@@ -319,7 +319,7 @@ async fn the_inventory_beats_ssh_config_and_circles_are_told() -> Result<(), Err
         .expect_err("a circle");
     assert_eq!(
         error.to_string(),
-        "can't tell how to reach loop: it is reached through itself: loop → loop2 → loop"
+        "can't resolve how to reach loop: it is reached through itself: loop → loop2 → loop"
     );
     assert_eq!(error.exit_class(), ExitClass::Usage);
     let broken = Connector::new(
@@ -335,7 +335,7 @@ async fn the_inventory_beats_ssh_config_and_circles_are_told() -> Result<(), Err
     assert_eq!(
         error.to_string(),
         format!(
-            "can't tell how to reach loop: `ssh -G loop` says: Can't open user config file {}: No such file or directory",
+            "can't resolve how to reach loop: `ssh -G loop` says: Can't open user config file {}: No such file or directory",
             folder.path().join("missing").display()
         )
     );

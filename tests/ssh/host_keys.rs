@@ -56,7 +56,7 @@ async fn an_unknown_host_is_refused_with_its_fingerprint() {
     assert_eq!(
         error.to_string(),
         format!(
-            "the host key of web is not known: it shows ssh-ed25519 {}, and no known_hosts file knows `{}`",
+            "the host key of web is not known: it shows ssh-ed25519 {}, and no known_hosts file has an entry for `{}`",
             print(&sshd.host_public_key()),
             sshd.lookup()
         )
@@ -88,7 +88,7 @@ async fn a_changed_key_is_refused_with_both_fingerprints() {
     assert_eq!(
         error.hint(),
         Some(format!(
-            "This may be a man-in-the-middle attack. If the host was really set up anew, remove the old key with `ssh-keygen -R '{}' -f {}`, then run `fleet trust web`.",
+            "This may be a man-in-the-middle attack. If the host was really reinstalled, remove the old key with `ssh-keygen -R '{}' -f {}`, then run `fleet trust web`.",
             sshd.lookup(),
             sshd.known_hosts().display()
         ))

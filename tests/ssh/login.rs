@@ -64,7 +64,7 @@ async fn a_refusal_lists_what_was_tried_and_why_each_failed() -> Result<(), Erro
     assert_eq!(
         error.hint(),
         Some(format!(
-            "Load the key with `ssh-add`, or name it under `identity` in the inventory; `ssh {}@web` shows what the server takes.",
+            "Load the key with `ssh-add`, or name it under `identity` in the inventory; `ssh {}@web` shows which methods the server accepts.",
             user()
         ))
     );
@@ -75,7 +75,7 @@ async fn a_refusal_lists_what_was_tried_and_why_each_failed() -> Result<(), Erro
             attempt(
                 "key",
                 &encrypted,
-                "it is encrypted, and nobody is there to ask for the passphrase"
+                "it is encrypted, and there is no terminal to ask for the passphrase"
             ),
             attempt("key", &missing, "there is no such file"),
             attempt("key", &broken, "it is not a private key that is read here"),
@@ -107,7 +107,7 @@ async fn an_account_that_is_not_there_is_told_like_a_wrong_key() -> Result<(), E
     assert_eq!(
         error.to_string(),
         format!(
-            "web does not let nobody-of-that-name in: key {} (the server refused it)",
+            "authentication failed for nobody-of-that-name on web: key {} (the server refused it)",
             sshd.operator_key().display()
         )
     );

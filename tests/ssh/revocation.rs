@@ -389,7 +389,7 @@ async fn a_command_may_print_known_hosts() {
     assert_eq!(
         both(&sshd).await.expect_err("changed").hint().as_deref(),
         Some(
-            "This may be a man-in-the-middle attack. If the host was really set up anew, make `KnownHostsCommand` print the new key, then run `fleet trust web`."
+            "This may be a man-in-the-middle attack. If the host was really reinstalled, make `KnownHostsCommand` print the new key, then run `fleet trust web`."
         )
     );
     // What it prints revokes, too.
@@ -438,7 +438,7 @@ async fn a_command_that_fails_is_a_refusal() {
         let error = session(&sshd).await.map(drop).expect_err(command);
         assert_eq!(
             error.to_string(),
-            format!("can't tell how to reach web: `KnownHostsCommand {command}`: {why}")
+            format!("can't resolve how to reach web: `KnownHostsCommand {command}`: {why}")
         );
     }
 }

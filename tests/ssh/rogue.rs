@@ -68,7 +68,7 @@ async fn a_server_that_asks_without_end_is_left() {
         let texts = chain(&done.expect_err("it never ends"));
         assert_eq!(
             texts[0],
-            "web does not let me in: keyboard-interactive (the server asks without end)"
+            "authentication failed for me on web: keyboard-interactive (the server asks without end)"
         );
         assert!(texts[1].starts_with(said), "{}", texts[1]);
         assert!(texts[1].len() < 5000, "{}", texts[1].len());
@@ -90,7 +90,7 @@ async fn a_login_whose_steps_are_quick_but_many_ends_with_the_limit() {
     let (done, _) = server.connect("", Some(&[])).await;
     assert_eq!(
         chain(&done.expect_err("it takes its time"))[0],
-        "web does not let me in: there was nothing to try; no answer within 0.7 s"
+        "authentication failed for me on web: no key or password to try; no answer within 0.7 s"
     );
     assert!(count.load(Ordering::SeqCst) < 21);
 }
@@ -171,7 +171,7 @@ async fn channels_that_a_server_opens_are_rejected_and_counted() {
         chain(&error),
         [
             "lost the connection to web",
-            "the host opens channels that nobody asked for"
+            "the host opened channels that fleet did not request"
         ]
     );
 }

@@ -104,7 +104,7 @@ async fn a_sudo_password_is_asked_once_and_data_follows_it() -> Result<(), Error
         .expect_err("the password is wrong");
     assert_eq!(
         error.to_string(),
-        format!("sudo on web took none of the passwords of {}", user())
+        format!("sudo on web rejected every password of {}", user())
     );
     assert_eq!(answers.asked().len(), 3);
     let output = session

@@ -98,7 +98,10 @@ async fn a_password_is_asked_for_where_somebody_can_be_asked() {
     assert_eq!(
         server.log_in("", None).await,
         (
-            Err("web does not let me in: password (nobody is there to ask)".to_owned()),
+            Err(
+                "authentication failed for me on web: password (there is no terminal to ask in)"
+                    .to_owned()
+            ),
             Vec::new()
         )
     );
@@ -115,7 +118,7 @@ async fn a_password_is_asked_for_where_somebody_can_be_asked() {
     assert_eq!(
         server.log_in("", Some(&["lion"])).await,
         (
-            Err("web does not let me in: password (the server refused it), password (none was given)".to_owned()),
+            Err("authentication failed for me on web: password (the server refused it), password (none was given)".to_owned()),
             vec![question.clone(), format!("that was wrong, try again: {question}")]
         )
     );
@@ -139,7 +142,7 @@ async fn a_server_may_ask_its_own_questions() {
     );
     assert_eq!(
         server.log_in("", None).await.0,
-        Err("web does not let me in: keyboard-interactive (nobody is there to ask)".to_owned())
+        Err("authentication failed for me on web: keyboard-interactive (there is no terminal to ask in)".to_owned())
     );
 }
 
@@ -208,7 +211,7 @@ async fn ssh_config_decides_what_is_asked_and_in_which_order() {
         if options == "BatchMode yes" {
             assert_eq!(
                 error,
-                "web does not let me in: keyboard-interactive (`BatchMode` of ssh_config forbids to ask), \
+                "authentication failed for me on web: keyboard-interactive (`BatchMode` of ssh_config forbids to ask), \
                  password (`BatchMode` of ssh_config forbids to ask)"
             );
             assert_eq!(asked, Vec::<String>::new());
@@ -242,7 +245,10 @@ async fn a_key_is_not_offered_where_ssh_config_forbids_it() {
     ] {
         assert_eq!(
             server.log_in(options, Some(&["tiger"])).await,
-            (Err(format!("web does not let me in: {why}")), Vec::new())
+            (
+                Err(format!("authentication failed for me on web: {why}")),
+                Vec::new()
+            )
         );
     }
 }

@@ -51,7 +51,7 @@ async fn a_banner_is_in_the_error_of_a_login_that_failed() {
         refused(&sshd).await,
         [
             format!(
-                "web does not let {} in: key {} (the server refused it)",
+                "authentication failed for {} on web: key {} (the server refused it)",
                 user(),
                 sshd.operator_key().display()
             ),
@@ -79,7 +79,7 @@ async fn a_banner_that_is_not_utf_8_is_named_as_the_reason() {
     assert_eq!(
         refused(&sshd).await,
         [format!(
-            "web does not let {} in: there was nothing to try; the host sent a message that can't be read; \
+            "authentication failed for {} on web: no key or password to try; the host sent a message that can't be read; \
              a banner that is not UTF-8 is one",
             user()
         )]
@@ -190,7 +190,7 @@ async fn a_host_that_boots_says_so_by_pam() {
     assert_eq!(
         error.hint().as_deref(),
         Some(
-            "What the host said may be the reason. Otherwise load the key with `ssh-add`, or name it under `identity` in the inventory; `ssh bob@web` shows what the server takes."
+            "The host's own message may be the reason. Otherwise load the key with `ssh-add`, or name it under `identity` in the inventory; `ssh bob@web` shows which methods the server accepts."
         )
     );
 }

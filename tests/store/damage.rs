@@ -186,7 +186,7 @@ fn an_entry_that_lies_elsewhere_than_it_says_is_found() {
     let report = bed.verify(Level::Full);
     assert_eq!(
         report.problems[0].problem,
-        "4 entries lie elsewhere than it says, first /app in packs/20261121T101500Z/app.tar.zst"
+        "4 entries are at another offset than it says, first /app in packs/20261121T101500Z/app.tar.zst"
     );
     assert_eq!(
         named(&report),
@@ -210,7 +210,7 @@ fn a_store_of_a_newer_fleet_is_no_damage() {
     ] {
         assert_eq!(
             error.to_string(),
-            "fleet-store.json has version 2, this fleet knows versions up to 1"
+            "fleet-store.json has version 2, and this fleet reads versions up to 1"
         );
         assert_eq!(error.exit_class(), ExitClass::Usage);
     }
@@ -265,7 +265,7 @@ fn a_checkpoint_of_a_newer_fleet_is_told_from_damage() {
         .expect_err("newer");
     assert_eq!(
         error.to_string(),
-        "dev-vm/20261121T101501Z/checkpoint.json has version 2, this fleet knows versions up to 1"
+        "dev-vm/20261121T101501Z/checkpoint.json has version 2, and this fleet reads versions up to 1"
     );
 }
 

@@ -142,11 +142,11 @@ fn references_to_nothing_list_what_there_is() {
         (
             "dev-vm@~3",
             "no checkpoint dev-vm@~3",
-            "There are `dev-vm@20261120T100000Z`, `dev-vm@20261121T100000Z`, `dev-vm@20261121T110000Z`, `dev-vm@20261122T100000Z`, `dev-vm@20261122T110000Z`; `latest` and `~N` count neither partial ones nor subsets.",
+            "There are `dev-vm@20261120T100000Z`, `dev-vm@20261121T100000Z`, `dev-vm@20261121T110000Z`, `dev-vm@20261122T100000Z`, `dev-vm@20261122T110000Z`; `latest` and `~N` skip partial checkpoints and subsets.",
         ),
         (
             "dev-vm@20261121",
-            "dev-vm@20261121 means 2 checkpoints",
+            "dev-vm@20261121 matches 2 checkpoints",
             "Write more of the stamp: `dev-vm@20261121T100000Z`, `dev-vm@20261121T110000Z`.",
         ),
         (

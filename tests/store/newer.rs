@@ -46,7 +46,7 @@ fn a_checkpoint_that_needs_a_newer_fleet_is_refused_by_itself() {
     let error = bed.store.open_checkpoint(&id(NEWER)).expect_err("refused");
     assert_eq!(
         error.to_string(),
-        "dev-vm/20261121T101501Z/checkpoint.json needs `encryption`, which this fleet does not know"
+        "dev-vm/20261121T101501Z/checkpoint.json needs `encryption`, which this version of fleet doesn't support"
     );
     assert!(
         error

@@ -148,7 +148,7 @@ fn pieces_that_do_not_make_the_file_are_damage() {
         let problems = bed.verify(Level::Full).problems;
         assert!(
             matches!(problems.as_slice(), [one] if one.problem
-                == "1 entries lie elsewhere than it says, first /app/z in pieces"),
+                == "1 entries are at another offset than it says, first /app/z in pieces"),
             "{problems:?}"
         );
     }

@@ -108,7 +108,7 @@ fn what_takes_sudo_is_named_where_nobody_asked_for_sudo() {
         );
         assert_eq!(
             ran.hints(),
-            ["Say `sudo: true` at the source, or log in as an account that may read it."]
+            ["Set `sudo: true` on the source, or log in as an account with permission to read it."]
         );
     }
     let sources = |unreadable| {

@@ -20,7 +20,7 @@ enum Error {
     NotVouched(#[from] NotVouched),
     #[error(transparent)]
     Spool(#[from] SpoolError),
-    #[error("`{program}` did not end within {} s", timeout.as_secs_f64())]
+    #[error("`{program}` did not finish within {} s", timeout.as_secs_f64())]
     Endless { program: String, timeout: Duration },
     #[error("`{program}` printed more than {max_bytes} bytes")]
     Flood { program: String, max_bytes: u64 },
@@ -56,16 +56,16 @@ impl Fault for Error {
             Self::NotVouched(error) => return error.hint(),
             Self::Spool(error) => return error.hint(),
             Self::Endless { .. } => {
-                "Nothing of it was kept. Say a longer `timeout` at the source if it needs one."
+                "Nothing of it was kept. If it needs longer, raise `timeout` on the source."
             }
             Self::Flood { .. } => {
-                "Nothing of it was kept. Say a larger `max_bytes` at the source if that is how it should be."
+                "Nothing of it was kept. If that size is expected, set a larger `max_bytes` on the source."
             }
             Self::NoAccount { .. } => {
-                "Correct `run_as`, or say `optional: true` at the source if this host need not have the account."
+                "Correct `run_as`, or set `optional: true` on the source if this host doesn't need the account."
             }
-            Self::NoProgram { .. } => "Install it on the host, or say `optional: true` at the source if this host need not have it.",
-            Self::Exit { .. } => "Try it on the host by hand, as the account that the inventory names.",
+            Self::NoProgram { .. } => "Install it on the host, or set `optional: true` on the source if this host doesn't need it.",
+            Self::Exit { .. } => "Run it on the host by hand, as the account set in the inventory.",
         }
         .to_owned())
     }

@@ -31,11 +31,11 @@ enum Error {
     Reach { get: String, source: ssh::Error },
     #[error("{get}")]
     Exchange { get: String, source: http::Error },
-    #[error("{get}: no whole answer within {} s", timeout.as_secs_f64())]
+    #[error("{get}: no complete response within {} s", timeout.as_secs_f64())]
     Slow { get: String, timeout: Duration },
-    #[error("{get}: its answer is empty, and no JSON")]
+    #[error("{get}: the response is empty, not JSON")]
     Empty { get: String },
-    #[error("{get}: its answer{} is no JSON", called.as_ref().map(|called| format!(" (`{called}`)")).unwrap_or_default())]
+    #[error("{get}: the response{} is not JSON", called.as_ref().map(|called| format!(" (`{called}`)")).unwrap_or_default())]
     NotJson {
         get: String,
         called: Option<String>,
@@ -63,11 +63,11 @@ impl Fault for Error {
             Self::Reach { source, .. } => source.hint(),
             Self::Exchange { source, .. } => source.hint(),
             Self::Slow { .. } => Some(
-                "Nothing of it was kept. Say a longer `timeout` at the source if it needs one."
+                "Nothing of it was kept. If it needs longer, raise `timeout` on the source."
                     .to_owned(),
             ),
             Self::Empty { .. } | Self::NotJson { .. } => Some(
-                "Look at what the service answers; remove `json: normalise` to keep it as it comes."
+                "Check the response of the service; remove `json: normalise` to keep it unchanged."
                     .to_owned(),
             ),
         }
@@ -156,7 +156,7 @@ impl Exchange<'_> {
         } else {
             if !answer.is_framed() {
                 warnings.push(format!(
-                    "{}: its answer has no length, so nobody can tell whether it is whole",
+                    "{}: the response has no length, so fleet can't tell whether it is complete",
                     self.get
                 ));
             }

@@ -38,7 +38,7 @@ enum Error {
     Ssh(#[from] ssh::Error),
     #[error(transparent)]
     Spool(#[from] SpoolError),
-    #[error("can't tell the password of the database role")]
+    #[error("can't read the password of the database role")]
     Password(#[source] SecretError),
     #[error("the host has no `{tool}`")]
     NoTool { tool: &'static str },
@@ -52,19 +52,19 @@ enum Error {
         tool: &'static str,
         signal: u32,
     },
-    #[error("can't dump {what}: `{tool}` exited with {status} and said nothing")]
+    #[error("can't dump {what}: `{tool}` exited with {status} without a message")]
     Exit {
         what: String,
         tool: &'static str,
         status: u32,
     },
-    #[error("can't dump {what}: `{tool}` gave nothing for {} minutes", after.as_secs() / 60)]
+    #[error("can't dump {what}: `{tool}` printed nothing for {} minutes", after.as_secs() / 60)]
     Silent {
         what: String,
         tool: &'static str,
         after: Duration,
     },
-    #[error("can't keep the dump of {what}")]
+    #[error("the dump of {what} is not usable")]
     NotWhole {
         what: String,
         source: postgres::Error,
@@ -94,23 +94,19 @@ impl Fault for Error {
                 Self::Password(error) => return error.hint(),
                 Self::Refused { source, .. } => return source.hint(),
                 Self::NoTool { .. } => {
-                    "Install PostgreSQL's client tools on the host, or say `optional: true` at the \
-                     source if this host need not have them."
+                    "Install PostgreSQL's client tools on the host, or set `optional: true` on the source if this host doesn't need them."
                 }
                 Self::NoAccount { .. } => {
-                    "Correct `run_as`, or say `optional: true` at the source if this host need not \
-                     have a PostgreSQL."
+                    "Correct `run_as`, or set `optional: true` on the source if this host doesn't need PostgreSQL."
                 }
                 Self::Killed { .. } => {
-                    "Nothing of it was kept. Look at the host's memory and at its log, and run the \
-                     command again."
+                    "Nothing of it was kept. Check the host's memory and its log, and run the command again."
                 }
                 Self::Exit { .. } | Self::NotWhole { .. } => {
-                    "Nothing of it was kept. Try it on the host by hand, as the account that the \
-                     inventory names."
+                    "Nothing of it was kept. Run it on the host by hand, as the account set in the inventory."
                 }
                 Self::Silent { .. } => {
-                    "Nothing of it was kept. Look at what the server is doing: `pg_stat_activity`."
+                    "Nothing of it was kept. `pg_stat_activity` shows what the server is doing."
                 }
             }
             .to_owned(),
@@ -308,10 +304,12 @@ impl Dumping<'_> {
 fn why_no_settings(name: &str, dump: &Whole) -> Option<String> {
     if name.contains(['\n', '\r']) {
         // It would have to write a `\connect` for psql.
-        return Some("pg_dump can't tell them of a name with a line break".to_owned());
+        return Some("the database's name has a line break".to_owned());
     }
     let version = dump.too_old_for_settings()?;
-    Some(format!("pg_dump {version} can't tell them, 11 can"))
+    Some(format!(
+        "requires pg_dump 11 or later, the host has {version}"
+    ))
 }
 
 fn not_whole(what: &str, source: postgres::Error) -> Error {
@@ -360,12 +358,12 @@ mod tests {
             tool_version: Some(version.to_owned()),
             ..Whole::default()
         };
-        let old = Some("pg_dump 9.6.24 (Debian) can't tell them, 11 can".to_owned());
+        let old = Some("requires pg_dump 11 or later, the host has 9.6.24 (Debian)".to_owned());
         for (version, why) in [
             ("9.6.24 (Debian)", old),
             (
                 "10.23",
-                Some("pg_dump 10.23 can't tell them, 11 can".to_owned()),
+                Some("requires pg_dump 11 or later, the host has 10.23".to_owned()),
             ),
             ("11.22", None),
             ("15.18 (Debian 15.18-0+deb12u1)", None),
@@ -392,7 +390,7 @@ mod tests {
         };
         assert_eq!(
             error.to_string(),
-            "can't dump database `app`: `pg_dump` gave nothing for 30 minutes"
+            "can't dump database `app`: `pg_dump` printed nothing for 30 minutes"
         );
         assert!(!error.is_not_there());
     }

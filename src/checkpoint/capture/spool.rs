@@ -50,7 +50,7 @@ impl Fault for SpoolError {
             self.source.kind(),
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
         );
-        is_full.then(|| "Make room on the disk of the store.".to_owned())
+        is_full.then(|| "Free space on the disk that holds the store.".to_owned())
     }
 }
 
@@ -176,7 +176,7 @@ mod tests {
         };
         assert_eq!(
             error.hint().as_deref(),
-            Some("Make room on the disk of the store.")
+            Some("Free space on the disk that holds the store.")
         );
     }
 }

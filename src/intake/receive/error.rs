@@ -11,10 +11,10 @@ use crate::units::size;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// It is no archive, or not a harmless one.
-    #[error("the host's archive is refused")]
+    #[error("the archive sent by the host was refused")]
     Refused(#[source] tarstream::Error),
     /// It holds what nobody asked for.
-    #[error("the host's archive holds `{path}`, which was not asked for")]
+    #[error("the archive sent by the host has `{path}`, which was not requested")]
     Unasked {
         /// The member.
         path: RemotePath,
@@ -35,7 +35,7 @@ pub enum Error {
         path: RemotePath,
     },
     /// A file of which only lines are meant has a name or owner that no archive takes.
-    #[error("the lines of `{path}` can't be written down")]
+    #[error("can't store the lines of `{path}`")]
     Unwritable {
         /// The file.
         path: RemotePath,
@@ -66,12 +66,11 @@ impl Fault for Error {
         match self {
             Self::Refused(error) => error.hint(),
             Self::Unasked { .. } => Some(
-                "Nothing of it was kept. Look at `tar --version` and at what `tar` is on the host."
+                "Nothing of it was kept. Check `tar --version` and `command -v tar` on the host."
                     .to_owned(),
             ),
             Self::Holes { .. } => Some(
-                "Leave the largest of them out with `exclude`; `du` beside `ls -l` on the host tells which \
-                 files are sparse."
+                "Leave the largest of them out with `exclude`; `du` and `ls -l` on the host show which files are sparse."
                     .to_owned(),
             ),
             Self::TooLarge { .. } | Self::Unwritable { .. } => Some(WITHOUT_LINES_HINT.to_owned()),

@@ -130,7 +130,7 @@ fn a_member_that_nobody_asked_for_ends_it_and_leaves_nothing() {
     let error = run(&stream, &wanted(&["/a", "/a/small"]), &pack).expect_err("unasked");
     assert_eq!(
         error.to_string(),
-        "the host's archive holds `/a/big`, which was not asked for"
+        "the archive sent by the host has `/a/big`, which was not requested"
     );
     assert!(!pack.exists());
     assert!(!error.is_local());
@@ -161,7 +161,10 @@ fn a_stream_that_is_no_archive_is_refused_and_leaves_nothing() {
     let folder = tempfile::tempdir().expect("a folder");
     let pack = folder.path().join("x.tar.zst");
     let error = run(&[b'x'; 4096], &wanted(&ALL), &pack).expect_err("no archive");
-    assert_eq!(error.to_string(), "the host's archive is refused");
+    assert_eq!(
+        error.to_string(),
+        "the archive sent by the host was refused"
+    );
     assert!(!pack.exists());
 }
 

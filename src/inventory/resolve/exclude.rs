@@ -174,7 +174,7 @@ fn components(text: &str, parts: Parts<'_>) -> Result<(), Refusal> {
     };
     if parts.text.is_empty() {
         return never(
-            "it names nothing beneath the directory",
+            "it matches nothing inside the directory",
             "Name what is to be left out, or remove it.".to_owned(),
         );
     }
@@ -251,7 +251,7 @@ fn absolute(text: &str, parts: Parts<'_>, roots: &[RemotePath]) -> Result<(), Re
             format!(
                 "Write `{}`.{}",
                 rewritten(parts, &format!("/{}", rest.join("/"))),
-                exception("that path is really repeated beneath the directory")
+                exception("that path is really repeated inside the directory")
             ),
         ));
     }
@@ -269,7 +269,7 @@ fn absolute(text: &str, parts: Parts<'_>, roots: &[RemotePath]) -> Result<(), Re
             ),
             format!(
                 "Remove it: nothing outside of the directory is captured.{}",
-                exception("such a path is really beneath the directory")
+                exception("such a path is really inside the directory")
             ),
         ));
     }

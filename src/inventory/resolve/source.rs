@@ -244,8 +244,8 @@ fn postgres(said: &At<OneOrMany>, raw: &raw::Source, findings: &mut Findings) ->
                     said.place,
                     Rule::Value {
                         key: "password",
-                        why: "a password can't stand in the inventory".to_owned(),
-                        hint: "Say where it lies: `{env: NAME}` or `{file: PATH}`.".into(),
+                        why: "a password can't be written in the inventory".to_owned(),
+                        hint: "Name where it is kept: `{env: NAME}` or `{file: PATH}`.".into(),
                     },
                 );
             }
@@ -337,7 +337,7 @@ fn secret<S: std::borrow::Borrow<SecretText>>(
             _ => {
                 findings.add(
                     said.place,
-                    refuse("it says not exactly one of `env` and `file`"),
+                    refuse("it needs exactly one of `env` and `file`"),
                 );
                 None
             }

@@ -40,7 +40,7 @@ pub(super) fn wanted(keys: &[&str]) -> Wanted {
         [.., "sources"] if before.len() == 3 => {
             return entry(
                 "source",
-                "a mapping that says what to capture",
+                "a mapping that names what to capture",
                 "directory: /opt/app",
             );
         }

@@ -335,14 +335,14 @@ fn each_refusal_names_the_older_pack_and_leaves_the_new_one_as_it_was() {
     assert_eq!(
         said(&[live[0], live[3], live[2]]),
         format!(
-            "the members wanted of the pack DIR/old.tar.zst overlap or go backwards at its \
+            "the requested members of the pack DIR/old.tar.zst overlap or go backwards at its \
              uncompressed byte {third}"
         )
     );
     assert_eq!(
         said(&with(&live, 2, live[1])),
         format!(
-            "the members wanted of the pack DIR/old.tar.zst overlap or go backwards at its \
+            "the requested members of the pack DIR/old.tar.zst overlap or go backwards at its \
              uncompressed byte {}",
             live[1].offset_bytes
         )

@@ -188,7 +188,7 @@ fn a_frame_that_is_whole_but_not_the_right_one_is_found() {
     assert_eq!(
         read_all(&path),
         Err(format!(
-            "the pack {} is damaged at byte 0: a frame has another length than its index says",
+            "the pack {} is damaged at byte 0: a frame's length differs from the index",
             path.display()
         ))
     );

@@ -187,7 +187,7 @@ fn a_full_disk_is_told_with_the_pack_and_a_way_out() {
     assert_eq!(
         error.hint().as_deref(),
         Some(
-            "Make room on the disk that holds the store, or name a store on a larger one with `--store DIR`. Nothing half-made is kept."
+            "Free space on the disk that holds the store, or choose a store on a larger one with `--store DIR`. Nothing incomplete is kept."
         )
     );
     assert!(matches!(again, Error::Stopped { .. }), "{again:?}");

@@ -18,34 +18,34 @@ pub struct Checkpoint {
     pub host: String,
     /// When it began, RFC 3339 in UTC.
     pub created: String,
-    /// How it came out.
+    /// Its state.
     pub state: State,
     /// Why it was taken.
     pub trigger: Trigger,
     /// Only some of the host's sources were asked for: `latest` skips it.
     pub subset: bool,
-    /// What the operator said about it.
+    /// Its description, from `-m`.
     pub description: String,
-    /// Never pruned.
+    /// Reserved for `fleet prune`; always `false` in this version.
     pub pinned: bool,
     /// Regular files; every name of a hard-link group counts.
     pub files: u64,
     /// The sum of their sizes.
     pub bytes: u64,
-    /// Content that crossed the wire for it, uncompressed.
+    /// Content fetched for it over the network, uncompressed, in bytes.
     pub fetched_bytes: u64,
-    /// What it added to the store.
+    /// What it added to the store, in bytes.
     pub stored_bytes: u64,
     /// One for each source.
     pub parts: Vec<PartOutcome>,
 }
 
-/// One source's outcome.
+/// One source's outcome in a checkpoint.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct PartOutcome {
     /// The source.
     pub name: String,
-    /// How it came out.
+    /// Its state.
     pub state: PartState,
     /// Regular files.
     pub files: u64,
@@ -97,15 +97,15 @@ macro_rules! word {
 pub(super) use word;
 
 word!(
-    /// How a checkpoint came out.
+    /// The state of a checkpoint.
     State of manifest::State { Complete, Warned, Partial }
 );
 word!(
-    /// Why a checkpoint was taken.
+    /// Why a checkpoint was taken. This version writes `manual` and `import`; the others are reserved.
     Trigger of manifest::Trigger { Manual, Scheduled, Boot, PreRestore, Playbook, Import }
 );
 word!(
-    /// How a part came out.
+    /// The state of a part.
     PartState of manifest::PartState { Complete, Warned, Absent, Failed }
 );
 
@@ -141,7 +141,7 @@ impl From<&manifest::Checkpoint> for Checkpoint {
     }
 }
 
-/// Newer checkpoints of a host that `latest` passed over.
+/// Newer checkpoints of a host that `latest` skipped.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct SkippedNewer {
     /// The host.
@@ -157,7 +157,7 @@ pub struct SkippedNewer {
 }
 
 impl SkippedNewer {
-    /// None if nothing was passed over.
+    /// None if nothing was skipped.
     #[must_use]
     pub fn of(resolved: &store::Resolved) -> Option<Self> {
         let newest = &resolved.skipped.first()?.id;
@@ -180,20 +180,20 @@ impl SkippedNewer {
 pub struct Ls {
     /// The version of this shape.
     pub version: Version,
-    /// Those that read.
+    /// The checkpoints that can be read.
     pub checkpoints: Vec<Checkpoint>,
-    /// Those that do not.
+    /// The checkpoints that can't be read.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub damaged: Vec<Damaged>,
-    /// The first reason why the list is not whole.
+    /// The first reason why the list is incomplete.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<Problem>,
 }
 
-/// A checkpoint whose record does not read.
+/// A checkpoint whose record can't be read.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Damaged {
-    /// `HOST@STAMP`, from the name of its folder.
+    /// `HOST@STAMP`, from the name of its directory.
     pub id: String,
     /// What is wrong with it.
     pub error: Problem,

@@ -16,11 +16,11 @@ use crate::report::text::times::file_time;
 use crate::store;
 
 word!(
-    /// What became of a path: the gravest, where several things differ.
+    /// How a path changed: where several attributes differ, the most important change.
     ChangeKind of change::ChangeKind { Added, Removed, Type, Modified, Metadata }
 );
 word!(
-    /// What can differ.
+    /// An attribute of an entry that can differ.
     Attribute of change::Attribute {
         Type, Content, Target, Device, Mode, Owner, Mtime, Link, Xattrs, Acl, Capabilities, Selinux
     }
@@ -42,29 +42,29 @@ pub struct Diff {
     pub changes: Vec<ChangeLine>,
     /// What could not be compared, and why.
     pub notes: Vec<String>,
-    /// Newer checkpoints that `latest` passed over, by host.
+    /// Newer checkpoints that `latest` skipped, by host.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub skipped_newer: Vec<SkippedNewer>,
-    /// With `--live`, the sources that could not be looked at whole.
+    /// With `--live`, the sources that could only be compared in part.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub failed: Vec<FailedPart>,
 }
 
-/// One path that is not what it was.
+/// One path that changed.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct ChangeLine {
-    /// What became of it.
+    /// How it changed.
     pub change: ChangeKind,
     /// The source.
     pub part: String,
     /// The absolute path on the host, or `/fleet-captures/SOURCE/FILE`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
-    /// In its place, if it is not UTF-8.
+    /// The same in base64, if it is not UTF-8.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path_b64: Option<String>,
     /// `file`, `directory`, `symlink`, `fifo`, `socket`, `char-device` or `block-device`; `unknown` if a
-    /// host can't tell.
+    /// host doesn't report it.
     #[serde(rename = "type")]
     pub kind: String,
     /// The size of a file that was there before.
@@ -79,7 +79,7 @@ pub struct ChangeLine {
     /// With `-p`, the patch, if content or permission bits of a text file differ.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub patch: Option<String>,
-    /// In its place, if it is not UTF-8.
+    /// The same in base64, if it is not UTF-8.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub patch_b64: Option<String>,
     /// With `-p`, why there is no patch of changed content: `binary`, `large`, `unread` if the host did
@@ -158,38 +158,38 @@ impl ChangeLine {
     }
 }
 
-/// `log`: what became of one path, by host, oldest first.
+/// `log`: how one path changed, by host, oldest first.
 #[derive(Debug, Default, Serialize, JsonSchema)]
 pub struct Log {
     /// The version of this shape.
     pub version: Version,
-    /// The checkpoints in which it is not what it was in the one before.
+    /// The checkpoints in which it differs from the checkpoint before.
     pub log: Vec<Moment>,
-    /// Checkpoints that do not read.
+    /// Checkpoints that can't be read.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub damaged: Vec<super::Damaged>,
-    /// The first reason why the log is not whole.
+    /// The first reason why the log is incomplete.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<Problem>,
 }
 
-/// One checkpoint in which a path is not what it was.
+/// One checkpoint in which a path changed.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Moment {
     /// `HOST@STAMP`.
     pub checkpoint: String,
-    /// What became of it; `modified` if it is a directory and something beneath it changed.
+    /// How it changed; `modified` if it is a directory and something below it changed.
     pub change: ChangeKind,
     /// The source.
     pub part: String,
     /// The path that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
-    /// In its place, if it is not UTF-8.
+    /// The same in base64, if it is not UTF-8.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path_b64: Option<String>,
     /// What it is, or was until it was removed, if it is not a directory of which only what is
-    /// beneath it changed.
+    /// below it changed.
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
     /// The size of a file.
@@ -204,22 +204,26 @@ pub struct Moment {
     /// What differs from the checkpoint before.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub differs: Vec<Difference>,
-    /// How many entries beneath it changed, by kind of change.
+    /// How many entries below it changed, by kind of change.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub beneath: Option<Beneath>,
-    /// What the operator said about the checkpoint.
+    /// The checkpoint's description.
     pub description: String,
 }
 
-/// How many entries changed.
+/// How many entries changed, by kind of change.
 #[derive(Debug, Default, Serialize, JsonSchema)]
-#[expect(missing_docs, reason = "the words are those of the kinds of change")]
 pub struct Beneath {
+    /// Entries that are new.
     pub added: u64,
+    /// Entries that are gone.
     pub removed: u64,
+    /// Entries of another type than before.
     #[serde(rename = "type")]
     pub kind: u64,
+    /// Files and links with other content.
     pub modified: u64,
+    /// Entries of which only metadata changed.
     pub metadata: u64,
 }
 

@@ -18,7 +18,7 @@ pub struct Doctor {
     pub hosts: Vec<DoctorHost>,
 }
 
-/// What was found out about one host.
+/// What `doctor` found about one host.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct DoctorHost {
     /// The host.
@@ -39,16 +39,16 @@ pub struct DoctorHost {
     pub error: Option<Problem>,
 }
 
-/// One thing that was looked at.
+/// One check.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Finding {
     /// What was looked at.
     pub subject: String,
-    /// How it is.
+    /// Its grade.
     pub grade: Grade,
     /// What was found.
     pub says: String,
-    /// How to mend it.
+    /// How to fix it.
     pub hint: Option<String>,
 }
 
@@ -72,7 +72,7 @@ pub struct SourcePreview {
     pub files: u64,
     /// The sum of their sizes.
     pub bytes: u64,
-    /// The file systems beneath them that `one_file_system` leaves out.
+    /// The file systems mounted below them that `one_file_system` leaves out.
     pub left_out: Vec<LeftOut>,
     /// What the operator should know.
     pub warnings: Vec<String>,
@@ -88,7 +88,7 @@ pub enum SourceFound {
     Ready,
     /// It is optional and not there.
     Absent,
-    /// Nobody looked: only a checkpoint asks for it.
+    /// Not checked: only a checkpoint requests it.
     Unasked,
     /// It would fail.
     Failed,

@@ -18,7 +18,7 @@ pub enum Event {
         /// The host.
         host: String,
     },
-    /// It was reached and let us in.
+    /// fleet is connected and logged in.
     Connected {
         /// The host.
         host: String,
@@ -40,9 +40,9 @@ pub enum Event {
         host: String,
         /// The part.
         part: String,
-        /// Regular files that were found.
+        /// Regular files found.
         files: u64,
-        /// Their bytes.
+        /// The sum of their sizes, in bytes.
         bytes: u64,
         /// The bytes that have to be fetched.
         fetch_bytes: u64,
@@ -62,13 +62,13 @@ pub enum Event {
         #[serde(skip_serializing_if = "Option::is_none")]
         path_b64: Option<String>,
     },
-    /// Something the operator should know.
+    /// A warning.
     Warning {
         /// The host.
         host: String,
         /// The part, if it concerns one.
         part: Option<String>,
-        /// What.
+        /// The warning.
         message: String,
     },
     /// Work on a part has ended, well or not.
@@ -91,7 +91,7 @@ pub enum Event {
         code: String,
         /// What happened and why.
         error: String,
-        /// How to mend it.
+        /// How to fix it.
         hint: Option<String>,
     },
     /// The operator asked to stop.
@@ -106,7 +106,7 @@ pub enum Event {
         checkpoints: Vec<Checkpoint>,
         /// Hosts without a checkpoint, and failed parts.
         failed: Vec<FailedPart>,
-        /// Why the run ended before its time.
+        /// Why the run ended early.
         #[serde(skip_serializing_if = "Option::is_none")]
         error: Option<Problem>,
     },
@@ -117,22 +117,22 @@ pub enum Event {
 pub struct PartEnd {
     /// The source.
     pub name: String,
-    /// How it came out.
+    /// Its state.
     pub state: PartState,
     /// Regular files.
     pub files: u64,
     /// The sum of their sizes.
     pub bytes: u64,
-    /// Content that crossed the wire for it.
+    /// Content fetched for it over the network, uncompressed, in bytes.
     pub fetched_bytes: u64,
-    /// The file systems beneath its roots that `one_file_system` left out.
+    /// The file systems mounted below its roots that `one_file_system` left out.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<LeftOut>,
     /// The error code of why it failed, if it did.
     pub code: Option<String>,
     /// Why it failed, if it did.
     pub error: Option<String>,
-    /// How to mend that.
+    /// How to fix that.
     pub hint: Option<String>,
 }
 
@@ -147,7 +147,7 @@ pub struct FailedPart {
     pub code: String,
     /// What happened and why.
     pub error: String,
-    /// How to mend it.
+    /// How to fix it.
     pub hint: Option<String>,
 }
 

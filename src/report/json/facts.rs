@@ -6,18 +6,18 @@ use serde::Serialize;
 use super::show::text;
 use crate::manifest::{self, Head};
 
-/// What the host was like. What it did not tell is empty or null.
+/// What the host was like. What the host did not report is empty or null.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Facts {
     /// How long the system was up.
     pub uptime_seconds: Option<u64>,
-    /// The kernel's name for this time of being up.
+    /// The kernel's identifier of this boot.
     pub boot_id: String,
     /// The file systems of `/` and the captured directories.
     pub disks: Vec<Disk>,
-    /// What programs say of their versions.
+    /// Versions, as the programs print them.
     pub versions: Vec<ProgramVersion>,
-    /// The git work trees in, above and right beneath the captured directories.
+    /// The git work trees in, above and directly below the captured directories.
     pub git: Vec<WorkTree>,
     /// What ran from captured directories, or under the name of one.
     pub processes: Vec<Process>,
@@ -30,11 +30,11 @@ pub struct Facts {
 pub struct Disk {
     /// Where it is mounted.
     pub mount: String,
-    /// How large it is.
+    /// Its size.
     pub size_bytes: u64,
-    /// What is taken.
+    /// Space in use.
     pub used_bytes: u64,
-    /// What ordinary accounts can still take.
+    /// Space that ordinary accounts can still use.
     pub free_bytes: u64,
 }
 
@@ -43,22 +43,22 @@ pub struct Disk {
 pub struct ProgramVersion {
     /// Its name.
     pub program: String,
-    /// The first line of what it says.
+    /// The first line of what it prints.
     pub version: String,
 }
 
 /// A git work tree.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct WorkTree {
-    /// Its uppermost directory.
+    /// Its top directory.
     pub root: String,
     /// The branch; null if none is checked out.
     pub branch: Option<String>,
-    /// Where it stands without a branch, in git's words.
+    /// Without a branch: the checked-out commit, as `git status` prints it.
     pub detached: Option<String>,
     /// The commit; null before the first.
     pub commit: Option<Commit>,
-    /// How many files differ from it or are unknown to git; null if that could not be told.
+    /// How many files differ from it or are untracked; null if git did not report it.
     pub changed: Option<u64>,
     /// The first of them, as `git status --porcelain` has them.
     pub changes: Vec<String>,

@@ -14,14 +14,14 @@ pub struct Explain {
     pub version: Version,
     /// The host.
     pub host: String,
-    /// The operations that were asked about.
+    /// The operations.
     pub operations: Vec<Judged>,
 }
 
-/// One operation and its judgement.
+/// One operation and whether it is allowed.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Judged {
-    /// `checkpoint`, `restore`, `service` or `run`.
+    /// `checkpoint`, `restore`, `service` (start or stop a service) or `run` (run a command).
     pub operation: String,
     /// The answer.
     pub decision: Decision,
@@ -34,14 +34,14 @@ word!(
     Decision of guard::Decision { Allow, Deny }
 );
 
-/// One rule and what it says here.
+/// One rule and its result for this host.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct RuleSays {
     /// Its short name.
     pub rule: String,
     /// The inventory.
     pub file: String,
-    /// The line that it speaks of.
+    /// The line that it refers to.
     pub line: u32,
     /// What it says.
     pub says: String,

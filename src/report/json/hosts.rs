@@ -24,25 +24,25 @@ pub struct Hosts {
 pub struct HostLine {
     /// Its name.
     pub name: String,
-    /// Where it is; none: OpenSSH's configuration tells.
+    /// Its address; none: from OpenSSH's configuration.
     pub address: Option<String>,
-    /// Port of the SSH server; none: OpenSSH's configuration tells.
+    /// Port of the SSH server; none: from OpenSSH's configuration.
     pub port: Option<u16>,
-    /// Account; none: OpenSSH's configuration tells.
+    /// Account; none: from OpenSSH's configuration.
     pub user: Option<String>,
     /// `env`; none counts as prod.
     pub env: Option<String>,
     /// Whether it may be written at all.
     pub access: Access,
-    /// Nothing may ever write it.
+    /// fleet never writes to it.
     pub protected: bool,
     /// Why.
     pub protected_because: Vec<Protected>,
-    /// Free words.
+    /// Its tags.
     pub tags: Vec<String>,
     /// What is captured of it.
     pub sources: Vec<SourceLine>,
-    /// When checkpoints are taken, as cron writes it.
+    /// The key `schedule`, a cron expression. This version does not act on it.
     pub schedule: Option<String>,
     /// The line of the inventory where it begins.
     pub line: u32,

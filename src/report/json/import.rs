@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{Checkpoint, Problem, SummaryTag, Version};
 use crate::engine::import as engine;
 
-/// `import`: what was taken over, or would be.
+/// `import`: what was imported, or would be.
 #[derive(Debug, Default, Serialize, JsonSchema)]
 pub struct Import {
     /// The last line of the command.
@@ -17,72 +17,72 @@ pub struct Import {
     pub version: Version,
     /// The exit status.
     pub exit: u8,
-    /// What was taken over, or would be.
+    /// What was imported, or would be.
     pub imported: Vec<Imported>,
-    /// What was not.
+    /// What was not imported.
     pub failed: Vec<NotImported>,
-    /// Why the run ended before its time.
+    /// Why the run ended early.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<Problem>,
 }
 
-/// What became of a backup.
+/// What happened to a backup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ImportEnd {
     /// It is a checkpoint now.
     Sealed,
-    /// It was taken over before.
+    /// It was already imported.
     Already,
     /// It would become one.
     Planned,
 }
 
-/// A backup that was taken over, or would be.
+/// A backup that was imported, or would be.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Imported {
     /// The backup, as it was named.
     pub path: String,
-    /// What became of it.
+    /// What happened to it.
     pub end: ImportEnd,
-    /// `HOST@STAMP`; of one that would be taken over, a few seconds later if that is used.
+    /// `HOST@STAMP`; of one that would be imported, a few seconds later if that is used.
     pub id: String,
     /// The checkpoint that was sealed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checkpoint: Option<Checkpoint>,
     /// When it was taken, RFC 3339 in UTC.
     pub taken: String,
-    /// What says so: operator, name, folder, record, date or newest.
+    /// Where that time comes from: `operator`, `name`, `folder`, `record`, `date` or `newest`.
     pub taken_by: String,
-    /// No zone is said, and UTC is assumed.
+    /// No time zone was given, and UTC is assumed.
     pub zone_assumed: bool,
     /// Regular files; every name of a hard-link group counts.
     pub files: u64,
     /// The sum of their sizes.
     pub bytes: u64,
-    /// The folder that was taken off all names, because it is called after a time.
+    /// The top directory that was removed from all names, because it is named after a time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stripped: Option<String>,
-    /// Where its files are.
+    /// Where its files were on the host.
     pub landed: Vec<MappedRoot>,
-    /// The lists of digests that it matches.
+    /// The checksum lists that it matches.
     pub checked: Vec<Checked>,
-    /// Some sources of the host have nothing in it: `latest` skips it for any other checkpoint.
+    /// It has nothing of some sources of the host: `latest` skips it for any other checkpoint.
     pub subset: bool,
     /// What the operator should know.
     pub warnings: Vec<String>,
 }
 
-/// A place of the host.
+/// A directory of the host.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct MappedRoot {
-    /// The folder.
+    /// The directory.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
     /// The same in base64, where it is not UTF-8.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path_b64: Option<String>,
-    /// The part that has its files.
+    /// The source that its files belong to.
     pub part: String,
     /// Regular files.
     pub files: u64,
@@ -90,18 +90,18 @@ pub struct MappedRoot {
     pub bytes: u64,
 }
 
-/// A list of digests in the backup.
+/// A checksum list in the backup.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Checked {
-    /// Where it lies in the backup.
+    /// Its path in the backup.
     pub list: String,
     /// The files that match it.
     pub files: u64,
-    /// Files of which it says nothing.
+    /// Files that it does not list.
     pub unlisted: u64,
 }
 
-/// A backup that was not taken over.
+/// A backup that was not imported.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct NotImported {
     /// The backup, as it was named.
@@ -110,7 +110,7 @@ pub struct NotImported {
     pub code: String,
     /// What happened and why.
     pub error: String,
-    /// How to mend it.
+    /// How to fix it.
     pub hint: Option<String>,
 }
 

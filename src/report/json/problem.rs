@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::Version;
 use crate::fault;
 
-/// An error: what happened, why, and how to mend it.
+/// An error: what happened, why, and how to fix it.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Problem {
     /// Its error code, such as `host-unreachable`.
@@ -15,7 +15,7 @@ pub struct Problem {
     pub message: String,
     /// Why, outermost first.
     pub causes: Vec<String>,
-    /// How to mend it.
+    /// How to fix it.
     pub hint: Option<String>,
 }
 
@@ -33,7 +33,9 @@ impl From<&fault::Problem> for Problem {
 /// A query that has no answer.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Errored {
+    /// The version of this shape.
     version: Version,
+    /// Why there is no answer.
     error: Problem,
 }
 

@@ -18,38 +18,46 @@ pub struct Show {
     pub checkpoint: Checkpoint,
     /// When the work began, RFC 3339 in UTC.
     pub started: String,
-    /// When everything had arrived.
+    /// When the work ended, RFC 3339 in UTC.
     pub finished: String,
-    /// Which machine it really was.
+    /// Which machine answered.
     #[serde(with = "Machine")]
     pub machine: MachineIdentity,
-    /// What that machine was like.
+    /// Facts about that machine.
     pub facts: Facts,
     /// Each part in full.
     pub parts: Vec<PartDetail>,
-    /// The packs that its contents lie in.
+    /// The packs that hold its contents.
     pub packs: Vec<PackUse>,
-    /// What concerns the whole host.
+    /// Warnings about the whole host.
     pub warnings: Vec<String>,
-    /// Newer checkpoints that `latest` passed over, by host.
+    /// Newer checkpoints that `latest` skipped, by host.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub skipped_newer: Vec<SkippedNewer>,
 }
 
-/// Which machine a checkpoint was taken of. Empty where it could not be told.
+/// Which machine a checkpoint was taken of. Empty where it is not known.
 #[derive(Serialize, JsonSchema)]
 #[serde(remote = "MachineIdentity")]
 #[schemars(rename = "Machine")]
-#[expect(missing_docs, reason = "the words are those of the domain type")]
 pub struct Machine {
+    /// The environment of the host in the inventory.
     pub env: String,
+    /// The host was protected when the checkpoint was taken.
     pub protected: bool,
+    /// `address:port` of the SSH server.
     pub address: String,
+    /// The account that logged in.
     pub user: String,
+    /// Fingerprint of the host key, `SHA256:…`.
     pub host_key: String,
+    /// The id in `/etc/machine-id`.
     pub machine_id: String,
+    /// Name and version of the operating system.
     pub os: String,
+    /// Name and release of the kernel.
     pub kernel: String,
+    /// The name that the host has for itself.
     pub hostname: String,
 }
 
@@ -60,7 +68,7 @@ pub struct PartDetail {
     pub name: String,
     /// The source's kind.
     pub kind: String,
-    /// How it came out.
+    /// Its state.
     pub state: PartState,
     /// The roots that were captured; of a `files` source, the patterns that matched something.
     pub roots: Vec<String>,
@@ -71,7 +79,7 @@ pub struct PartDetail {
     pub exclude: Vec<String>,
     /// Of each file only the lines in which this regular expression is found; null: whole files.
     pub lines: Option<String>,
-    /// The file systems beneath the roots that `one_file_system` left out.
+    /// The file systems mounted below the roots that `one_file_system` left out.
     pub left_out: Vec<LeftOut>,
     /// Regular files.
     pub files: u64,
@@ -79,7 +87,7 @@ pub struct PartDetail {
     pub bytes: u64,
     /// Entries of every kind.
     pub entries: u64,
-    /// Content that crossed the wire for it.
+    /// Content fetched for it over the network, uncompressed, in bytes.
     pub fetched_bytes: u64,
     /// What the operator should know.
     pub warnings: Vec<String>,
@@ -99,7 +107,7 @@ pub struct ResolvedPath {
 /// A pack that a checkpoint needs.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct PackUse {
-    /// `packs/STAMP/SOURCE.tar.zst`, relative to the host's folder.
+    /// `packs/STAMP/SOURCE.tar.zst`, relative to the host's directory.
     pub name: String,
     /// Its digest.
     pub sha256: String,

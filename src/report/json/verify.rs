@@ -11,16 +11,16 @@ use crate::store;
 pub struct Verify {
     /// The version of this shape.
     pub version: Version,
-    /// How many checkpoints were looked at.
+    /// How many checkpoints were checked.
     pub checked: u64,
-    /// How many files were looked at.
+    /// How many files were checked.
     pub files: u64,
     /// What is wrong, by file.
     pub problems: Vec<StoreProblem>,
-    /// Newer checkpoints that `latest` passed over, by host.
+    /// Newer checkpoints that `latest` skipped, by host.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub skipped_newer: Vec<SkippedNewer>,
-    /// Why the answer is not good, in one sentence.
+    /// Why the exit status is not 0, in one sentence.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<Problem>,
 }

@@ -11,11 +11,14 @@ use crate::{fault, store};
 /// A command that could not do its work.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct WorkFailed {
+    /// The last line of the command.
     #[serde(rename = "type")]
     kind: SummaryTag,
+    /// The version of this shape.
     version: Version,
     /// The exit status.
     exit: u8,
+    /// Why it failed.
     error: Problem,
 }
 
@@ -58,7 +61,7 @@ pub struct Export {
     pub exit: u8,
     /// `HOST@STAMP`.
     pub checkpoint: String,
-    /// The file or folder; `-` is standard output.
+    /// The file or directory; `-` is standard output.
     pub path: String,
     /// `tar`, `tar.gz`, `tar.zst` or `folder`.
     pub format: String,
@@ -68,12 +71,12 @@ pub struct Export {
     pub entries: u64,
     /// Content of regular files, every name counted.
     pub bytes: u64,
-    /// Entries that were left out: sockets, devices in a folder, and what does not fit into one tree with
+    /// Entries that were left out: sockets, devices in a directory, and what does not fit into one tree with
     /// other entries (exit status 3).
     pub skipped: u64,
     /// What was left out or could not be set, by kind.
     pub left_out: Vec<LeftOut>,
-    /// Newer checkpoints that `latest` passed over, by host.
+    /// Newer checkpoints that `latest` skipped, by host.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub skipped_newer: Vec<SkippedNewer>,
 }
@@ -81,12 +84,12 @@ pub struct Export {
 /// What an export left out, of one kind.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct LeftOut {
-    /// `contradiction` (an entry beneath what another part holds as a link or file, or of another type in
+    /// `contradiction` (an entry below what another part holds as a link or file, or of another type in
     /// another part); `socket`; `device` (a node that only root makes, with `--devices`); `owner`; `set-id` (bits of
     /// what does not belong to its recorded owner and group); `acl`, `capabilities`, `xattrs` or `selinux`
     /// of what is there without them.
     pub what: String,
-    /// How many entries lack it.
+    /// How many entries are affected.
     pub count: u64,
     /// The first ten of them.
     pub entries: Vec<PathText>,
@@ -98,7 +101,7 @@ pub struct PathText {
     /// The path, absolute.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
-    /// In its place, if it is not UTF-8.
+    /// The same in base64, if it is not UTF-8.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path_b64: Option<String>,
 }

@@ -58,7 +58,7 @@ pub fn closing(outcome: &Outcome, hosts: usize, took: Duration) -> String {
     let rest_is = if outcome.interrupted {
         "not done"
     } else {
-        "passed over"
+        "skipped"
     };
     let mut counts = format!("{} complete", in_state(State::Complete));
     for (number, what) in [
@@ -224,7 +224,7 @@ mod tests {
         );
         assert_eq!(
             last(shown(512, false)),
-            "512 hosts: 486 complete, 1 warned, 1 partial, 12 failed, 12 passed over; 488.0 MiB fetched in 41.3 s"
+            "512 hosts: 486 complete, 1 warned, 1 partial, 12 failed, 12 skipped; 488.0 MiB fetched in 41.3 s"
         );
     }
 }

@@ -15,7 +15,7 @@ pub fn warnings(imported: &Imported) -> Vec<String> {
         .collect();
     if imported.has_unknown_root {
         texts.push(format!(
-            "{path}: nothing tells where on the host it belongs, so it lands at `/`; `--at FOLDER` says where"
+            "{path}: its place on the host is unknown, so it is imported at `/`; set it with `--at FOLDER`"
         ));
     }
     texts
@@ -29,16 +29,13 @@ pub fn stopped(outcome: &Outcome) -> Problem {
         .iter()
         .filter(|imported| matches!(imported.end, End::Sealed(_)));
     let kept = match sealed.count() as u64 {
-        0 => "Nothing was taken over".to_owned(),
-        number => format!(
-            "What was taken over by then is kept: {}",
-            count(number, "checkpoint")
-        ),
+        0 => "Nothing was imported".to_owned(),
+        number => format!("Already imported and kept: {}", count(number, "checkpoint")),
     };
     Problem::new(
         Code::Interrupted,
         ExitClass::Interrupted,
-        "stopped before everything was taken over",
+        "stopped before everything was imported",
         Some(format!(
             "{kept}, and nothing needs cleaning up. Run the same command again to go on."
         )),
@@ -63,10 +60,10 @@ pub fn imported(imported: &Imported) -> String {
                 size(checkpoint.stored_bytes),
             )
         }
-        End::Already(id) => format!("{id}  taken over before  {totals}\n"),
+        End::Already(id) => format!("{id}  already imported  {totals}\n"),
         End::Planned(id) => {
             let what = if imported.subset { "as a subset  " } else { "" };
-            format!("{id}  would be taken over  {what}{totals}\n")
+            format!("{id}  would be imported  {what}{totals}\n")
         }
     };
     text.push_str(&format!(

@@ -124,19 +124,19 @@ pub(crate) enum Error {
         first: Vec<RemotePath>,
     },
     /// The scan tells of what is elsewhere.
-    #[error("the host's scan holds `{path}`, which is beneath no root")]
+    #[error("find reported `{path}`, which is outside the source")]
     Outside {
         /// The entry.
         path: RemotePath,
     },
     /// The scan tells of more than any host has.
-    #[error("the host's scan has more than {max} entries")]
+    #[error("the source has more than {max} entries")]
     TooMany {
         /// So many are taken.
         max: usize,
     },
     /// The scan takes more memory than it may.
-    #[error("the host's scan takes more than {} of memory", size(*max_bytes as u64))]
+    #[error("the list of entries takes more than {} of memory", size(*max_bytes as u64))]
     Memory {
         /// So much it may.
         max_bytes: usize,
@@ -205,35 +205,35 @@ impl Fault for Error {
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Missing { .. } => {
-                "Correct the path, or say `optional: true` at the source if this host need not have it.".to_owned()
+                "Correct the path, or set `optional: true` on the source if this host doesn't need it.".to_owned()
             }
             Self::Failed { .. } => GONE_HINT.to_owned(),
             Self::UnreadableFiles { first, .. } if first.iter().all(Unread::is_no_matter_of_rights) => GONE_HINT.to_owned(),
-            Self::Denied { .. } | Self::UnreadableFiles { .. } => "Say `sudo: true` at the source, or log in as an account that may read it.".to_owned(),
+            Self::Denied { .. } | Self::UnreadableFiles { .. } => "Set `sudo: true` on the source, or log in as an account with permission to read it.".to_owned(),
             Self::NothingMatches { .. } => {
-                "Correct the pattern, or say `optional: true` at the source if this host need not have it.".to_owned()
+                "Correct the pattern, or set `optional: true` on the source if this host doesn't need it.".to_owned()
             }
             Self::OnlyDirectories { .. } => {
-                "Whole directories are captured by a `directory:` source.".to_owned()
+                "Use a `directory:` source to capture a directory.".to_owned()
             }
             Self::TooLarge { .. } => WITHOUT_LINES_HINT.to_owned(),
             Self::Link { target, .. } if target.starts_with(b"/") => {
                 format!("Name the directory itself: `directory: {}`.", escape(target))
             }
-            Self::Link { .. } => "Name the directory that it leads to.".to_owned(),
-            Self::NotADirectory { .. } => "Single files are captured by a `files:` source.".to_owned(),
+            Self::Link { .. } => "Name the directory that it points to.".to_owned(),
+            Self::NotADirectory { .. } => "Use a `files:` source to capture single files.".to_owned(),
             Self::Scan { .. } => "`fleet doctor` shows what each source would read.".to_owned(),
-            Self::Outside { .. } => "Nothing of it was used. Look at `find --version` and at what `find` is on the host.".to_owned(),
+            Self::Outside { .. } => "Nothing of it was used. Check `find --version` and `command -v find` on the host.".to_owned(),
             Self::TooMany { .. } | Self::Memory { .. } => {
-                "Look at the host, or make several sources of it and `exclude` what is not needed.".to_owned()
+                "Check the host, or split it into several sources and `exclude` what is not needed.".to_owned()
             }
             Self::Unreadable { first, .. } if first.iter().all(Unread::is_no_matter_of_rights) => {
-                format!("{GONE_HINT} Or leave it out: `exclude` names it, `unreadable: skip` goes on without it.")
+                format!("{GONE_HINT} Or leave it out with `exclude`, or set `unreadable: skip` to capture the rest.")
             }
             Self::Unreadable { .. } => {
-                "Say `sudo: true` at the source to read them, or `unreadable: skip` to go on without them.".to_owned()
+                "Set `sudo: true` on the source to read them, or `unreadable: skip` to capture the rest without them.".to_owned()
             }
-            Self::Empty { .. } => "Say `may_shrink: true` at the source if that is how it should be.".to_owned(),
+            Self::Empty { .. } => "If that is expected, set `may_shrink: true` on the source.".to_owned(),
         })
     }
 }

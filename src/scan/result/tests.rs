@@ -188,7 +188,7 @@ fn a_root_that_cannot_be_reached_is_never_taken_for_missing() {
     assert_eq!(
         make(&source(&["/b"]), true, Vec::new(), &[]).map(|_| ()),
         Err(Error::Scan {
-            said: vec!["nothing was said of /b".to_owned()]
+            said: vec!["find did not report /b".to_owned()]
         })
     );
 }
@@ -371,7 +371,7 @@ fn a_scan_is_bounded_by_the_memory_that_it_takes() {
     let max = size(limits.bytes as u64);
     assert_eq!(
         error.to_string(),
-        format!("the host's scan takes more than {max} of memory")
+        format!("the list of entries takes more than {max} of memory")
     );
     assert!(error.hint().is_some());
 }

@@ -10,16 +10,18 @@ use crate::fault::{Code, Fault};
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A header can't be sent.
-    #[error("header `{header}` can't be sent: its value holds what no header may hold")]
+    #[error(
+        "header `{header}` can't be sent: its value has characters that are not allowed in a header"
+    )]
     Unsendable {
         /// Its name.
         header: String,
     },
     /// The address makes no request.
-    #[error("the address makes no request")]
+    #[error("can't build a request from this URL")]
     Unaskable,
     /// This workstation trusts nobody.
-    #[error("no certificate authorities are known here")]
+    #[error("no certificate authorities found on this workstation")]
     NoAuthorities,
     /// The server is not proven to be the one that is meant.
     #[error("its certificate is not trusted: {why}")]
@@ -28,28 +30,28 @@ pub enum Error {
         why: String,
     },
     /// There is no TLS with it.
-    #[error("no TLS with it: {why}")]
+    #[error("TLS handshake failed: {why}")]
     Tls {
         /// Why.
         why: String,
     },
     /// It closed the connection instead of answering.
-    #[error("it closed the connection without an answer")]
+    #[error("the server closed the connection without a response")]
     Early,
     /// It closed the connection in the head of the answer.
-    #[error("it closed the connection in the head of its answer")]
+    #[error("the server closed the connection in the middle of the response headers")]
     EarlyHead,
     /// It speaks something else.
-    #[error("what it answers is not HTTP/1")]
+    #[error("the response is not HTTP/1")]
     NotHttp,
     /// Its head has no end.
-    #[error("the head of its answer is longer than {limit_bytes} bytes")]
+    #[error("the response headers are longer than {limit_bytes} bytes")]
     Head {
         /// How much would have been taken.
         limit_bytes: usize,
     },
     /// Another status.
-    #[error("it answered {got}{}, not {wanted}", reason.map(|reason| format!(" {reason}")).unwrap_or_default())]
+    #[error("the server returned {got}{}, expected {wanted}", reason.map(|reason| format!(" {reason}")).unwrap_or_default())]
     Status {
         /// What counts as success.
         wanted: u16,
@@ -61,31 +63,31 @@ pub enum Error {
         leads_to: Option<String>,
     },
     /// It compressed its answer.
-    #[error("its answer is encoded as `{encoding}`, which nobody asked for")]
+    #[error("the response is encoded as `{encoding}`, which was not requested")]
     Encoded {
         /// How, escaped.
         encoding: String,
     },
     /// More than is wanted.
-    #[error("its answer is longer than {max_bytes} bytes")]
+    #[error("the response is longer than {max_bytes} bytes")]
     TooMuch {
         /// How much would have been taken.
         max_bytes: u64,
     },
     /// The end is missing.
-    #[error("its answer was cut after {bytes} bytes")]
+    #[error("the response ended early, after {bytes} bytes")]
     Cut {
         /// How much came.
         bytes: u64,
     },
     /// The pieces make no whole.
-    #[error("its answer is garbled after {bytes} bytes")]
+    #[error("the response is malformed after {bytes} bytes")]
     Garbled {
         /// How much came before that.
         bytes: u64,
     },
     /// The way to it broke, as it does when the SSH connection is lost.
-    #[error("the way to it broke")]
+    #[error("the connection was lost")]
     Broken {
         /// Why.
         source: io::Error,
@@ -113,45 +115,45 @@ impl Fault for Error {
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Unsendable { .. } | Self::Unaskable => {
-                "Correct it in the inventory, or where its value lies.".to_owned()
+                "Correct it in the inventory, or where its value is kept.".to_owned()
             }
             Self::NoAuthorities => {
                 "Install `ca-certificates` on this workstation, or name a file in `SSL_CERT_FILE`."
                     .to_owned()
             }
             Self::Certificate { .. } => {
-                "Ask for it by the name that its certificate is for; for an authority of your own, name its certificate in `SSL_CERT_FILE` on this workstation."
+                "Use the host name that the certificate is for; for a certificate authority of your own, name its certificate in `SSL_CERT_FILE` on this workstation."
                     .to_owned()
             }
             Self::Tls { .. } => {
-                "Does it speak TLS on this port? An address without TLS begins with `http://`."
+                "Check that the service uses TLS on this port; for one without TLS, begin the URL with `http://`."
                     .to_owned()
             }
             Self::Early | Self::NotHttp => {
-                "Is it a web server? An address with TLS begins with `https://`.".to_owned()
+                "Check that this is a web server; for one with TLS, begin the URL with `https://`.".to_owned()
             }
             Self::EarlyHead | Self::Head { .. } | Self::Garbled { .. } => {
-                "Look at the service and its log.".to_owned()
+                "Check the service and its log.".to_owned()
             }
             Self::Status { leads_to: Some(place), .. } => {
-                format!("Redirects are not followed. It leads to `{place}`: write that address, or the status that you want under `status`.")
+                format!("Redirects are not followed. This one leads to `{place}`: use that URL, or set the expected code with `status`.")
             }
             Self::Status { got: 401 | 403 | 407, .. } => {
-                "Check what is sent under `headers`, and where its value lies.".to_owned()
+                "Check `headers` of the source, and the secrets it uses.".to_owned()
             }
             Self::Status { .. } => {
-                "Look at the service and its log; write under `status` if another one is right."
+                "Check the service and its log; set `status` if another code is expected."
                     .to_owned()
             }
             Self::Encoded { .. } => {
-                "fleet asks for no compression; the server should not compress without being asked."
+                "fleet requests no compression; configure the server not to compress unrequested."
                     .to_owned()
             }
             Self::TooMuch { .. } => {
-                "Nothing of it was kept. Say a larger `max_bytes` at the source if that is how it should be.".to_owned()
+                "Nothing of it was kept. If that size is expected, set a larger `max_bytes` on the source.".to_owned()
             }
             Self::Cut { .. } => {
-                "Nothing of it was kept. Look at the service and its log, and run the command again.".to_owned()
+                "Nothing of it was kept. Check the service and its log, and run the command again.".to_owned()
             }
             Self::Broken { .. } => return None,
         })

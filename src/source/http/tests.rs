@@ -153,23 +153,20 @@ async fn an_answer_that_is_none_is_told() {
     let flood = format!("HTTP/1.1 200 OK\r\nX: {}", "x".repeat(HEAD_MAX_BYTES));
     let fields = format!("HTTP/1.1 200 OK\r\n{}", "a:b\r\n".repeat(FIELDS_MAX + 1));
     for (answer, told) in [
-        ("", "it closed the connection without an answer"),
+        ("", "the server closed the connection without a response"),
         (
             "HTTP/1.1 200 OK\r\nConte",
-            "it closed the connection in the head of its answer",
+            "the server closed the connection in the middle of the response headers",
         ),
-        ("SSH-2.0-OpenSSH_9.2\r\n", "what it answers is not HTTP/1"),
-        (
-            "\x15\x03\x01\0\x02\x02\x16",
-            "what it answers is not HTTP/1",
-        ),
-        ("HTTP/2 200 OK\r\n\r\n", "what it answers is not HTTP/1"),
+        ("SSH-2.0-OpenSSH_9.2\r\n", "the response is not HTTP/1"),
+        ("\x15\x03\x01\0\x02\x02\x16", "the response is not HTTP/1"),
+        ("HTTP/2 200 OK\r\n\r\n", "the response is not HTTP/1"),
         (
             "HTTP/1.1 200 OK\r\nContent-Length: two\r\n\r\n",
-            "what it answers is not HTTP/1",
+            "the response is not HTTP/1",
         ),
-        (&flood, "the head of its answer is longer than 65536 bytes"),
-        (&fields, "what it answers is not HTTP/1"),
+        (&flood, "the response headers are longer than 65536 bytes"),
+        (&fields, "the response is not HTTP/1"),
     ] {
         assert_eq!(
             body(answer.as_bytes()).await,
@@ -189,7 +186,7 @@ async fn a_server_that_speaks_first_is_no_web_server() {
     let error = ask(client, &get("http://h/"), &[])
         .await
         .expect_err("no answer");
-    assert_eq!(error.to_string(), "what it answers is not HTTP/1");
+    assert_eq!(error.to_string(), "the response is not HTTP/1");
 }
 
 #[tokio::test]
@@ -197,27 +194,27 @@ async fn an_answer_that_is_cut_is_never_taken_for_whole() {
     for (answer, told) in [
         (
             "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello",
-            "its answer was cut after 5 bytes",
+            "the response ended early, after 5 bytes",
         ),
         (
             "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n",
-            "its answer was cut after 0 bytes",
+            "the response ended early, after 0 bytes",
         ),
         (
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
-            "its answer was cut after 5 bytes",
+            "the response ended early, after 5 bytes",
         ),
         (
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n5\r\nwo",
-            "its answer was cut after 7 bytes",
+            "the response ended early, after 7 bytes",
         ),
         (
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n",
-            "its answer was cut after 5 bytes",
+            "the response ended early, after 5 bytes",
         ),
         (
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nno number\r\n",
-            "its answer is garbled after 5 bytes",
+            "the response is malformed after 5 bytes",
         ),
     ] {
         assert_eq!(
@@ -233,28 +230,28 @@ async fn a_status_that_is_not_wanted_is_told_with_what_helps() {
     for (answer, told, hint) in [
         (
             "HTTP/1.1 500 Oops\r\n\r\n",
-            "it answered 500 Internal Server Error, not 200",
-            "Look at the service and its log; write under `status` if another one is right.",
+            "the server returned 500 Internal Server Error, expected 200",
+            "Check the service and its log; set `status` if another code is expected.",
         ),
         (
             "HTTP/1.1 599 Oops\r\n\r\n",
-            "it answered 599, not 200",
-            "Look at the service and its log; write under `status` if another one is right.",
+            "the server returned 599, expected 200",
+            "Check the service and its log; set `status` if another code is expected.",
         ),
         (
             "HTTP/1.1 401 No\r\n\r\n",
-            "it answered 401 Unauthorized, not 200",
-            "Check what is sent under `headers`, and where its value lies.",
+            "the server returned 401 Unauthorized, expected 200",
+            "Check `headers` of the source, and the secrets it uses.",
         ),
         (
             "HTTP/1.1 302 Found\r\nLocation: http://h/new?token=hunter2\r\n\r\n",
-            "it answered 302 Found, not 200",
-            "Redirects are not followed. It leads to `http://h/new`: write that address, or the status that you want under `status`.",
+            "the server returned 302 Found, expected 200",
+            "Redirects are not followed. This one leads to `http://h/new`: use that URL, or set the expected code with `status`.",
         ),
         (
             "HTTP/1.1 302 Found\r\nLocation: http://u:hunter2@h/\r\n\r\n",
-            "it answered 302 Found, not 200",
-            "Look at the service and its log; write under `status` if another one is right.",
+            "the server returned 302 Found, expected 200",
+            "Check the service and its log; set `status` if another code is expected.",
         ),
     ] {
         let (_, body) = asked(&get("http://h/"), &[], answer.as_bytes(), 9).await;
@@ -268,13 +265,13 @@ async fn a_status_that_is_not_wanted_is_told_with_what_helps() {
 async fn compression_that_nobody_asked_for_is_refused() {
     assert_eq!(
         body(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 1\r\n\r\nx").await,
-        Err("its answer is encoded as `gzip`, which nobody asked for".to_owned())
+        Err("the response is encoded as `gzip`, which was not requested".to_owned())
     );
 }
 
 #[tokio::test]
 async fn more_than_is_wanted_ends_it() {
-    let told = Err("its answer is longer than 4 bytes".to_owned());
+    let told = Err("the response is longer than 4 bytes".to_owned());
     for answer in [
         // A length is believed before anything has come.
         "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n",
@@ -287,7 +284,7 @@ async fn more_than_is_wanted_ends_it() {
         let told = body.map_err(|error| error.to_string());
         assert_ne!(
             told,
-            Err("its answer is longer than 4 bytes".to_owned()),
+            Err("the response is longer than 4 bytes".to_owned()),
             "{answer}"
         );
     }
@@ -301,7 +298,7 @@ async fn a_header_that_no_server_would_take_is_not_sent() {
         .expect_err("no header");
     assert_eq!(
         error.to_string(),
-        "header `a b` can't be sent: its value holds what no header may hold"
+        "header `a b` can't be sent: its value has characters that are not allowed in a header"
     );
 }
 
@@ -319,9 +316,14 @@ async fn a_server_without_tls_is_told() {
         Error::NoAuthorities => return,
         other => other.hint(),
     };
-    assert!(error.to_string().starts_with("no TLS with it: "), "{error}");
+    assert!(
+        error.to_string().starts_with("TLS handshake failed: "),
+        "{error}"
+    );
     assert_eq!(
         hint.as_deref(),
-        Some("Does it speak TLS on this port? An address without TLS begins with `http://`.")
+        Some(
+            "Check that the service uses TLS on this port; for one without TLS, begin the URL with `http://`."
+        )
     );
 }

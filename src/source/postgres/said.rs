@@ -8,13 +8,13 @@ use crate::fault::{Code, Fault};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Complaint {
     /// Debian's wrapper is there, and nothing that it could start.
-    #[error("the host has no client tools of any version: {said}")]
+    #[error("the host has no PostgreSQL client tools: {said}")]
     NoClient {
         /// In the wrapper's words.
         said: String,
     },
     /// There is no socket.
-    #[error("no PostgreSQL server listens there: {said}")]
+    #[error("no PostgreSQL server is listening: {said}")]
     NoServer {
         /// In libpq's words.
         said: String,
@@ -29,7 +29,7 @@ pub enum Complaint {
     #[error("the server has no such database")]
     NoDatabase,
     /// The server doesn't let the role in.
-    #[error("the server let nobody in: {said}")]
+    #[error("PostgreSQL rejected the login: {said}")]
     NotLetIn {
         /// In the server's words.
         said: String,
@@ -53,7 +53,7 @@ pub enum Complaint {
         what: String,
     },
     /// A table stayed locked.
-    #[error("a table stayed locked by somebody else: {said}")]
+    #[error("a table stayed locked by another session: {said}")]
     Locked {
         /// In the server's words.
         said: String,
@@ -96,23 +96,22 @@ impl Fault for Complaint {
     fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::NoClient { .. } => {
-                "Install PostgreSQL's client tools on the host, or say `optional: true` at the source if \
-                 this host need not have them."
+                "Install PostgreSQL's client tools on the host, or set `optional: true` on the source if this host doesn't need them."
             }
             Self::NoServer { .. } => {
                 "Start the server, or name its socket folder or address under `host` and its port under \
-                 `port`; say `optional: true` if this host need not have one."
+                 `port`; set `optional: true` on the source if this host doesn't need one."
             }
             Self::Unreachable { .. } => {
-                "Look at the server on the host, and at `host` and `port` of the source."
+                "Check the server on the host, and `host` and `port` of the source."
             }
             Self::NoDatabase => {
-                "Correct the name, or say `optional: true` at the source if this host need not have it."
+                "Correct the name, or set `optional: true` on the source if this host doesn't need it."
             }
             Self::NotLetIn { .. } => {
-                "Say `run_as: postgres` for a server that lets accounts in by their name, or name the \
+                "Set `run_as: postgres` for a server with peer authentication, or name the \
                  role under `user` and its password under `password: {env: NAME}`, or write it to \
-                 `~/.pgpass` on the host. Nothing is ever asked for."
+                 `~/.pgpass` on the host. fleet never asks for this password."
             }
             Self::TooOld { server_version, .. } => {
                 let major = server_version.split('.').next().unwrap_or(server_version);

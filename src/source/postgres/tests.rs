@@ -224,7 +224,7 @@ fn something_else_is_no_dump() {
     }
     assert_eq!(
         text(Content::Database, "\x1b[31mno\n").map_err(|error| error.to_string()),
-        Err("what came is no dump: it begins with `\\u{1b}[31mno`".to_owned())
+        Err("the output is not a dump: it begins with `\\u{1b}[31mno`".to_owned())
     );
 }
 
@@ -415,7 +415,7 @@ fn what_the_tools_say_is_understood() {
         ),
         (
             format!("{socket}No such file or directory\n\tIs the server running locally?\n"),
-            "no PostgreSQL server listens there: connection to server on socket \
+            "no PostgreSQL server is listening: connection to server on socket \
              \"/run/postgresql/.s.PGSQL.5432\" failed: No such file or directory",
             true,
         ),
@@ -432,25 +432,25 @@ fn what_the_tools_say_is_understood() {
         ),
         (
             format!("{socket}FATAL:  password authentication failed for user \"x\"\n"),
-            "the server let nobody in: connection to server on socket \
+            "PostgreSQL rejected the login: connection to server on socket \
              \"/run/postgresql/.s.PGSQL.5432\" failed: FATAL:  password authentication failed for user \"x\"",
             false,
         ),
         (
             format!("{socket}FATAL:  role \"root\" does not exist\n"),
-            "the server let nobody in: connection to server on socket \
+            "PostgreSQL rejected the login: connection to server on socket \
              \"/run/postgresql/.s.PGSQL.5432\" failed: FATAL:  role \"root\" does not exist",
             false,
         ),
         (
             "pg_dump: error: connection to server at \"127.0.0.1\", port 5 failed: fe_sendauth: no password supplied\n".to_owned(),
-            "the server let nobody in: connection to server at \"127.0.0.1\", port 5 failed: \
+            "PostgreSQL rejected the login: connection to server at \"127.0.0.1\", port 5 failed: \
              fe_sendauth: no password supplied",
             false,
         ),
         (
             "pg_dump: error: query failed: ERROR:  canceling statement due to statement timeout\n".to_owned(),
-            "a table stayed locked by somebody else: query failed: ERROR:  canceling statement due to statement timeout",
+            "a table stayed locked by another session: query failed: ERROR:  canceling statement due to statement timeout",
             false,
         ),
         (
@@ -463,7 +463,7 @@ fn what_the_tools_say_is_understood() {
         ("sudo: no\n\n".to_owned(), "sudo: no", false),
         (
             "Error: You must install at least one postgresql-client-<version> package\n".to_owned(),
-            "the host has no client tools of any version: Error: You must install at least one \
+            "the host has no PostgreSQL client tools: Error: You must install at least one \
              postgresql-client-<version> package",
             true,
         ),

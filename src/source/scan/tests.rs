@@ -181,7 +181,7 @@ fn names_and_links_that_no_file_system_takes_are_refused() {
     ] {
         let refused = parse(record(&name, &link).as_bytes(), 512, true);
         let text = refused.expect_err("refused").to_string();
-        let begin = format!("the host's scan has {what} of more than 4096 bytes: `/");
+        let begin = format!("{what} of more than 4096 bytes in find's output: `/");
         assert!(text.starts_with(&begin) && text.len() < 300, "{text}");
     }
     let plain = parse(format!("/{longest}x\0").as_bytes(), 512, false);

@@ -132,7 +132,7 @@ async fn with_password(
             return Err(Error::SudoRefused {
                 host: connection.name.clone(),
                 user: connection.user.clone(),
-                source: Cause("it wants a password, and none was given".to_owned()),
+                source: Cause("it requires a password, and none was given".to_owned()),
             });
         };
         match executor

@@ -84,7 +84,7 @@ impl Trace {
                 Ok(value.split(' ').map(str::to_owned).collect())
             }
             _ => Err(format!(
-                "`ssh -G` prints `{option} {value}`, and it can't be told where a file's name ends; use names without blanks"
+                "`ssh -G` prints `{option} {value}`, which is ambiguous; use file names without blanks"
             )),
         }
     }
@@ -179,7 +179,7 @@ mod tests {
         );
         assert_eq!(
             user("/d e"),
-            Err("`ssh -G` prints `UserKnownHostsFile /d e`, and it can't be told where a file's name ends; use names without blanks".to_owned())
+            Err("`ssh -G` prints `UserKnownHostsFile /d e`, which is ambiguous; use file names without blanks".to_owned())
         );
     }
 

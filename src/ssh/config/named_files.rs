@@ -52,7 +52,7 @@ impl<'a> NamedFiles<'a> {
             Err(why) => {
                 let name = self.tokens.name;
                 self.warnings
-                    .push(format!("{name}: `{word}` is passed over: {why}"));
+                    .push(format!("{name}: `{word}` is ignored: {why}"));
                 None
             }
         }

@@ -122,7 +122,7 @@ impl Tokens<'_> {
                     expanded.push_str(&home.to_string_lossy());
                 }
                 Some(letter @ ('C' | 'L' | 'l' | 'i')) => {
-                    let local = self.local.ok_or("ssh does not tell what it stands for")?;
+                    let local = self.local.ok_or("ssh does not print its value")?;
                     expanded.push_str(match letter {
                         'C' => &local.hash,
                         'L' => &local.short_name,
@@ -225,7 +225,7 @@ mod tests {
     fn what_cannot_be_replaced_is_told() {
         assert_eq!(
             tokens().path("%C"),
-            Err("ssh does not tell what it stands for".to_owned())
+            Err("ssh does not print its value".to_owned())
         );
         assert_eq!(
             tokens().path("%x"),

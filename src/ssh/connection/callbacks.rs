@@ -242,7 +242,7 @@ mod tests {
             crate::fault::chain(&link.ended()),
             [
                 "lost the connection to web",
-                "the host opens channels that nobody asked for"
+                "the host opened channels that fleet did not request"
             ]
         );
     }

@@ -202,7 +202,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Identified<S> {
         let length = self.said.len().min(bytes.len());
         if self.said[..length] != bytes[..length] {
             return Poll::Ready(Err(io::Error::other(
-                "the greeting is not the one that was said",
+                "the greeting differs from the one that was sent",
             )));
         }
         self.said.drain(..length);

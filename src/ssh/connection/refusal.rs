@@ -90,7 +90,7 @@ impl fmt::Display for HostKeyRefusal {
         match problem {
             HostKeyProblem::Unknown => write!(
                 f,
-                "the host key of {host} is not known: it shows {algorithm} {shown}, and no known_hosts file knows `{lookup}`"
+                "the host key of {host} is not known: it shows {algorithm} {shown}, and no known_hosts file has an entry for `{lookup}`"
             ),
             HostKeyProblem::Changed { place, known } => write!(
                 f,
@@ -102,7 +102,7 @@ impl fmt::Display for HostKeyRefusal {
                 known,
             } => write!(
                 f,
-                "the host key of {host} has changed its kind: it shows {algorithm} {shown}, {place} says {known_algorithm} {known}"
+                "the host key of {host} has changed its type: it shows {algorithm} {shown}, {place} says {known_algorithm} {known}"
             ),
             HostKeyProblem::Revoked { place } => write!(
                 f,
@@ -110,7 +110,7 @@ impl fmt::Display for HostKeyRefusal {
             ),
             HostKeyProblem::Short { bits, min } => write!(
                 f,
-                "the host key of {host} is too short: {algorithm} {shown} has {bits} bits, `RequiredRSASize` of ssh_config wants {min}"
+                "the host key of {host} is too short: {algorithm} {shown} has {bits} bits, `RequiredRSASize` of ssh_config requires {min}"
             ),
             HostKeyProblem::Certificate { place, why } => write!(
                 f,
@@ -168,14 +168,18 @@ pub struct Attempt {
 
 impl fmt::Display for AuthenticationFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} does not let {} in", self.host, self.user)?;
+        write!(
+            f,
+            "authentication failed for {} on {}",
+            self.user, self.host
+        )?;
         let mut separator = ": ";
         for attempt in &self.tried {
             write!(f, "{separator}{} ({})", attempt.what, attempt.why)?;
             separator = ", ";
         }
         if self.tried.is_empty() {
-            write!(f, ": there was nothing to try")?;
+            write!(f, ": no key or password to try")?;
         }
         if let Some(ended) = &self.ended {
             write!(f, "; {ended}")?;
@@ -190,15 +194,17 @@ impl HostKeyRefusal {
         let Self { host, lookup, .. } = self;
         match &self.problem {
             HostKeyProblem::Unknown => {
-                format!("Compare the fingerprint with the host's own, then run `fleet trust {host}`.")
+                format!(
+                    "Compare the fingerprint with the host's own, then run `fleet trust {host}`."
+                )
             }
             HostKeyProblem::Changed { place, .. }
             | HostKeyProblem::ChangedAlgorithm { place, .. } => format!(
-                "This may be a man-in-the-middle attack. If the host was really set up anew, {}, then run `fleet trust {host}`.",
+                "This may be a man-in-the-middle attack. If the host was really reinstalled, {}, then run `fleet trust {host}`.",
                 place.removal(lookup)
             ),
             HostKeyProblem::Revoked { .. } => {
-                "Do not connect. Give the host a new key, and learn from whoever revoked this one why."
+                "Do not connect. Ask whoever revoked this key why, and give the host a new one."
                     .to_owned()
             }
             HostKeyProblem::Short { .. } => {

@@ -363,7 +363,7 @@ impl Link {
         drop(inner);
         self.end(Error::Lost {
             host: self.host.clone(),
-            source: Cause("the host opens channels that nobody asked for".to_owned()),
+            source: Cause("the host opened channels that fleet did not request".to_owned()),
         });
     }
 }

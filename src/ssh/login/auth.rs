@@ -190,7 +190,7 @@ impl Login<'_> {
                 self.methods = remaining_methods;
                 if partial_success {
                     self.partial += 1;
-                    self.failed(what, "accepted, but the server wants another method too");
+                    self.failed(what, "accepted, but the server requires another method too");
                 } else {
                     self.failed(what, "the server refused it");
                 }
@@ -234,7 +234,7 @@ impl Login<'_> {
         let min = self.endpoint.rules.rsa_bits_min;
         if let Some(bits) = rsa_bits(key).filter(|bits| *bits < min) {
             return Some(format!(
-                "it has {bits} bits, `RequiredRSASize` of ssh_config wants {min}"
+                "it has {bits} bits, `RequiredRSASize` of ssh_config requires {min}"
             ));
         }
         let algorithm = match key.algorithm() {

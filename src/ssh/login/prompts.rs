@@ -89,7 +89,7 @@ impl Prompts {
         }
         if !self.can_ask() {
             return Err(
-                "it is encrypted, and nobody is there to ask for the passphrase".to_owned(),
+                "it is encrypted, and there is no terminal to ask for the passphrase".to_owned(),
             );
         }
         for again in 0..TRIES_MAX {

@@ -166,7 +166,7 @@ impl Login<'_> {
 
     fn nobody(&self) -> &'static str {
         if self.endpoint.rules.may_ask {
-            "nobody is there to ask"
+            "there is no terminal to ask in"
         } else {
             "`BatchMode` of ssh_config forbids to ask"
         }

@@ -14,15 +14,15 @@ pub(super) fn of(error: &Error) -> Option<String> {
     let words = match error {
         // The store as a whole.
         Error::NoStore { .. } => {
-            "The first `fleet checkpoint HOST` makes the store; or name another one with `--store DIR`."
+            "The first `fleet checkpoint HOST` creates the store; name another one with `--store DIR`."
         }
-        Error::NotAStore { .. } => "Name an empty or a new folder with `--store DIR`.",
+        Error::NotAStore { .. } => "Choose an empty or a new directory with `--store DIR`.",
         Error::Newer { .. } => "Use the newer fleet, or another store.",
         Error::Needs { .. } => {
             "A newer fleet made this checkpoint: upgrade fleet to read it. All other checkpoints can be used."
         }
         Error::Locked { .. } => {
-            "Wait for it with `--wait 10m`, or end that run. The lock goes with its process."
+            "Wait for it with `--wait 10m`, or stop that run. The lock is released when that process exits."
         }
         Error::Damaged { file, .. } => return Some(damage_hint(file)),
         Error::Content { .. } => DAMAGE,
@@ -46,7 +46,7 @@ pub(super) fn of(error: &Error) -> Option<String> {
         }
         Error::NoPart { checkpoint, .. } => {
             return Some(format!(
-                "`fleet show {checkpoint}` lists its parts and how they came out."
+                "`fleet show {checkpoint}` lists its sources and their state."
             ));
         }
         Error::NoEntry { .. } | Error::NoHistory { .. } => {
@@ -66,17 +66,17 @@ pub(super) fn of(error: &Error) -> Option<String> {
 
         // The target of an export.
         Error::TargetExists { .. } => "Remove it first, or choose another name.",
-        Error::TargetNotEmpty { .. } => "Name an empty or a new folder.",
+        Error::TargetNotEmpty { .. } => "Choose an empty or a new directory.",
         Error::UnknownFormat { .. } => {
-            "End the name with `.tar`, `.tar.gz`, `.tgz` or `.tar.zst`, or with `/` for a folder; for `-o -` say `--format tar.zst`."
+            "End the name with `.tar`, `.tar.gz`, `.tgz` or `.tar.zst`, or with `/` for a directory; with `-o -`, set `--format tar.zst`."
         }
         Error::Collision { .. } => {
-            "Take out just what is wanted with `--only SOURCE`, or everything without `--layout`: every path is its own then. For the next checkpoint, `file` gives a capture another name."
+            "Export only what you need with `--only SOURCE`, or leave out `--layout`, which keeps every path apart. For the next checkpoint, `file` gives a capture another name."
         }
 
         // The operating system, and what nobody outside can mend.
         Error::Io(failed) if failed.source.kind() == io::ErrorKind::PermissionDenied => {
-            "Stores are private to the account that made them; run fleet as that account."
+            "A store is private to the account that created it; run fleet as that account."
         }
         Error::Io(failed) => return failed.hint(),
         Error::Pack(failed) => return failed.hint(),
@@ -109,7 +109,7 @@ fn host_hint(nearest: Option<&HostName>, known: &[HostName]) -> String {
     match (nearest, known.is_empty()) {
         (Some(name), _) => did_you_mean(name),
         (None, true) => "The store is empty; take one with `fleet checkpoint HOST`.".to_owned(),
-        (None, false) => format!("It knows {}.", list(known)),
+        (None, false) => format!("The store has checkpoints of {}.", list(known)),
     }
 }
 
@@ -118,7 +118,7 @@ fn checkpoint_hint(host: &HostName, known: &[CheckpointId]) -> String {
     match known.is_empty() {
         true => format!("Take one with `fleet checkpoint {host}`."),
         false => format!(
-            "There are {}; `latest` and `~N` count neither partial ones nor subsets.",
+            "There are {}; `latest` and `~N` skip partial checkpoints and subsets.",
             list(known)
         ),
     }
@@ -129,7 +129,7 @@ fn uncountable_hint(host: &HostName, why: &Error) -> String {
     let or = if is_too_new(why) {
         "upgrade fleet"
     } else if matches!(why, Error::Damaged { .. }) {
-        "mend the damaged one"
+        "restore the damaged file from a copy of the store"
     } else {
         "make it readable"
     };
@@ -140,10 +140,10 @@ fn uncountable_hint(host: &HostName, why: &Error) -> String {
 fn content_hint(checkpoint: &CheckpointId, points_to: Option<&str>) -> String {
     match points_to {
         Some(target) => {
-            format!("It points to `{target}`; ask for that with `fleet cat {checkpoint} PATH`.")
+            format!("It points to `{target}`; print that with `fleet cat {checkpoint} PATH`.")
         }
         None => format!(
-            "Only regular files have content; `fleet export {checkpoint} -o DIR/` takes out everything."
+            "Only regular files have content; `fleet export {checkpoint} -o DIR/` exports everything."
         ),
     }
 }

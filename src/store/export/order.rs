@@ -322,7 +322,7 @@ mod tests {
             .collect();
         assert_eq!(
             told,
-            ["/x", "/y", "/a/z and /b/z both claim z in this layout"]
+            ["/x", "/y", "/a/z and /b/z would both be z in this layout"]
         );
         let mut merged = Merged::new(vec![stream(&[("/a/x", "/x"), ("/b/x", "/x")])]);
         let refused = merged.next().expect("one").map(|placed| placed.place);

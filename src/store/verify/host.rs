@@ -340,7 +340,8 @@ impl Verify<'_> {
             }
         }
         if let Some(first) = first {
-            let problem = format!("{wrong} entries lie elsewhere than it says, first {first}");
+            let problem =
+                format!("{wrong} entries are at another offset than it says, first {first}");
             self.own(id, file, &problem);
         }
         Ok(())

@@ -56,15 +56,14 @@ fn a_cut_names_the_member_that_is_incomplete() {
     let at = |cut: usize| read_all(&archive[..cut]).expect_err("cut").to_string();
     assert_eq!(
         at(1536 + 1536 + 700),
-        "the archive stream was cut at byte 3772, inside `/tree/file`"
+        "the archive stream ended early at byte 3772, inside `/tree/file`"
     );
     let error = read_all(&archive[..1536]).expect_err("cut");
     assert_eq!(
         error.hint().as_deref(),
         Some(
-            "The connection or the remote tar ended early. Run the command again: what arrived \
-             whole is kept."
+            "The connection or the remote tar ended early. Run the command again: files that arrived completely are kept."
         )
     );
-    assert_eq!(at(1536), "the archive stream was cut at byte 1536");
+    assert_eq!(at(1536), "the archive stream ended early at byte 1536");
 }

@@ -121,11 +121,11 @@ fn each_lie_is_refused_in_its_own_words() {
         (&[file(b"a"), file(b"a")], "`/a` is in the archive twice"),
         (
             &[file(b"a/")],
-            "the archive member at byte 0 is no directory, but its name `/a` ends with a slash",
+            "the archive member at byte 0 is not a directory, but its name `/a` ends with a slash",
         ),
         (
             &[member(b"d", b'5', b"data")],
-            "`/d` is no regular file, but declares 4 bytes of data",
+            "`/d` is not a regular file, but declares 4 bytes of data",
         ),
         (
             &[member(b"v", b'V', b"")],
@@ -189,7 +189,7 @@ fn each_lie_is_refused_in_its_own_words() {
         ),
         (
             &[pax(&[("size", b"5000")]), file(b"a")],
-            "the archive stream was cut at byte 3072, inside `/a`",
+            "the archive stream ended early at byte 3072, inside `/a`",
         ),
         (
             &[block(b"a", b'0', 0, |_| {}), b"x".repeat(512)],
@@ -235,11 +235,11 @@ fn each_lie_is_refused_in_its_own_words() {
         ),
         (
             &[vec![0; 1024], file(b"a")],
-            "something follows the end of the archive at byte 1024",
+            "data follows the end of the archive at byte 1024",
         ),
         (
             &[vec![0; 17 << 20]],
-            "something follows the end of the archive at byte 17039360",
+            "data follows the end of the archive at byte 17039360",
         ),
     ];
     for (members, text) in cases {

@@ -135,6 +135,6 @@ fn tls_that_is_cut_is_told_apart_from_an_end() {
         checkpoint_with(&scene, &[], &[("SSL_CERT_FILE", &authority.file("ca.pem"))]).exits(3);
     assert_eq!(
         failed(&ran, server.port),
-        "web it: GET https://localhost:PORT/: its answer was cut after 5 bytes"
+        "web it: GET https://localhost:PORT/: the response ended early, after 5 bytes"
     );
 }

@@ -141,7 +141,7 @@ fn settings_that_cannot_be_had_are_a_note() {
         (
             "app",
             old,
-            "app`: not captured: pg_dump 10.23 can't tell them, 11 can\n",
+            "app`: not captured: requires pg_dump 11 or later, the host has 10.23\n",
         ),
         (
             "app",
@@ -151,7 +151,7 @@ fn settings_that_cannot_be_had_are_a_note() {
         (
             "a\nb",
             real,
-            "a\\\\nb`: not captured: pg_dump can't tell them of a name with a line break\n",
+            "a\\\\nb`: not captured: the database's name has a line break\n",
         ),
     ] {
         let Some(scene) = with_pg_dump(script) else {
@@ -175,11 +175,11 @@ fn settings_that_are_not_whole_fail_the_source() {
     for (does, says) in [
         (
             "\"$real\" \"$@\" | head -c 900; exit 0",
-            "can't keep the dump of the settings of database `app`: the dump is cut: ",
+            "the dump of the settings of database `app` is not usable: the dump is incomplete: ",
         ),
         (
             "exit 3",
-            "can't dump the settings of database `app`: `pg_dump` exited with 3 and said nothing",
+            "can't dump the settings of database `app`: `pg_dump` exited with 3 without a message",
         ),
     ] {
         let script =

@@ -51,36 +51,36 @@ fn what_is_no_harmless_archive_is_refused_in_its_own_words() {
         (
             "absolute.tar",
             1,
-            "the archive absolute.tar is refused: the archive member at byte 0 has a bad name: \
+            "the archive absolute.tar was refused: the archive member at byte 0 has a bad name: \
              `/[bed]/d` is not an absolute path without empty, `.` or `..` components",
         ),
         (
             "up.tar",
             1,
-            "the archive up.tar is refused: the archive member at byte 0 has a bad name: `/../d/f` \
+            "the archive up.tar was refused: the archive member at byte 0 has a bad name: `/../d/f` \
              is not an absolute path without empty, `.` or `..` components",
         ),
         (
             "twice.tar",
             1,
-            "the archive twice.tar is refused: `/d/f` is in the archive twice",
+            "the archive twice.tar was refused: `/d/f` is in the archive twice",
         ),
         (
             "beneath.tar",
             1,
-            "beneath.tar can't be put back safely: `/d/out/f` lies beneath `/d/out`, which is not a \
+            "beneath.tar can't be restored safely: `/d/out/f` is inside `/d/out`, which is not a \
              directory",
         ),
         (
             // The link is in one part, the file in the part of the source `app`.
             "across.tar",
             1,
-            "across.tar can't be put back safely: `/home/op/app/f` lies beneath `/home`, which is not a \
+            "across.tar can't be restored safely: `/home/op/app/f` is inside `/home`, which is not a \
              directory",
         ),
         ("empty.tar", 2, "empty.tar is empty"),
-        ("nothing.tar", 1, "nothing.tar holds nothing"),
-        ("folders.tar", 1, "folders.tar holds nothing"),
+        ("nothing.tar", 1, "nothing.tar is empty"),
+        ("folders.tar", 1, "folders.tar is empty"),
         ("old.tar.xz", 2, "old.tar.xz is compressed with xz"),
         ("pipe", 2, "pipe is neither a folder nor a file"),
         (
@@ -94,19 +94,17 @@ fn what_is_no_harmless_archive_is_refused_in_its_own_words() {
     }
     for name in ["cut.tgz", "flipped.tgz"] {
         let said = refused(&bed, name, 1);
-        let begins = format!("{name} does not unpack: ");
+        let begins = format!("can't unpack {name}: ");
         // A flipped byte may also make a header unreadable before the digest is reached.
-        let other = format!("the archive {name} is refused: ");
+        let other = format!("the archive {name} was refused: ");
         assert!(
             said.starts_with(&begins) || said.starts_with(&other),
             "{said}"
         );
     }
-    assert!(
-        refused(&bed, "cut.tar", 1).starts_with(
-            "the archive cut.tar is refused: the archive stream was cut at byte 10240"
-        )
-    );
+    assert!(refused(&bed, "cut.tar", 1).starts_with(
+        "the archive cut.tar was refused: the archive stream ended early at byte 10240"
+    ));
 }
 
 #[test]
@@ -118,18 +116,18 @@ fn wrong_places_are_told_before_anything_is_written() {
         (
             &["--map", "asterisk=/etc"][..],
             2,
-            "old-20250101-000000 holds no `asterisk`",
+            "old-20250101-000000 has no `asterisk`",
         ),
         (
             &["--strip", "2"],
             1,
-            "old-20250101-000000 holds nothing beneath its first 2 folders",
+            "old-20250101-000000 is empty below its first 2 directories",
         ),
         (
             &["--taken", "2199-01-01T00:00:00Z"],
             2,
-            "old-20250101-000000 would have been taken at 2199-01-01T00:00:00Z, which is still to \
-             come (as told with `--taken`)",
+            "old-20250101-000000 would have been taken at 2199-01-01T00:00:00Z, which is in the \
+             future (set with `--taken`)",
         ),
     ] {
         let summary = import(&bed, &[&["dev-vm", name], arguments].concat(), exit);
@@ -145,8 +143,8 @@ fn wrong_places_are_told_before_anything_is_written() {
     let ran = bed.fleet(&["import", "dev-vm", name]);
     assert_eq!(
         ran.stderr,
-        "warning: old-20250101-000000: nothing tells where on the host it belongs, so it lands at \
-         `/`; `--at FOLDER` says where\n"
+        "warning: old-20250101-000000: its place on the host is unknown, so it is imported at \
+         `/`; set it with `--at FOLDER`\n"
     );
     assert_eq!(ran.code, Some(0));
 }
@@ -238,7 +236,7 @@ archive("names.tgz", ((info("d/" * 1500 + "%d" % n), b"") for n in range(20000))
     for (name, text) in [
         (
             "texts.tgz",
-            "error: texts.tgz holds more than 16.0 MiB of manifests and lists of digests\n",
+            "error: texts.tgz has more than 16.0 MiB of manifests and checksum lists\n",
         ),
         ("name.tgz", "has a name of 1000001 bytes, more than 4096\n"),
         (

@@ -194,7 +194,7 @@ fn an_archive_of_something_else_is_refused_and_that_is_the_reason() {
     let document = live(&scene, &["-p"], 3);
     assert_eq!(document["changes"][0]["no_patch"], "unread");
     let error = &document["failed"][0]["error"];
-    let wanted = "the host's archive holds `/etc/passwd`, which was not asked for";
+    let wanted = "the archive sent by the host has `/etc/passwd`, which was not requested";
     assert_eq!(error, wanted);
     scene.sshd.wait_until_idle();
 }
