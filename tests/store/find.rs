@@ -157,7 +157,7 @@ fn references_to_nothing_list_what_there_is() {
         (
             "gateway@latest",
             "the store has no checkpoints of gateway",
-            "It knows `dev-vm`.",
+            "The store has checkpoints of `dev-vm`.",
         ),
     ] {
         let error = resolve(&bed, text).expect_err(text);
