@@ -565,12 +565,12 @@ fn a_full_disk_is_an_error_and_shows_nothing() {
         assert!(
             error
                 .hint()
-                .is_some_and(|hint| hint.starts_with("Make room on the disk that holds ")),
+                .is_some_and(|hint| hint.starts_with("Free space on the disk that holds ")),
             "{free_pages}: {error:?}"
         );
         assert_eq!(store.hosts().expect("hosts"), [], "{free_pages}");
     }
-    // The lock, the entries and each of the four records need a page.
+    // The lock, the entries and each of the records need a page.
     assert!(failures >= 5, "{failures}");
     let listing = store.checkpoints(&host()).expect("a listing");
     assert_eq!(listing.checkpoints.len(), 1);

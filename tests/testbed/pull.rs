@@ -148,7 +148,7 @@ fn a_sudo_that_wants_a_password_fails_its_part_and_does_not_hang() {
     let ran = fleet.checkpoint(&["dev-vm"]).exits(3);
     assert_eq!(
         ran.failed(),
-        ["dev-vm asterisk: sudo on dev-vm refuses clerk: sudo: a password is required"]
+        ["dev-vm asterisk: sudo on dev-vm refused clerk: sudo: a password is required"]
     );
     assert!(!ran.hints()[0].is_empty());
     assert_eq!(part(&ran.checkpoint(), "units")["state"], "complete");

@@ -126,7 +126,7 @@ fn lines_that_no_file_has_fail_the_part_unless_that_may_be() {
         ran.failed(),
         ["web mon-env: no line matches `^MONITORING_`"]
     );
-    assert!(ran.hints()[0].starts_with("Correct `lines`, or say `may_shrink: true`"));
+    assert!(ran.hints()[0].starts_with("Correct `lines`, or set `may_shrink: true`"));
     let link = json!({ "files": glob(&scene, "link"), "lines": "^MONITORING_" });
     scene.sources(json!({ "mon-env": link }));
     let ran = checkpoint(&scene).exits(3);
