@@ -24,7 +24,7 @@ async fn sudo_that_needs_no_password_runs() -> Result<(), Error> {
     match output {
         Ok(output) => assert_eq!(output.status, 0),
         // Whoever runs the tests may have no such right; then it must be told as just that.
-        Err(error) => assert_eq!(error.to_string(), format!("sudo on web refuses {}", user())),
+        Err(error) => assert_eq!(error.to_string(), format!("sudo on web refused {}", user())),
     }
     Ok(())
 }
@@ -67,7 +67,7 @@ async fn a_sudo_password_is_asked_once_and_data_follows_it() -> Result<(), Error
     assert_eq!(
         fleet::fault::chain(&error),
         [
-            format!("sudo on web refuses {}", user()),
+            format!("sudo on web refused {}", user()),
             "sudo: a password is required".to_owned()
         ]
     );
