@@ -46,7 +46,7 @@ pub enum ChangeKind {
     Type,
     /// What is in it differs: a file's content, a link's text, a device's numbers.
     Modified,
-    /// Only what is said about it differs.
+    /// Only its metadata differs.
     Metadata,
 }
 
@@ -197,7 +197,7 @@ impl Change {
         self.new.as_ref()
     }
 
-    /// How much of what is there now is known; what is not, must not be told.
+    /// How much of what is there now is known; what is not, must not be reported.
     #[must_use]
     pub fn known(&self) -> Known {
         self.known

@@ -48,7 +48,7 @@ pub(super) fn identity(
 }
 
 /// Asks a host which machine it is and what it is like, by one command, while `work` is done. `work` gets
-/// the first answer as soon as it is there. What the host has not told of itself soon after the work is
+/// the first answer as soon as it is there. What the host has not answered soon after the work is
 /// done is left out, and so is all of it if the operator wants to stop or the work failed.
 ///
 /// `before` are facts of an earlier checkpoint: what the programs in them are is not asked again while

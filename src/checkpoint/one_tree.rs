@@ -223,7 +223,7 @@ impl Check {
 }
 
 /// Makes one tree of the parts in `outcomes`: the later of two parts that contradict each other fails,
-/// and loses what does not fit. Gives what is to be told of each part that changed.
+/// and loses what does not fit. Returns a message for each part that changed.
 pub(super) fn settle(outcomes: &mut [Outcome]) -> Vec<(SourceName, String)> {
     let parts = outcomes.iter().map(|outcome| &outcome.part);
     let mut check = Check {

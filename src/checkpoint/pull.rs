@@ -284,7 +284,7 @@ impl Pull<'_> {
                 transfer.set_rest(&intake);
                 transfer.intake = Some(intake);
                 transfer.compression = better;
-                // Whoever is told may have ended by itself.
+                // The receiver may have ended by itself.
                 enough.send(()).ok();
                 return Ok(StreamEnd::Enough(Box::new(transfer)));
             }

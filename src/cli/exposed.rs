@@ -8,7 +8,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-/// What has been looked at: each path is told once a run.
+/// What has been looked at: each path is reported once a run.
 #[derive(Debug, Default)]
 pub(super) struct Exposed {
     /// Behind a lock, for the hosts of a run are connected at the same time.

@@ -49,7 +49,7 @@ impl Backup {
         match self.form {
             Form::Folder => None,
             Form::Tar | Form::Gzip | Form::Zstd => {
-                // One that is gone by now is told of when it is opened.
+                // One that is gone by now is reported when it is opened.
                 fs::metadata(&self.path).ok().map(|facts| facts.len())
             }
         }

@@ -341,7 +341,7 @@ impl Taking<'_> {
         let mut planned = self.part.members.iter();
         for member in found {
             let same = planned.next().is_some_and(|planned| {
-                // How long the data is depends on how holes are told.
+                // How long the data is depends on how holes are encoded.
                 planned.sha256 == member.sha256
                     && planned.head.path == member.head.path
                     && planned.head.kind == member.head.kind

@@ -117,7 +117,7 @@ impl Survey {
         Ok(survey)
     }
 
-    /// A further name of a link or a pipe is told as a hard link, and kept as what it is.
+    /// A further name of a link or a pipe comes as a hard link, and kept as what it is.
     fn resolve_links(&mut self) {
         let mut others: HashMap<RemotePath, Kind> = HashMap::new();
         for member in &mut self.members {

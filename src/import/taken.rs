@@ -19,7 +19,7 @@ pub struct BackupTime {
     pub time: Timestamp,
     /// What says so.
     pub said_by: TimeSource,
-    /// No zone is said, and UTC is assumed.
+    /// No time zone is given, and UTC is assumed.
     pub is_zone_assumed: bool,
 }
 

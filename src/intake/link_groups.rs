@@ -35,7 +35,7 @@ pub(crate) fn name_groups(fresh: &mut [Entry], told: &HashMap<RemotePath, Remote
     }
 }
 
-/// Whether it is told of its first name by [`Entry::first_name`].
+/// Whether its first name is in [`Entry::first_name`].
 fn can_have_first_name(kind: &EntryKind) -> bool {
     match kind {
         EntryKind::Symlink { .. }

@@ -85,7 +85,7 @@ impl Intake {
         })
     }
 
-    /// From now on, just these lines of regular files are kept; of all, if none are said.
+    /// From now on, just these lines of regular files are kept; all lines, if none are given.
     pub(crate) fn keep_lines(&mut self, lines: Option<Lines>) {
         self.lines = lines;
     }

@@ -120,7 +120,7 @@ fn innermost(error: &Error) -> &Error {
 
 #[expect(
     clippy::wildcard_enum_match_arm,
-    reason = "the library's error grows; what is not told apart here is a syntax error"
+    reason = "the library's error grows; what is not distinguished here is a syntax error"
 )]
 fn rule(error: &Error, place: Option<Place>, text: &str) -> Rule {
     match error {
@@ -163,7 +163,7 @@ fn rule(error: &Error, place: Option<Place>, text: &str) -> Rule {
 
 fn unknown_key(field: &str, expected: &[&'static str]) -> Rule {
     let is_access = matches!(field, "env" | "access");
-    // Only defaults and profiles are told why; a source is no place where one would look for them.
+    // Only defaults and profiles get the reason; a source is no place where one would look for them.
     if is_access && (expected.contains(&"sources") || expected.contains(&"max_age")) {
         return Rule::HostOnlyKey {
             key: field.to_owned(),

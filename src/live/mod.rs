@@ -129,7 +129,7 @@ pub async fn compare(
     }
 }
 
-/// The parts of `base` that the inventory still has sources for, and what is to be said of others.
+/// The parts of `base` that the inventory still has sources for, and a note about the others.
 fn sources<'a>(
     base: &'a SealedCheckpoint,
     host: &'a Host,
@@ -370,7 +370,7 @@ impl Look<'_> {
         Ok(lost)
     }
 
-    /// Takes over what can be told: what a failed part lacks is not called gone.
+    /// Takes over what is known: what a failed part lacks is not called gone.
     fn tell(&self, part: &mut LivePart, known: &Part, judged: against::Judged) {
         let against::Judged { changes, unhashed } = judged;
         let (known_failed, failed) = (known.state == PartState::Failed, part.failure.is_some());

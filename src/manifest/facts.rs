@@ -9,7 +9,7 @@ use crate::name::RemotePath;
 /// What a host reported about itself beside its files. What it did not report is empty: facts never make a
 /// checkpoint partial.
 ///
-/// Texts are the host's own, not escaped. Command lines hold no secrets that could be told as such.
+/// Texts are the host's own, not escaped. Command lines have no secrets that could be recognised as such.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct HostFacts {
     /// How long the system was up.

@@ -245,7 +245,7 @@ impl FrameCompressor {
         }
     }
 
-    /// The parameters are told, for zstd takes others for a sample than for a frame, and would get itself
+    /// The parameters are given, for zstd takes others for a sample than for a frame, and would get itself
     /// other memory each time.
     fn look_for_long_matches(&mut self) -> io::Result<()> {
         self.set(LONG_MATCHES_LEVEL, 14, CHAIN_LOG, 7)

@@ -223,7 +223,7 @@ impl Console {
         self.aside(text);
     }
 
-    /// Writes prepared text to standard error. If nobody reads there, nobody can be told.
+    /// Writes prepared text to standard error. If nobody reads there, the error is dropped.
     pub(super) fn aside(&self, text: &str) {
         let stderr = io::stderr();
         let choice = self.choice(&stderr);

@@ -1,4 +1,4 @@
-//! Groups what is said of many hosts by error code and text, so that a run over many hosts prints each
+//! Groups the messages about many hosts by error code and text, so that a run over many hosts prints each
 //! once.
 //!
 //! What belongs to one host (its name, and the values that an error names as specific to it) does not tell
@@ -10,9 +10,9 @@ use crate::fault::{Code, Specific};
 use crate::name::HostName;
 use crate::units::listing;
 
-/// What is said of one host.
+/// The messages about one host.
 #[derive(Debug, Clone)]
-pub struct Said {
+pub struct HostMessages {
     /// The host.
     pub host: HostName,
     /// The codes of its errors.
@@ -23,7 +23,7 @@ pub struct Said {
     pub specifics: Vec<Specific>,
 }
 
-/// Hosts of which the same is said.
+/// Hosts with the same messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Group {
     /// Their indexes in what was grouped, ascending; at least one.
@@ -32,9 +32,9 @@ pub struct Group {
     pub texts: Vec<String>,
 }
 
-/// Groups hosts of which the same is said, in the order of the first of each group.
+/// Groups hosts with the same messages, in the order of the first of each group.
 #[must_use]
-pub fn groups(said: &[Said]) -> Vec<Group> {
+pub fn groups(said: &[HostMessages]) -> Vec<Group> {
     let mut places = HashMap::new();
     let mut groups: Vec<Vec<usize>> = Vec::new();
     for (index, one) in said.iter().enumerate() {
@@ -57,7 +57,7 @@ pub fn groups(said: &[Said]) -> Vec<Group> {
 }
 
 /// The texts of the first of `members`, without what is not the same for all.
-fn shared(said: &[Said], members: &[usize]) -> Vec<String> {
+fn shared(said: &[HostMessages], members: &[usize]) -> Vec<String> {
     let first = &said[members[0]];
     if members.iter().all(|at| said[*at].host == first.host) {
         return first.texts.clone();
@@ -73,7 +73,7 @@ fn shared(said: &[Said], members: &[usize]) -> Vec<String> {
 
 /// The host's name, and those of its specifics that `is_wanted` by their index, the longest first: one may
 /// be part of another.
-fn values(said: &Said, is_wanted: impl Fn(usize) -> bool) -> Vec<(&str, &'static str)> {
+fn values(said: &HostMessages, is_wanted: impl Fn(usize) -> bool) -> Vec<(&str, &'static str)> {
     let mut values = vec![(said.host.as_str(), "HOST")];
     for (index, specific) in said.specifics.iter().enumerate() {
         let value = specific.value();

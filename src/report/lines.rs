@@ -247,7 +247,7 @@ mod tests {
         assert_eq!(lines.line(&progress, at(20)), Some(told));
     }
 
-    /// What is said of a run in which a host takes 100 ms, every seventieth is down, the fifth is
+    /// The output of a run in which a host takes 100 ms, every seventieth is down, the fifth is
     /// warned of and the eighth lacks a part.
     fn said(hosts: usize) -> String {
         let lines = Lines::new(Arc::default(), hosts);

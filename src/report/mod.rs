@@ -18,7 +18,7 @@ pub mod text;
 
 pub use console::{Color, Console, Verbosity, WriteError};
 pub use diff_writer::DiffWriter;
-pub use grouping::{Group, Said, groups, names};
+pub use grouping::{Group, HostMessages, groups, names};
 pub use problem::problem_text;
 pub use reporter::{Reporter, Style};
 pub use table::Table;

@@ -8,7 +8,7 @@ use crate::fault::Problem;
 use crate::name::{HostName, escape};
 
 use super::count;
-use super::grouping::{Said, groups, names};
+use super::grouping::{HostMessages, groups, names};
 
 /// The lines that people see, colours included, ended by a line end.
 #[must_use]
@@ -36,7 +36,7 @@ fn text_of(problem: &Problem, hosts: Option<&str>) -> String {
 /// The problems of many hosts as people see them, those that are the same but for the host together.
 /// A problem that only one host has is shown as it is.
 pub(super) fn by_kind(problems: &[(HostName, Problem)]) -> String {
-    let said: Vec<Said> = problems
+    let said: Vec<HostMessages> = problems
         .iter()
         .map(|(host, problem)| {
             // None and an empty hint are the same to a reader.
@@ -45,7 +45,7 @@ pub(super) fn by_kind(problems: &[(HostName, Problem)]) -> String {
                 .into_iter()
                 .chain(problem.causes.iter().cloned())
                 .chain([hint]);
-            Said {
+            HostMessages {
                 host: host.clone(),
                 codes: vec![problem.code],
                 texts: texts.collect(),

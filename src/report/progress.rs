@@ -20,7 +20,7 @@ use crate::name::{HostName, SourceName};
 /// when another one's goes away.
 const LINES_MAX: usize = 16;
 
-/// How fast all hosts together are is told anew so often.
+/// How often the speed of all hosts together is updated.
 const RATE_EVERY: Duration = Duration::from_secs(2);
 
 const REDRAWS_PER_SECOND: u8 = 10;
@@ -42,7 +42,7 @@ pub(super) struct Progress {
 #[derive(Debug, Default)]
 struct Hosts {
     lines: BTreeMap<HostName, Line>,
-    /// What is to be said when the screen is ours again; none while it is.
+    /// What is to be printed when the screen is ours again; none while it is.
     held: Option<Vec<String>>,
 }
 

@@ -1,6 +1,6 @@
 //! Reports a run while it goes on: progress bars, plain lines, lines of JSON, or nothing.
 //!
-//! A reporter is told from many tasks at once; it never blocks for longer than one write.
+//! A reporter takes events from many tasks at once; it never blocks for longer than one write.
 
 use std::sync::Arc;
 
@@ -93,7 +93,7 @@ impl Reporter {
             Face::Silent => {}
             Face::Moving(progress) => progress.tell(event),
             Face::Plain(lines) => lines.tell(event),
-            // The summary goes the same way, and its failure is told once for all.
+            // The summary goes the same way, and its failure is reported once for all.
             Face::Json => {
                 if let Some(event) = json::Event::of(event) {
                     drop(self.console.event(&event));

@@ -16,7 +16,7 @@ pub(super) struct Tally {
     /// What came for parts that have ended.
     ended_bytes: u64,
     running_bytes: HashMap<(HostName, SourceName), u64>,
-    /// Nothing is fetched, and nothing is said of it.
+    /// Nothing is fetched, and bytes are not shown.
     only_looks: bool,
     window: Duration,
     /// When the window began, and what had been fetched then.

@@ -46,7 +46,7 @@ pub enum Found {
     Failed(Problem),
 }
 
-/// Scans every source of `host`, and fetches nothing; `probe` is its own answer, and `sink` is told which ones are not done yet.
+/// Scans every source of `host`, and fetches nothing; `probe` is its own answer, and `sink` gets which ones are not done yet.
 ///
 /// # Cancel
 ///

@@ -308,7 +308,7 @@ impl Reading {
 }
 
 impl Raw {
-    /// Whether it runs in one of the directories, is told of a path beneath one, or has the name of one.
+    /// Whether it runs in one of the directories, has a path below one in its arguments, or has the name of one.
     /// The host compared letters only.
     fn is_meant(&self, roots: &[RemotePath]) -> bool {
         roots.iter().any(|root| {
@@ -374,7 +374,7 @@ fn text(value: &[u8]) -> String {
     cut(String::from_utf8_lossy(value).trim(), TEXT_MAX_CHARS)
 }
 
-/// The beginning of a text that is too long to be told.
+/// The beginning of a text that is too long to be kept.
 fn cut(text: &str, max_chars: usize) -> String {
     match text.char_indices().nth(max_chars) {
         Some((end, _)) => format!("{}…", &text[..end]),

@@ -1,7 +1,7 @@
 //! Reads the answer to one HTTP `GET` over a stream that is open already.
 //!
 //! The protocol is hyper's. What is added is proof: an answer that was cut is an error, and whether its
-//! end can be trusted at all is told. No redirect is followed, no compression asked for, nothing kept
+//! end can be trusted at all is returned. No redirect is followed, no compression asked for, nothing kept
 //! open. Header values are secrets and appear in no error.
 
 mod error;
@@ -152,7 +152,7 @@ async fn exchange<S: Stream>(
         .map_err(failed)?;
     let mut mover = JoinSet::new();
     mover.spawn(async move {
-        // Whoever waits for the answer is told the same.
+        // Whoever waits for the answer gets the same error.
         drop(connection.await);
     });
     let answer = sender.send_request(request).await.map_err(failed)?;

@@ -72,7 +72,7 @@ impl Mount {
 }
 
 impl Mounts {
-    /// Adds a mount, told as `DEVICE TYPE POINT`, where `\040` in a path is a blank. What is told
+    /// Adds a mount, given as `DEVICE TYPE POINT`, where `\040` in a path is a blank. What is told
     /// otherwise is passed over.
     pub fn push(&mut self, text: &str) {
         let mut words = text.splitn(3, ' ');

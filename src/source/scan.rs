@@ -120,7 +120,7 @@ pub struct Parser {
     searched_bytes: usize,
     /// What is asked for, in the order of the request.
     asked: Vec<RemotePath>,
-    /// Where each of it is, as far as it was told.
+    /// Where each of it is, as far as it was reported.
     resolved: Vec<Resolved>,
 }
 

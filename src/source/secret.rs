@@ -208,7 +208,7 @@ mod tests {
         reveal_from(&secret, variable, || None).map_err(|error| error.to_string())
     }
 
-    /// The text, or what was said; the folder is written as `DIR`.
+    /// The text, or the message; the folder is written as `DIR`.
     fn from_file(content: &[u8]) -> Result<String, String> {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("key");

@@ -47,7 +47,7 @@ pub enum Error {
     /// The host key isn't trusted.
     #[error("{0}")]
     HostKey(Box<HostKeyRefusal>),
-    /// It can't be told whether the host key is trusted.
+    /// It is unknown whether the host key is trusted.
     #[error("can't check the host key of {host}")]
     HostKeyCheck {
         /// The host.

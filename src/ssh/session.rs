@@ -10,7 +10,7 @@ use crate::ssh::channel::running::Running;
 use crate::ssh::connection::connector::Connection;
 use crate::ssh::host_keys::known_hosts::fingerprint;
 
-/// A connection on which nothing but a [`ReadCommand`] can be said, and nothing but a
+/// A connection on which nothing but a [`ReadCommand`] can be sent, and nothing but a
 /// [`HttpGet`](crate::guard::HttpGet) asked for. Dropping it ends everything on it.
 ///
 /// It can't be made into one that writes:

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::Error;
 use super::HostLock;
-use super::record::store::{self, Said};
+use super::record::store::{self, FormatVersion};
 use crate::disk;
 use crate::interrupt::Interrupt;
 use crate::store::files::layout;
@@ -40,9 +40,9 @@ impl Store {
             said = read_store_file(dir)?;
         }
         match said {
-            Some(Said::Ours) => {}
-            Some(Said::Newer(found)) => return Err(newer(found)),
-            Some(Said::Damaged(problem)) => {
+            Some(FormatVersion::Ours) => {}
+            Some(FormatVersion::Newer(found)) => return Err(newer(found)),
+            Some(FormatVersion::Damaged(problem)) => {
                 return Err(Error::damaged(layout::STORE_FILE, problem));
             }
             None if holds_checkpoints(dir)? => {
@@ -72,8 +72,8 @@ impl Store {
     /// [`Error::Newer`] if a newer fleet made it.
     pub fn open(dir: &Path) -> Result<Self, Error> {
         match read_store_file(dir)? {
-            Some(Said::Newer(found)) => Err(newer(found)),
-            Some(Said::Ours | Said::Damaged(_)) => Ok(Self::at(dir.to_owned())),
+            Some(FormatVersion::Newer(found)) => Err(newer(found)),
+            Some(FormatVersion::Ours | FormatVersion::Damaged(_)) => Ok(Self::at(dir.to_owned())),
             None if holds_checkpoints(dir)? => Ok(Self::at(dir.to_owned())),
             None if is_unused(dir)? => Err(Error::NoStore {
                 dir: dir.to_owned(),
@@ -135,9 +135,9 @@ impl Store {
     /// What is wrong with `fleet-store.json`, if anything is.
     pub(super) fn store_file_problem(&self) -> Result<Option<String>, Error> {
         match read_store_file(&self.dir)? {
-            Some(Said::Ours) => Ok(None),
-            Some(Said::Newer(found)) => Err(newer(found)),
-            Some(Said::Damaged(problem)) => Ok(Some(problem)),
+            Some(FormatVersion::Ours) => Ok(None),
+            Some(FormatVersion::Newer(found)) => Err(newer(found)),
+            Some(FormatVersion::Damaged(problem)) => Ok(Some(problem)),
             None => Ok(Some("it is missing".to_owned())),
         }
     }
@@ -151,7 +151,7 @@ fn newer(found: u64) -> Error {
     }
 }
 
-fn read_store_file(dir: &Path) -> Result<Option<Said>, Error> {
+fn read_store_file(dir: &Path) -> Result<Option<FormatVersion>, Error> {
     let path = dir.join(layout::STORE_FILE);
     match fs::read(&path) {
         Ok(bytes) => Ok(Some(store::read(&bytes))),

@@ -142,7 +142,7 @@ impl Attributes {
         *self == Self::default()
     }
 
-    /// A digest of each class. The order in which records come, and whether an ACL is told as text or as
+    /// A digest of each class. The order in which records come, and whether an ACL comes as text or as
     /// an attribute, makes no difference; users and groups in ACLs count by number where the archive tells
     /// it, else by name. Of an access ACL counts what the mode does not tell.
     #[must_use]

@@ -258,7 +258,7 @@ fn parse(
     })
 }
 
-/// Each member is kept until the end of its archive: what is said of it is bounded.
+/// Each member is kept until the end of its archive: its description is bounded.
 fn not_longer(what: &'static str, text: &[u8], max: usize, offset: u64) -> Result<(), Error> {
     if text.len() <= max {
         return Ok(());

@@ -252,7 +252,7 @@ mod tests {
         }
     }
 
-    /// What is said of `entries` under the roots `/app` and `/app/sub/root` and `/var/log/x`.
+    /// The faults of `entries` under the roots `/app` and `/app/sub/root` and `/var/log/x`.
     fn said(entries: &[(&str, EntryKind)]) -> Result<(), Error> {
         let roots = ["/app", "/app/sub/root", "/var/log/x"].map(path);
         let entries: Vec<_> = entries

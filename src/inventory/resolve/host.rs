@@ -272,7 +272,7 @@ fn all_sources(
             continue;
         }
         let Some(profile) = profiles.get(&profile_name) else {
-            // Dear with many profiles, and not told beyond the first problems.
+            // Costly with many profiles, and not reported beyond the first problems.
             let nearest = if findings.are_all_told() {
                 nearest(profile_name.as_str(), profiles.keys(), |name| name.as_str())
                     .map(ToString::to_string)

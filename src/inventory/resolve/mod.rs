@@ -37,7 +37,7 @@ impl Findings {
         });
     }
 
-    /// Whether the next problem would be told, too.
+    /// Whether the next problem would be reported, too.
     fn are_all_told(&self) -> bool {
         self.0.len() < TOLD_MAX
     }

@@ -1,5 +1,5 @@
 //! The rules of the file as a whole: what may be writable, which hosts are one machine, which
-//! commands prod may be told, and how hosts are reached.
+//! commands may run on prod, and how hosts are reached.
 //!
 //! They only refuse. Whether a host may be written in a run is the guard's to decide.
 

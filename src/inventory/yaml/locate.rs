@@ -20,7 +20,7 @@ pub(super) enum Shape {
 }
 
 impl Shape {
-    /// The word for it; no value is told but a number, where one is meant.
+    /// The word for it; no value is quoted but a number, where one is meant.
     pub(super) fn word(&self, shows_numbers: bool) -> String {
         match self {
             Self::Nothing => "nothing".to_owned(),

@@ -249,7 +249,7 @@ fn no_flipped_byte_is_copied() {
     assert!(found >= places.len() - 2, "{found} of {}", places.len());
 }
 
-/// What is said about `asked`, and nothing is copied.
+/// The error about `asked`, and nothing is copied.
 fn refusal(writer: &mut PackWriter, source: &mut PackReader, asked: &[Wanted<'_>]) -> String {
     let error = writer.copy_from(source, asked).expect_err("refused");
     assert_eq!(error.exit_class(), ExitClass::Mismatch);

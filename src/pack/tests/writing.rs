@@ -150,7 +150,7 @@ fn an_abandoned_pack_is_gone() {
     assert!(!path.exists());
 }
 
-/// Writes large members until something is said, then asks again.
+/// Writes large members until an error is returned, then asks again.
 fn write_until_error(mut writer: PackWriter) -> (Error, Error) {
     let member = raw_member("m", &noise(FRAME_BYTES, 9));
     let mut add = || {

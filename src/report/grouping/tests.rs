@@ -2,8 +2,8 @@
 
 use super::*;
 
-fn said(code: Code, host: &str, text: &str, specifics: &[Specific]) -> Said {
-    Said {
+fn said(code: Code, host: &str, text: &str, specifics: &[Specific]) -> HostMessages {
+    HostMessages {
         host: host.parse().expect("a name"),
         codes: vec![code],
         texts: vec![text.to_owned()],
@@ -11,7 +11,7 @@ fn said(code: Code, host: &str, text: &str, specifics: &[Specific]) -> Said {
     }
 }
 
-fn unreachable(host: &str, address: &str, rest: &str) -> Said {
+fn unreachable(host: &str, address: &str, rest: &str) -> HostMessages {
     let text = format!("can't connect to {host} at {address}{rest}");
     let specifics = Specific::of_address(address);
     said(Code::HostUnreachable, host, &text, &specifics)

@@ -315,7 +315,7 @@ fn what_find_was_refused_is_unreadable_though_no_entry_says_so() {
             said: vec!["find: 'odd: Permission denied".to_owned()]
         })
     );
-    // What is in a directory that is marked is told with it.
+    // What is in a directory that is marked is reported with it.
     let marked = vec![
         found(Directory, "/a"),
         unreadable(Directory, "/a/locked"),

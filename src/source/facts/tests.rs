@@ -153,7 +153,7 @@ fn a_work_tree_without_branch_or_commit_is_told_as_it_is() {
     );
 }
 
-/// The processes that are told, by number, with their workers.
+/// The processes that are reported, by number, with their workers.
 fn told(answer: &str) -> Vec<(u32, u64)> {
     let facts = parse(
         format!("uptime=36000.00\nhz=100\n{answer}").as_bytes(),

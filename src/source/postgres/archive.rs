@@ -202,7 +202,7 @@ impl Archive {
         self.came(Value::Text(Some(&text)))
     }
 
-    /// Whether the text that is being read is one that is told.
+    /// Whether the text that is being read is one that is kept.
     fn is_told(&self) -> bool {
         matches!(self.step, Step::ServerVersion | Step::ToolVersion)
     }

@@ -1,6 +1,6 @@
 //! Parses the messages of `pg_dump`, `pg_dumpall` and libpq on standard error, in the C locale.
 //!
-//! What the server says it says in its own language: what isn't known here is told as it came.
+//! The server writes messages in its own language: one that isn't known here is passed on unchanged.
 
 use crate::fault::{Code, Fault};
 

@@ -1,6 +1,6 @@
 //! A running command as its consumer sees it: a body, and how it ends.
 //!
-//! Success is told only when the trailer, the exit status and the channel's close were all seen; an
+//! Success is reported only when the trailer, the exit status and the channel's close were all seen; an
 //! output that was cut is never told as an end.
 
 use std::io::Read;
@@ -61,13 +61,13 @@ pub struct Completion {
     pub(in crate::ssh) done: JoinHandle<()>,
     pub(in crate::ssh) outcome: Arc<OnceLock<Outcome>>,
     pub(in crate::ssh) stop: watch::Sender<bool>,
-    /// What was said by a command that did not end well.
+    /// The standard error of a command that did not end well.
     pub(in crate::ssh) said: Arc<OnceLock<Stderr>>,
     pub(in crate::ssh) host: String,
 }
 
 impl Running {
-    /// The next piece of the output; none at its end. An error is told once, before the end.
+    /// The next piece of the output; none at its end. An error is returned once, before the end.
     ///
     /// # Cancel
     ///
@@ -118,7 +118,7 @@ impl Running {
 }
 
 impl Body {
-    /// The next piece; none at the end. An error is told once, before the end.
+    /// The next piece; none at the end. An error is returned once, before the end.
     pub async fn next(&mut self) -> Option<Result<Bytes, Error>> {
         if let Some(chunk) = self.ahead.take() {
             return Some(Ok(chunk));
@@ -153,7 +153,7 @@ impl Read for Body {
             None => match self.queue.blocking_recv() {
                 Some((chunk, _room)) => chunk,
                 None => {
-                    // Here the error is told as often as it is asked for.
+                    // Here the error is returned as often as it is asked for.
                     return match self.outcome.get() {
                         Some(Ok(_)) => Ok(0),
                         Some(Err(error)) => Err(std::io::Error::other(error.clone())),
@@ -218,7 +218,7 @@ impl Completion {
         (ended, said)
     }
 
-    /// Stops the command, and waits until that was said to the host.
+    /// Stops the command, and waits until that was sent to the host.
     pub async fn stop(mut self) {
         self.stop.send_replace(true);
         drop((&mut self.done).await);

@@ -41,7 +41,7 @@ impl Stderr {
         bytes
     }
 
-    /// Nothing was said.
+    /// Nothing was written.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.head.is_empty()

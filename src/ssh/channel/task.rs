@@ -159,7 +159,7 @@ impl ChannelTask {
         mut stopping: watch::Receiver<bool>,
     ) -> Ended {
         let result = self.follow(&mut read, &mut stopping).await;
-        // In this order: nothing here waits for the host any more, then the host is told.
+        // In this order: nothing here waits for the host any more, then the host is informed.
         drop(read);
         if let Some(writer) = self.writer.take() {
             writer.abort();
@@ -339,7 +339,7 @@ impl ChannelTask {
         let failed = self.writer_failed.0.clone();
         self.writer = Some(tokio::spawn(async move {
             if let Err(error) = writer.run().await {
-                // Nobody may be left to be told.
+                // The receiver may be gone.
                 failed.send(error).await.ok();
             }
         }));

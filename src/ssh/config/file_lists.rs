@@ -59,7 +59,7 @@ impl Trace {
     ///
     /// # Errors
     ///
-    /// Why that can't be told.
+    /// Why that is unknown.
     pub(in crate::ssh) fn split(&self, option: &str, value: &str) -> Result<Vec<String>, String> {
         let texts = self.files.iter().filter_map(|file| {
             let text = std::fs::read(file).ok()?;

@@ -1,6 +1,6 @@
 //! Opens connections: one a host, one a bastion, never too many handshakes at once.
 //!
-//! A host key is checked before anything else is said; nothing here turns that off.
+//! A host key is checked before anything else is sent; nothing here turns that off.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};

@@ -1,7 +1,7 @@
 //! Reads the identification line with which an SSH server begins, and measures how far away it is.
 //!
 //! A window must be as large as what is on the way, and must be settled before the handshake begins.
-//! So our line is said here, ahead of russh, and the host's line and the beginning of its key exchange
+//! So our line is sent here, ahead of russh, and the host's line and the beginning of its key exchange
 //! are waited for: the host begins that when it has heard us, so this takes one round trip, whatever
 //! lies in between, and it is one that the handshake would wait for anyway. russh then finds its line
 //! said and the answer there. Lines that a host sends before its own are passed to the caller, and russh
@@ -55,7 +55,7 @@ pub(in crate::ssh) fn window_bytes(round_trip: Duration, behind_bastion: bool) -
 /// A stream on which the greetings have been exchanged already.
 pub(in crate::ssh) struct Identified<S> {
     stream: S,
-    /// Ours, as far as russh has not said it once more.
+    /// Ours, as far as russh has not sent it once more.
     said: Vec<u8>,
     /// The host's, as far as russh has not read it.
     heard: Vec<u8>,

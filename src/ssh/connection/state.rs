@@ -111,7 +111,7 @@ impl Link {
         self.cut.subscribe()
     }
 
-    /// Told when everything that was said has left and nothing more will be.
+    /// Signalled when everything has been sent and nothing more will be.
     pub(in crate::ssh) fn left(&self) -> Arc<Notify> {
         Arc::clone(&self.left)
     }

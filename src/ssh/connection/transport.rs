@@ -36,7 +36,7 @@ pub(in crate::ssh) struct Cuttable {
 
 impl Cuttable {
     /// `cut` turns true, or its sender is dropped: every read and write fails from then on. `left` is
-    /// told when our side has been shut, and all that was said has left.
+    /// signalled when our side has been shut, and everything has been sent.
     pub(in crate::ssh) fn new(
         inner: Box<dyn Stream>,
         mut cut: watch::Receiver<bool>,
@@ -128,7 +128,7 @@ impl ChannelStream {
         Self::drained(channel, queue, incoming, None)
     }
 
-    /// A way for one answer, with a queue of its own bound. A connection that is lost is told as an
+    /// A way for one answer, with a queue of its own bound. A lost connection is reported as an
     /// error, never as the answer's end. `place` is kept as long as the channel is.
     pub(in crate::ssh) fn answer(
         channel: russh::Channel<Msg>,

@@ -122,7 +122,7 @@ pub enum Verdict {
         /// The least that is taken.
         min: u32,
     },
-    /// It can't be told whether the key is trusted.
+    /// It is unknown whether the key is trusted.
     Unchecked(CheckFailure),
 }
 

@@ -113,7 +113,7 @@ impl PartChanges {
     }
 
     /// How many entries were left out so far, because the part failed where they are missing: it
-    /// can't be told whether they came or went.
+    /// can't know whether they came or went.
     #[must_use]
     pub fn left_out(&self) -> u64 {
         self.left_out

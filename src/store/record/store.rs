@@ -19,12 +19,12 @@ struct StoreRecord {
     check: String,
 }
 
-/// What `fleet-store.json` says.
+/// The format version in `fleet-store.json`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::store) enum Said {
+pub(in crate::store) enum FormatVersion {
     /// This version, byte for byte.
     Ours,
-    /// Truly a newer version.
+    /// A newer version, with a check that fits.
     Newer(u64),
     /// Neither: what is wrong with it.
     Damaged(String),
@@ -45,19 +45,19 @@ fn check(version: u64) -> Sha256 {
 }
 
 /// Judges the bytes of the file.
-pub(in crate::store) fn read(bytes: &[u8]) -> Said {
+pub(in crate::store) fn read(bytes: &[u8]) -> FormatVersion {
     if bytes == text().as_bytes() {
-        return Said::Ours;
+        return FormatVersion::Ours;
     }
     let record: StoreRecord = match serde_json::from_slice(bytes) {
         Ok(record) => record,
-        Err(e) => return Said::Damaged(format!("it does not read: {e}")),
+        Err(e) => return FormatVersion::Damaged(format!("it does not read: {e}")),
     };
     let check_fits = record.format == FORMAT && record.check == check(record.version).to_string();
     if check_fits && record.version > VERSION {
-        Said::Newer(record.version)
+        FormatVersion::Newer(record.version)
     } else {
-        Said::Damaged("it is not the text that fleet writes".to_owned())
+        FormatVersion::Damaged("it is not the text that fleet writes".to_owned())
     }
 }
 
@@ -68,16 +68,16 @@ mod tests {
     #[test]
     fn the_text_is_this() {
         insta::assert_snapshot!(text(), @r#"{"format":"fleet-store","version":1,"check":"a6842a9a78ea69864ff773014e65f244f02ea4ce87314729d284c247a2eaef52"}"#);
-        assert_eq!(read(text().as_bytes()), Said::Ours);
+        assert_eq!(read(text().as_bytes()), FormatVersion::Ours);
     }
 
     #[test]
     fn a_newer_version_is_told_from_a_flipped_digit() {
-        assert_eq!(read(text_of(2).as_bytes()), Said::Newer(2));
+        assert_eq!(read(text_of(2).as_bytes()), FormatVersion::Newer(2));
         let flipped = text().replace("\"version\":1", "\"version\":3");
         assert_eq!(
             read(flipped.as_bytes()),
-            Said::Damaged("it is not the text that fleet writes".to_owned())
+            FormatVersion::Damaged("it is not the text that fleet writes".to_owned())
         );
     }
 
@@ -89,7 +89,7 @@ mod tests {
                 let mut bytes = text.clone().into_bytes();
                 bytes[at] ^= 1 << bit;
                 assert!(
-                    matches!(read(&bytes), Said::Damaged(_)),
+                    matches!(read(&bytes), FormatVersion::Damaged(_)),
                     "byte {at}, bit {bit}"
                 );
             }

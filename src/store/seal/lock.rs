@@ -41,7 +41,7 @@ pub struct HostLock {
     file: File,
 }
 
-/// Who holds a lock, as far as it can be told.
+/// Who holds a lock, as far as it is known.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Holder {
     /// The process.

@@ -50,7 +50,7 @@ impl HostLock {
     /// Removes the checkpoints of these stamps, and the packs that no other one names. Without any,
     /// it only removes such packs.
     ///
-    /// Readers that have one of them open are told that it was removed. Damaged ones are removed like
+    /// Readers that have one of them open get an error that it was removed. Damaged ones are removed like
     /// others. Blocks the thread.
     ///
     /// # Errors

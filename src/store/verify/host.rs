@@ -97,7 +97,7 @@ impl Verify<'_> {
             Err(_) if !dir.exists() => Ok(()),
             Err(Error::Damaged { problem, .. }) => {
                 self.own(id, layout::CHECKPOINT_FILE, &problem);
-                // What the digests beside it vouch for can still be told from what is damaged.
+                // What the digests beside it vouch for can still be distinguished from what is damaged.
                 match fs::read(&sums_path) {
                     Ok(text) => self.summed_files(id, &dir, &sums::parse(&text), needs),
                     Err(e) => {

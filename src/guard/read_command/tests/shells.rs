@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// A shell that this machine has, as a path; the others are told.
+/// A shell that this machine has, as a path; the others are printed.
 fn shells(names: &[&str]) -> Vec<String> {
     let path = std::env::var_os("PATH").expect("a search path");
     let has = |name: &&&str| std::env::split_paths(&path).any(|folder| folder.join(name).is_file());

@@ -7,11 +7,11 @@ use crate::engine::doctor::Report;
 use crate::fault::{ExitClass, Specific};
 use crate::health::doctor::Grade;
 use crate::name::HostName;
-use crate::report::{Said, Table, groups, names};
+use crate::report::{HostMessages, Table, groups, names};
 use crate::scan::Found;
 use crate::units::count;
 
-/// Hosts with a problem, and one line that counts all of them. Those that were not reached are told
+/// Hosts with a problem, and one line that counts all of them. Those that were not reached are listed
 /// of beside the answer, with the reason.
 #[must_use]
 pub fn summary(reports: &[Report]) -> String {
@@ -21,7 +21,7 @@ pub fn summary(reports: &[Report]) -> String {
         .map(|report| (report, Trouble::of(report)))
         .filter(|(_, trouble)| !trouble.is_none())
         .collect();
-    let said: Vec<Said> = troubled
+    let said: Vec<HostMessages> = troubled
         .iter()
         .map(|(report, trouble)| trouble.said(report))
         .collect();
@@ -92,7 +92,7 @@ impl Trouble {
     }
 
     /// Every text of it, and how many findings there are, so that none is taken for a source.
-    fn said(&self, report: &Report) -> Said {
+    fn said(&self, report: &Report) -> HostMessages {
         let findings = self.findings.iter().flat_map(|(_, cells)| cells);
         let sources = self.sources.iter().flat_map(|(_, cells)| cells);
         let texts = findings
@@ -108,7 +108,7 @@ impl Trouble {
             });
         let mut specifics = Specific::of_address(&report.address);
         specifics.push(Specific::Fingerprint(report.host_key.clone()));
-        Said {
+        HostMessages {
             host: report.host.clone(),
             codes: failures.map(|problem| problem.code).collect(),
             texts: texts.collect(),
