@@ -150,10 +150,7 @@ fn scope(
             }
             Target::Hosts(Selector::Host(host)) => hosts.push(host.clone()),
             Target::Hosts(group @ Selector::Group(_)) => {
-                let selection = Selection {
-                    include: vec![group.clone()],
-                    ..Selection::default()
-                };
+                let selection = Selection::only(group.clone());
                 let inventory = setup.inventory()?;
                 let meant = selection.of(&inventory)?.into_iter();
                 hosts.extend(meant.map(|host| host.name.clone()));

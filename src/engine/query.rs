@@ -55,10 +55,7 @@ impl StoredHosts {
                     meant.empty.push(host.clone());
                 }
                 Selector::Group(_) => {
-                    let selection = Selection {
-                        include: vec![selector.clone()],
-                        ..Selection::default()
-                    };
+                    let selection = Selection::only(selector.clone());
                     let of_group = selection.of(read(&mut loaded, &load)?)?.into_iter();
                     let names = of_group.map(|host| host.name.clone());
                     meant

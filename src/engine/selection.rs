@@ -98,6 +98,15 @@ impl Fault for SelectionError {
 }
 
 impl Selection {
+    /// The hosts of one selector.
+    #[must_use]
+    pub fn only(selector: Selector) -> Self {
+        Self {
+            include: vec![selector],
+            ..Self::default()
+        }
+    }
+
     /// The hosts that are meant, in the inventory's order, each once.
     ///
     /// # Errors

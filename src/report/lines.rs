@@ -95,10 +95,7 @@ impl Lines {
             HostEvent::Connected { user, address } => {
                 Some(format!("{host}: connected as {user} to {address}"))
             }
-            HostEvent::Warned { part, message } => Some(match part {
-                Some(part) => format!("{host} {part}: warning: {message}"),
-                None => format!("{host}: warning: {message}"),
-            }),
+            HostEvent::Warned { part, message } => Some(warning(host, part.as_ref(), message)),
             HostEvent::Skipped => Some(format!("{host}: {SKIPPED}")),
             HostEvent::Failed { failure } => {
                 Some(format!("{host}: failed: {}", failure.problem.message))
@@ -153,6 +150,14 @@ impl Lines {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<(HostName, SourceName), Fetching>> {
         self.fetching.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The line for a warning about a host or one of its parts.
+pub(super) fn warning(host: &HostName, part: Option<&SourceName>, message: &str) -> String {
+    match part {
+        Some(part) => format!("{host} {part}: warning: {message}"),
+        None => format!("{host}: warning: {message}"),
     }
 }
 

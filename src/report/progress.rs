@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::console::FEW_HOSTS;
-use super::lines::STOPPING;
+use super::lines::{STOPPING, warning};
 use super::problem::safe;
 use super::tally::Tally;
 use super::text::left_out;
@@ -120,10 +120,9 @@ impl Progress {
             HostEvent::Connected { .. } => self.change(host, |line| {
                 line.bar.set_message("connected");
             }),
-            HostEvent::Warned { part, message } => self.say(&match part {
-                Some(part) => format!("{host} {part}: warning: {message}"),
-                None => format!("{host}: warning: {message}"),
-            }),
+            HostEvent::Warned { part, message } => {
+                self.say(&warning(host, part.as_ref(), message));
+            }
             HostEvent::Skipped => self.say(&format!("{host}: {SKIPPED}")),
             HostEvent::Failed { .. } | HostEvent::Look(Look::Ended) => self.end(host),
             HostEvent::Look(Look::Started { sources }) => self.change(host, |line| {

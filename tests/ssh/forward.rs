@@ -28,7 +28,7 @@ pub(super) fn get(host: &str, port: u16) -> HttpGet {
     })
 }
 
-async fn still_works(session: &ReadSession) -> Result<(), Error> {
+pub(super) async fn still_works(session: &ReadSession) -> Result<(), Error> {
     let output = session
         .output(&probe(), false, Input::none(), 1 << 20)
         .await?;

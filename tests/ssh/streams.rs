@@ -18,7 +18,8 @@ use sha2::Digest as _;
 use tokio::io::{AsyncRead, ReadBuf};
 
 use super::answers::{Answers, asking};
-use super::{probe, session};
+use super::forward::still_works;
+use super::session;
 use crate::support::host_fixture::program;
 use crate::support::sshd::{Builder, Sshd, eventually, inventory, user};
 
@@ -195,10 +196,7 @@ async fn a_stream_waits_for_a_slow_host() -> Result<(), Error> {
     let running = session.run(&ReadCommand::Read, false, input).await?;
     eventually("the window is full", || watched.taken_bytes() > 2 * MIB);
     // Another command finds its way beside it.
-    let output = session
-        .output(&probe(), false, Input::none(), 1 << 20)
-        .await?;
-    assert_eq!(output.status, 0);
+    still_works(&session).await?;
     let queued = watched.taken_bytes() - MIB;
     assert!(queued < ON_THE_WAY_MAX, "{queued}");
     assert!(!tool.is_running("sleep 5"), "no line comes within the data");
@@ -241,10 +239,7 @@ async fn a_command_that_has_enough_ends_well() -> Result<(), Error> {
     assert_eq!((output.status, &*output.stdout), (3, &b"1000\n"[..]));
     let taken = watched.taken_bytes();
     assert!(watched.is_dropped() && taken < ON_THE_WAY_MAX, "{taken}");
-    let output = session
-        .output(&probe(), false, Input::none(), 1 << 20)
-        .await?;
-    assert_eq!(output.status, 0);
+    still_works(&session).await?;
     drop(session);
     tool.sshd.wait_until_idle();
     Ok(())
@@ -282,10 +277,7 @@ async fn a_stream_that_is_not_what_was_announced_is_an_error() -> Result<(), Err
         let got = length(&tool.file("got"));
         assert!(got < 16 * MIB, "{got}");
     }
-    let output = session
-        .output(&probe(), false, Input::none(), 1 << 20)
-        .await?;
-    assert_eq!(output.status, 0);
+    still_works(&session).await?;
     drop(session);
     tool.sshd.wait_until_idle();
     Ok(())
