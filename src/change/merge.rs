@@ -8,7 +8,7 @@ use super::Change;
 use crate::manifest::Entry;
 use crate::name::RemotePath;
 
-/// What is in a list that is ordered by path.
+/// An item of a list that is ordered by path.
 pub trait Listed: PartialEq {
     /// Where it is on the host.
     fn path(&self) -> &RemotePath;

@@ -38,7 +38,7 @@ pub(super) struct CapturedFiles {
     pub(super) files: Vec<SpooledFile>,
     /// What the operator should know.
     pub(super) warnings: Vec<String>,
-    /// What `MANIFEST.txt` has about it, each with its name: versions.
+    /// Notes for `MANIFEST.txt`, each with its name: versions.
     pub(super) notes: Vec<(String, String)>,
 }
 

@@ -35,7 +35,7 @@ pub(crate) fn name_groups(fresh: &mut [Entry], told: &HashMap<RemotePath, Remote
     }
 }
 
-/// Whether its first name is in [`Entry::first_name`].
+/// Whether an entry of this kind can have an [`Entry::first_name`].
 fn can_have_first_name(kind: &EntryKind) -> bool {
     match kind {
         EntryKind::Symlink { .. }

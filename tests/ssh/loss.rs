@@ -145,7 +145,7 @@ async fn an_output_that_breaks_off_is_never_whole() -> Result<(), Error> {
             chain(&error)
         );
         assert_eq!(error.exit_class(), ExitClass::Unreachable);
-        // Whatever comes next on this session is told the same.
+        // Whatever comes next on this session gets the same error.
         let next = session
             .run(&probe(), false, Input::none())
             .await

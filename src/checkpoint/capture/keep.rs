@@ -26,7 +26,7 @@ use crate::intake::part::{Content, Outcome};
 use crate::intake::receive::{self, Intake, Unasked};
 use crate::shrinkage::{Holds, Terms, shrinkage};
 
-/// Where captures are in a checkpoint, as if on the host.
+/// The directory that holds captures in a checkpoint, as a path on the host.
 const FOLDER: &str = "/fleet-captures";
 /// The two blocks that end an archive.
 const END_BYTES: u64 = 2 * tarstream::BLOCK_BYTES as u64;
