@@ -1,9 +1,9 @@
 //! Decides which operations are allowed on which host, from the inventory alone.
 //!
 //! Three layers live here: default-deny rules that nothing loosens ([`judge`]), the proof of having
-//! been judged ([`WritePermit`]), and the closed list of what fleet can say to a host for reading
-//! ([`ReadCommand`]) or ask of a web server there ([`HttpGet`]). Nothing here does I/O, and no function
-//! takes a flag that widens a permission.
+//! been judged ([`WritePermit`]), and the closed lists of what fleet can say to a host for reading
+//! ([`ReadCommand`]), for writing ([`WriteCommand`]), or ask of a web server there ([`HttpGet`]). Nothing
+//! here does I/O, and no function takes a flag that widens a permission.
 //!
 //! Whether a host is protected is asked of [`is_protected`] alone.
 
@@ -11,12 +11,15 @@ mod http_get;
 mod judgement;
 mod permit;
 mod read_command;
+mod rendered;
+mod script;
 mod vouched_command;
+mod write_command;
 
 pub use http_get::HttpGet;
 pub use judgement::{Decision, Judgement, Operation, Rule, is_protected, judge, protection};
 pub use permit::{Refusal, WritePermit, permit};
-pub use read_command::{
-    Compression, DumpOf, PostgresDump, Priority, Prune, ReadCommand, Rendered, Sudo, TarFlavour,
-};
+pub use read_command::{Compression, DumpOf, PostgresDump, Prune, ReadCommand, TarFlavour};
+pub use rendered::{Priority, Rendered, Sudo};
 pub use vouched_command::{NotVouched, VouchedCommand};
+pub use write_command::{RestoreRoot, Transaction, TransactionStep, WriteCommand};

@@ -1,13 +1,18 @@
 //! Write sessions: opened with the guard's permit for one host, and with nothing else.
 
+use super::command::exec::Command;
+use super::command::input::Input;
+use super::command::output::Output;
 use super::error::Error;
 use super::session::ReadSession;
-use crate::guard::WritePermit;
+use crate::guard::{Priority, Rendered, Sudo, WriteCommand, WritePermit};
 use crate::inventory::Inventory;
+use crate::name::{AccountName, HostName};
+use crate::ssh::channel::running::Running;
 use crate::ssh::connection::connector::Connector;
 
-/// A connection to a host that may be written, opened with the guard's permit. It has no method that
-/// writes yet.
+/// A connection to a host that may be written, opened with the guard's permit. Nothing but a
+/// [`WriteCommand`] changes the host.
 ///
 /// Without a permit there is none:
 ///
@@ -30,6 +35,14 @@ use crate::ssh::connection::connector::Connector;
 /// }
 /// ```
 ///
+/// A session that was opened for reading takes no command that writes:
+///
+/// ```compile_fail,E0308
+/// async fn sneak(session: &fleet::ssh::ReadSession, command: &fleet::guard::WriteCommand) {
+///     let _ = session.run(command, false, fleet::ssh::Input::none()).await;
+/// }
+/// ```
+///
 /// ```compile_fail,E0451
 /// fn sneak(reader: fleet::ssh::ReadSession, permit: fleet::guard::WritePermit) -> fleet::ssh::WriteSession {
 ///     fleet::ssh::WriteSession { reader, permit }
@@ -39,6 +52,26 @@ use crate::ssh::connection::connector::Connector;
 pub struct WriteSession {
     reader: ReadSession,
     permit: WritePermit,
+}
+
+impl Command for WriteCommand {
+    const WRITES: bool = true;
+
+    fn rendered(&self, nonce: &str, sudo: Sudo, pace: Priority, data_bytes: u64) -> Rendered {
+        self.render(nonce, sudo, pace, data_bytes)
+    }
+
+    fn only_host(&self) -> Option<&HostName> {
+        None
+    }
+
+    fn account(&self) -> Option<&AccountName> {
+        self.account()
+    }
+
+    fn has_short_answer(&self) -> bool {
+        false
+    }
 }
 
 impl WriteSession {
@@ -60,6 +93,40 @@ impl WriteSession {
     #[must_use]
     pub fn reader(&self) -> &ReadSession {
         &self.reader
+    }
+
+    /// Starts `command`, and waits until the host has begun it. As [`ReadSession::run`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn run(
+        &self,
+        command: &WriteCommand,
+        sudo: bool,
+        input: Input,
+    ) -> Result<Running, Error> {
+        self.reader.executor.run(command, sudo, input).await
+    }
+
+    /// Runs `command` to its end and collects what it answers, up to `limit_bytes`.
+    ///
+    /// # Errors
+    ///
+    /// As [`ReadSession::output`].
+    pub async fn output(
+        &self,
+        command: &WriteCommand,
+        sudo: bool,
+        input: Input,
+        limit_bytes: usize,
+    ) -> Result<Output, Error> {
+        Output::of(self.run(command, sudo, input).await?, limit_bytes).await
+    }
+
+    /// Ends everything on the connection, as [`ReadSession::close`].
+    pub async fn close(self) {
+        self.reader.close().await;
     }
 
     /// What it may be used for.

@@ -3,7 +3,7 @@
 //! A password is not part of the request: it is the first line of the data, and the host's shell hands
 //! it on in the environment.
 
-use super::script::{Request, Verb};
+use crate::guard::script::{Request, Verb};
 use crate::inventory::{Dump, DumpFormat};
 use crate::name::AccountName;
 

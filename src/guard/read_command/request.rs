@@ -1,7 +1,7 @@
 //! The request of each command: a verb, and the values that its script decodes.
 
-use super::script::{Request, Verb};
 use super::{ARGUMENTS_MAX_BYTES, Compression, Prune, ReadCommand, TarFlavour};
+use crate::guard::script::{Request, Verb};
 use crate::inventory::CommandLine;
 use crate::inventory::glob::Walk;
 use crate::name::RemotePath;

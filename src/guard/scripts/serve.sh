@@ -149,11 +149,11 @@ for k in $q; do
 done
 case $tools in 1) become "$as" || shut $? ;; esac
 case $verb in
-fetch | digest | contents) $verb ;;
-probe | scan | files | whole | facts | run | dump)
+fetch | digest | contents | begin | stage) $verb ;;
+staged | prepare | forward | back | finish | probe | scan | files | whole | facts | run | dump)
   { exec >/dev/null 2>&1 4>&- 5>&-; watch; } &
   w=$!
-  $verb 3<&- 4>&-
+  "$verb" 3<&- 4>&-
   shut $? ;;
 *) m=verb; shut 77 ;;
 esac

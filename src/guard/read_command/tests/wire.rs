@@ -2,7 +2,7 @@
 //! input.
 
 use super::*;
-use crate::guard::read_command::script::Verb;
+use crate::guard::script::Verb;
 
 fn account(name: &str) -> Option<AccountName> {
     Some(name.parse().expect("an account"))

@@ -6,7 +6,7 @@
 
 use std::sync::OnceLock;
 
-use super::Sudo;
+use super::rendered::Sudo;
 use crate::name::AccountName;
 
 /// A nonce has so many hexadecimal digits.
@@ -31,6 +31,13 @@ pub(super) enum Verb {
     Whole,
     Run,
     Dump,
+    Begin,
+    Stage,
+    Staged,
+    Prepare,
+    Forward,
+    Back,
+    Done,
 }
 
 impl Verb {
@@ -46,6 +53,13 @@ impl Verb {
             Self::Whole => "whole",
             Self::Run => "run",
             Self::Dump => "dump",
+            Self::Begin => "begin",
+            Self::Stage => "stage",
+            Self::Staged => "staged",
+            Self::Prepare => "prepare",
+            Self::Forward => "forward",
+            Self::Back => "back",
+            Self::Done => "finish",
         }
     }
 
@@ -58,9 +72,9 @@ impl Verb {
                 static SCRIPT: OnceLock<Vec<u8>> = OnceLock::new();
                 SCRIPT.get_or_init(|| {
                     with_loader(&[
-                        include_str!("../scripts/serve.sh"),
-                        $(include_str!(concat!("../scripts/", $file)),)+
-                        include_str!("../scripts/start.sh"),
+                        include_str!("scripts/serve.sh"),
+                        $(include_str!(concat!("scripts/", $file)),)+
+                        include_str!("scripts/start.sh"),
                     ])
                 })
             }};
@@ -75,6 +89,13 @@ impl Verb {
             Self::Whole => script!("whole.sh"),
             Self::Run => script!("run.sh"),
             Self::Dump => script!("dump.sh"),
+            Self::Begin
+            | Self::Stage
+            | Self::Staged
+            | Self::Prepare
+            | Self::Forward
+            | Self::Back
+            | Self::Done => script!("transaction.sh"),
         }
     }
 }
@@ -125,7 +146,7 @@ impl Request {
     }
 }
 
-/// The only command line that is ever executed on a host to read from it.
+/// The only command line that is ever executed on a host.
 ///
 /// Its shell clears the environment first (`exec` can't be replaced by an exported function), prints
 /// the nonce, skips standard input up to the line that is the nonce (a password that sudo did not ask
