@@ -66,6 +66,8 @@ pub enum HostEvent {
     Capture(Capture),
     /// It is looked at, and nothing is kept.
     Look(Look),
+    /// A checkpoint is put back onto it.
+    Restore(Restore),
 }
 
 impl From<Capture> for HostEvent {
@@ -77,6 +79,77 @@ impl From<Capture> for HostEvent {
 impl From<Look> for HostEvent {
     fn from(what: Look) -> Self {
         Self::Look(what)
+    }
+}
+
+impl From<Restore> for HostEvent {
+    fn from(what: Restore) -> Self {
+        Self::Restore(what)
+    }
+}
+
+/// What happens while a checkpoint is put back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Restore {
+    /// A step begins.
+    Step(RestoreStep),
+    /// Content is being sent.
+    Progress {
+        /// What has been sent so far, uncompressed.
+        bytes: u64,
+        /// Of how much.
+        total_bytes: u64,
+    },
+    /// It has ended, well or not.
+    Ended,
+}
+
+/// The steps of a restore, in the order in which they happen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RestoreStep {
+    /// The host is compared with the checkpoint.
+    Compare,
+    /// What is new is sent and hashed there.
+    Stage,
+    /// What will be replaced is kept.
+    Prepare,
+    /// Everything is put in place.
+    Place,
+    /// What is in place is compared with what was sent.
+    Prove,
+    /// Everything is put back as it was.
+    Undo,
+    /// The staging folders are removed.
+    Clean,
+}
+
+impl RestoreStep {
+    /// The word for it in JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Compare => "compare",
+            Self::Stage => "stage",
+            Self::Prepare => "prepare",
+            Self::Place => "place",
+            Self::Prove => "prove",
+            Self::Undo => "undo",
+            Self::Clean => "clean",
+        }
+    }
+
+    /// What people read while it goes on.
+    #[must_use]
+    pub fn doing(self) -> &'static str {
+        match self {
+            Self::Compare => "comparing with the checkpoint",
+            Self::Stage => "sending what is new",
+            Self::Prepare => "keeping what will be replaced",
+            Self::Place => "putting everything in place",
+            Self::Prove => "proving what is in place",
+            Self::Undo => "putting everything back as it was",
+            Self::Clean => "removing the staging folders",
+        }
     }
 }
 

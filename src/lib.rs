@@ -8,7 +8,7 @@
 //! | 9 | [`report`] | the only place that prints |
 //! | 8 | [`engine`] | many hosts: fan-out, limits, stop levels |
 //! | 7 | [`checkpoint`], [`import`], [`live`] | what is made of one host, or of one foreign backup |
-//! | 6 | [`intake`], [`health`] | a tar stream becomes a pack and entries; what a host can do |
+//! | 6 | [`intake`], [`restore`], [`health`] | a tar stream becomes a pack and entries; a checkpoint is put back; what a host can do |
 //! | 5 | [`scan`] | looking at a host, and comparing it with a checkpoint |
 //! | 4 | [`ssh`], [`source`], [`store`] | the outside world |
 //! | 3 | [`disk`], [`pack`], [`interrupt`], `blocking` | durable private files; the format of packs; how to stop; work that blocks |
@@ -58,6 +58,7 @@ pub mod name;
 pub mod pack;
 mod redact;
 pub mod report;
+pub mod restore;
 pub mod scan;
 pub mod shrinkage;
 pub mod source;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use fleet::fault::Code;
 
 /// The floor of every module; a module imports only from floors below its own.
-const FLOORS: [(&str, u8); 30] = [
+const FLOORS: [(&str, u8); 31] = [
     ("cli", 11),
     ("report", 9),
     ("engine", 8),
@@ -15,6 +15,7 @@ const FLOORS: [(&str, u8); 30] = [
     ("import", 7),
     ("live", 7),
     ("intake", 6),
+    ("restore", 6),
     ("health", 6),
     ("scan", 5),
     ("ssh", 4),

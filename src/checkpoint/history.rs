@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::interrupt::Interrupt;
 use crate::manifest::{HostFacts, Pack, PackName, Part, PartState, Trigger};
-use crate::name::SourceName;
+use crate::name::{HostName, SourceName};
 use crate::store::{self, HostLock, PackHealth, SealedCheckpoint, Store};
 
 /// What is known of each source, as far as it was asked for.
@@ -83,16 +83,26 @@ impl History {
         full: bool,
         interrupt: &Interrupt,
     ) -> Result<Self, store::Error> {
-        let mut history = Self {
-            link_bytes_per_second: lock.link_bytes_per_second(),
-            ..Self::default()
-        };
+        let mut history = Self::of_host(store, lock.host(), sources, full)?;
+        history.link_bytes_per_second = lock.link_bytes_per_second();
+        history.examine(lock, interrupt)?;
+        Ok(history)
+    }
+
+    /// Reads the checkpoints of `host`, as far as they are needed.
+    fn of_host(
+        store: &Store,
+        host: &HostName,
+        sources: &[SourceName],
+        full: bool,
+    ) -> Result<Self, store::Error> {
+        let mut history = Self::default();
         let mut parts: BTreeMap<SourceName, Known> = sources
             .iter()
             .map(|name| (name.clone(), Known::default()))
             .collect();
         let mut may_reuse = !full;
-        for sealed in store.newest_first(lock.host())? {
+        for sealed in store.newest_first(host)? {
             match sealed {
                 // No scan vouches for what another system captured, and it may be any part of a source.
                 Ok(sealed) if sealed.checkpoint().trigger == Trigger::Import => {}
@@ -122,8 +132,21 @@ impl History {
             }
         }
         history.parts = parts;
-        history.examine(lock, interrupt)?;
         Ok(history)
+    }
+
+    /// Reads what `store` knows of `sources` of `host`, which is not locked, without looking at any pack:
+    /// for comparisons from which nothing is kept. Blocking.
+    ///
+    /// # Errors
+    ///
+    /// [`store::Error`] if the store cannot be read.
+    pub fn peek(
+        store: &Store,
+        host: &HostName,
+        sources: &[SourceName],
+    ) -> Result<Self, store::Error> {
+        Self::of_host(store, host, sources, false)
     }
 
     /// Looks whether the packs that may be referred to again are still what was sealed.

@@ -13,6 +13,7 @@ mod one_tree;
 mod pull;
 mod verify_unchanged;
 mod wire;
+mod written;
 
 use futures_util::future::join_all;
 use jiff::Timestamp;
@@ -21,22 +22,21 @@ use tokio::sync::mpsc;
 use crate::blocking::blocking;
 use crate::event::{Capture, Event, HostEvent, Sink};
 use crate::fault::{Code, Problem};
-use crate::intake::entries;
 use crate::intake::part::{self, Outcome};
 use crate::interrupt::{Interrupt, StopLevel};
 use crate::inventory::{Host, Source, WireCompression};
-use crate::manifest::{self, Checkpoint, PartState, Trigger};
+use crate::manifest::{self, PartState, Trigger};
 use crate::name::SourceName;
 use crate::scan::{directory::Scanned, scan};
 use crate::source::probe::Probe;
 use crate::ssh::{self, ReadSession};
 use crate::store::Facts;
 use crate::store::Incoming;
-use crate::store::PartFacts;
 use crate::store::seal::tiers;
 
 pub use crate::intake::HostError as Error;
 pub use history::History;
+pub use written::WrittenCheckpoint;
 
 use capture::{CaptureJob, CaptureOutcome};
 use facts::ProbeAnswer;
@@ -400,29 +400,6 @@ impl Gatherer<'_> {
         })?;
         *lost = lost.take().or(ended);
         Ok(outcome)
-    }
-}
-
-impl UnsealedCheckpoint {
-    /// Makes the checkpoint visible, whole or not at all. Blocking; not to be interrupted.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Store`] if the store cannot be written; nothing is visible then.
-    pub fn seal(mut self) -> Result<Checkpoint, Error> {
-        for outcome in self.outcomes {
-            let kind = match outcome.part.lines {
-                None => entries::Files::Whole,
-                Some(_) => entries::Files::Extracts,
-            };
-            let part = &outcome.part.name;
-            let entries = entries::write(&self.incoming, part, kind, outcome.content)?;
-            self.facts.parts.push(PartFacts {
-                part: outcome.part,
-                entries,
-            });
-        }
-        Ok(self.incoming.seal(self.facts)?)
     }
 }
 

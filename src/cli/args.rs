@@ -8,7 +8,7 @@ use super::global::Global;
 use super::refusal::Answer;
 use super::{
     cat, checkpoint, completions, diff, doctor, export, guard, hosts, import, init, log, ls, man,
-    show, trust, verify,
+    restore, show, trust, verify,
 };
 
 /// Checkpoints of hosts over SSH, and hosts that can't be written by accident.
@@ -56,6 +56,7 @@ pub(super) enum Verb {
     Verify(verify::Args),
     Export(export::Args),
     Import(import::Args),
+    Restore(restore::Args),
     Guard(guard::Args),
     Completions(completions::Args),
     Man(man::Args),
@@ -65,7 +66,12 @@ impl Verb {
     pub(super) fn answer(&self) -> Answer {
         match self {
             Self::Checkpoint(_) => Answer::Events,
-            Self::Init(_) | Self::Trust(_) | Self::Export(_) | Self::Import(_) => Answer::Summary,
+            // A dry run is refused in the shape of a summary as well.
+            Self::Restore(_)
+            | Self::Init(_)
+            | Self::Trust(_)
+            | Self::Export(_)
+            | Self::Import(_) => Answer::Summary,
             Self::Hosts(_)
             | Self::Doctor(_)
             | Self::Ls(_)

@@ -8,6 +8,7 @@ mod ask;
 mod cat;
 mod checkpoint;
 mod completions;
+mod consent;
 mod diff;
 mod doctor;
 mod error;
@@ -23,6 +24,7 @@ mod ls;
 mod man;
 mod open_files;
 mod refusal;
+mod restore;
 mod select;
 mod setup;
 mod show;
@@ -83,6 +85,7 @@ fn dispatch(verb: Verb, setup: &Setup) -> Status {
         Verb::Verify(args) => verify::run(&args, setup),
         Verb::Export(args) => export::run(&args, setup),
         Verb::Import(args) => import::run(&args, setup),
+        Verb::Restore(args) => restore::run(&args, setup),
         Verb::Guard(guard::Args {
             question: guard::Question::Explain(args),
         }) => guard::run(&args, setup),

@@ -10,11 +10,7 @@ use crate::fault::{Code, ExitClass, Problem};
 use crate::report::Console;
 
 /// Verbs that are settled and not built yet, and what helps until then.
-const LATER: [(&str, &str); 11] = [
-    (
-        "restore",
-        "`fleet export CHECKPOINT -o DIR/` takes the files out.",
-    ),
+const LATER: [(&str, &str); 10] = [
     (
         "rollback",
         "`fleet export CHECKPOINT -o DIR/` takes the files out.",
@@ -140,7 +136,7 @@ fn expected(arguments: &[OsString]) -> Answer {
     verb.into_iter()
         .find_map(|word| match word {
             "checkpoint" => Some(Answer::Events),
-            "init" | "trust" | "export" | "import" => Some(Answer::Summary),
+            "init" | "restore" | "trust" | "export" | "import" => Some(Answer::Summary),
             "ls" | "show" | "diff" | "log" | "cat" | "verify" | "hosts" | "doctor" | "guard" => {
                 Some(Answer::Document)
             }

@@ -10,6 +10,7 @@ mod fanout;
 pub mod import;
 pub mod live;
 mod query;
+pub mod restore;
 mod selection;
 mod workspace;
 

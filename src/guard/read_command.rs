@@ -59,6 +59,14 @@ pub enum ReadCommand {
         /// answer is `versions=same`.
         versions: Option<String>,
     },
+    /// Which numbers do these users and groups have? Answers lines `user NUMBER NAME` and
+    /// `group NUMBER NAME`.
+    Accounts {
+        /// Names of users.
+        users: Vec<String>,
+        /// Names of groups.
+        groups: Vec<String>,
+    },
     /// Sends the paths listed on its standard input, each ended by NUL, as one tar stream.
     Fetch {
         /// Which tar the host has.
@@ -156,6 +164,7 @@ impl ReadCommand {
             | Self::Digest
             | Self::Read
             | Self::Facts { .. }
+            | Self::Accounts { .. }
             | Self::Fetch { .. }
             | Self::FetchWhole { .. }
             | Self::Dump(_) => None,
@@ -175,6 +184,7 @@ impl ReadCommand {
             | Self::Read
             | Self::Fetch { .. }
             | Self::FetchWhole { .. }
+            | Self::Accounts { .. }
             | Self::Facts { .. } => None,
         }
     }

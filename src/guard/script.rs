@@ -31,6 +31,7 @@ pub(super) enum Verb {
     Whole,
     Run,
     Dump,
+    Accounts,
     Begin,
     Stage,
     Staged,
@@ -53,6 +54,7 @@ impl Verb {
             Self::Whole => "whole",
             Self::Run => "run",
             Self::Dump => "dump",
+            Self::Accounts => "accounts",
             Self::Begin => "begin",
             Self::Stage => "stage",
             Self::Staged => "staged",
@@ -89,6 +91,7 @@ impl Verb {
             Self::Whole => script!("whole.sh"),
             Self::Run => script!("run.sh"),
             Self::Dump => script!("dump.sh"),
+            Self::Accounts => script!("accounts.sh"),
             Self::Begin
             | Self::Stage
             | Self::Staged

@@ -123,6 +123,8 @@ pub enum Trigger {
     Boot,
     /// A restore, before its first write.
     PreRestore,
+    /// A restore, of what it has put back.
+    Restore,
     /// A step of a playbook.
     Playbook,
     /// Taken over from another system.
@@ -138,6 +140,7 @@ impl Trigger {
             Self::Scheduled => "scheduled",
             Self::Boot => "boot",
             Self::PreRestore => "pre-restore",
+            Self::Restore => "restore",
             Self::Playbook => "playbook",
             Self::Import => "import",
         }

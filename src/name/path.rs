@@ -67,6 +67,26 @@ impl RemotePath {
         Self::from_bytes(bytes)
     }
 
+    /// The root of the file system.
+    #[must_use]
+    pub fn root() -> Self {
+        Self(b"/".to_vec())
+    }
+
+    /// The path of `name` (one or more components, as bytes) beneath this one.
+    ///
+    /// # Errors
+    ///
+    /// [`ParsePathError`] as [`RemotePath::from_bytes`].
+    pub fn join(&self, name: &[u8]) -> Result<Self, ParsePathError> {
+        let mut bytes = self.0.clone();
+        if bytes.last() != Some(&b'/') {
+            bytes.push(b'/');
+        }
+        bytes.extend_from_slice(name);
+        Self::from_bytes(bytes)
+    }
+
     /// The bytes, with the leading `/`.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {

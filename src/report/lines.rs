@@ -11,7 +11,7 @@ use super::problem::safe;
 use super::tally::Tally;
 use super::text::left_out;
 use super::{Console, count, size};
-use crate::event::{Capture, Event, HostEvent, SKIPPED};
+use crate::event::{Capture, Event, HostEvent, Restore, SKIPPED};
 use crate::manifest::{Part, PartState};
 use crate::name::{HostName, SourceName};
 
@@ -101,7 +101,8 @@ impl Lines {
                 Some(format!("{host}: failed: {}", failure.problem.message))
             }
             HostEvent::Capture(what) => self.capture_line(host, what, now),
-            HostEvent::Look(_) => None,
+            HostEvent::Restore(Restore::Step(step)) => Some(format!("{host}: {}", step.doing())),
+            HostEvent::Look(_) | HostEvent::Restore(_) => None,
         }
     }
 
@@ -184,7 +185,8 @@ fn is_trouble(event: &Event) -> bool {
         | HostEvent::Connected { .. }
         | HostEvent::Skipped
         | HostEvent::Capture(_)
-        | HostEvent::Look(_) => false,
+        | HostEvent::Look(_)
+        | HostEvent::Restore(_) => false,
     }
 }
 

@@ -13,7 +13,8 @@ use super::lines::{STOPPING, warning};
 use super::problem::safe;
 use super::tally::Tally;
 use super::text::left_out;
-use crate::event::{Capture, Event, HostEvent, Look, SKIPPED};
+use super::text::restore::restoring;
+use crate::event::{Capture, Event, HostEvent, Look, Restore, SKIPPED};
 use crate::name::{HostName, SourceName};
 
 /// More lines at a time would push the one for all off a small screen; hosts beyond that have theirs
@@ -124,7 +125,12 @@ impl Progress {
                 self.say(&warning(host, part.as_ref(), message));
             }
             HostEvent::Skipped => self.say(&format!("{host}: {SKIPPED}")),
-            HostEvent::Failed { .. } | HostEvent::Look(Look::Ended) => self.end(host),
+            HostEvent::Failed { .. }
+            | HostEvent::Look(Look::Ended)
+            | HostEvent::Restore(Restore::Ended) => self.end(host),
+            HostEvent::Restore(what) => self.change(host, |line| {
+                line.bar.set_message(restoring(what));
+            }),
             HostEvent::Look(Look::Started { sources }) => self.change(host, |line| {
                 line.bar.set_message(looking(sources));
             }),

@@ -89,7 +89,8 @@ impl Tally {
             | HostEvent::Warned { .. }
             | HostEvent::Skipped
             | HostEvent::Capture(Capture::PartStarted { .. } | Capture::Scanned { .. })
-            | HostEvent::Look(Look::Started { .. }) => {}
+            | HostEvent::Look(Look::Started { .. })
+            | HostEvent::Restore(_) => {}
         }
     }
 

@@ -167,12 +167,13 @@ pub(crate) async fn walk(
     make: Plans<'_>,
 ) -> Result<Option<(ScanResult, Opening)>, ScanError> {
     let Listing {
-        found,
+        mut found,
         resolved,
         opening,
         said,
         status,
     } = list(command, from, sudo, session).await?;
+    result::drop_staging(&mut found);
     let result = make(found, &said, opening, &resolved)?;
     let explained = said
         .iter()

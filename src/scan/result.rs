@@ -4,6 +4,7 @@
 mod bounds;
 mod error;
 mod real;
+mod staging;
 
 use std::collections::HashSet;
 
@@ -18,6 +19,7 @@ use crate::units::{NAMED_MAX, listing};
 pub(crate) use error::{Error, Unread};
 
 pub(crate) use bounds::{ScanLimits, check_found};
+pub(crate) use staging::drop_staging;
 
 /// What a source of files holds on a host, and what of it is captured.
 #[derive(Debug, Default)]

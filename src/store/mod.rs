@@ -14,7 +14,8 @@ mod verify;
 
 pub use error::Error;
 pub use export::{
-    ArchiveFormat, Destination, Export, Exported, FolderOptions, Layout, Shortfall, ShortfallKind,
+    ArchiveFormat, Destination, Export, Exported, FolderOptions, Layout, MemberWriter, Shortfall,
+    ShortfallKind,
 };
 pub use files::entries::{Entries, EntriesWriter, EntryLines, WrittenEntries};
 pub use files::manifest_text::{Section, sections, subset};

@@ -46,7 +46,11 @@ impl Head {
     #[must_use]
     pub fn to_blocks_with(&self, data_bytes: u64, more: &[Record<'_>]) -> Option<Vec<u8>> {
         let mut header = tar::Header::new_ustar();
-        let name = self.path.member();
+        // The root of a file system, or whatever an archive is relative to, has no name of its own.
+        let name = match self.path.member() {
+            b"" => b"./",
+            name => name,
+        };
         let mut link: Option<&[u8]> = None;
         match &self.kind {
             Kind::File { .. } => header.set_entry_type(tar::EntryType::Regular),

@@ -109,5 +109,5 @@ fn words_are_split_as_a_shell_does() {
     assert_eq!(words("a\\ b  c # comment"), ["a b", "c"]);
     assert!(refusal(&["ls".into(), "--none".into()]).is_some());
     assert!(refusal(&["nonsense".into()]).is_some());
-    assert_eq!(refusal(&["restore".into(), "x".into()]), None);
+    assert_eq!(refusal(&["prune".into(), "x".into()]), None);
 }

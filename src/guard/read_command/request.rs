@@ -40,6 +40,16 @@ impl ReadCommand {
                 request
             }
             Self::Facts { roots, versions } => facts(roots, versions.as_deref()),
+            Self::Accounts { users, groups } => {
+                let mut request = Request::new(Verb::Accounts);
+                for user in users.iter().filter(|name| is_account(name)) {
+                    request.with("user", user);
+                }
+                for group in groups.iter().filter(|name| is_account(name)) {
+                    request.with("group", group);
+                }
+                request
+            }
             Self::Fetch { tar, compression } => fetch(*tar, *compression, data_bytes),
             Self::FetchWhole { roots } => {
                 let mut request = Request::new(Verb::Whole);
@@ -136,6 +146,11 @@ fn process_names<'a>(roots: &[&'a [u8]]) -> Vec<&'a str> {
     names.sort_unstable();
     names.dedup();
     names
+}
+
+/// What no option of `getent` and no other line of an account file can be taken for.
+fn is_account(name: &str) -> bool {
+    !name.is_empty() && !name.starts_with('-') && !name.contains([':', '\n', '\0'])
 }
 
 fn fetch(tar: TarFlavour, compression: Compression, data_bytes: u64) -> Request {

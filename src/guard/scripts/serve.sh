@@ -150,7 +150,7 @@ done
 case $tools in 1) become "$as" || shut $? ;; esac
 case $verb in
 fetch | digest | contents | begin | stage) $verb ;;
-staged | prepare | forward | back | finish | probe | scan | files | whole | facts | run | dump)
+staged | prepare | forward | back | finish | accounts | probe | scan | files | whole | facts | run | dump)
   { exec >/dev/null 2>&1 4>&- 5>&-; watch; } &
   w=$!
   "$verb" 3<&- 4>&-

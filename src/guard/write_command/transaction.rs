@@ -66,6 +66,18 @@ pub enum TransactionStep {
 }
 
 impl TransactionStep {
+    /// The word for it in messages.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Staged => "staged",
+            Self::Prepare => "prepare",
+            Self::Forward => "forward",
+            Self::Back => "back",
+            Self::Done => "done",
+        }
+    }
+
     fn verb(self) -> Verb {
         match self {
             Self::Staged => Verb::Staged,

@@ -102,7 +102,7 @@ word!(
 );
 word!(
     /// Why a checkpoint was taken. This version writes `manual` and `import`; the others are reserved.
-    Trigger of manifest::Trigger { Manual, Scheduled, Boot, PreRestore, Playbook, Import }
+    Trigger of manifest::Trigger { Manual, Scheduled, Boot, PreRestore, Restore, Playbook, Import }
 );
 word!(
     /// The state of a part.

@@ -94,6 +94,22 @@ pub enum Event {
         /// How to fix it.
         hint: Option<String>,
     },
+    /// A step of a restore begins.
+    RestoreStep {
+        /// The host.
+        host: String,
+        /// `compare`, `stage`, `prepare`, `place`, `prove`, `undo` or `clean`.
+        step: String,
+    },
+    /// A restore sends content.
+    RestoreProgress {
+        /// The host.
+        host: String,
+        /// What has been sent so far, uncompressed.
+        bytes: u64,
+        /// Of how much.
+        total_bytes: u64,
+    },
     /// The operator asked to stop.
     Stopping,
     /// The last line.
@@ -229,7 +245,18 @@ impl Event {
                 }
             }
             HostEvent::Capture(what) => Self::of_capture(host, what),
-            HostEvent::Look(_) => return None,
+            HostEvent::Restore(event::Restore::Step(step)) => Self::RestoreStep {
+                host,
+                step: step.as_str().to_owned(),
+            },
+            HostEvent::Restore(event::Restore::Progress { bytes, total_bytes }) => {
+                Self::RestoreProgress {
+                    host,
+                    bytes: *bytes,
+                    total_bytes: *total_bytes,
+                }
+            }
+            HostEvent::Look(_) | HostEvent::Restore(event::Restore::Ended) => return None,
         })
     }
 

@@ -15,6 +15,7 @@ mod left_out;
 pub mod log;
 pub mod ls;
 pub mod patch;
+pub mod restore;
 pub mod show;
 pub mod skipped;
 pub mod times;

@@ -10,14 +10,15 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use super::groups::Role;
+use super::member::MemberWriter;
 use super::order::Placed;
 use super::{ArchiveFormat, Export, Exported, ShortfallKind, Watch};
 use crate::disk;
-use crate::manifest::{Entry, EntryKind};
+use crate::manifest::EntryKind;
 use crate::name::RemotePath;
 use crate::store::Error;
-use crate::store::query::content::{Packs, content_error, whole_member};
-use crate::tarstream::{BLOCK_BYTES, Head, Kind, Member, Rename, attribute_records, padding};
+use crate::store::query::content::content_error;
+use crate::tarstream::{BLOCK_BYTES, Head, Kind, Rename, padding};
 
 const GZIP_LEVEL: u32 = 6;
 const ZSTD_LEVEL: i32 = 3;
@@ -129,7 +130,7 @@ impl Export<'_> {
 
     /// Copies all members, compared with their entries, and ends the archive.
     fn members(&self, output: &mut dyn Write, watch: Watch<'_>) -> Result<Exported, Error> {
-        let mut packs = Packs::default();
+        let mut members = MemberWriter::new(self.checkpoint);
         let mut output = Counting {
             inner: output,
             length: 0,
@@ -145,11 +146,11 @@ impl Export<'_> {
                     .skip(ShortfallKind::Socket, &placed.entry.path);
             } else {
                 let copied = match self.groups.role(self, &placed)? {
-                    Role::Alone => self.content(&placed, &placed.place, &mut packs, &mut output),
+                    Role::Alone => self.content(&placed, &placed.place, &mut members, &mut output),
                     Role::Leader(carrier) => {
-                        self.content(carrier, &placed.place, &mut packs, &mut output)
+                        self.content(carrier, &placed.place, &mut members, &mut output)
                     }
-                    Role::Link(leader) => self.link(&placed, leader, &mut packs, &mut output),
+                    Role::Link(leader) => self.link(&placed, leader, &mut members, &mut output),
                 };
                 if output.is_stopped {
                     return Err(Error::Stopped);
@@ -182,14 +183,14 @@ impl Export<'_> {
         &self,
         placed: &Placed,
         place: &RemotePath,
-        packs: &mut Packs,
+        members: &mut MemberWriter<'_>,
         output: &mut impl Write,
     ) -> Result<(), Error> {
         let rename = (*place != placed.entry.path).then_some(Rename {
             path: place,
             link: None,
         });
-        self.member(&placed.entry, rename, packs, output)
+        members.write(&placed.entry, rename, output)
     }
 
     /// Writes a further name of what the archive holds at `leader`.
@@ -197,7 +198,7 @@ impl Export<'_> {
         &self,
         placed: &Placed,
         leader: &RemotePath,
-        packs: &mut Packs,
+        members: &mut MemberWriter<'_>,
         output: &mut impl Write,
     ) -> Result<(), Error> {
         let entry = &placed.entry;
@@ -207,7 +208,7 @@ impl Export<'_> {
                 path: &placed.place,
                 link: Some(leader),
             });
-            return self.member(entry, rename, packs, output);
+            return members.write(entry, rename, output);
         }
         // It was sent with content of its own, which the leader has already.
         let head = Head {
@@ -230,104 +231,6 @@ impl Export<'_> {
         output
             .write_all(&blocks)
             .map_err(|source| Error::Output { source })
-    }
-
-    fn member(
-        &self,
-        entry: &Entry,
-        rename: Option<Rename<'_>>,
-        packs: &mut Packs,
-        output: &mut impl Write,
-    ) -> Result<(), Error> {
-        let checkpoint = self.checkpoint;
-        if matches!(entry.kind, EntryKind::File { .. }) && entry.whole_member().is_none() {
-            let place = rename.map_or(&entry.path, |rename| rename.path);
-            return self.pieces(entry, place, packs, output);
-        }
-        let piece = whole_member(checkpoint.id(), entry)?;
-        let pack = packs.open(checkpoint, &piece.pack)?;
-        let copied = match rename {
-            None => pack.raw_member(piece.offset_bytes, &entry.path, output),
-            Some(rename) => pack.renamed_member(piece.offset_bytes, &entry.path, rename, output),
-        };
-        let member = copied.map_err(|e| Error::pack(&checkpoint.id().host, &piece.pack, e))?;
-        if is_same(entry, &member) {
-            Ok(())
-        } else {
-            let problem = format!("{} holds something else", piece.pack);
-            Err(content_error(checkpoint.id(), &entry.path, &problem))
-        }
-    }
-
-    /// Writes a file whose content is in pieces, as a member of its own. Extended attributes are those
-    /// of its first piece's member.
-    fn pieces(
-        &self,
-        entry: &Entry,
-        place: &RemotePath,
-        packs: &mut Packs,
-        output: &mut impl Write,
-    ) -> Result<(), Error> {
-        let checkpoint = self.checkpoint;
-        let failed = |source| Error::Output { source };
-        let raw = packs.first_headers(checkpoint, entry)?;
-        let size_bytes = entry.file_bytes().unwrap_or_default();
-        let padding_bytes = padding(size_bytes);
-        let head = Head {
-            path: place.clone(),
-            kind: Kind::File { size_bytes },
-            mode: entry.mode,
-            owner: entry.owner.clone(),
-            mtime: entry.mtime,
-            stored_bytes: size_bytes + padding_bytes as u64,
-        };
-        let blocks = head
-            .to_blocks_with(size_bytes, &attribute_records(&raw))
-            .ok_or_else(|| {
-                content_error(checkpoint.id(), &entry.path, "its name can't be written")
-            })?;
-        output.write_all(&blocks).map_err(failed)?;
-        packs.read_file(checkpoint, entry, &mut |_, bytes| {
-            output.write_all(bytes).map_err(failed)
-        })?;
-        output.write_all(&vec![0; padding_bytes]).map_err(failed)
-    }
-}
-
-/// Whether a member is what its entry says.
-fn is_same(entry: &Entry, member: &Member) -> bool {
-    match (&entry.kind, &member.head.kind) {
-        (EntryKind::File { size_bytes, sha256 }, Kind::File { size_bytes: found }) => {
-            size_bytes == found && member.sha256 == Some(*sha256)
-        }
-        (EntryKind::HardLink { target, .. }, Kind::HardLink { target: found }) => target == found,
-        (EntryKind::Symlink { target }, Kind::Symlink { target: found }) => target == found,
-        (EntryKind::Directory, Kind::Directory) | (EntryKind::Fifo, Kind::Fifo) => true,
-        (
-            EntryKind::CharDevice { major, minor },
-            Kind::CharDevice {
-                major: found_major,
-                minor: found_minor,
-            },
-        )
-        | (
-            EntryKind::BlockDevice { major, minor },
-            Kind::BlockDevice {
-                major: found_major,
-                minor: found_minor,
-            },
-        ) => (major, minor) == (found_major, found_minor),
-        (
-            EntryKind::File { .. }
-            | EntryKind::HardLink { .. }
-            | EntryKind::Directory
-            | EntryKind::Symlink { .. }
-            | EntryKind::Fifo
-            | EntryKind::Socket
-            | EntryKind::CharDevice { .. }
-            | EntryKind::BlockDevice { .. },
-            _,
-        ) => false,
     }
 }
 

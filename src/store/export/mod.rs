@@ -8,6 +8,7 @@ mod archive;
 mod folder;
 mod groups;
 mod listing;
+mod member;
 mod metadata;
 mod order;
 mod places;
@@ -17,6 +18,7 @@ use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
+pub use member::MemberWriter;
 pub use shortfall::{Shortfall, ShortfallKind};
 
 use groups::{Collector, Groups};

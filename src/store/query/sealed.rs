@@ -40,6 +40,12 @@ impl SealedCheckpoint {
         &self.sealed.checkpoint.id
     }
 
+    /// The digest of its record, as it reads back.
+    #[must_use]
+    pub fn record_sha256(&self) -> crate::digest::Sha256 {
+        crate::digest::Sha256::of(self.sealed.to_text().as_bytes())
+    }
+
     /// Everything but its entries.
     #[must_use]
     pub fn checkpoint(&self) -> &Checkpoint {

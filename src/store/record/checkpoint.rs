@@ -456,6 +456,7 @@ fn trigger(word: &str) -> Result<Trigger, RecordError> {
         Trigger::Scheduled,
         Trigger::Boot,
         Trigger::PreRestore,
+        Trigger::Restore,
         Trigger::Playbook,
         Trigger::Import,
     ]

@@ -15,7 +15,7 @@ use crate::disk;
 use crate::manifest::{self, Checkpoint, MachineIdentity, Pack, PackName, Part, Trigger};
 use crate::name::{CheckpointId, SourceName, Stamp};
 use crate::store::Error;
-use crate::store::files::entries::{self, EntriesWriter, WrittenEntries};
+use crate::store::files::entries::{self, Entries, EntriesWriter, WrittenEntries};
 use crate::store::files::layout;
 use crate::store::files::manifest_text;
 use crate::store::files::sums;
@@ -253,6 +253,17 @@ impl Incoming {
             totals,
             shared,
         })
+    }
+
+    /// The entries that were `written` for it, in path order.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Damaged`] if they are not what was written, [`Error::Io`] if they can't be read.
+    pub fn written_entries(&self, written: &WrittenEntries) -> Result<Entries, Error> {
+        let path = self.entries_path(&written.part);
+        let shown = layout::shown(&self.id(), &layout::entries_file(&written.part));
+        Entries::open(&path, &shown, &written.facts)
     }
 
     /// Seals it: from here on it is listed, and never changes.

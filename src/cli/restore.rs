@@ -1,0 +1,225 @@
+//! `fleet restore`
+
+use std::sync::Arc;
+
+use super::consent;
+use super::error::{Error, Status};
+use super::setup::Setup;
+use super::signals;
+use crate::digest::Sha256;
+use crate::engine::Workspace;
+use crate::engine::restore::{self, Ending, Executed, Prepared, Request};
+use crate::event::{Event, Sink};
+use crate::fault::{ExitClass, Problem};
+use crate::interrupt::Interrupt;
+use crate::name::{CheckpointRef, HostName, RemotePath, SourceName};
+use crate::report::text::restore as text;
+use crate::report::{Reporter, Style, json};
+use crate::restore::plan::Plan;
+
+/// Put a checkpoint back onto a host
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Compares the host with the checkpoint, shows what will happen, and asks for the name of the host. Then it \
+takes a safety checkpoint of the host as it is, sends what differs, and puts everything in place at once. \
+Whatever fails is undone: the host ends restored and proven, or as it was. What the checkpoint does not \
+have stays, unless --delete is given. A host that is not `access: writable` is refused; no option \
+overrides that.
+
+Examples:
+  fleet restore dev-vm@latest --dry-run
+  fleet restore dev-vm@latest
+  fleet restore dev-vm@~1 /etc/asterisk/pjsip.conf
+  fleet restore dev-vm@latest --to new-vm --confirm new-vm")]
+pub(super) struct Args {
+    /// HOST@STAMP, HOST@latest, HOST@~1, or a unique prefix of the stamp
+    #[arg(value_name = "CHECKPOINT")]
+    checkpoint: CheckpointRef,
+
+    /// Only these paths and what is below them
+    #[arg(value_name = "PATH")]
+    paths: Vec<String>,
+
+    /// Restore to this host [default: the checkpoint's host]
+    #[arg(long, value_name = "HOST")]
+    to: Option<HostName>,
+
+    /// Only this source; may be given several times
+    #[arg(long, value_name = "SOURCE")]
+    only: Vec<SourceName>,
+
+    /// Remove what the checkpoint does not have
+    #[arg(long)]
+    delete: bool,
+
+    /// Show what would happen, and write nothing anywhere
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Only if the plan is the one with this digest, as --dry-run shows it
+    #[arg(long, value_name = "DIGEST", value_parser = plan_digest)]
+    plan: Option<Sha256>,
+
+    /// Confirm with the name of the host, for scripts
+    #[arg(long, value_name = "HOST", conflicts_with = "dry_run")]
+    confirm: Option<HostName>,
+}
+
+fn plan_digest(text: &str) -> Result<Sha256, String> {
+    let digits = text.strip_prefix("sha256:").unwrap_or(text);
+    digits.parse().map_err(|_| {
+        "expected the digest that `--dry-run` shows: `sha256:` and 64 hexadecimal digits".to_owned()
+    })
+}
+
+pub(super) fn run(args: &Args, setup: &Setup) -> Status {
+    let inventory = setup.inventory()?;
+    // A protected host is refused before anything else, and before any connection.
+    let target = args.to.as_ref().unwrap_or(&args.checkpoint.host).clone();
+    drop(restore::judge(&inventory, &target)?);
+    let console = &setup.console;
+    if !args.dry_run {
+        consent::check(args.confirm.as_ref(), &target, console)?;
+    }
+    let style = if args.dry_run {
+        Style::of_look(console)
+    } else {
+        Style::of(console)
+    };
+    let reporter = Reporter::new(Arc::clone(console), style, 1);
+    let workspace = setup.workspace(inventory, &reporter)?;
+    let resolved = setup.look_up(&workspace.store, &args.checkpoint)?;
+    let sealed = workspace.store.open_checkpoint(&resolved.id)?;
+    let paths = args
+        .paths
+        .iter()
+        .map(|path| sealed.path_of(path.as_bytes()));
+    let request = Request {
+        checkpoint: resolved.id,
+        to: args.to.clone(),
+        paths: paths.collect::<Result<Vec<RemotePath>, _>>()?,
+        only: args.only.clone(),
+        delete: args.delete,
+        dry_run: args.dry_run,
+    };
+    let interrupt = Interrupt::new();
+    let sink = reporter.sink();
+    let notice = {
+        let reporter = Arc::clone(&reporter);
+        move || reporter.tell(&Event::Stopping)
+    };
+    let work = Work {
+        args,
+        setup,
+        reporter: &reporter,
+        workspace: &workspace,
+        sink: &sink,
+        interrupt: &interrupt,
+    };
+    let ended = signals::run(&interrupt, notice, work.run(&request));
+    reporter.finish();
+    ended?.ok_or(Error::Stopped)?
+}
+
+struct Work<'a> {
+    args: &'a Args,
+    setup: &'a Setup,
+    reporter: &'a Arc<Reporter>,
+    workspace: &'a Arc<Workspace>,
+    sink: &'a Sink,
+    interrupt: &'a Interrupt,
+}
+
+impl Work<'_> {
+    async fn run(&self, request: &Request) -> Status {
+        let prepared = restore::prepare(request, self.workspace, self.sink, self.interrupt).await?;
+        let is_other = |digest: &Sha256| *digest != prepared.plan.digest();
+        if let Some(wanted) = self.args.plan.filter(is_other) {
+            let found = prepared.plan.digest();
+            prepared.abandon().await?;
+            return Err(consent::Error::OtherPlan { wanted, found }.into());
+        }
+        if self.args.dry_run {
+            return self.show(prepared).await;
+        }
+        let console = &self.setup.console;
+        let plan = prepared.plan.clone();
+        let is_executed = plan.refusals.is_empty() && !plan.is_empty();
+        if !console.is_json() {
+            let shown = text::plan(&plan, console.talk());
+            self.reporter.aside(|| console.show(&shown));
+        }
+        if is_executed
+            && self.args.confirm.is_none()
+            && let Err(error) =
+                consent::ask(console, &text::question(&plan), &plan.target.host).await
+        {
+            prepared.abandon().await?;
+            return Err(error.into());
+        }
+        let executed = prepared
+            .execute(self.workspace, self.sink, self.interrupt)
+            .await?;
+        self.reporter.finish();
+        self.tell(&plan, &executed)
+    }
+
+    /// A dry run: the plan is the answer.
+    async fn show(&self, prepared: Prepared) -> Status {
+        let plan = prepared.plan.clone();
+        prepared.abandon().await?;
+        self.reporter.finish();
+        let console = &self.setup.console;
+        if console.is_json() {
+            console.document(&json::RestorePlan::from(&plan))?;
+        } else {
+            console.answer(&text::plan(&plan, console.talk()))?;
+            console.remark(&text::how_to_execute(&plan));
+        }
+        Ok((!plan.refusals.is_empty()).then_some(ExitClass::Failed))
+    }
+
+    fn tell(&self, plan: &Plan, executed: &Executed) -> Status {
+        let console = &self.setup.console;
+        let (problem, class) = ending(&executed.ending);
+        if let Some(problem) = &problem {
+            console.problem(problem);
+        }
+        if let Some(why) = &executed.unsealed {
+            console.warning(&format!(
+                "no checkpoint of the restored state was sealed: {}",
+                why.line()
+            ));
+        }
+        if console.is_json() {
+            console.event(&json::RestoreSummary::of(
+                plan,
+                executed,
+                class,
+                problem.as_ref(),
+            ))?;
+        } else {
+            console.answer(&text::ended(plan, executed))?;
+        }
+        Ok(class)
+    }
+}
+
+/// What went wrong, and the exit status.
+fn ending(ending: &Ending) -> (Option<Problem>, Option<ExitClass>) {
+    match ending {
+        Ending::Restored | Ending::Unchanged => (None, None),
+        Ending::RolledBack(problem) if problem.class == ExitClass::Mismatch => {
+            (Some(problem.clone()), Some(ExitClass::Mismatch))
+        }
+        Ending::RolledBack(problem) => (Some(problem.clone()), Some(ExitClass::Failed)),
+        Ending::Failed { problem, undo } => {
+            let mut problem = problem.clone();
+            problem
+                .causes
+                .push(format!("it could not be undone: {}", undo.line()));
+            (Some(problem), Some(ExitClass::Failed))
+        }
+        Ending::Interrupted => (None, Some(ExitClass::Interrupted)),
+    }
+}

@@ -1,0 +1,115 @@
+//! Errors of the verb `restore`.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::checkpoint;
+use crate::fault::{Code, ExitClass, Fault};
+use crate::guard::Refusal;
+use crate::name::{CheckpointId, HostName, SourceName};
+use crate::restore;
+use crate::ssh;
+use crate::store;
+
+/// A restore could not begin, or did not work.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The inventory does not have the target.
+    #[error("unknown host `{host}` in {}", .file.display())]
+    UnknownHost {
+        /// The target.
+        host: HostName,
+        /// The inventory.
+        file: PathBuf,
+    },
+    /// The target is protected.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The checkpoint has no such part.
+    #[error("{checkpoint} has no part `{name}`")]
+    NoSuchPart {
+        /// What was asked for.
+        name: SourceName,
+        /// The checkpoint.
+        checkpoint: CheckpointId,
+        /// The parts that it has.
+        known: Vec<SourceName>,
+    },
+    /// The plan has something in it that cannot be done.
+    #[error("{checkpoint} can't be restored to {host}: {}", reasons.join("; "))]
+    Impossible {
+        /// The checkpoint.
+        checkpoint: CheckpointId,
+        /// The target.
+        host: HostName,
+        /// Why.
+        reasons: Vec<String>,
+    },
+    /// No folder for what a dry run fetches.
+    #[error("can't create a temporary folder")]
+    Scratch(#[source] io::Error),
+    /// The target could not be captured.
+    #[error(transparent)]
+    Capture(#[from] checkpoint::Error),
+    /// The restore could not be planned or did not work.
+    #[error(transparent)]
+    Restore(#[from] restore::Error),
+    /// The host can't be reached.
+    #[error(transparent)]
+    Ssh(#[from] ssh::Error),
+    /// The store can't be read or written.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// The operator asked to stop.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl Fault for Error {
+    fn code(&self) -> Code {
+        match self {
+            Self::UnknownHost { .. } => Code::UnknownHost,
+            Self::Refused(error) => error.code(),
+            Self::NoSuchPart { .. } => Code::UnknownSource,
+            Self::Impossible { .. } => Code::RestoreRefused,
+            Self::Scratch(_) => Code::LocalIoFailed,
+            Self::Capture(error) => error.code(),
+            Self::Restore(error) => error.code(),
+            Self::Ssh(error) => error.code(),
+            Self::Store(error) => error.code(),
+            Self::Interrupted => Code::Interrupted,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::UnknownHost { .. } => Some("`fleet hosts` lists the hosts.".to_owned()),
+            Self::Refused(error) => error.hint(),
+            Self::NoSuchPart { known, .. } => {
+                let known: Vec<&str> = known.iter().map(SourceName::as_str).collect();
+                Some(format!("There are: {}.", known.join(", ")))
+            }
+            Self::Impossible { .. } | Self::Interrupted => None,
+            Self::Scratch(_) => {
+                Some("Make room in the folder for temporary files (`TMPDIR`).".to_owned())
+            }
+            Self::Capture(error) => error.hint(),
+            Self::Restore(error) => error.hint(),
+            Self::Ssh(error) => error.hint(),
+            Self::Store(error) => error.hint(),
+        }
+    }
+
+    fn exit_class(&self) -> ExitClass {
+        match self {
+            Self::UnknownHost { .. } | Self::NoSuchPart { .. } => ExitClass::Usage,
+            Self::Refused(error) => error.exit_class(),
+            Self::Impossible { .. } | Self::Scratch(_) => ExitClass::Failed,
+            Self::Capture(error) => error.exit_class(),
+            Self::Restore(error) => error.exit_class(),
+            Self::Ssh(error) => error.exit_class(),
+            Self::Store(error) => error.exit_class(),
+            Self::Interrupted => ExitClass::Interrupted,
+        }
+    }
+}

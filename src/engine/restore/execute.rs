@@ -1,0 +1,331 @@
+//! Executes a restore: seals the safety checkpoint, stages, puts in place, proves, and undoes what fails.
+
+use std::sync::Arc;
+
+use super::{Error, Prepared, record};
+use crate::blocking::blocking;
+use crate::digest::Sha256;
+use crate::engine::Workspace;
+use crate::event::{Event, Restore, RestoreStep, Sink};
+use crate::fault::Problem;
+use crate::guard::{Compression, RestoreRoot, TransactionStep};
+use crate::interrupt::Interrupt;
+use crate::manifest::Checkpoint;
+use crate::name::{RemotePath, RestoreId};
+use crate::restore::Error as RestoreError;
+use crate::restore::plan::Plan;
+use crate::restore::prove::{self, Sight, Staged};
+use crate::restore::sources::RestoredPart;
+use crate::restore::stage::{Archive, Stager};
+use crate::restore::transaction::Transaction;
+use crate::ssh::WriteSession;
+use crate::store::SealedCheckpoint;
+
+/// How a restore ended.
+#[derive(Debug)]
+pub enum Ending {
+    /// Everything is in place and proven.
+    Restored,
+    /// There was nothing to do.
+    Unchanged,
+    /// It did not work, and everything is as it was.
+    RolledBack(Problem),
+    /// It did not work, and the host is in between: its record tells what was under way.
+    Failed {
+        /// What did not work.
+        problem: Problem,
+        /// Why it could not be undone.
+        undo: Problem,
+    },
+    /// The operator asked to stop, and everything is as it was.
+    Interrupted,
+}
+
+/// What became of a restore.
+#[derive(Debug)]
+pub struct Executed {
+    /// How it ended.
+    pub ending: Ending,
+    /// The safety checkpoint; none if nothing had to be done.
+    pub safety: Option<Checkpoint>,
+    /// The checkpoint of the restored state.
+    pub sealed: Option<Checkpoint>,
+    /// Why there is none though the host was restored.
+    pub unsealed: Option<Problem>,
+    /// File content that was sent, uncompressed.
+    pub sent_bytes: u64,
+}
+
+/// What it takes to write.
+struct Execution<'a> {
+    plan: &'a Plan,
+    parts: &'a [RestoredPart],
+    session: &'a WriteSession,
+    checkpoint: Arc<SealedCheckpoint>,
+    safety: Arc<SealedCheckpoint>,
+    compression: Compression,
+    sink: &'a Sink,
+    interrupt: &'a Interrupt,
+    sent_bytes: u64,
+}
+
+impl Prepared {
+    /// Puts the checkpoint onto the host. Whatever fails is undone.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if nothing was written on the host. What happens after that is an [`Ending`].
+    ///
+    /// # Cancel
+    ///
+    /// Raise `interrupt`: the restore is undone, or finished if everything is being put in place already.
+    pub async fn execute(
+        self,
+        workspace: &Arc<Workspace>,
+        sink: &Sink,
+        interrupt: &Interrupt,
+    ) -> Result<Executed, Error> {
+        if !self.plan.refusals.is_empty() {
+            let (checkpoint, host) = (self.plan.checkpoint.clone(), self.plan.target.host.clone());
+            let reasons = self.plan.refusals.clone();
+            self.abandon().await?;
+            return Err(Error::Impossible {
+                checkpoint,
+                host,
+                reasons,
+            });
+        }
+        if self.plan.is_empty() {
+            self.abandon().await?;
+            return Ok(Executed {
+                ending: Ending::Unchanged,
+                safety: None,
+                sealed: None,
+                unsealed: None,
+                sent_bytes: 0,
+            });
+        }
+        let written =
+            Arc::into_inner(self.safety).expect("the plan is made, and nothing else has it");
+        let safety = blocking(move || written.seal()).await?;
+        let (shared, id) = (Arc::clone(workspace), safety.id.clone());
+        let sealed = blocking(move || shared.store.open_checkpoint(&id)).await?;
+        let mut execution = Execution {
+            plan: &self.plan,
+            parts: &self.parts,
+            session: &self.session,
+            checkpoint: Arc::clone(&self.checkpoint),
+            safety: Arc::new(sealed),
+            compression: self.compression,
+            sink,
+            interrupt,
+            sent_bytes: 0,
+        };
+        let ending = execution.run().await?;
+        let sent_bytes = execution.sent_bytes;
+        let sealed = match ending {
+            Ending::Restored => {
+                let place = (self.session.reader(), self.address.as_str());
+                let restored = &self.plan.checkpoint;
+                let sealed = record::restored_state(
+                    workspace,
+                    &self.permit_host,
+                    place,
+                    &self.parts,
+                    restored,
+                );
+                Some(sealed.await)
+            }
+            Ending::Unchanged
+            | Ending::RolledBack(_)
+            | Ending::Failed { .. }
+            | Ending::Interrupted => None,
+        };
+        let (sealed, unsealed) = match sealed {
+            Some(Ok(checkpoint)) => (Some(checkpoint), None),
+            Some(Err(error)) => (None, Some(Problem::of(&error))),
+            None => (None, None),
+        };
+        sink(Event::of(&self.permit_host.name, Restore::Ended));
+        self.session.close().await;
+        Ok(Executed {
+            ending,
+            safety: Some(safety),
+            sealed,
+            unsealed,
+            sent_bytes,
+        })
+    }
+}
+
+/// What ended the way forward.
+enum Stop {
+    Interrupted,
+    Failed(RestoreError),
+}
+
+impl<E: Into<RestoreError>> From<E> for Stop {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl Execution<'_> {
+    async fn run(&mut self) -> Result<Ending, Error> {
+        let mut random = [0; 6];
+        getrandom::fill(&mut random).map_err(|error| RestoreError::Spool(error.into()))?;
+        let id = RestoreId::of(random);
+        let roots: Vec<RemotePath> = self.plan.roots.keys().cloned().collect();
+        let record = self.record(&id);
+        let session = self.session;
+        let begun = Transaction::begin(session, self.plan.sudo, id, roots, record).await;
+        let transaction = begun?;
+        let mut before = None;
+        let stop = match self.forward(&transaction, &mut before).await {
+            Ok(()) => {
+                self.tell(RestoreStep::Clean);
+                // Everything is in place and proven: what stays of the staging folders is no failure.
+                if let Err(error) = transaction.step(session, TransactionStep::Done).await {
+                    tracing::warn!(%error, "the staging folders stay on the host");
+                }
+                return Ok(Ending::Restored);
+            }
+            Err(stop) => stop,
+        };
+        self.tell(RestoreStep::Undo);
+        let undone = self.undo(&transaction, before.as_ref()).await;
+        Ok(match (stop, undone) {
+            (Stop::Interrupted, Ok(())) => Ending::Interrupted,
+            (Stop::Failed(error), Ok(())) => Ending::RolledBack(Problem::of(&error)),
+            (stop, Err(undo)) => Ending::Failed {
+                problem: match stop {
+                    Stop::Interrupted => Problem::of(&Error::Interrupted),
+                    Stop::Failed(error) => Problem::of(&error),
+                },
+                undo: Problem::of(&undo),
+            },
+        })
+    }
+
+    fn tell(&self, step: RestoreStep) {
+        (self.sink)(Event::of(&self.plan.target.host, Restore::Step(step)));
+    }
+
+    /// What the host keeps about the restore.
+    fn record(&self, id: &RestoreId) -> Vec<u8> {
+        let plan = self.plan;
+        let roots: Vec<String> = plan
+            .roots
+            .keys()
+            .map(|root| data_encoding::BASE64.encode(root.as_bytes()))
+            .collect();
+        let record = serde_json::json!({
+            "fleet-restore": 1,
+            "id": id.as_str(),
+            "checkpoint": plan.checkpoint.to_string(),
+            "host": plan.target.host.as_str(),
+            "safety": self.safety.id().to_string(),
+            "plan": plan.digest().to_string(),
+            "roots_b64": roots,
+        });
+        let mut text = record.to_string().into_bytes();
+        text.push(b'\n');
+        text
+    }
+
+    /// Stages, puts in place and proves. `before` is set when it is known what the host had.
+    async fn forward(
+        &mut self,
+        transaction: &Transaction,
+        before: &mut Option<Sight>,
+    ) -> Result<(), Stop> {
+        let (session, plan, parts) = (self.session, self.plan, self.parts);
+        let sudo = plan.sudo;
+        self.tell(RestoreStep::Stage);
+        for root in &transaction.roots {
+            self.stage(transaction, root).await?;
+        }
+        let staged = Staged::of(plan, sudo, session.reader()).await?;
+        transaction.step(session, TransactionStep::Staged).await?;
+
+        // The last look before anything changes.
+        let sight = Sight::of(plan, parts, session.reader()).await?;
+        sight.is_as_planned(plan)?;
+        *before = Some(sight);
+        self.go_on()?;
+        self.tell(RestoreStep::Prepare);
+        transaction.step(session, TransactionStep::Prepare).await?;
+        self.go_on()?;
+        self.tell(RestoreStep::Place);
+        transaction.step(session, TransactionStep::Forward).await?;
+
+        self.tell(RestoreStep::Prove);
+        let sight = Sight::of(plan, parts, session.reader()).await?;
+        sight.is_in_place(plan, &staged)?;
+        Ok(())
+    }
+
+    /// A safe point: the operator may want to stop.
+    fn go_on(&self) -> Result<(), Stop> {
+        if self.interrupt.is_raised() {
+            return Err(Stop::Interrupted);
+        }
+        Ok(())
+    }
+
+    /// Sends all archives of a root. Each is hashed on the host while the next one is sent.
+    async fn stage(&mut self, transaction: &Transaction, root: &RestoreRoot) -> Result<(), Stop> {
+        let (session, plan) = (self.session, self.plan);
+        let Some((path, (_, root_plan))) = plan.roots.get_key_value(&root.path) else {
+            return Ok(());
+        };
+        let mut stager = Stager::new(path.clone(), root_plan.clone(), self.compression);
+        let mut staged: Vec<(RemotePath, Sha256)> = Vec::new();
+        let total_bytes = plan.send_bytes();
+        loop {
+            self.go_on()?;
+            let (wanted, live) = (Arc::clone(&self.checkpoint), Arc::clone(&self.safety));
+            let made = blocking(move || {
+                let archive = stager.next(&wanted, &live);
+                (stager, archive)
+            });
+            let (returned, archive) = made.await;
+            stager = returned;
+            let archive: Option<Archive> = archive?;
+            let hash = prove::hash_staged(path, staged, plan.sudo, session.reader());
+            let Some(archive) = archive else {
+                hash.await?;
+                return Ok(());
+            };
+            let send = transaction.stage(session, root, &archive, self.compression);
+            let (hashed, sent) = tokio::join!(hash, send);
+            hashed?;
+            sent?;
+            self.sent_bytes += archive.sent_bytes;
+            (self.sink)(Event::of(
+                &plan.target.host,
+                Restore::Progress {
+                    bytes: self.sent_bytes,
+                    total_bytes,
+                },
+            ));
+            staged = archive.files;
+        }
+    }
+
+    /// Puts everything back, proves it, and removes what was staged.
+    async fn undo(
+        &self,
+        transaction: &Transaction,
+        before: Option<&Sight>,
+    ) -> Result<(), RestoreError> {
+        let (session, plan) = (self.session, self.plan);
+        transaction.step(session, TransactionStep::Back).await?;
+        if let Some(before) = before {
+            let sight = Sight::of(plan, self.parts, session.reader()).await?;
+            sight.is_as(before)?;
+        }
+        transaction.step(session, TransactionStep::Done).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,343 @@
+//! Restore of one host: plan, safety checkpoint, execution, and the way back.
+//!
+//! [`prepare`] judges the host, looks at it and makes the plan. Whoever calls it shows the plan and asks for
+//! consent. [`Prepared::execute`] writes. Nothing is written on the host before that.
+
+mod error;
+mod execute;
+mod record;
+
+use std::sync::Arc;
+
+use tempfile::TempDir;
+
+use crate::blocking::blocking;
+use crate::checkpoint::{self, CaptureOptions, History, WrittenCheckpoint};
+use crate::engine::Workspace;
+use crate::event::{Event, HostEvent, Restore, RestoreStep, Sink};
+use crate::guard::{self, Operation, WritePermit};
+use crate::interrupt::{Interrupt, StopLevel};
+use crate::inventory::{Host, Inventory};
+use crate::manifest::{Trigger, Uncounted};
+use crate::name::{CheckpointId, HostName, RemotePath, SourceName};
+use crate::restore::plan::compare::Terms;
+use crate::restore::plan::make::{Basis, LiveEntries, make};
+use crate::restore::plan::{Plan, Target};
+use crate::restore::sources::{self, RestoredPart};
+use crate::scan;
+use crate::source::probe::Probe;
+use crate::ssh::{ReadSession, WriteSession};
+use crate::store::{self, HostLock, SealedCheckpoint, Store};
+
+pub use error::Error;
+pub use execute::{Ending, Executed};
+
+/// What is asked for.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// What is restored.
+    pub checkpoint: CheckpointId,
+    /// Where to; none: the checkpoint's host.
+    pub to: Option<HostName>,
+    /// Only these paths and what is beneath them; empty: all.
+    pub paths: Vec<RemotePath>,
+    /// Only these sources; empty: all.
+    pub only: Vec<SourceName>,
+    /// What the checkpoint does not have is removed.
+    pub delete: bool,
+    /// Only the plan is wanted: nothing is written, on the host or here.
+    pub dry_run: bool,
+}
+
+/// A restore that can be executed.
+#[must_use = "nothing was written yet"]
+pub struct Prepared {
+    /// All that will happen.
+    pub plan: Plan,
+    permit_host: Host,
+    session: WriteSession,
+    address: String,
+    checkpoint: Arc<SealedCheckpoint>,
+    parts: Vec<RestoredPart>,
+    safety: Arc<WrittenCheckpoint>,
+    compression: guard::Compression,
+    // Removed when it is dropped: where a dry run keeps what it fetched.
+    _scratch: Option<TempDir>,
+}
+
+impl std::fmt::Debug for Prepared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Prepared")
+            .field("plan", &self.plan)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The target of a restore, judged: before anything is connected to.
+///
+/// # Errors
+///
+/// [`Error::UnknownHost`], and [`Error::Refused`] if the host is protected.
+pub fn judge<'i>(
+    inventory: &'i Inventory,
+    target: &HostName,
+) -> Result<(&'i Host, WritePermit), Error> {
+    let host = inventory.host(target).ok_or_else(|| Error::UnknownHost {
+        host: target.clone(),
+        file: inventory.file.clone(),
+    })?;
+    let permit = guard::permit(inventory, host, Operation::Restore)?;
+    Ok((host, permit))
+}
+
+/// Looks at the target and makes the plan. Nothing is written on the host.
+///
+/// # Errors
+///
+/// [`Error`] if the host is protected or cannot be reached, or the checkpoint cannot be read.
+///
+/// # Cancel
+///
+/// Raise `interrupt`. Dropping the future leaves a folder in the store that the next run removes.
+pub async fn prepare(
+    request: &Request,
+    workspace: &Arc<Workspace>,
+    sink: &Sink,
+    interrupt: &Interrupt,
+) -> Result<Prepared, Error> {
+    let target = request.to.as_ref().unwrap_or(&request.checkpoint.host);
+    let (host, permit) = judge(&workspace.network.inventory, target)?;
+    let (shared, id) = (Arc::clone(workspace), request.checkpoint.clone());
+    let sealed = blocking(move || shared.store.open_checkpoint(&id)).await?;
+    let checkpoint = Arc::new(sealed);
+    let source_host = workspace.network.inventory.host(&request.checkpoint.host);
+    let hosts: Vec<&Host> = std::iter::once(host).chain(source_host).collect();
+    for name in &request.only {
+        if checkpoint.checkpoint().part(name).is_none() {
+            return Err(Error::NoSuchPart {
+                name: name.clone(),
+                checkpoint: request.checkpoint.clone(),
+                known: checkpoint
+                    .checkpoint()
+                    .parts
+                    .iter()
+                    .map(|p| p.name.clone())
+                    .collect(),
+            });
+        }
+    }
+    let parts = sources::of_checkpoint(checkpoint.checkpoint(), &request.only, &hosts);
+    sink(Event::of(&host.name, HostEvent::Started));
+    let look = Look {
+        request,
+        host,
+        checkpoint: &checkpoint,
+        parts,
+        workspace,
+        sink,
+        interrupt,
+    };
+    let looked = tokio::select! {
+        biased;
+        () = interrupt.reached(StopLevel::Soon) => Err(Error::Interrupted),
+        looked = look.run(permit) => looked,
+    };
+    sink(Event::of(&host.name, Restore::Ended));
+    looked
+}
+
+/// What it takes to look at a target.
+struct Look<'a> {
+    request: &'a Request,
+    host: &'a Host,
+    checkpoint: &'a Arc<SealedCheckpoint>,
+    parts: Vec<RestoredPart>,
+    workspace: &'a Arc<Workspace>,
+    sink: &'a Sink,
+    interrupt: &'a Interrupt,
+}
+
+impl Look<'_> {
+    /// Connects, captures the target as it is, and makes the plan.
+    async fn run(self, permit: WritePermit) -> Result<Prepared, Error> {
+        let (lock, scratch) = self.lock().await?;
+        let network = &self.workspace.network;
+        let endpoint = network
+            .connector
+            .endpoint(&network.inventory, self.host)
+            .await?;
+        let address = format!("{}:{}", endpoint.address, endpoint.port);
+        let session = WriteSession::open(permit, &network.connector, &network.inventory).await?;
+        (self.sink)(Event::of(
+            &self.host.name,
+            HostEvent::Connected {
+                user: session.reader().user().to_owned(),
+                address: address.clone(),
+            },
+        ));
+        let probe = scan::probe(session.reader(), true).await?;
+        self.tell(RestoreStep::Compare);
+        let safety = Arc::new(self.capture(lock, session.reader(), &address).await?);
+        let compression = compression(&probe);
+        let plan = self.plan(&safety, probe, &session, &address).await?;
+        Ok(Prepared {
+            plan,
+            permit_host: self.host.clone(),
+            session,
+            address,
+            checkpoint: Arc::clone(self.checkpoint),
+            parts: self.parts,
+            safety,
+            compression,
+            _scratch: scratch,
+        })
+    }
+
+    fn tell(&self, step: RestoreStep) {
+        (self.sink)(Event::of(&self.host.name, Restore::Step(step)));
+    }
+
+    /// Locks the target in the store; a dry run locks it in one that is removed afterwards.
+    async fn lock(&self) -> Result<(HostLock, Option<TempDir>), Error> {
+        let scratch = self.request.dry_run.then(tempfile::tempdir).transpose();
+        let scratch = scratch.map_err(Error::Scratch)?;
+        let store = match &scratch {
+            Some(folder) => Store::open_or_create(&folder.path().join("store"))?,
+            None => self.workspace.store.clone(),
+        };
+        let (name, wait) = (self.host.name.clone(), self.workspace.wait);
+        let interrupt = self.interrupt.clone();
+        let lock = blocking(move || store.lock(&name, wait, &interrupt)).await?;
+        Ok((lock, scratch))
+    }
+
+    /// Captures what the target has of the checkpoint's sources: the safety checkpoint, not sealed.
+    async fn capture(
+        &self,
+        mut lock: HostLock,
+        session: &ReadSession,
+        address: &str,
+    ) -> Result<WrittenCheckpoint, Error> {
+        let (shared, interrupt) = (Arc::clone(self.workspace), self.interrupt.clone());
+        let names: Vec<SourceName> = self
+            .parts
+            .iter()
+            .map(|part| part.part.name.clone())
+            .collect();
+        let dry_run = self.request.dry_run;
+        let (incoming, history) = blocking(move || {
+            let history = if dry_run {
+                History::peek(&shared.store, lock.host(), &names)?
+            } else {
+                History::read(&shared.store, &mut lock, &names, false, &interrupt)?
+            };
+            Ok::<_, store::Error>((lock.begin((shared.clock)())?, history))
+        })
+        .await?;
+        let order = CaptureOptions {
+            description: format!("before the restore of {}", self.request.checkpoint),
+            trigger: Trigger::PreRestore,
+            only: Vec::new(),
+            full: false,
+            verify_unchanged: false,
+            compression: None,
+        };
+        let target = Host {
+            sources: self.parts.iter().map(|part| part.source.clone()).collect(),
+            ..self.host.clone()
+        };
+        let quiet: Sink = Arc::new(|_| {});
+        let place = (session, address);
+        let gathered = checkpoint::gather(
+            &order,
+            &target,
+            place,
+            incoming,
+            &history,
+            self.interrupt,
+            &quiet,
+        );
+        let gathered = gathered.await?;
+        Ok(blocking(move || gathered.write()).await?)
+    }
+
+    async fn plan(
+        &self,
+        safety: &Arc<WrittenCheckpoint>,
+        probe: Probe,
+        session: &WriteSession,
+        address: &str,
+    ) -> Result<Plan, Error> {
+        let live: LiveEntries = {
+            let safety = Arc::clone(safety);
+            Arc::new(move |part: &SourceName| safety.entries(part))
+        };
+        let basis = Basis {
+            checkpoint: Arc::clone(self.checkpoint),
+            parts: self.parts.clone(),
+            live,
+            target: Target {
+                host: self.host.name.clone(),
+                address: address.to_owned(),
+                host_key: session.reader().host_key_fingerprint(),
+                machine_id: probe.machine_id.clone(),
+                hostname: probe.hostname.clone(),
+            },
+            terms: Terms {
+                paths: self.request.paths.clone(),
+                delete: self.request.delete,
+                never: Vec::new(),
+            },
+            probe,
+        };
+        let mut plan = make(&basis, session.reader()).await?;
+        plan.refusals.extend(safety.failed().map(|part| {
+            let why = part
+                .failure
+                .as_ref()
+                .map(|failure| failure.message.as_str());
+            format!(
+                "no safety checkpoint can be taken: `{}` failed: {}",
+                part.name,
+                why.unwrap_or("for an unknown reason")
+            )
+        }));
+        if self.checkpoint.checkpoint().uncounted() == Some(Uncounted::PreRestore) {
+            plan.warnings.push(
+                "this checkpoint was taken before a restore, of a host that may have been damaged"
+                    .to_owned(),
+            );
+        }
+        Ok(plan)
+    }
+}
+
+/// What is sent goes through what the host can undo best.
+fn compression(probe: &Probe) -> guard::Compression {
+    let has = |tool: &str| probe.tools.contains(tool);
+    if has("zstd") {
+        guard::Compression::Zstd
+    } else if has("gzip") {
+        guard::Compression::Gzip
+    } else {
+        guard::Compression::None
+    }
+}
+
+impl Prepared {
+    /// Gives it up: nothing was written on the host.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Capture`] if what was captured can't be removed; the next run does it.
+    pub async fn abandon(self) -> Result<(), Error> {
+        let Self {
+            session, safety, ..
+        } = self;
+        session.close().await;
+        if let Some(safety) = Arc::into_inner(safety) {
+            blocking(move || safety.abandon()).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,197 @@
+//! `fleet restore --json`: the plan of a dry run, and the summary of a restore.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::diff::text_or_base64;
+use super::{Problem, SummaryTag, Version};
+use crate::engine::restore::{Ending, Executed};
+use crate::fault;
+use crate::fault::ExitClass;
+use crate::restore::plan::compare::Action;
+use crate::restore::plan::{PartPlan, Plan, PlannedChange};
+
+/// `restore --dry-run`
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct RestorePlan {
+    /// The version of this shape.
+    pub version: Version,
+    /// `sha256:…`, for `--plan`.
+    pub plan: String,
+    /// `HOST@STAMP`.
+    pub checkpoint: String,
+    /// The machine.
+    pub target: Target,
+    /// What happens to each part.
+    pub parts: Vec<Part>,
+    /// What the operator should know.
+    pub warnings: Vec<String>,
+    /// Why it cannot be executed.
+    pub refusals: Vec<String>,
+}
+
+/// The machine that is restored.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Target {
+    /// Its name in the inventory.
+    pub host: String,
+    /// `address:port`.
+    pub address: String,
+    /// `SHA256:…`
+    pub host_key: String,
+    /// Text of `/etc/machine-id`.
+    pub machine_id: String,
+    /// What it calls itself.
+    pub hostname: String,
+}
+
+/// What happens to a part.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Part {
+    /// The source.
+    pub name: String,
+    /// Paths that are made.
+    pub create: u64,
+    /// Paths whose content is replaced.
+    pub overwrite: u64,
+    /// Paths whose metadata changes.
+    pub metadata: u64,
+    /// Paths at which another kind of object is put.
+    #[serde(rename = "type")]
+    pub kind: u64,
+    /// Paths that are removed.
+    pub delete: u64,
+    /// Entries that are as they should be.
+    pub unchanged: u64,
+    /// File content that is sent, uncompressed.
+    pub send_bytes: u64,
+    /// Every path to which something happens.
+    pub changes: Vec<Change>,
+}
+
+/// What happens to a path.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Change {
+    /// `create`, `overwrite`, `metadata`, `type` or `delete`.
+    pub change: String,
+    /// The path.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// The same in base64, if it is not UTF-8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path_b64: Option<String>,
+}
+
+/// The last line of `restore`.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct RestoreSummary {
+    /// The last line of the command.
+    #[serde(rename = "type")]
+    pub kind: SummaryTag,
+    /// The version of this shape.
+    pub version: Version,
+    /// The exit status.
+    pub exit: u8,
+    /// The host.
+    pub host: String,
+    /// `HOST@STAMP`.
+    pub checkpoint: String,
+    /// The safety checkpoint, `HOST@STAMP`.
+    pub safety: Option<String>,
+    /// The checkpoint of the restored state, `HOST@STAMP`.
+    pub sealed: Option<String>,
+    /// `restored`, `unchanged`, `rolled-back`, `failed` or `interrupted`.
+    pub outcome: String,
+    /// Paths to which something happened.
+    pub changed: u64,
+    /// Paths that were removed.
+    pub deleted: u64,
+    /// File content that was sent, uncompressed.
+    pub sent_bytes: u64,
+    /// Why it did not work.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<Problem>,
+}
+
+impl From<&Plan> for RestorePlan {
+    fn from(plan: &Plan) -> Self {
+        let target = &plan.target;
+        Self {
+            version: Version,
+            plan: format!("sha256:{}", plan.digest()),
+            checkpoint: plan.checkpoint.to_string(),
+            target: Target {
+                host: target.host.to_string(),
+                address: target.address.clone(),
+                host_key: target.host_key.clone(),
+                machine_id: target.machine_id.clone(),
+                hostname: target.hostname.clone(),
+            },
+            parts: plan.parts.iter().map(Part::from).collect(),
+            warnings: plan.warnings.clone(),
+            refusals: plan.refusals.clone(),
+        }
+    }
+}
+
+impl From<&PartPlan> for Part {
+    fn from(part: &PartPlan) -> Self {
+        let count = |action| part.count(action) as u64;
+        Self {
+            name: part.name.to_string(),
+            create: count(Action::Create),
+            overwrite: count(Action::Overwrite),
+            metadata: count(Action::Metadata),
+            kind: count(Action::Type),
+            delete: count(Action::Delete),
+            unchanged: part.unchanged,
+            send_bytes: part.send_bytes,
+            changes: part.changes.iter().map(Change::from).collect(),
+        }
+    }
+}
+
+impl From<&PlannedChange> for Change {
+    fn from(change: &PlannedChange) -> Self {
+        let (path, path_b64) = text_or_base64(change.path.as_bytes());
+        Self {
+            change: change.action.as_str().to_owned(),
+            path,
+            path_b64,
+        }
+    }
+}
+
+impl RestoreSummary {
+    /// How a restore ended.
+    #[must_use]
+    pub fn of(
+        plan: &Plan,
+        executed: &Executed,
+        class: Option<ExitClass>,
+        error: Option<&fault::Problem>,
+    ) -> Self {
+        let (outcome, is_done) = match &executed.ending {
+            Ending::Restored => ("restored", true),
+            Ending::Unchanged => ("unchanged", false),
+            Ending::RolledBack(_) => ("rolled-back", false),
+            Ending::Failed { .. } => ("failed", false),
+            Ending::Interrupted => ("interrupted", false),
+        };
+        let done = |number: usize| if is_done { number as u64 } else { 0 };
+        Self {
+            kind: SummaryTag,
+            version: Version,
+            exit: class.map_or(0, ExitClass::status),
+            host: plan.target.host.to_string(),
+            checkpoint: plan.checkpoint.to_string(),
+            safety: executed.safety.as_ref().map(|safety| safety.id.to_string()),
+            sealed: executed.sealed.as_ref().map(|sealed| sealed.id.to_string()),
+            outcome: outcome.to_owned(),
+            changed: done(plan.changed()),
+            deleted: done(plan.deleted()),
+            sent_bytes: executed.sent_bytes,
+            error: error.map(Problem::from),
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! Renders the plan of a restore, and how it ended.
+
+use crate::engine::restore::{Ending, Executed};
+use crate::event::{Restore, RestoreStep};
+use crate::name::RemotePath;
+use crate::report::Verbosity;
+use crate::restore::plan::compare::Action;
+use crate::restore::plan::{PartPlan, Plan, PlannedChange};
+use crate::units::{count, size};
+
+/// So many paths of a part are named one by one.
+const NAMED_MAX: usize = 50;
+/// So many directories of a part with more.
+const DIRECTORIES_MAX: usize = 20;
+
+/// Everything that will happen.
+#[must_use]
+pub fn plan(plan: &Plan, verbosity: Verbosity) -> String {
+    let target = &plan.target;
+    let mut text = format!(
+        "{} to {}\n  address   {}\n  host key  {}\n  hostname  {}\n",
+        plan.checkpoint, target.host, target.address, target.host_key, target.hostname
+    );
+    let (changed, same): (Vec<&PartPlan>, Vec<&PartPlan>) =
+        plan.parts.iter().partition(|part| !part.changes.is_empty());
+    for part in changed {
+        push_part(&mut text, part, verbosity);
+    }
+    if !same.is_empty() {
+        let names: Vec<&str> = same.iter().map(|part| part.name.as_str()).collect();
+        text.push_str(&format!("\nunchanged: {}\n", names.join(", ")));
+    }
+    for warning in &plan.warnings {
+        text.push_str(&format!("\nwarning: {warning}"));
+    }
+    for refusal in &plan.refusals {
+        text.push_str(&format!("\nnot possible: {refusal}"));
+    }
+    if !plan.warnings.is_empty() || !plan.refusals.is_empty() {
+        text.push('\n');
+    }
+    text.push_str(&format!(
+        "\n{}\nplan sha256:{}\n",
+        summary(plan),
+        plan.digest()
+    ));
+    text
+}
+
+/// `3 to create, 1 to overwrite; 12 KiB to send`
+fn summary(plan: &Plan) -> String {
+    if plan.is_empty() {
+        return "nothing differs".to_owned();
+    }
+    let of = |action| {
+        let number: usize = plan.parts.iter().map(|part| part.count(action)).sum();
+        (number > 0).then(|| format!("{number} to {}", verb(action)))
+    };
+    let counts: Vec<String> = Action::ALL.into_iter().filter_map(of).collect();
+    format!("{}; {} to send", counts.join(", "), size(plan.send_bytes()))
+}
+
+fn verb(action: Action) -> &'static str {
+    match action {
+        Action::Create => "create",
+        Action::Overwrite => "overwrite",
+        Action::Type => "replace by another type",
+        Action::Metadata => "change in metadata",
+        Action::Delete => "delete",
+    }
+}
+
+fn push_part(text: &mut String, part: &PartPlan, verbosity: Verbosity) {
+    let unchanged = format!("{} unchanged", part.unchanged);
+    let of = |action: Action| {
+        let number = part.count(action);
+        (number > 0).then(|| format!("{number} {}", action.as_str()))
+    };
+    let counts: Vec<String> = Action::ALL.into_iter().filter_map(of).collect();
+    text.push_str(&format!(
+        "\n{}: {}, {unchanged}\n",
+        part.name,
+        counts.join(", ")
+    ));
+    if part.changes.len() <= NAMED_MAX || verbosity == Verbosity::Verbose {
+        for change in &part.changes {
+            push_change(text, change);
+        }
+    } else {
+        push_directories(text, part);
+    }
+}
+
+fn push_change(text: &mut String, change: &PlannedChange) {
+    let slash = if change.is_directory { "/" } else { "" };
+    let bytes = match change.action {
+        Action::Create | Action::Overwrite | Action::Delete if change.bytes > 0 => {
+            format!("  {}", size(change.bytes))
+        }
+        Action::Create | Action::Overwrite | Action::Delete | Action::Type | Action::Metadata => {
+            String::new()
+        }
+    };
+    text.push_str(&format!(
+        "  {:<9} {}{slash}{bytes}\n",
+        change.action.as_str(),
+        change.path
+    ));
+}
+
+/// Many changes by directory, those that lose something first.
+fn push_directories(text: &mut String, part: &PartPlan) {
+    let mut directories: std::collections::BTreeMap<RemotePath, [usize; 5]> =
+        std::collections::BTreeMap::new();
+    for change in &part.changes {
+        let directory = change.path.parent().unwrap_or_else(RemotePath::root);
+        let counts = directories.entry(directory).or_default();
+        counts[change.action as usize] += 1;
+    }
+    let mut directories: Vec<_> = directories.into_iter().collect();
+    directories.sort_by_key(|(path, counts)| {
+        let total: usize = counts.iter().sum();
+        (
+            std::cmp::Reverse((counts[Action::Delete as usize], total)),
+            path.clone(),
+        )
+    });
+    let left = directories.len().saturating_sub(DIRECTORIES_MAX);
+    for (path, counts) in directories.into_iter().take(DIRECTORIES_MAX) {
+        let of = |action: Action| {
+            let number = counts[action as usize];
+            (number > 0).then(|| format!("{number} {}", action.as_str()))
+        };
+        let counts: Vec<String> = Action::ALL.into_iter().filter_map(of).collect();
+        text.push_str(&format!(
+            "  {}: {}\n",
+            directory_name(&path),
+            counts.join(", ")
+        ));
+    }
+    if left > 0 {
+        text.push_str(&format!(
+            "  and {left} more directories (-v shows every path)\n"
+        ));
+    } else {
+        text.push_str("  (-v shows every path)\n");
+    }
+}
+
+fn directory_name(path: &RemotePath) -> String {
+    let path = path.to_string();
+    if path.ends_with('/') {
+        path
+    } else {
+        format!("{path}/")
+    }
+}
+
+/// What a moving line shows while a restore goes on.
+#[must_use]
+pub fn restoring(what: &Restore) -> String {
+    match what {
+        Restore::Step(step) => step.doing().to_owned(),
+        Restore::Progress { bytes, total_bytes } => {
+            let doing = RestoreStep::Stage.doing();
+            format!("{doing}: {} of {}", size(*bytes), size(*total_bytes))
+        }
+        Restore::Ended => String::new(),
+    }
+}
+
+/// The next command after a dry run.
+#[must_use]
+pub fn how_to_execute(plan: &Plan) -> String {
+    if !plan.refusals.is_empty() {
+        "nothing was written; this plan cannot be executed".to_owned()
+    } else if plan.is_empty() {
+        "nothing was written, and nothing has to be".to_owned()
+    } else {
+        format!(
+            "nothing was written; run the command without --dry-run to restore {}",
+            plan.target.host
+        )
+    }
+}
+
+/// What the operator is asked.
+#[must_use]
+pub fn question(plan: &Plan) -> String {
+    format!(
+        "Type the name of the host to restore it ({}):",
+        plan.target.host
+    )
+}
+
+/// How a restore ended.
+#[must_use]
+pub fn ended(plan: &Plan, executed: &Executed) -> String {
+    let host = &plan.target.host;
+    let safety = executed.safety.as_ref();
+    let before = safety.map(|safety| format!("the state before is {}\n", safety.id));
+    let mut before = before.unwrap_or_default();
+    if let Some(sealed) = &executed.sealed {
+        before.push_str(&format!("the restored state is {}\n", sealed.id));
+    }
+    match &executed.ending {
+        Ending::Restored => format!(
+            "{host} is restored to {}: {}, {} deleted, {} sent, all proven\n{before}",
+            plan.checkpoint,
+            count(plan.changed() as u64, "change"),
+            plan.deleted(),
+            size(executed.sent_bytes),
+        ),
+        Ending::Unchanged => format!(
+            "{host} is as {} has it; nothing was written\n",
+            plan.checkpoint
+        ),
+        Ending::RolledBack(_) | Ending::Interrupted => {
+            format!("{host} is as it was, which is proven\n{before}")
+        }
+        Ending::Failed { .. } => {
+            format!("{host} is in between: its staging folders `.fleet-restore` are kept\n{before}")
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! Restore: puts a checkpoint back onto a host that may be written, whole or not at all.
+//!
+//! A [`plan`] compares the entries of the checkpoint with those of the target, which the safety checkpoint
+//! has just captured, and is what `--dry-run` shows and [`transaction`] executes. What is new is staged on
+//! the host first, hashed there, and put in place by renames; what it replaces is kept until everything is
+//! proven. Nothing here asks the operator or prints.
+
+pub mod accounts;
+mod error;
+pub mod plan;
+pub mod prove;
+pub mod sources;
+pub mod stage;
+pub mod transaction;
+
+pub use error::Error;

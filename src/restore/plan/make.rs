@@ -1,0 +1,425 @@
+//! Makes the plan of a restore: reads both sides, asks the host what is where, and divides what differs among
+//! the roots.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::compare::{self, Action, Differences, Found, Item, Terms};
+use super::ground::{Ground, Obstacle};
+use super::merged::{Merged, PartEntry};
+use super::roots::{self, Roots};
+use super::{Before, Plan, Target, by_part, candidates};
+use crate::blocking::blocking;
+use crate::manifest::{FileTime, FileType, PartState};
+use crate::name::{RemotePath, SourceName};
+use crate::restore::Error;
+use crate::restore::accounts::{Accounts, OwnerNames};
+use crate::restore::sources::RestoredPart;
+use crate::source::exclude::Exclude;
+use crate::source::probe::{Probe, SudoRights};
+use crate::ssh::ReadSession;
+use crate::store::{self, Entries, SealedCheckpoint};
+use crate::units::listing;
+
+/// Opens the entries of a part of the target as it is now; none if it has none.
+pub type LiveEntries =
+    Arc<dyn Fn(&SourceName) -> Result<Option<Entries>, store::Error> + Send + Sync>;
+
+/// What a plan is made of.
+pub struct Basis {
+    /// What is restored.
+    pub checkpoint: Arc<SealedCheckpoint>,
+    /// Its parts that hold files, as far as they are meant.
+    pub parts: Vec<RestoredPart>,
+    /// The target as it is now.
+    pub live: LiveEntries,
+    /// The machine.
+    pub target: Target,
+    /// What the machine can do, sudo included.
+    pub probe: Probe,
+    /// Which paths are meant.
+    pub terms: Terms,
+}
+
+impl std::fmt::Debug for Basis {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Basis")
+            .field("checkpoint", self.checkpoint.id())
+            .field("target", &self.target)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Both sides of the comparison.
+#[derive(Clone)]
+struct Sides {
+    checkpoint: Arc<SealedCheckpoint>,
+    live: LiveEntries,
+    parts: Arc<Vec<SourceName>>,
+}
+
+impl Sides {
+    fn wanted(&self) -> Result<Merged, store::Error> {
+        let has_entries = |name: &&SourceName| {
+            let mut parts = self.checkpoint.parts_with_entries();
+            parts.any(|part| part == *name)
+        };
+        let parts = self.parts.iter().filter(has_entries);
+        let parts = parts.map(|name| Ok((name.clone(), self.checkpoint.entries(name)?)));
+        Ok(Merged::new(parts.collect::<Result<_, store::Error>>()?))
+    }
+
+    fn live(&self) -> Result<Merged, store::Error> {
+        let mut parts = Vec::new();
+        for name in self.parts.iter() {
+            if let Some(entries) = (self.live)(name)? {
+                parts.push((name.clone(), entries));
+            }
+        }
+        Ok(Merged::new(parts))
+    }
+
+    /// The names of all owners in the checkpoint.
+    fn owners(&self) -> Result<OwnerNames, store::Error> {
+        let mut names = OwnerNames::default();
+        for one in self.wanted()? {
+            names.add(&one?.entry.owner);
+        }
+        Ok(names)
+    }
+
+    fn found(&self, needed: &compare::Needed) -> Result<Found, store::Error> {
+        Found::of(needed, self.wanted()?, self.live()?)
+    }
+}
+
+/// Makes the plan. Nothing is written anywhere.
+///
+/// # Errors
+///
+/// [`Error::Store`] if the checkpoint or what was captured of the target can't be read, [`Error::Ssh`] and
+/// [`Error::Ground`] if the host can't be asked, [`Error::NothingMeant`] if nothing is named.
+pub async fn make(basis: &Basis, session: &ReadSession) -> Result<Plan, Error> {
+    let parts = basis.parts.iter().filter(|part| !part.has_lines());
+    let names: Vec<SourceName> = parts.map(|part| part.part.name.clone()).collect();
+    let sides = Sides {
+        checkpoint: Arc::clone(&basis.checkpoint),
+        live: Arc::clone(&basis.live),
+        parts: Arc::new(names.clone()),
+    };
+
+    // Who owns what, by the host's own names.
+    let reading = sides.clone();
+    let owners = blocking(move || reading.owners()).await?;
+    let mut asked = owners.clone();
+    asked.users.insert(basis.probe.account.clone());
+    let accounts = Accounts::of(&asked, session).await?;
+
+    // What differs.
+    let (reading, terms, known) = (sides.clone(), basis.terms.clone(), accounts.clone());
+    let mut differences =
+        blocking(move || compare::compare(reading.wanted()?, reading.live()?, &terms, &known))
+            .await?;
+    if differences.meant == 0 && !basis.terms.paths.is_empty() {
+        return Err(Error::NothingMeant {
+            checkpoint: basis.checkpoint.id().clone(),
+            named: listing(basis.terms.paths.len(), &basis.terms.paths),
+        });
+    }
+
+    let mut plan = Plan {
+        checkpoint: basis.checkpoint.id().clone(),
+        checkpoint_sha256: basis.checkpoint.record_sha256(),
+        target: basis.target.clone(),
+        parts: Vec::new(),
+        roots: BTreeMap::new(),
+        before: Vec::new(),
+        sudo: false,
+        warnings: warnings(basis, &differences, &accounts.missing(&owners)),
+        refusals: refusals(basis, &differences),
+    };
+
+    let needs_root = needs_root(basis, &differences, &accounts);
+    let settled = settle_roots(basis, &mut differences, &accounts, needs_root, session).await?;
+    let Settled {
+        roots,
+        sudo,
+        refusals,
+    } = settled;
+    plan.sudo = sudo;
+    plan.refusals.extend(refusals);
+
+    // A second look for what the first one had no reason to keep.
+    let (reading, needed) = (sides.clone(), roots::needed(&differences, &roots));
+    let found = blocking(move || reading.found(&needed)).await?;
+    let is_meant = |path: &RemotePath| basis.terms.is_restored(path);
+    let devices: BTreeMap<RemotePath, u64> = roots
+        .iter()
+        .map(|(root, device)| (root.clone(), device))
+        .collect();
+    let divided = roots::divide(&differences, &found, &roots, &is_meant);
+    plan.roots = divided
+        .into_iter()
+        .map(|(root, plan)| {
+            let device = devices.get(&root).copied().unwrap_or(0);
+            (root, (device, plan))
+        })
+        .collect();
+    plan.before = differences
+        .items
+        .iter()
+        .map(|item| {
+            let live = item.live.as_ref();
+            let before = match live.map(|live| live.entry.scan) {
+                None => Before::Absent,
+                Some(Some(mark)) => Before::Mark(mark),
+                Some(None) => Before::Unknown,
+            };
+            (item.path().clone(), before)
+        })
+        .collect();
+    plan.parts = by_part(&names, &differences);
+    Ok(plan)
+}
+
+/// Where everything goes, and with which rights.
+struct Settled {
+    roots: Roots,
+    sudo: bool,
+    refusals: Vec<String>,
+}
+
+/// Finds the roots on the host. Directories that are missing above what was captured become differences.
+async fn settle_roots(
+    basis: &Basis,
+    differences: &mut Differences,
+    accounts: &Accounts,
+    needs_root: bool,
+    session: &ReadSession,
+) -> Result<Settled, Error> {
+    let mut wanted = candidates(differences, &basis.parts);
+    let mut refusals = add_mount_points(&mut wanted, differences, &basis.probe);
+    let ground = Ground::of(&wanted, needs_root, session)
+        .await
+        .map_err(|error| Error::Ground(Box::new(error)))?;
+    let mut roots = Roots::default();
+    for candidate in &wanted {
+        match ground.nearest(candidate) {
+            Ok((root, device)) => {
+                add_parents(differences, candidate, &root, basis);
+                roots.add(root, device);
+            }
+            Err(obstacle) => refusals.push(obstacle.to_string()),
+        }
+    }
+    differences.items.sort_by(|a, b| a.path().cmp(b.path()));
+    let is_mounted = |path: &RemotePath| basis.probe.mounts.iter().any(|m| m.point == *path);
+    roots.join(|path| !is_mounted(path) && is_known(path, &basis.parts));
+    let user = accounts.user(&basis.probe.account);
+    let is_others =
+        |root: &RemotePath| ground.at(root).is_some_and(|facts| Some(facts.uid) != user);
+    let sudo =
+        !basis.probe.is_root && (needs_root || roots.iter().any(|(root, _)| is_others(root)));
+    refusals.extend(lack_of_rights(sudo, &basis.probe));
+    Ok(Settled {
+        roots,
+        sudo,
+        refusals,
+    })
+}
+
+/// Directories that are missing above what was captured are made.
+fn add_parents(
+    differences: &mut Differences,
+    candidate: &RemotePath,
+    root: &RemotePath,
+    basis: &Basis,
+) {
+    let Some(part) = basis.parts.first() else {
+        return;
+    };
+    let now = FileTime {
+        seconds: basis.checkpoint.checkpoint().finished.as_second(),
+        nanoseconds: 0,
+    };
+    let mut at = Some(candidate.clone());
+    while let Some(path) = at.filter(|path| path != root) {
+        at = path.parent();
+        if differences.items.iter().any(|item| *item.path() == path) {
+            continue;
+        }
+        let name = part.part.name.clone();
+        differences.items.push(Item {
+            action: Action::Create,
+            wanted: Some(roots::missing_parent(path, name, now)),
+            live: None,
+            is_put: false,
+        });
+    }
+}
+
+/// Mount points beneath `candidates` in which something differs are roots of their own: nothing can be
+/// renamed from one to another. What cannot be done to a mount point itself is a refusal.
+fn add_mount_points(
+    candidates: &mut BTreeSet<RemotePath>,
+    differences: &Differences,
+    probe: &Probe,
+) -> Vec<String> {
+    let mut refusals = Vec::new();
+    for mount in probe.mounts.iter() {
+        let point = &mount.point;
+        let is_beneath = |root: &RemotePath| point != root && point.is_within(root);
+        if !candidates.iter().any(is_beneath) {
+            continue;
+        }
+        let mut items = differences.items.iter();
+        if let Some(item) = items.clone().find(|item| item.path() == point)
+            && (item.is_put || item.is_cleared())
+        {
+            refusals.push(format!(
+                "{point} is a mount point on the host, and cannot be replaced or removed"
+            ));
+        } else if items.any(|item| item.path().is_within(point)) {
+            candidates.insert(point.clone());
+        }
+    }
+    refusals
+}
+
+/// Whether a directory source holds the directory at `path`.
+fn is_known(path: &RemotePath, parts: &[RestoredPart]) -> bool {
+    parts.iter().any(|part| {
+        let Some(root) = part.roots.iter().find(|root| path.is_within(root)) else {
+            return false;
+        };
+        let Ok(exclude) = Exclude::new(&part.part.exclude) else {
+            return false;
+        };
+        let mut at = Some(path.clone());
+        while let Some(path) = at.filter(|path| path != root) {
+            if exclude.leaves_out(root, &path, true) {
+                return false;
+            }
+            at = path.parent();
+        }
+        true
+    })
+}
+
+/// Whether files change that are not those of the account that logged in.
+fn needs_root(basis: &Basis, differences: &Differences, accounts: &Accounts) -> bool {
+    let user = accounts.user(&basis.probe.account);
+    let is_others = |one: &PartEntry| Some(one.entry.owner.uid) != user;
+    let mut items = differences.items.iter();
+    !basis.probe.is_root
+        && (basis.parts.iter().any(|part| part.source.sudo)
+            || items.any(|item| item.wanted.iter().chain(&item.live).any(is_others)))
+}
+
+fn lack_of_rights(sudo: bool, probe: &Probe) -> Option<String> {
+    let why = match probe.sudo {
+        Some(SudoRights::Missing) => "the host has no sudo",
+        Some(SudoRights::Tools) => "sudo allows `find` and `tar` only",
+        Some(SudoRights::Root | SudoRights::Shell | SudoRights::Nothing) | None => return None,
+    };
+    sudo.then(|| {
+        format!(
+            "what is put back belongs to other accounts than `{}`, and {why}",
+            probe.account
+        )
+    })
+}
+
+fn warnings(
+    basis: &Basis,
+    differences: &Differences,
+    (users, groups): &(Vec<String>, Vec<String>),
+) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for (what, names) in [("users", users), ("groups", groups)] {
+        if !names.is_empty() {
+            warnings.push(format!(
+                "{what} that the host does not have, so that their files get the recorded numbers: {}",
+                names.join(", ")
+            ));
+        }
+    }
+    if !differences.left_alone.is_empty() {
+        warnings.push(format!(
+            "never restored, because it makes the host this host: {}",
+            listing(differences.left_alone.len(), &differences.left_alone)
+        ));
+    }
+    if !differences.kept_attributes.is_empty() {
+        warnings.push(format!(
+            "extended attributes of directories are set, and those that the checkpoint does not have stay: {}",
+            listing(differences.kept_attributes.len(), &differences.kept_attributes)
+        ));
+    }
+    for part in &basis.parts {
+        let name = &part.part.name;
+        match part.part.state {
+            PartState::Failed => warnings.push(format!(
+                "`{name}` failed in the checkpoint: what it holds is put back, and more may be missing"
+            )),
+            PartState::Warned => warnings.push(format!(
+                "`{name}` has warnings in the checkpoint: `fleet show` lists them"
+            )),
+            PartState::Complete | PartState::Absent => {}
+        }
+    }
+    let lines = basis.parts.iter().filter(|part| part.has_lines());
+    for part in lines {
+        warnings.push(format!(
+            "`{}` keeps just lines of its files, which are not put back",
+            part.part.name
+        ));
+    }
+    warnings
+}
+
+fn refusals(basis: &Basis, differences: &Differences) -> Vec<String> {
+    let mut refusals = Vec::new();
+    if !basis.terms.delete {
+        return refusals;
+    }
+    for part in &basis.parts {
+        let name = &part.part.name;
+        if part.part.state == PartState::Failed {
+            refusals.push(format!(
+                "`--delete` would remove what `{name}` lacks only because it failed in the checkpoint"
+            ));
+        }
+        let deletes = differences.items.iter().any(|item| {
+            item.action == Action::Delete
+                && item.part() == name
+                && item
+                    .live
+                    .as_ref()
+                    .is_some_and(|live| live.entry.kind.file_type() != FileType::Directory)
+        });
+        if deletes && part.part.totals.files == 0 {
+            refusals.push(format!(
+                "`--delete` would remove everything of `{name}`, which is empty in the checkpoint"
+            ));
+        }
+    }
+    refusals
+}
+
+impl std::fmt::Display for Obstacle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NotADirectory(path) => {
+                write!(
+                    f,
+                    "{path} is no directory on the host, and something is to be put into it"
+                )
+            }
+            Self::Elsewhere(path, real) => write!(
+                f,
+                "{path} is {real} on the host, reached through a symbolic link: nothing is put through links"
+            ),
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! The sources of a restore: what is looked at on the target, from the checkpoint's record and the inventory.
+
+use crate::inventory::{DirectorySource, FilesSource, Host, Place, Source, SourceKind, Unreadable};
+use crate::manifest::{Checkpoint, Part, PartState, real_path};
+use crate::name::{RemotePath, SourceName};
+
+/// A part of the checkpoint, and how it is looked at on the target.
+#[derive(Debug, Clone)]
+pub struct RestoredPart {
+    /// The part.
+    pub part: Part,
+    /// Directories, for a `directory` source: the real ones.
+    pub roots: Vec<RemotePath>,
+    /// How it is read on the target. What is not there is no failure.
+    pub source: Source,
+}
+
+/// The parts of `checkpoint` that hold files of the host, as far as `only` names them (none: all). `hosts`
+/// are those whose inventory tells how a source of a part's name is read, the target first.
+///
+/// Roots and patterns are those of the record. What is excluded is the record's as well.
+#[must_use]
+pub fn of_checkpoint(
+    checkpoint: &Checkpoint,
+    only: &[SourceName],
+    hosts: &[&Host],
+) -> Vec<RestoredPart> {
+    let meant = |part: &&Part| only.is_empty() || only.contains(&part.name);
+    let parts = checkpoint.parts.iter().filter(meant);
+    parts.filter_map(|part| of_part(part, hosts)).collect()
+}
+
+fn of_part(part: &Part, hosts: &[&Host]) -> Option<RestoredPart> {
+    if part.state == PartState::Absent || part.roots.is_empty() {
+        return None;
+    }
+    let known = hosts
+        .iter()
+        .flat_map(|host| &host.sources)
+        .find(|source| source.name == part.name && source.kind.as_str() == part.kind);
+    let (roots, kind) = match part.kind.as_str() {
+        "directory" => {
+            let mut roots: Vec<RemotePath> = part
+                .roots
+                .iter()
+                .map(|root| real_path(root, &part.resolved))
+                .collect();
+            roots.sort();
+            roots.dedup();
+            let one_file_system = match known.map(|known| &known.kind) {
+                Some(SourceKind::Directory(directory)) => directory.one_file_system,
+                Some(
+                    SourceKind::Files(_)
+                    | SourceKind::Postgres(_)
+                    | SourceKind::Command(_)
+                    | SourceKind::Http(_),
+                )
+                | None => true,
+            };
+            let source = DirectorySource {
+                roots: roots.clone(),
+                exclude: part.exclude.clone(),
+                one_file_system,
+                unreadable: Unreadable::Fail,
+            };
+            (roots, SourceKind::Directory(source))
+        }
+        "files" => {
+            let globs = part.roots.iter();
+            let source = FilesSource {
+                globs: globs
+                    .map(|glob| String::from_utf8_lossy(glob.as_bytes()).into_owned())
+                    .collect(),
+                newest: None,
+                lines: part.lines.clone(),
+            };
+            (Vec::new(), SourceKind::Files(source))
+        }
+        _ => return None,
+    };
+    Some(RestoredPart {
+        part: part.clone(),
+        roots,
+        source: Source {
+            name: part.name.clone(),
+            place: known.map_or_else(Place::default, |known| known.place),
+            kind,
+            optional: true,
+            sudo: known.is_some_and(|known| known.sudo),
+            may_shrink: true,
+        },
+    })
+}
+
+impl RestoredPart {
+    /// Whether only lines of its files were kept.
+    #[must_use]
+    pub fn has_lines(&self) -> bool {
+        self.part.lines.is_some()
+    }
+
+    /// The directory that is looked at for what is at `path`: the deepest root above it, or the directory
+    /// that holds a file.
+    #[must_use]
+    pub fn root_of(&self, path: &RemotePath) -> Option<RemotePath> {
+        match &self.source.kind {
+            SourceKind::Directory(_) => {
+                let above = self.roots.iter().filter(|root| path.is_within(root));
+                above.max_by_key(|root| root.as_bytes().len()).cloned()
+            }
+            SourceKind::Files(_)
+            | SourceKind::Postgres(_)
+            | SourceKind::Command(_)
+            | SourceKind::Http(_) => path.parent(),
+        }
+    }
+}

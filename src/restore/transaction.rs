@@ -1,0 +1,211 @@
+//! Drives the transaction on the host: begins it, stages archives, and takes all roots from state to state.
+
+use std::io::Seek;
+use std::sync::Arc;
+
+use super::error::Error;
+use super::stage::Archive;
+use crate::guard::{
+    Compression, RestoreRoot, Transaction as Command, TransactionStep, WriteCommand,
+};
+use crate::name::{RemotePath, RestoreId};
+use crate::ssh::{Input, Output, WriteSession};
+
+/// Answers are a line for each root.
+const ANSWER_MAX_BYTES: usize = 4 << 20;
+
+/// A transaction that has begun on the host.
+#[derive(Debug)]
+#[must_use = "its staging folders stay on the host until it is done"]
+pub struct Transaction {
+    /// Its name.
+    pub id: RestoreId,
+    /// The roots, each identified by device and inode.
+    pub roots: Vec<RestoreRoot>,
+    /// Whether its commands run as root.
+    pub sudo: bool,
+}
+
+/// Where a root is between what was and what will be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Something is being staged. Nothing of the root has changed.
+    Staging,
+    /// Everything is staged.
+    Staged,
+    /// What will be replaced is kept.
+    Ready,
+    /// Some may be in place.
+    Going,
+    /// What was in the way is gone, some may be in place.
+    Cleared,
+    /// Everything is in place.
+    New,
+    /// Some may be back.
+    Back,
+    /// Everything is as it was.
+    Old,
+}
+
+impl State {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Staging,
+        Self::Staged,
+        Self::Ready,
+        Self::Going,
+        Self::Cleared,
+        Self::New,
+        Self::Back,
+        Self::Old,
+    ];
+
+    /// The word for it on the host.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Staging => "staging",
+            Self::Staged => "staged",
+            Self::Ready => "ready",
+            Self::Going => "going",
+            Self::Cleared => "cleared",
+            Self::New => "new",
+            Self::Back => "back",
+            Self::Old => "old",
+        }
+    }
+
+    /// The state of that word.
+    #[must_use]
+    pub fn named(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == word)
+    }
+
+    /// Whether anything of the root may have changed.
+    #[must_use]
+    pub fn may_have_changed(self) -> bool {
+        !matches!(self, Self::Staging | Self::Staged | Self::Ready)
+    }
+}
+
+impl Transaction {
+    /// Makes the record and the staging folder of each root: from here on the host knows of the restore.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Step`] if somebody else is at it, or the folders can't be made; nothing is left then but
+    /// what names `id`.
+    pub async fn begin(
+        session: &WriteSession,
+        sudo: bool,
+        id: RestoreId,
+        roots: Vec<RemotePath>,
+        record: Vec<u8>,
+    ) -> Result<Self, Error> {
+        let count = roots.len();
+        let command = Command::Begin {
+            id: id.clone(),
+            roots: roots.clone(),
+        };
+        let answer = run(session, command, sudo, Input::bytes(record), "begin").await?;
+        let text = String::from_utf8_lossy(&answer.stdout).into_owned();
+        let told: Vec<(u64, u64)> = text.lines().filter_map(numbers).collect();
+        if told.len() != count {
+            return Err(Error::Answer {
+                step: "begin",
+                answer: crate::name::escape(&answer.stdout),
+            });
+        }
+        let roots = roots.into_iter().zip(told);
+        let roots = roots.map(|(path, (device, inode))| RestoreRoot {
+            path,
+            device,
+            inode,
+        });
+        Ok(Self {
+            id,
+            roots: roots.collect(),
+            sudo,
+        })
+    }
+
+    /// Extracts an archive in the staging folder of a root.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Step`] if the host can't take it, as when its disk is full.
+    pub async fn stage(
+        &self,
+        session: &WriteSession,
+        root: &RestoreRoot,
+        archive: &Archive,
+        compression: Compression,
+    ) -> Result<(), Error> {
+        let command = Command::Stage {
+            id: self.id.clone(),
+            root: root.clone(),
+            compression,
+        };
+        let file = archive.file.try_clone().map_err(Error::Spool)?;
+        let file = Arc::new(file);
+        let input = Input::stream(archive.length_bytes, move || {
+            let mut file = file.try_clone()?;
+            file.rewind()?;
+            Ok(tokio::fs::File::from_std(file))
+        });
+        run(session, command, self.sudo, input, "stage").await?;
+        Ok(())
+    }
+
+    /// Takes all roots through `step`. Gives the state of each.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Step`] if the host could not; what has changed is undone by [`TransactionStep::Back`].
+    pub async fn step(
+        &self,
+        session: &WriteSession,
+        step: TransactionStep,
+    ) -> Result<Vec<State>, Error> {
+        let command = Command::Step {
+            id: self.id.clone(),
+            roots: self.roots.clone(),
+            step,
+        };
+        let name = step.as_str();
+        let answer = run(session, command, self.sudo, Input::none(), name).await?;
+        let text = String::from_utf8_lossy(&answer.stdout).into_owned();
+        let states = text.lines().filter_map(|line| {
+            let mut words = line.strip_prefix("at ")?.split(' ');
+            State::named(words.nth(1)?)
+        });
+        Ok(states.collect())
+    }
+}
+
+/// The numbers of a line `root DEVICE INODE`.
+fn numbers(line: &str) -> Option<(u64, u64)> {
+    let mut words = line.strip_prefix("root ")?.split(' ');
+    Some((words.next()?.parse().ok()?, words.next()?.parse().ok()?))
+}
+
+async fn run(
+    session: &WriteSession,
+    command: Command,
+    sudo: bool,
+    input: Input,
+    step: &'static str,
+) -> Result<Output, Error> {
+    let command = WriteCommand::Transaction(command);
+    let answer = session
+        .output(&command, sudo, input, ANSWER_MAX_BYTES)
+        .await?;
+    if answer.status == 0 {
+        return Ok(answer);
+    }
+    Err(Error::Step {
+        step,
+        status: answer.status,
+        said: answer.stderr.last_line(),
+    })
+}
