@@ -109,6 +109,7 @@ impl Sight {
                 let sent = sent.and_then(|place| staged.facts.get(&place));
                 let is_same = now.zip(sent).is_some_and(|(now, sent)| is_put(now, sent));
                 if !is_same {
+                    tracing::debug!(?now, ?sent, place = %put.place, "is not what was staged");
                     wrong.push(&put.place);
                 }
             }
@@ -136,7 +137,7 @@ impl Sight {
     /// # Errors
     ///
     /// [`Error::Unproven`] names what is not.
-    pub fn is_as(&self, before: &Self) -> Result<(), Error> {
+    pub fn is_as(&self, before: &Self, plan: &Plan) -> Result<(), Error> {
         let of = |facts: &Facts| {
             let mark = facts.mark;
             let size = (facts.kind != FileType::Directory).then_some(mark.size_bytes);
@@ -153,6 +154,10 @@ impl Sight {
                 let (mut now, mut was) = (of(now), of(was));
                 if now.0.0 == FileType::Directory {
                     (now.1.0, was.1.0) = (0, 0);
+                }
+                // The staging folder changes the time of its root until it is removed.
+                if plan.roots.contains_key(*path) {
+                    now.1.2 = was.1.2;
                 }
                 now != was
             })

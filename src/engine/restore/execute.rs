@@ -323,7 +323,7 @@ impl Execution<'_> {
         transaction.step(session, TransactionStep::Back).await?;
         if let Some(before) = before {
             let sight = Sight::of(plan, self.parts, session.reader()).await?;
-            sight.is_as(before)?;
+            sight.is_as(before, plan)?;
         }
         transaction.step(session, TransactionStep::Done).await?;
         Ok(())

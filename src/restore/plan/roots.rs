@@ -299,6 +299,7 @@ impl Builder {
     ) -> RootPlan {
         for directory in self.changed.iter().filter(|path| path.is_within(root)) {
             if let Some(wanted) = found.wanted.get(directory)
+                && is_directory(Some(wanted))
                 && is_meant(directory)
             {
                 let entry = self.directories.entry(directory.clone());
