@@ -1,16 +1,17 @@
 //! Makes a part from a scan: compares it with the last checkpoint, fetches what differs, and merges both.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::blocking::blocking;
 use crate::event::{Capture, Event, HostEvent};
 use crate::fault::Problem;
-use crate::manifest::{Pack, PackName, PartState};
+use crate::manifest::{Entry, FileType, Pack, PackName, PartState};
+use crate::name::RemotePath;
 use crate::pack::PackOptions;
 use crate::source::lines::Lines;
 use crate::source::notes::{self, Note};
-use crate::source::scan::{Found, Opening};
+use crate::source::scan::{Facts, Found, Opening};
 use crate::ssh;
 use crate::store::SealedCheckpoint;
 
@@ -39,6 +40,8 @@ pub(super) struct Fetch<'a> {
     pub(super) opening: Opening,
     pub(super) pack: PackName,
     pub(super) known: Known,
+    /// What was just put on the host, by path.
+    pub(super) vouched: &'a HashMap<RemotePath, Entry>,
     /// Packs that must not be referred to.
     pub(super) lost: &'a BTreeSet<PackName>,
     /// What seems unchanged is proven to be by its digest.
@@ -65,7 +68,8 @@ impl Fetch<'_> {
         let mut warnings = result.warnings;
         let mut found = sorted(result.wanted, result.sockets);
         let unsized_files = unsized_files::take(&mut found, &self.pull.probe.mounts);
-        let (difference, lost) = self.compare(found, &mut warnings).await;
+        let (mut difference, lost) = self.compare(found, &mut warnings).await;
+        let vouched = take_vouched(&mut difference, self.vouched);
         if let Some(error) = lost {
             outcome.fail(Problem::of_part(&error));
             return Ok((outcome, Some(error)));
@@ -117,7 +121,7 @@ impl Fetch<'_> {
         if let Some(error) = &result.unreadable {
             outcome.fail(Problem::of_part(error));
         }
-        Ok(self.put_together(outcome, asked, warnings, pulled))
+        Ok(self.put_together(outcome, asked, warnings, pulled, vouched))
     }
 
     fn lines(&self) -> Option<&str> {
@@ -270,6 +274,7 @@ impl Fetch<'_> {
         asked: Asked,
         mut warnings: Vec<String>,
         mut pulled: TransferOutcome,
+        vouched: Vec<Entry>,
     ) -> Fetched {
         outcome.link_bytes_per_second = pulled.bytes_per_second;
         if let Some(failure) = pulled.failure {
@@ -280,7 +285,7 @@ impl Fetch<'_> {
         if pulled.dropped_bytes > 0 {
             notes.push(Note::Dropped(pulled.dropped_bytes));
         }
-        let built = build_entries(
+        let mut built = build_entries(
             asked,
             &mut pulled.received,
             notes,
@@ -294,6 +299,11 @@ impl Fetch<'_> {
             outcome.fail(Problem::of_part(cut));
         }
         warnings.extend(built.warnings);
+        if !vouched.is_empty() {
+            let fresh = &mut built.content.fresh;
+            fresh.extend(vouched);
+            fresh.sort_by(|a, b| a.path.cmp(&b.path));
+        }
         outcome.fill(built.content, warnings);
         outcome.part.fetched_bytes = pulled.received.content_bytes;
         outcome.pack = pulled.received.pack.map(|pack| Pack {
@@ -317,4 +327,36 @@ impl Fetch<'_> {
         }
         (outcome, pulled.lost)
     }
+}
+
+/// Takes out of what is to be fetched what was just put on the host, with the mark that the scan has now.
+fn take_vouched(difference: &mut Difference, vouched: &HashMap<RemotePath, Entry>) -> Vec<Entry> {
+    if vouched.is_empty() {
+        return Vec::new();
+    }
+    let mut taken = Vec::new();
+    difference.fetch.retain(|found| {
+        let entry = vouched.get(&found.path).zip(found.facts.as_ref());
+        let Some((entry, facts)) = entry.filter(|(entry, facts)| is_vouched(entry, facts)) else {
+            return true;
+        };
+        taken.push(Entry {
+            scan: Some(facts.mark),
+            ..entry.clone()
+        });
+        false
+    });
+    taken
+}
+
+fn is_vouched(entry: &Entry, facts: &Facts) -> bool {
+    let (Some(was), now) = (entry.scan, facts.mark) else {
+        return false;
+    };
+    let is_directory = facts.kind == FileType::Directory;
+    facts.kind == entry.kind.file_type()
+        && (facts.mode, facts.uid, facts.gid) == (entry.mode, entry.owner.uid, entry.owner.gid)
+        && was.inode == now.inode
+        && now.mtime == entry.mtime
+        && (is_directory || (was.size_bytes == now.size_bytes && now.links == 1))
 }

@@ -4,12 +4,12 @@
 //! Read from the newest checkpoint backwards, and no further than is needed: a host with hundreds of
 //! checkpoints costs as much as one with two.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::interrupt::Interrupt;
-use crate::manifest::{HostFacts, Pack, PackName, Part, PartState, Trigger};
-use crate::name::{HostName, SourceName};
+use crate::manifest::{Entry, HostFacts, Pack, PackName, Part, PartState, Trigger};
+use crate::name::{HostName, RemotePath, SourceName};
 use crate::store::{self, HostLock, PackHealth, SealedCheckpoint, Store};
 
 /// What is known of each source, as far as it was asked for.
@@ -22,6 +22,8 @@ pub struct History {
     pub(super) warnings: Vec<String>,
     /// How fast the link to the host was.
     pub(super) link_bytes_per_second: Option<u64>,
+    /// Entries that are known to be on the host, by path: what was just put there.
+    pub(super) vouched: HashMap<RemotePath, Entry>,
     /// What the host was like, if that says which programs were asked for their versions.
     pub(super) observed: Option<HostFacts>,
 }
@@ -172,6 +174,14 @@ impl History {
             self.lost.insert(pack);
         }
         Ok(())
+    }
+
+    /// Vouches for `entries`: they were just put on the host and proven. What a scan finds with the same
+    /// inode, size, time, mode and owner is not fetched.
+    pub fn vouch(&mut self, entries: impl IntoIterator<Item = Entry>) {
+        let entries = entries.into_iter();
+        self.vouched
+            .extend(entries.map(|entry| (entry.path.clone(), entry)));
     }
 
     /// What is known of `source`.

@@ -390,6 +390,7 @@ impl Gatherer<'_> {
             opening,
             pack: self.incoming.pack_name(&source.name),
             known: self.history.of(&source.name),
+            vouched: &self.history.vouched,
             lost: &self.history.lost,
             verify_unchanged: self.order.verify_unchanged,
         };

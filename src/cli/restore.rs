@@ -14,7 +14,7 @@ use crate::fault::{ExitClass, Problem};
 use crate::interrupt::Interrupt;
 use crate::name::{CheckpointRef, HostName, RemotePath, SourceName};
 use crate::report::text::restore as text;
-use crate::report::{Reporter, Style, json};
+use crate::report::{Reporter, Style, Verbosity, json};
 use crate::restore::plan::Plan;
 
 /// Put a checkpoint back onto a host
@@ -145,7 +145,9 @@ impl Work<'_> {
         let console = &self.setup.console;
         let plan = prepared.plan.clone();
         let is_executed = plan.refusals.is_empty() && !plan.is_empty();
-        if !console.is_json() {
+        // Whoever is asked sees what for.
+        let is_shown = console.talk() != Verbosity::Quiet || self.args.confirm.is_none();
+        if is_shown && !console.is_json() {
             let shown = text::plan(&plan, console.talk());
             self.reporter.aside(|| console.show(&shown));
         }
@@ -198,7 +200,7 @@ impl Work<'_> {
                 class,
                 problem.as_ref(),
             ))?;
-        } else {
+        } else if console.talk() != Verbosity::Quiet {
             console.answer(&text::ended(plan, executed))?;
         }
         Ok(class)

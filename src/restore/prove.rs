@@ -5,12 +5,13 @@ use std::collections::{HashMap, HashSet};
 
 use super::Error;
 use super::plan::merged::PartEntry;
+use super::plan::roots::Put;
 use super::plan::{Before, Plan};
 use super::sources::RestoredPart;
 use super::stage;
 use crate::digest::Sha256;
 use crate::guard::ReadCommand;
-use crate::manifest::{FileType, ScanMark};
+use crate::manifest::{Entry, FileType, ScanMark};
 use crate::name::RemotePath;
 use crate::scan::digests::digests;
 use crate::scan::directory::{Listing, Scanned, list};
@@ -129,6 +130,25 @@ impl Sight {
             );
         }
         named(wrong.into_iter(), |paths| Error::Unproven { paths })
+    }
+
+    /// What was put in place, with the marks that it has there. Further names of an object are left out.
+    #[must_use]
+    pub fn placed(&self, plan: &Plan) -> Vec<Entry> {
+        let mut placed = Vec::new();
+        for (_, root) in plan.roots.values() {
+            let whole = |put: &&Put| put.link_to.is_none() && put.one.entry.path == put.place;
+            let put = root.put.iter().filter(whole).map(|put| &put.one);
+            for one in put.chain(&root.metadata).chain(&root.directories) {
+                if let Some(now) = self.facts.get(&one.entry.path) {
+                    placed.push(Entry {
+                        scan: Some(now.mark),
+                        ..one.entry.clone()
+                    });
+                }
+            }
+        }
+        placed
     }
 
     /// Whether everything is again as it was in `before`. Inode times are not: those of what was put back

@@ -10,7 +10,7 @@ use crate::event::{Event, Restore, RestoreStep, Sink};
 use crate::fault::Problem;
 use crate::guard::{Compression, RestoreRoot, TransactionStep};
 use crate::interrupt::Interrupt;
-use crate::manifest::Checkpoint;
+use crate::manifest::{Checkpoint, Entry};
 use crate::name::{RemotePath, RestoreId};
 use crate::restore::Error as RestoreError;
 use crate::restore::plan::Plan;
@@ -67,6 +67,8 @@ struct Execution<'a> {
     sink: &'a Sink,
     interrupt: &'a Interrupt,
     sent_bytes: u64,
+    /// What was put in place, as the host has it.
+    placed: Vec<Entry>,
 }
 
 impl Prepared {
@@ -120,20 +122,21 @@ impl Prepared {
             sink,
             interrupt,
             sent_bytes: 0,
+            placed: Vec::new(),
         };
         let ending = execution.run().await?;
-        let sent_bytes = execution.sent_bytes;
+        let (sent_bytes, placed) = (execution.sent_bytes, execution.placed);
         let sealed = match ending {
             Ending::Restored => {
                 let place = (self.session.reader(), self.address.as_str());
                 let restored = &self.plan.checkpoint;
-                let sealed = record::restored_state(
-                    workspace,
-                    &self.permit_host,
-                    place,
-                    &self.parts,
-                    restored,
-                );
+                // The packs of another host are none of this one's.
+                let is_own = restored.host == self.permit_host.name;
+                let placed = if is_own { placed } else { Vec::new() };
+                let host = &self.permit_host;
+                let parts = &self.parts;
+                let sealed =
+                    record::restored_state(workspace, host, place, parts, restored, placed);
                 Some(sealed.await)
             }
             Ending::Unchanged
@@ -262,6 +265,7 @@ impl Execution<'_> {
         self.tell(RestoreStep::Prove);
         let sight = Sight::of(plan, parts, session.reader()).await?;
         sight.is_in_place(plan, &staged)?;
+        self.placed = sight.placed(plan);
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! Seals a checkpoint of the restored state, so that the next one of the host goes on from there.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Error;
 use crate::blocking::blocking;
@@ -9,13 +10,16 @@ use crate::engine::Workspace;
 use crate::event::Sink;
 use crate::interrupt::Interrupt;
 use crate::inventory::Host;
-use crate::manifest::{Checkpoint, Trigger};
+use crate::manifest::{Checkpoint, Entry, Trigger};
 use crate::name::{CheckpointId, SourceName};
 use crate::restore::sources::RestoredPart;
 use crate::ssh::ReadSession;
 use crate::store;
 
-/// Captures what was restored. It is a subset unless that is all that the host has.
+/// Longer than a host's file system takes to give a change another time.
+const REST: Duration = Duration::from_millis(60);
+
+/// Captures what was restored; of what was `placed`, with the marks that it has there, nothing is fetched. It is a subset unless that is all that the host has.
 ///
 /// # Errors
 ///
@@ -26,6 +30,7 @@ pub(super) async fn restored_state(
     (session, address): (&ReadSession, &str),
     parts: &[RestoredPart],
     restored: &CheckpointId,
+    placed: Vec<Entry>,
 ) -> Result<Checkpoint, Error> {
     let names: Vec<SourceName> = parts.iter().map(|part| part.part.name.clone()).collect();
     let others = host
@@ -40,8 +45,12 @@ pub(super) async fn restored_state(
     let interrupt = Interrupt::new();
     let mut lock = workspace.lock(&host.name, &interrupt).await?;
     let (shared, known, stop) = (Arc::clone(workspace), names.clone(), interrupt.clone());
+    // What was put in place has another inode time since its staged name was removed. A scan in the same
+    // tick of the host's clock would not count it as at rest, and it would be fetched again next time.
+    tokio::time::sleep(REST).await;
     let (incoming, history) = blocking(move || {
-        let history = History::read(&shared.store, &mut lock, &known, false, &stop)?;
+        let mut history = History::read(&shared.store, &mut lock, &known, false, &stop)?;
+        history.vouch(placed);
         Ok::<_, store::Error>((lock.begin((shared.clock)())?, history))
     })
     .await?;

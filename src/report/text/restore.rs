@@ -1,5 +1,8 @@
 //! Renders the plan of a restore, and how it ended.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
 use crate::engine::restore::{Ending, Executed};
 use crate::event::{Restore, RestoreStep};
 use crate::name::RemotePath;
@@ -108,43 +111,55 @@ fn push_change(text: &mut String, change: &PlannedChange) {
     ));
 }
 
-/// Many changes by directory, those that lose something first.
+/// Many changes by directory: as deep as fits, those that lose most first.
 fn push_directories(text: &mut String, part: &PartPlan) {
-    let mut directories: std::collections::BTreeMap<RemotePath, [usize; 5]> =
-        std::collections::BTreeMap::new();
-    for change in &part.changes {
-        let directory = change.path.parent().unwrap_or_else(RemotePath::root);
-        let counts = directories.entry(directory).or_default();
-        counts[change.action as usize] += 1;
+    let mut directories = by_directory(part, 1);
+    for depth in 2.. {
+        let deeper = by_directory(part, depth);
+        if deeper.len() > DIRECTORIES_MAX || deeper.len() == directories.len() && depth > 64 {
+            break;
+        }
+        directories = deeper;
     }
     let mut directories: Vec<_> = directories.into_iter().collect();
     directories.sort_by_key(|(path, counts)| {
         let total: usize = counts.iter().sum();
         (
-            std::cmp::Reverse((counts[Action::Delete as usize], total)),
+            Reverse((counts[Action::Delete as usize], total)),
             path.clone(),
         )
     });
-    let left = directories.len().saturating_sub(DIRECTORIES_MAX);
-    for (path, counts) in directories.into_iter().take(DIRECTORIES_MAX) {
+    for (path, counts) in directories {
         let of = |action: Action| {
             let number = counts[action as usize];
             (number > 0).then(|| format!("{number} {}", action.as_str()))
         };
         let counts: Vec<String> = Action::ALL.into_iter().filter_map(of).collect();
         text.push_str(&format!(
-            "  {}: {}\n",
+            "  {}  {}\n",
             directory_name(&path),
             counts.join(", ")
         ));
     }
-    if left > 0 {
-        text.push_str(&format!(
-            "  and {left} more directories (-v shows every path)\n"
-        ));
-    } else {
-        text.push_str("  (-v shows every path)\n");
+    text.push_str("  (-v shows every path)\n");
+}
+
+/// How many paths change in each directory of so many components, and beneath it.
+fn by_directory(part: &PartPlan, depth: usize) -> BTreeMap<RemotePath, [usize; 5]> {
+    let mut directories: BTreeMap<RemotePath, [usize; 5]> = BTreeMap::new();
+    for change in &part.changes {
+        let directory = change.path.parent().unwrap_or_else(RemotePath::root);
+        let bytes = directory.as_bytes();
+        let mut slashes = bytes
+            .iter()
+            .enumerate()
+            .skip(1)
+            .filter(|(_, b)| **b == b'/');
+        let end = slashes.nth(depth - 1).map_or(bytes.len(), |(at, _)| at);
+        let directory = RemotePath::from_bytes(&bytes[..end]).unwrap_or(directory);
+        directories.entry(directory).or_default()[change.action as usize] += 1;
     }
+    directories
 }
 
 fn directory_name(path: &RemotePath) -> String {

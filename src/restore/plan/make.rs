@@ -235,7 +235,12 @@ fn add_parents(
     root: &RemotePath,
     basis: &Basis,
 ) {
-    let Some(part) = basis.parts.first() else {
+    // Shown with the part that needs them.
+    let owner = differences
+        .items
+        .iter()
+        .find(|item| item.path().is_within(candidate));
+    let Some(name) = owner.map(|item| item.part().clone()) else {
         return;
     };
     let now = FileTime {
@@ -248,10 +253,9 @@ fn add_parents(
         if differences.items.iter().any(|item| *item.path() == path) {
             continue;
         }
-        let name = part.part.name.clone();
         differences.items.push(Item {
             action: Action::Create,
-            wanted: Some(roots::missing_parent(path, name, now)),
+            wanted: Some(roots::missing_parent(path, name.clone(), now)),
             live: None,
             is_put: false,
         });
