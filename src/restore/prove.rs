@@ -260,6 +260,8 @@ impl Staged {
                         && (now.uid, now.gid) == (put.one.entry.owner.uid, put.one.entry.owner.gid)
                 });
                 if !is_right {
+                    let (found, wanted) = (facts.get(&place), &put.one.entry);
+                    tracing::debug!(?found, ?wanted, "is staged with other metadata");
                     wrong.push(place);
                 }
             }

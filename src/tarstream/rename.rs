@@ -11,6 +11,7 @@ use super::blocks::Blocks;
 use super::layout::{Form, padding};
 use super::pax::records;
 use super::{BLOCK_BYTES, Error, Head, Kind, header};
+use crate::manifest::Owner;
 use crate::name::RemotePath;
 
 /// The new names of one member.
@@ -20,6 +21,8 @@ pub struct Rename<'a> {
     pub path: &'a RemotePath,
     /// The new target of a hard link; none for all other kinds.
     pub link: Option<&'a RemotePath>,
+    /// Who owns it now; none: its owner stays.
+    pub owner: Option<&'a Owner>,
 }
 
 impl Rename<'_> {
@@ -36,7 +39,17 @@ impl Rename<'_> {
             },
             None => head.kind.clone(),
         };
-        headers(head, raw, self.path.clone(), kind)
+        match self.owner {
+            None => headers(head, raw, self.path.clone(), kind),
+            Some(owner) => {
+                let owner = owner.clone();
+                let head = Head {
+                    owner,
+                    ..head.clone()
+                };
+                headers(&head, raw, self.path.clone(), kind)
+            }
+        }
     }
 }
 
@@ -194,6 +207,7 @@ mod tests {
                 let rename = Rename {
                     path: &moved(&member.head.path),
                     link: link.as_ref(),
+                    owner: None,
                 };
                 renamed.extend(
                     rename
@@ -244,6 +258,7 @@ mod tests {
         let rename = Rename {
             path: &path,
             link: None,
+            owner: None,
         };
         let anew = rename.apply(&head(), &raw).expect("a member's blocks");
         let expected = [
@@ -265,6 +280,7 @@ mod tests {
         let rename = Rename {
             path: &path,
             link: None,
+            owner: None,
         };
         for raw in [b"".to_vec(), extended(b"9 path=a\n"), vec![0; 1024]] {
             assert!(matches!(

@@ -404,19 +404,21 @@ pub struct Found {
 }
 
 impl Found {
-    /// Looks for `needed` in both lists.
+    /// Looks for `needed` in both lists. Owners of the checkpoint are told as the host has them.
     ///
     /// # Errors
     ///
     /// [`store::Error`] of either list.
     pub fn of(
         needed: &Needed,
+        accounts: &Accounts,
         wanted: impl Iterator<Item = Result<PartEntry, store::Error>>,
         live: impl Iterator<Item = Result<PartEntry, store::Error>>,
     ) -> Result<Self, store::Error> {
         let mut found = Self::default();
         for one in wanted {
-            let one = one?;
+            let mut one = one?;
+            one.entry.owner = accounts.owner(&one.entry.owner);
             let leader = one.entry.link_target().unwrap_or(&one.entry.path);
             if needed.leaders.contains(leader) {
                 let leader = leader.clone();

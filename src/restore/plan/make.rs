@@ -88,8 +88,8 @@ impl Sides {
         Ok(names)
     }
 
-    fn found(&self, needed: &compare::Needed) -> Result<Found, store::Error> {
-        Found::of(needed, self.wanted()?, self.live()?)
+    fn found(&self, needed: &compare::Needed, accounts: &Accounts) -> Result<Found, store::Error> {
+        Found::of(needed, accounts, self.wanted()?, self.live()?)
     }
 }
 
@@ -151,7 +151,7 @@ pub async fn make(basis: &Basis, session: &ReadSession) -> Result<Plan, Error> {
 
     // A second look for what the first one had no reason to keep.
     let (reading, needed) = (sides.clone(), roots::needed(&differences, &roots));
-    let found = blocking(move || reading.found(&needed)).await?;
+    let found = blocking(move || reading.found(&needed, &accounts)).await?;
     let is_meant = |path: &RemotePath| basis.terms.is_restored(path);
     let devices: BTreeMap<RemotePath, u64> = roots
         .iter()

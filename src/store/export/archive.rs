@@ -189,6 +189,7 @@ impl Export<'_> {
         let rename = (*place != placed.entry.path).then_some(Rename {
             path: place,
             link: None,
+            owner: None,
         });
         members.write(&placed.entry, rename, output)
     }
@@ -207,6 +208,7 @@ impl Export<'_> {
             let rename = (!is_as_sent).then_some(Rename {
                 path: &placed.place,
                 link: Some(leader),
+                owner: None,
             });
             return members.write(entry, rename, output);
         }

@@ -26,7 +26,8 @@ impl<'c> MemberWriter<'c> {
         }
     }
 
-    /// Copies the member of an entry to `place`. What the entry says is compared with the member.
+    /// Copies the member of an entry to `place`, with the owner that the entry has now. All else that the
+    /// entry says is compared with the member.
     ///
     /// # Errors
     ///
@@ -45,6 +46,7 @@ impl<'c> MemberWriter<'c> {
         let rename = Rename {
             path: place,
             link: None,
+            owner: Some(&entry.owner),
         };
         self.write(entry, Some(rename), output)
     }
