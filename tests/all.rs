@@ -10,6 +10,7 @@ mod cli;
 mod docs;
 mod inventory;
 mod pull;
+mod restore;
 mod ssh;
 mod store;
 mod support;

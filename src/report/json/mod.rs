@@ -123,6 +123,8 @@ pub fn schemas() -> Vec<(&'static str, serde_json::Value)> {
         ("guard-explain", schema_of::<Answer<Explain>>()),
         ("hosts", schema_of::<Answer<Hosts>>()),
         ("import", schema_of::<Work<Import>>()),
+        ("restore", schema_of::<Work<RestoreSummary>>()),
+        ("restore-plan", schema_of::<RestorePlan>()),
         ("init", schema_of::<Work<Init>>()),
         ("log", schema_of::<Answer<Log>>()),
         ("ls", schema_of::<Answer<Ls>>()),

@@ -348,6 +348,28 @@ fn action_of(change: &Change) -> Action {
 }
 
 impl Differences {
+    /// Names of groups that are put in place as a whole and do not differ by themselves become differences.
+    pub fn add_groups(&mut self, found: &Found, is_meant: &dyn Fn(&RemotePath) -> bool) {
+        let known: BTreeSet<RemotePath> =
+            self.items.iter().map(|item| item.path().clone()).collect();
+        for one in found.groups.values().flatten() {
+            let path = &one.entry.path;
+            let live = found.named.get(path);
+            if live.is_none() || known.contains(path) || !is_meant(path) {
+                continue;
+            }
+            self.items.push(Item {
+                action: Action::Overwrite,
+                is_put: true,
+                wanted: Some(one.clone()),
+                live: live.cloned(),
+            });
+            let unchanged = self.unchanged.entry(one.part.clone()).or_default();
+            *unchanged = unchanged.saturating_sub(1);
+        }
+        self.items.sort_by(|a, b| a.path().cmp(b.path()));
+    }
+
     fn note_names(&mut self, wanted: &Entry, live: &Entry) {
         let has_names = |entry: &Entry| {
             entry.kind.file_type() != FileType::Directory
@@ -399,8 +421,10 @@ pub struct Found {
     pub wanted: HashMap<RemotePath, PartEntry>,
     /// Directories as the target has them.
     pub live: HashMap<RemotePath, PartEntry>,
-    /// The names of each group in path order, and what the target has at each.
+    /// The names of each group in path order.
     pub groups: HashMap<RemotePath, Vec<PartEntry>>,
+    /// What the target has at those names.
+    pub named: HashMap<RemotePath, PartEntry>,
 }
 
 impl Found {
@@ -428,8 +452,13 @@ impl Found {
                 found.wanted.insert(one.entry.path.clone(), one);
             }
         }
+        let names = found.groups.values().flatten();
+        let names: BTreeSet<RemotePath> = names.map(|one| one.entry.path.clone()).collect();
         for one in live {
             let one = one?;
+            if names.contains(&one.entry.path) {
+                found.named.insert(one.entry.path.clone(), one.clone());
+            }
             if needed.directories.contains(&one.entry.path) {
                 found.live.insert(one.entry.path.clone(), one);
             }

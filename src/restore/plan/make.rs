@@ -150,9 +150,16 @@ pub async fn make(basis: &Basis, session: &ReadSession) -> Result<Plan, Error> {
     plan.refusals.extend(refusals);
 
     // A second look for what the first one had no reason to keep.
-    let (reading, needed) = (sides.clone(), roots::needed(&differences, &roots));
-    let found = blocking(move || reading.found(&needed, &accounts)).await?;
     let is_meant = |path: &RemotePath| basis.terms.is_restored(path);
+    let mut needed = roots::needed(&differences, &roots);
+    if !needed.leaders.is_empty() {
+        let (reading, known, groups) = (sides.clone(), accounts.clone(), needed);
+        let found = blocking(move || reading.found(&groups, &known)).await?;
+        differences.add_groups(&found, &is_meant);
+        needed = roots::needed(&differences, &roots);
+    }
+    let reading = sides.clone();
+    let found = blocking(move || reading.found(&needed, &accounts)).await?;
     let devices: BTreeMap<RemotePath, u64> = roots
         .iter()
         .map(|(root, device)| (root.clone(), device))

@@ -1,0 +1,541 @@
+//! `fleet restore`: damage, restore and proof on a host that is reached through sshd on loopback.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::cli::schema::flaws;
+use crate::support::fleet::FleetOutput;
+use crate::support::host_fixture::{HostFixture, program};
+use crate::support::tree;
+
+/// Takes a checkpoint of `web`.
+fn pull(host: &HostFixture) -> String {
+    host.fleet.checkpoint(&["web"]).exits(0).id()
+}
+
+/// `fleet restore web@latest --confirm web` with these options.
+fn restore(host: &HostFixture, options: &[&str]) -> FleetOutput {
+    let arguments = ["--json", "restore", "web@latest", "--confirm", "web"];
+    host.fleet.run(&[&arguments, options].concat())
+}
+
+/// The summary of a restore that ended with `status`.
+fn summary(output: FleetOutput, status: i32) -> Value {
+    let output = output.exits(status);
+    let last = output.stdout.lines().last().unwrap_or_default();
+    let summary: Value = serde_json::from_str(last).expect("a summary");
+    assert_eq!(flaws("restore", &summary), Vec::<String>::new());
+    summary
+}
+
+/// The plan of a dry run.
+fn plan(host: &HostFixture, options: &[&str], status: i32) -> Value {
+    let arguments = ["--json", "restore", "web@latest", "--dry-run"];
+    let output = host.fleet.run(&[&arguments, options].concat());
+    let output = output.exits(status);
+    let document: Value = serde_json::from_str(&output.stdout).expect("a document");
+    assert_eq!(flaws("restore-plan", &document), Vec::<String>::new());
+    document
+}
+
+/// `create d/x`, with paths relative to the tree, sorted.
+fn changes(host: &HostFixture, plan: &Value) -> Vec<String> {
+    let parts = plan["parts"].as_array().expect("a list");
+    let of_part = |part: &Value| part["changes"].as_array().cloned().expect("a list");
+    let mut lines: Vec<String> = parts
+        .iter()
+        .flat_map(of_part)
+        .map(|change| {
+            let Some(path) = change["path"].as_str() else {
+                return format!("{} in base64", change["change"].as_str().expect("text"));
+            };
+            let path = PathBuf::from(path);
+            let path = path.strip_prefix(&host.tree).expect("beneath the tree");
+            format!(
+                "{} {}",
+                change["change"].as_str().expect("text"),
+                path.display()
+            )
+        })
+        .collect();
+    lines.sort();
+    lines
+}
+
+/// Everything beneath `root`, change times included.
+fn with_change_times(root: &Path) -> BTreeMap<PathBuf, String> {
+    let described = tree::describe(root).into_iter();
+    described
+        .map(|(path, mut facts)| {
+            let found = fs::symlink_metadata(root.join(&path)).expect("an entry");
+            facts += &format!(" {}.{:09}", found.ctime(), found.ctime_nsec());
+            (path, facts)
+        })
+        .collect()
+}
+
+/// A tree with plain things in it.
+fn plain_tree(host: &HostFixture) {
+    tree::fill(
+        &host.tree,
+        &[
+            ("conf/a", "one"),
+            ("conf/b", "two"),
+            ("conf/d/deep", "three"),
+            ("data/big", &"content ".repeat(20_000)),
+        ],
+    );
+    symlink("a", host.tree.join("conf/link")).expect("a link");
+}
+
+/// Nothing of a restore is left on the host.
+fn assert_nothing_left(host: &HostFixture) {
+    for place in [&host.tree, &host.tree.join("conf"), &host.tree.join("data")] {
+        assert!(!place.join(".fleet-restore").exists(), "{place:?}");
+        assert!(!place.join(".fleet-restore.over").exists(), "{place:?}");
+    }
+}
+
+#[test]
+fn ten_kinds_of_damage_are_restored_and_the_tree_is_identical() {
+    let Some(host) = HostFixture::start() else {
+        return;
+    };
+    let tree = &host.tree;
+    tree::make_hostile(tree);
+    plain_tree(&host);
+    for name in ["one", "two", "three"] {
+        tree::fill(tree, &[(&format!("links/{name}"), "same")]);
+    }
+    fs::hard_link(tree.join("conf/a"), tree.join("conf/a2")).expect("a link");
+    pull(&host);
+    let wanted = tree::describe(tree);
+
+    fs::remove_file(tree.join("conf/b")).expect("a file");
+    fs::write(tree.join("conf/a"), "ONE").expect("a file");
+    fs::set_permissions(tree.join("data"), fs::Permissions::from_mode(0o700)).expect("mode");
+    fs::set_permissions(tree.join("plain"), fs::Permissions::from_mode(0o777)).expect("mode");
+    fs::remove_file(tree.join("dangling")).expect("a link");
+    symlink("elsewhere", tree.join("dangling")).expect("a link");
+    fs::remove_dir_all(tree.join("dir")).expect("a directory");
+    fs::write(tree.join("dir"), "a file now").expect("a file");
+    fs::remove_file(tree.join("empty")).expect("a file");
+    fs::create_dir_all(tree.join("empty/below")).expect("a directory");
+    fs::write(tree.join("extra"), "more").expect("a file");
+    fs::create_dir_all(tree.join("conf/extra-dir/deeper")).expect("a directory");
+    fs::remove_file(tree.join("links/two")).expect("a file");
+    fs::hard_link(tree.join("links/one"), tree.join("links/two")).expect("a link");
+    fs::remove_file(tree.join("fifo")).expect("a pipe");
+    fs::remove_file(tree.join("-rf")).expect("a file");
+
+    let damaged = with_change_times(tree);
+    let shown = plan(&host, &["--delete"], 0);
+    assert_eq!(with_change_times(tree), damaged, "a dry run writes nothing");
+    let of = |kind: &str| {
+        let lines = changes(&host, &shown);
+        lines
+            .into_iter()
+            .filter(|line| line.starts_with(kind))
+            .count()
+    };
+    assert!(
+        of("create") > 20 && of("delete") == 4 && of("type") == 2,
+        "{shown}"
+    );
+
+    let ended = summary(restore(&host, &["--delete"]), 0);
+    assert_eq!(
+        (&ended["outcome"], &ended["deleted"]),
+        (&json!("restored"), &json!(4))
+    );
+    let now = tree::describe(tree);
+    let differs: Vec<_> = wanted
+        .iter()
+        .filter(|(path, what)| now.get(*path) != Some(what))
+        .collect();
+    assert_eq!(differs, Vec::new());
+    assert_eq!(now.len(), wanted.len());
+    assert_nothing_left(&host);
+
+    // Again: nothing is sent, and not even a change time moves.
+    let restored = with_change_times(tree);
+    let again = summary(restore(&host, &["--delete"]), 0);
+    assert_eq!(
+        (&again["outcome"], &again["sent_bytes"]),
+        (&json!("unchanged"), &json!(0))
+    );
+    assert_eq!(again["safety"], Value::Null);
+    assert_eq!(with_change_times(tree), restored);
+}
+
+#[test]
+fn the_restored_state_is_a_checkpoint_for_which_nothing_was_fetched() {
+    let Some(host) = HostFixture::start() else {
+        return;
+    };
+    plain_tree(&host);
+    let first = pull(&host);
+    fs::remove_dir_all(host.tree.join("data")).expect("a directory");
+    let ended = summary(restore(&host, &[]), 0);
+    let listed = host.fleet.listed();
+    let of = |id: &Value| {
+        let found = listed.iter().find(|checkpoint| checkpoint["id"] == *id);
+        found.cloned().expect("listed")
+    };
+    let (safety, sealed) = (of(&ended["safety"]), of(&ended["sealed"]));
+    assert_eq!(safety["trigger"], json!("pre-restore"));
+    assert_eq!(sealed["trigger"], json!("restore"));
+    assert_eq!(sealed["fetched_bytes"], json!(0));
+    let diff = host.fleet.run(&[
+        "diff",
+        &first,
+        sealed["id"].as_str().expect("a name"),
+        "--exit-code",
+    ]);
+    assert_eq!(diff.exit, Some(0));
+    host.fleet.assert_verified();
+    // The next checkpoint goes on from it.
+    let next = host.fleet.checkpoint(&["web"]).exits(0).checkpoint();
+    assert_eq!(next["fetched_bytes"], json!(0));
+}
+
+#[test]
+fn what_the_checkpoint_does_not_have_stays_without_delete() {
+    let Some(host) = HostFixture::start() else {
+        return;
+    };
+    plain_tree(&host);
+    host.sources(json!({ "app": { "directory": host.tree, "exclude": ["cache/"] } }));
+    pull(&host);
+    tree::fill(&host.tree, &[("extra", "more"), ("cache/x", "made again")]);
+    fs::write(host.tree.join("conf/a"), "ONE").expect("a file");
+    summary(restore(&host, &[]), 0);
+    assert_eq!(fs::read(host.tree.join("extra")).expect("a file"), b"more");
+    assert_eq!(fs::read(host.tree.join("conf/a")).expect("a file"), b"one");
+    // What is excluded stays with it, too.
+    let ended = summary(restore(&host, &["--delete"]), 0);
+    assert_eq!(ended["deleted"], json!(1));
+    assert!(!host.tree.join("extra").exists());
+    assert_eq!(
+        fs::read(host.tree.join("cache/x")).expect("a file"),
+        b"made again"
+    );
+}
+
+#[test]
+fn a_path_alone_is_restored() {
+    let Some(host) = HostFixture::start() else {
+        return;
+    };
+    plain_tree(&host);
+    pull(&host);
+    fs::write(host.tree.join("conf/a"), "ONE").expect("a file");
+    fs::write(host.tree.join("conf/b"), "TWO").expect("a file");
+    fs::remove_dir_all(host.tree.join("conf/d")).expect("a directory");
+    let path = host.tree.join("conf/d/deep");
+    let shown = plan(&host, &[path.to_str().expect("text")], 0);
+    assert_eq!(
+        changes(&host, &shown),
+        ["create conf/d", "create conf/d/deep"]
+    );
+    summary(restore(&host, &[path.to_str().expect("text")]), 0);
+    assert_eq!(fs::read(&path).expect("a file"), b"three");
+    assert_eq!(fs::read(host.tree.join("conf/b")).expect("a file"), b"TWO");
+    let nothing = host.tree.join("nothing");
+    assert_eq!(
+        restore(&host, &[nothing.to_str().expect("text")]).exit,
+        Some(2)
+    );
+}
+
+#[test]
+fn a_root_that_is_gone_is_made_with_the_directories_above_it() {
+    let Some(host) = HostFixture::start() else {
+        return;
+    };
+    let root = host.tree.join("x/y/root");
+    tree::fill(&root, &[("a", "1"), ("b/c", "2")]);
+    host.sources(json!({ "app": { "directory": root } }));
+    pull(&host);
+    let wanted = tree::describe(&root);
+    fs::remove_dir_all(host.tree.join("x")).expect("a directory");
+    summary(restore(&host, &[]), 0);
+    assert_eq!(tree::describe(&root), wanted);
+    assert!(!host.tree.join(".fleet-restore").exists());
+}
+
+#[test]
+fn single_files_are_restored_where_they_were() {
+    let Some(host) = HostFixture::start() else {
+        return;
+    };
+    tree::fill(
+        &host.tree,
+        &[("etc/a.conf", "1"), ("etc/b.conf", "2"), ("etc/other", "3")],
+    );
+    let pattern = host.tree.join("etc/*.conf");
+    host.sources(json!({ "conf": { "files": pattern } }));
+    pull(&host);
+    let wanted = tree::describe(&host.tree);
+    fs::write(host.tree.join("etc/a.conf"), "ONE").expect("a file");
+    fs::remove_file(host.tree.join("etc/b.conf")).expect("a file");
+    summary(restore(&host, &[]), 0);
+    let mut now = tree::describe(&host.tree);
+    // The directory is none of the checkpoint's.
+    now.insert("etc".into(), wanted[Path::new("etc")].clone());
+    assert_eq!(now, wanted);
+}
+
+#[test]
+fn a_protected_host_is_refused_before_anything_is_asked_or_connected_to() {
+    let Some(host) = HostFixture::start() else {
+        return;
+    };
+    plain_tree(&host);
+    pull(&host);
+    let mut prod = host.host(host.app());
+    prod["env"] = json!("prod");
+    prod["access"] = json!("read-only");
+    prod["address"] = json!("127.0.0.2");
+    host.describe_all(json!({ "web": host.host(host.app()), "prod": prod }));
+    for arguments in [
+        &["restore", "web@latest", "--to", "prod"][..],
+        &["restore", "web@latest", "--to", "prod", "--dry-run"],
+        &["restore", "web@latest", "--to", "prod", "--confirm", "prod"],
+        &["restore", "web@latest", "--to", "prod", "--confirm", "web"],
+    ] {
+        let output = host.fleet.run(arguments).exits(4);
+        assert!(
+            output.stderr.contains("prod is read-only: env is `prod`"),
+            "{}",
+            output.stderr
+        );
+    }
+}
+
+#[test]
+fn nothing_is_written_without_the_name_of_the_host() {
+    let Some(host) = HostFixture::start() else {
+        return;
+    };
+    plain_tree(&host);
+    pull(&host);
+    fs::write(host.tree.join("conf/a"), "ONE").expect("a file");
+    let before = with_change_times(&host.tree);
+    let checkpoints = host.fleet.listed().len();
+    let output = host.fleet.run(&["restore", "web@latest"]).exits(2);
+    assert!(
+        output.stderr.contains("there is no terminal"),
+        "{}",
+        output.stderr
+    );
+    assert!(output.stderr.contains("--confirm web"), "{}", output.stderr);
+    let other = host
+        .fleet
+        .run(&["restore", "web@latest", "--confirm", "wbe"]);
+    assert_eq!(other.exit, Some(2));
+    let other = format!("sha256:{}", "0".repeat(64));
+    assert_eq!(restore(&host, &["--plan", &other]).exit, Some(2));
+    assert_eq!(with_change_times(&host.tree), before);
+    assert_eq!(host.fleet.listed().len(), checkpoints);
+    // The plan that was shown is the plan that is executed.
+    let digest = plan(&host, &[], 0)["plan"]
+        .as_str()
+        .expect("text")
+        .to_owned();
+    summary(restore(&host, &["--plan", &digest]), 0);
+    assert_eq!(fs::read(host.tree.join("conf/a")).expect("a file"), b"one");
+}
+
+#[test]
+fn what_fails_on_the_way_is_undone() {
+    // The second `cp` that links into place fails when some files are there already.
+    let Some(host) = HostFixture::with_tools(|tools| {
+        let script = "case \" $* \" in\n\
+             *' -RPlfT .fleet-restore/new '*)\n\
+             /bin/cp \"$@\"; echo 'no space left' >&2; exit 1 ;;\n\
+             esac\n\
+             exec /bin/cp \"$@\"";
+        program(tools, "cp", script);
+    }) else {
+        return;
+    };
+    tree::make_hostile(&host.tree);
+    plain_tree(&host);
+    pull(&host);
+    fs::write(host.tree.join("conf/a"), "ONE").expect("a file");
+    fs::remove_dir_all(host.tree.join("dir")).expect("a directory");
+    fs::write(host.tree.join("dir"), "a file now").expect("a file");
+    fs::remove_file(host.tree.join("conf/b")).expect("a file");
+    fs::write(host.tree.join("extra"), "more").expect("a file");
+    let before = tree::describe(&host.tree);
+    let ended = summary(restore(&host, &["--delete"]), 1);
+    assert_eq!(ended["outcome"], json!("rolled-back"));
+    assert_eq!(
+        (&ended["changed"], &ended["deleted"]),
+        (&json!(0), &json!(0))
+    );
+    assert_eq!(tree::describe(&host.tree), before);
+    assert_nothing_left(&host);
+}
+
+#[test]
+fn a_file_that_somebody_changes_after_the_plan_stops_the_restore() {
+    // Whoever stages also changes what will be replaced.
+    let Some(host) = HostFixture::with_tools(|tools| {
+        let victim = tools.join("victim");
+        let script = format!(
+            "case \" $* \" in\n\
+             *' -x '*) if [ -e '{0}' ]; then echo changed >>\"$(cat '{0}')\"; fi ;;\n\
+             esac\n\
+             exec /bin/tar \"$@\"",
+            victim.display()
+        );
+        program(tools, "tar", &script);
+    }) else {
+        return;
+    };
+    plain_tree(&host);
+    pull(&host);
+    fs::write(host.tree.join("conf/a"), "ONE").expect("a file");
+    fs::remove_file(host.tree.join("conf/b")).expect("a file");
+    let victim = host.tree.join("conf/a");
+    fs::write(host.tools().join("victim"), victim.to_str().expect("text")).expect("a file");
+    let ended = summary(restore(&host, &[]), 1);
+    assert_eq!(ended["outcome"], json!("rolled-back"));
+    assert_eq!(ended["error"]["code"], json!("restore-target-changed"));
+    let now = fs::read_to_string(&victim).expect("a file");
+    assert!(now.starts_with("ONEchanged"), "{now}");
+    assert!(!host.tree.join("conf/b").exists());
+    assert_nothing_left(&host);
+}
+
+#[test]
+fn a_damaged_checkpoint_is_never_restored() {
+    let Some(host) = HostFixture::start() else {
+        return;
+    };
+    plain_tree(&host);
+    let id = pull(&host);
+    fs::remove_file(host.tree.join("data/big")).expect("a file");
+    fs::write(host.tree.join("conf/a"), "ONE").expect("a file");
+    let before = tree::describe(&host.tree);
+    let (name, stamp) = id.split_once('@').expect("a name");
+    let pack = host
+        .fleet
+        .store()
+        .join(name)
+        .join("packs")
+        .join(stamp)
+        .join("app.tar.zst");
+    let mut bytes = fs::read(&pack).expect("a pack");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::set_permissions(&pack, fs::Permissions::from_mode(0o600)).expect("mode");
+    fs::write(&pack, bytes).expect("a pack");
+    let output = restore(&host, &[]).exits(6);
+    assert!(output.stderr.contains("app.tar.zst") || output.stdout.contains("app.tar.zst"));
+    assert_eq!(tree::describe(&host.tree), before);
+    assert_nothing_left(&host);
+}
+
+#[test]
+fn nothing_is_put_through_a_symbolic_link() {
+    let Some(host) = HostFixture::start() else {
+        return;
+    };
+    let root = host.tree.join("x/root");
+    tree::fill(&root, &[("a", "1")]);
+    host.sources(json!({ "app": { "directory": root } }));
+    pull(&host);
+    // The way to the root leads elsewhere now.
+    fs::remove_dir_all(host.tree.join("x")).expect("a directory");
+    fs::create_dir_all(host.tree.join("elsewhere")).expect("a directory");
+    symlink("elsewhere", host.tree.join("x")).expect("a link");
+    let shown = plan(&host, &[], 1);
+    let refusals = shown["refusals"].to_string();
+    assert!(
+        refusals.contains("no directory") || refusals.contains("symbolic link"),
+        "{refusals}"
+    );
+    assert_eq!(restore(&host, &[]).exit, Some(1));
+    assert_eq!(
+        fs::read_dir(host.tree.join("elsewhere"))
+            .expect("a directory")
+            .count(),
+        0
+    );
+    // Within the root, a link that took the place of a directory is replaced.
+    host.sources(host.app());
+    fs::remove_file(host.tree.join("x")).expect("a link");
+    tree::fill(&host.tree, &[("x/d/f", "1")]);
+    pull(&host);
+    fs::remove_dir_all(host.tree.join("x/d")).expect("a directory");
+    symlink(host.tree.join("elsewhere"), host.tree.join("x/d")).expect("a link");
+    summary(restore(&host, &[]), 0);
+    assert_eq!(fs::read(host.tree.join("x/d/f")).expect("a file"), b"1");
+    assert_eq!(
+        fs::read_dir(host.tree.join("elsewhere"))
+            .expect("a directory")
+            .count(),
+        0
+    );
+}
+
+#[test]
+fn an_empty_part_deletes_nothing() {
+    let Some(host) = HostFixture::start() else {
+        return;
+    };
+    host.sources(json!({ "app": { "directory": host.tree, "may_shrink": true } }));
+    pull(&host);
+    plain_tree(&host);
+    let before = with_change_times(&host.tree);
+    let shown = plan(&host, &["--delete"], 1);
+    assert!(
+        shown["refusals"]
+            .to_string()
+            .contains("empty in the checkpoint"),
+        "{shown}"
+    );
+    assert_eq!(restore(&host, &["--delete"]).exit, Some(1));
+    assert_eq!(with_change_times(&host.tree), before);
+    let ended = summary(restore(&host, &[]), 0);
+    assert_eq!(ended["outcome"], json!("unchanged"));
+}
+
+#[test]
+fn hard_links_are_grouped_as_they_were() {
+    let Some(host) = HostFixture::start() else {
+        return;
+    };
+    let tree = &host.tree;
+    tree::fill(tree, &[("a", "same"), ("c", "same"), ("e", "alone")]);
+    fs::hard_link(tree.join("a"), tree.join("b")).expect("a link");
+    fs::hard_link(tree.join("c"), tree.join("d")).expect("a link");
+    let old = fs::metadata(tree.join("a"))
+        .expect("facts")
+        .modified()
+        .expect("a time");
+    for name in ["a", "c"] {
+        let file = fs::File::options()
+            .write(true)
+            .open(tree.join(name))
+            .expect("a file");
+        file.set_modified(old).expect("times");
+    }
+    pull(&host);
+    let wanted = tree::describe(tree);
+    // The same contents, owners and times, and other names belong together.
+    for (from, to) in [("a", "d"), ("c", "b")] {
+        fs::remove_file(tree.join(to)).expect("a file");
+        fs::hard_link(tree.join(from), tree.join(to)).expect("a link");
+    }
+    assert_ne!(tree::describe(tree), wanted);
+    summary(restore(&host, &[]), 0);
+    assert_eq!(tree::describe(tree), wanted);
+}
