@@ -151,15 +151,7 @@ pub async fn make(basis: &Basis, session: &ReadSession) -> Result<Plan, Error> {
 
     // A second look for what the first one had no reason to keep.
     let is_meant = |path: &RemotePath| basis.terms.is_restored(path);
-    let mut needed = roots::needed(&differences, &roots);
-    if !needed.leaders.is_empty() {
-        let (reading, known, groups) = (sides.clone(), accounts.clone(), needed);
-        let found = blocking(move || reading.found(&groups, &known)).await?;
-        differences.add_groups(&found, &is_meant);
-        needed = roots::needed(&differences, &roots);
-    }
-    let reading = sides.clone();
-    let found = blocking(move || reading.found(&needed, &accounts)).await?;
+    let found = look_again(&sides, &mut differences, &roots, accounts, &is_meant).await?;
     let devices: BTreeMap<RemotePath, u64> = roots
         .iter()
         .map(|(root, device)| (root.clone(), device))
@@ -187,6 +179,26 @@ pub async fn make(basis: &Basis, session: &ReadSession) -> Result<Plan, Error> {
         .collect();
     plan.parts = by_part(&names, &differences);
     Ok(plan)
+}
+
+/// A second look at both sides, for what the first one had no reason to keep. Names of hard-link groups that
+/// are put in place as a whole become differences.
+async fn look_again(
+    sides: &Sides,
+    differences: &mut Differences,
+    roots: &Roots,
+    accounts: Accounts,
+    is_meant: &dyn Fn(&RemotePath) -> bool,
+) -> Result<Found, Error> {
+    let mut needed = roots::needed(differences, roots);
+    if !needed.leaders.is_empty() {
+        let (reading, known) = (sides.clone(), accounts.clone());
+        let found = blocking(move || reading.found(&needed, &known)).await?;
+        differences.add_groups(&found, is_meant);
+        needed = roots::needed(differences, roots);
+    }
+    let reading = sides.clone();
+    Ok(blocking(move || reading.found(&needed, &accounts)).await?)
 }
 
 /// Where everything goes, and with which rights.
