@@ -59,8 +59,8 @@ pub enum ReadCommand {
         /// answer is `versions=same`.
         versions: Option<String>,
     },
-    /// Which numbers do these users and groups have? Answers lines `user NUMBER NAME` and
-    /// `group NUMBER NAME`.
+    /// Which numbers do these users and groups have? Answers lines `user NUMBER NAME`,
+    /// `group NUMBER NAME` and `home PATH`, of the account that logged in.
     Accounts {
         /// Names of users.
         users: Vec<String>,

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::guard::ReadCommand;
 use crate::manifest::Owner;
+use crate::name::RemotePath;
 use crate::ssh::{self, Input, ReadSession};
 
 /// More than this is no answer about the owners of one checkpoint.
@@ -37,6 +38,7 @@ impl OwnerNames {
 pub struct Accounts {
     users: BTreeMap<String, u64>,
     groups: BTreeMap<String, u64>,
+    home: Option<RemotePath>,
 }
 
 impl Accounts {
@@ -46,9 +48,6 @@ impl Accounts {
     ///
     /// [`ssh::Error`] if it does not answer.
     pub async fn of(names: &OwnerNames, session: &ReadSession) -> Result<Self, ssh::Error> {
-        if names.users.is_empty() && names.groups.is_empty() {
-            return Ok(Self::default());
-        }
         let command = ReadCommand::Accounts {
             users: names.users.iter().cloned().collect(),
             groups: names.groups.iter().cloned().collect(),
@@ -63,6 +62,10 @@ impl Accounts {
     fn parse(answer: &[u8]) -> Self {
         let mut accounts = Self::default();
         for line in String::from_utf8_lossy(answer).lines() {
+            if let Some(home) = line.strip_prefix("home ") {
+                accounts.home = RemotePath::from_bytes(home.as_bytes()).ok();
+                continue;
+            }
             let mut words = line.splitn(3, ' ');
             let (Some(kind), Some(number), Some(name)) = (words.next(), words.next(), words.next())
             else {
@@ -104,6 +107,19 @@ impl Accounts {
         self.users.get(name).copied()
     }
 
+    /// The files that let somebody log in to the account that logged in.
+    #[must_use]
+    pub fn authorized_keys(&self) -> Vec<RemotePath> {
+        let home = self.home.iter();
+        let of = |home: &RemotePath| {
+            [b".ssh/authorized_keys".as_slice(), b".ssh/authorized_keys2"]
+                .iter()
+                .filter_map(|name| home.join(name).ok())
+                .collect::<Vec<_>>()
+        };
+        home.flat_map(of).collect()
+    }
+
     /// The names that the host does not have: users, then groups.
     #[must_use]
     pub fn missing(&self, names: &OwnerNames) -> (Vec<String>, Vec<String>) {
@@ -124,7 +140,8 @@ mod tests {
 
     #[test]
     fn owners_go_by_name_and_else_by_number() {
-        let accounts = Accounts::parse(b"user 1005 app\ngroup 7 lp\nnoise\nuser x y\n");
+        let accounts =
+            Accounts::parse(b"home /home/app\nuser 1005 app\ngroup 7 lp\nnoise\nuser x y\n");
         let owner = |uid, gid, user: &str, group: &str| Owner {
             uid,
             gid,

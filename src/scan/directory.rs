@@ -173,8 +173,11 @@ pub(crate) async fn walk(
         said,
         status,
     } = list(command, from, sudo, session).await?;
-    result::drop_staging(&mut found);
-    let result = make(found, &said, opening, &resolved)?;
+    let staged = result::drop_staging(&mut found);
+    let mut result = make(found, &said, opening, &resolved)?;
+    if let Some(result) = &mut result {
+        result.warnings.extend(result::unfinished(&staged));
+    }
     let explained = said
         .iter()
         .any(|note| !matches!(note, FindNote::Other(_) | FindNote::Aside(_)));

@@ -539,3 +539,61 @@ fn hard_links_are_grouped_as_they_were() {
     summary(restore(&host, &[]), 0);
     assert_eq!(tree::describe(tree), wanted);
 }
+
+#[test]
+fn an_unfinished_restore_is_named_by_every_command_that_meets_it() {
+    let Some(host) = HostFixture::start() else {
+        return;
+    };
+    plain_tree(&host);
+    pull(&host);
+    fs::write(host.tree.join("conf/a"), "ONE").expect("a file");
+    fs::create_dir(host.tree.join(".fleet-restore")).expect("a directory");
+    fs::write(host.tree.join(".fleet-restore/id"), "0123456789ab\n").expect("a file");
+    let told = "a restore is under way or unfinished in";
+    let shown = plan(&host, &[], 1);
+    assert!(shown["refusals"].to_string().contains(told), "{shown}");
+    let refused = restore(&host, &[]);
+    assert_eq!(refused.exit, Some(1));
+    assert_eq!(fs::read(host.tree.join("conf/a")).expect("a file"), b"ONE");
+    let checkpoint = host.fleet.run(&["checkpoint", "web"]).exits(0);
+    assert!(checkpoint.stderr.contains(told), "{}", checkpoint.stderr);
+    let live = host.fleet.run(&["diff", "web@latest", "--live"]).exits(0);
+    assert!(live.stderr.contains(told), "{}", live.stderr);
+    // And what it has staged is in no checkpoint.
+    let out = host.fleet.exported("web@latest");
+    assert!(!host.tree_in(&out).join(".fleet-restore").exists());
+}
+
+#[test]
+fn the_keys_of_the_account_stay_unless_they_are_named() {
+    // The folder of the tools is the account's home.
+    let Some(host) = HostFixture::with_tools(|_| {}) else {
+        return;
+    };
+    let ssh = fs::canonicalize(host.tools())
+        .expect("a folder")
+        .join(".ssh");
+    tree::fill(&ssh, &[("authorized_keys", "old key"), ("config", "old")]);
+    host.sources(json!({ "ssh": { "directory": ssh } }));
+    let id = pull(&host);
+    for name in ["authorized_keys", "config"] {
+        fs::write(ssh.join(name), "new").expect("a file");
+    }
+    let read = |name: &str| fs::read_to_string(ssh.join(name)).expect("a file");
+    let shown = plan(&host, &[], 0);
+    assert!(
+        shown["warnings"].to_string().contains("authorized_keys"),
+        "{shown}"
+    );
+    summary(restore(&host, &[]), 0);
+    assert_eq!(
+        (read("authorized_keys"), read("config")),
+        ("new".into(), "old".into())
+    );
+    let keys = ssh.join("authorized_keys");
+    let keys = keys.to_str().expect("text");
+    let named = host.fleet.run(&["restore", &id, keys, "--confirm", "web"]);
+    assert_eq!(named.exit, Some(0), "{}", named.stderr);
+    assert_eq!(read("authorized_keys"), "old key");
+}

@@ -52,6 +52,9 @@ impl Ground {
                 }
             }
         }
+        let staging = |path: &RemotePath| path.join(b".fleet-restore").ok();
+        let staged: Vec<RemotePath> = all.iter().filter_map(staging).collect();
+        all.extend(staged);
         let mut ground = Self::default();
         let all: Vec<RemotePath> = all.into_iter().collect();
         for some in all.chunks(AT_ONCE_MAX) {
@@ -104,6 +107,13 @@ impl Ground {
             };
             at = parent;
         }
+    }
+
+    /// Whether a restore is under way or unfinished in the directory `root`.
+    #[must_use]
+    pub fn is_staged_in(&self, root: &RemotePath) -> bool {
+        root.join(b".fleet-restore")
+            .is_ok_and(|path| self.facts.contains_key(&path))
     }
 
     /// What is at `path`, if anything is.

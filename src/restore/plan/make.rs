@@ -15,6 +15,7 @@ use crate::name::{RemotePath, SourceName};
 use crate::restore::Error;
 use crate::restore::accounts::{Accounts, OwnerNames};
 use crate::restore::sources::RestoredPart;
+use crate::scan::result::unfinished;
 use crate::source::exclude::Exclude;
 use crate::source::probe::{Probe, SudoRights};
 use crate::ssh::ReadSession;
@@ -116,9 +117,12 @@ pub async fn make(basis: &Basis, session: &ReadSession) -> Result<Plan, Error> {
     let accounts = Accounts::of(&asked, session).await?;
 
     // What differs.
-    let (reading, terms, known) = (sides.clone(), basis.terms.clone(), accounts.clone());
+    let mut terms = basis.terms.clone();
+    // Without them nobody could log in to undo anything.
+    terms.never.extend(accounts.authorized_keys());
+    let (reading, meant, known) = (sides.clone(), terms.clone(), accounts.clone());
     let mut differences =
-        blocking(move || compare::compare(reading.wanted()?, reading.live()?, &terms, &known))
+        blocking(move || compare::compare(reading.wanted()?, reading.live()?, &meant, &known))
             .await?;
     if differences.meant == 0 && !basis.terms.paths.is_empty() {
         return Err(Error::NothingMeant {
@@ -150,7 +154,7 @@ pub async fn make(basis: &Basis, session: &ReadSession) -> Result<Plan, Error> {
     plan.refusals.extend(refusals);
 
     // A second look for what the first one had no reason to keep.
-    let is_meant = |path: &RemotePath| basis.terms.is_restored(path);
+    let is_meant = |path: &RemotePath| terms.is_restored(path);
     let found = look_again(&sides, &mut differences, &roots, accounts, &is_meant).await?;
     let devices: BTreeMap<RemotePath, u64> = roots
         .iter()
@@ -240,6 +244,9 @@ async fn settle_roots(
     let sudo =
         !basis.probe.is_root && (needs_root || roots.iter().any(|(root, _)| is_others(root)));
     refusals.extend(lack_of_rights(sudo, &basis.probe));
+    let staged = roots.iter().filter(|(root, _)| ground.is_staged_in(root));
+    let staged = staged.map(|(root, _)| root.clone()).collect();
+    refusals.extend(unfinished(&staged));
     Ok(Settled {
         roots,
         sudo,
@@ -369,7 +376,7 @@ fn warnings(
     }
     if !differences.left_alone.is_empty() {
         warnings.push(format!(
-            "never restored, because it makes the host this host: {}",
+            "left as it is, because it makes the host this host or lets fleet in: {}",
             listing(differences.left_alone.len(), &differences.left_alone)
         ));
     }

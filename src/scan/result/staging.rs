@@ -1,15 +1,37 @@
 //! Leaves out what a restore stages on a host: it is no part of any source.
 
+use std::collections::BTreeSet;
+
 use crate::name::RemotePath;
 use crate::source::scan::Found;
+use crate::units::listing;
 
 /// The folder in which a restore stages what it puts into a root, and the name that it has while it is
 /// removed.
 const STAGING: [&[u8]; 2] = [b".fleet-restore", b".fleet-restore.over"];
 
-/// Drops what a restore has staged.
-pub(crate) fn drop_staging(found: &mut Vec<Found>) {
-    found.retain(|found| !is_staged(&found.path));
+/// Drops what a restore has staged. Gives the directories in which it has.
+pub(crate) fn drop_staging(found: &mut Vec<Found>) -> BTreeSet<RemotePath> {
+    let mut roots = BTreeSet::new();
+    found.retain(|found| {
+        let is_staged = is_staged(&found.path);
+        if is_staged && STAGING.contains(&found.path.file_name()) {
+            roots.extend(found.path.parent());
+        }
+        !is_staged
+    });
+    roots
+}
+
+/// The warning about a restore that is under way or unfinished in `roots`.
+pub(crate) fn unfinished(roots: &BTreeSet<RemotePath>) -> Option<String> {
+    let roots: Vec<&RemotePath> = roots.iter().collect();
+    (!roots.is_empty()).then(|| {
+        format!(
+            "a restore is under way or unfinished in {}: `fleet restore --resume HOST` finishes it, `--rollback HOST` undoes it",
+            listing(roots.len(), &roots)
+        )
+    })
 }
 
 fn is_staged(path: &RemotePath) -> bool {
@@ -36,7 +58,11 @@ mod tests {
         ]
         .map(found)
         .into();
-        drop_staging(&mut all);
+        let roots = drop_staging(&mut all);
+        assert_eq!(
+            roots.into_iter().collect::<Vec<_>>(),
+            ["/a".parse().expect("a path")]
+        );
         assert_eq!(all, ["/a/.fleet-restored", "/a/fleet-restore"].map(found));
     }
 }
