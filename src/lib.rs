@@ -9,7 +9,7 @@
 //! | 8 | [`engine`] | many hosts: fan-out, limits, stop levels |
 //! | 7 | [`checkpoint`], [`import`], [`live`] | what is made of one host, or of one foreign backup |
 //! | 6 | [`intake`], [`restore`], [`health`] | a tar stream becomes a pack and entries; a checkpoint is put back; what a host can do |
-//! | 5 | [`scan`] | looking at a host, and comparing it with a checkpoint |
+//! | 5 | [`scan`], [`evidence`] | looking at a host, and comparing it with a checkpoint; what is known of protected machines |
 //! | 4 | [`ssh`], [`source`], [`store`] | the outside world |
 //! | 3 | [`disk`], [`pack`], [`interrupt`], `blocking` | durable private files; the format of packs; how to stop; work that blocks |
 //! | 2 | [`guard`], [`tarstream`], [`event`], [`change`], [`shrinkage`] | rules, formats and what can happen: pure, synchronous |
@@ -45,6 +45,7 @@ pub mod digest;
 pub mod disk;
 pub mod engine;
 pub mod event;
+pub mod evidence;
 pub mod fault;
 pub mod guard;
 pub mod health;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use fleet::fault::Code;
 
 /// The floor of every module; a module imports only from floors below its own.
-const FLOORS: [(&str, u8); 31] = [
+const FLOORS: [(&str, u8); 32] = [
     ("cli", 11),
     ("report", 9),
     ("engine", 8),
@@ -18,6 +18,7 @@ const FLOORS: [(&str, u8); 31] = [
     ("restore", 6),
     ("health", 6),
     ("scan", 5),
+    ("evidence", 5),
     ("ssh", 4),
     ("source", 4),
     ("store", 4),

@@ -186,7 +186,8 @@ impl Run<'_> {
                 | Verdict::ChangedAlgorithm { .. }
                 | Verdict::Revoked(_)
                 | Verdict::Short { .. }
-                | Verdict::BadCertificate { .. }) => {
+                | Verdict::BadCertificate { .. }
+                | Verdict::Protected(_)) => {
                     return Err(VerbError(refusal(
                         &self.host.name,
                         &endpoint,
@@ -428,7 +429,8 @@ fn refusal(host: &HostName, endpoint: &Endpoint, shown: &Shown, verdict: &Verdic
             ),
             None,
         ),
-        Verdict::Trusted(_) | Verdict::Unknown | Verdict::Unchecked(_) => {
+        // A key is looked at to be trusted, and nothing is written: no key is refused for its machine.
+        Verdict::Trusted(_) | Verdict::Unknown | Verdict::Unchecked(_) | Verdict::Protected(_) => {
             (Code::HostKeyUnchecked, format!("can't trust {host}"), None)
         }
     };

@@ -5,9 +5,11 @@
 //! ([`ReadCommand`]), for writing ([`WriteCommand`]), or ask of a web server there ([`HttpGet`]). Nothing
 //! here does I/O, and no function takes a flag that widens a permission.
 //!
-//! Whether a host is protected is asked of [`is_protected`] alone.
+//! Whether a host is protected is asked of [`is_protected`] alone. Whether a machine is one under another
+//! name, its host keys and machine-id tell: see [`identity`].
 
 mod http_get;
+pub mod identity;
 mod judgement;
 mod permit;
 mod read_command;

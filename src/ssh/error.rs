@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::fault::{Code, ExitClass, Fault, Specific};
+use crate::guard::identity::ProtectedMachine;
 pub use crate::ssh::command::input::InputError;
 pub use crate::ssh::connection::cause::{Attempts, Cause, NoConnection};
 use crate::ssh::connection::refusal::{AuthenticationFailure, HostKeyRefusal};
@@ -55,6 +56,9 @@ pub enum Error {
         /// Why.
         source: Box<CheckFailure>,
     },
+    /// The host should be written, and is a protected machine.
+    #[error(transparent)]
+    Protected(Box<ProtectedMachine>),
     /// Nobody let us in.
     #[error(transparent)]
     Authentication(Box<AuthenticationFailure>),
@@ -255,6 +259,7 @@ impl Fault for Error {
             Self::Connect { .. } => Code::HostUnreachable,
             Self::HostKey(refusal) => refusal.problem.code(),
             Self::HostKeyCheck { .. } => Code::HostKeyUnchecked,
+            Self::Protected(refusal) => refusal.code(),
             Self::Authentication(_) => Code::AuthenticationFailed,
             Self::Hop { source, .. } => source.code(),
             Self::Forward { source, .. } => match source {
@@ -297,6 +302,7 @@ impl Fault for Error {
             )),
             Self::HostKey(refusal) => Some(refusal.mend()),
             Self::HostKeyCheck { source, .. } => source.mend(),
+            Self::Protected(refusal) => refusal.hint(),
             Self::Authentication(failure) => {
                 let load = if failure.words.is_some() {
                     "The host's own message may be the reason. Otherwise load"
@@ -367,7 +373,7 @@ impl Fault for Error {
     fn exit_class(&self) -> ExitClass {
         match self {
             Self::Resolve { .. } => ExitClass::Usage,
-            Self::OtherHost { .. } => ExitClass::Refused,
+            Self::OtherHost { .. } | Self::Protected(_) => ExitClass::Refused,
             Self::Connect { .. }
             | Self::HostKey(_)
             | Self::HostKeyCheck { .. }

@@ -115,6 +115,15 @@ impl ReadSession {
         Ok(keys)
     }
 
+    /// The fingerprints of the key that the host has shown and of all that it announces, proven or not: a
+    /// key that it only claims to have can speak against it, never for it.
+    pub(super) async fn claimed_host_keys(&self) -> Vec<String> {
+        let announced = self.connection().announced_keys().await;
+        let mut keys = vec![self.host_key_fingerprint()];
+        keys.extend(announced.unwrap_or_default().iter().map(fingerprint));
+        keys
+    }
+
     /// Starts `command`, and waits until the host has begun it.
     ///
     /// With `sudo`, a password is asked for only where the host wants one and somebody can be asked:

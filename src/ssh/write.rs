@@ -1,15 +1,20 @@
-//! Write sessions: opened with the guard's permit for one host, and with nothing else.
+//! Write sessions: opened with the guard's permit for one host, and with evidence that it is no protected
+//! machine.
 
 use super::command::exec::Command;
 use super::command::input::Input;
 use super::command::output::Output;
 use super::error::Error;
 use super::session::ReadSession;
-use crate::guard::{Priority, Rendered, Sudo, WriteCommand, WritePermit};
+use crate::guard::identity::{Evidence, Target, machine_id_in};
+use crate::guard::{Priority, ReadCommand, Rendered, Sudo, WriteCommand, WritePermit};
 use crate::inventory::Inventory;
 use crate::name::{AccountName, HostName};
 use crate::ssh::channel::running::Running;
 use crate::ssh::connection::connector::Connector;
+
+/// An answer to the probe is a few hundred bytes.
+const PROBE_MAX_BYTES: usize = 64 << 10;
 
 /// A connection to a host that may be written, opened with the guard's permit. Nothing but a
 /// [`WriteCommand`] changes the host.
@@ -17,8 +22,24 @@ use crate::ssh::connection::connector::Connector;
 /// Without a permit there is none:
 ///
 /// ```compile_fail,E0061
-/// async fn sneak(connector: &fleet::ssh::Connector, inventory: &fleet::inventory::Inventory) {
-///     let _ = fleet::ssh::WriteSession::open(connector, inventory).await;
+/// async fn sneak(
+///     evidence: &fleet::guard::identity::Evidence,
+///     connector: &fleet::ssh::Connector,
+///     inventory: &fleet::inventory::Inventory,
+/// ) {
+///     let _ = fleet::ssh::WriteSession::open(evidence, connector, inventory).await;
+/// }
+/// ```
+///
+/// Nor without what is known of protected machines:
+///
+/// ```compile_fail,E0061
+/// async fn sneak(
+///     permit: fleet::guard::WritePermit,
+///     connector: &fleet::ssh::Connector,
+///     inventory: &fleet::inventory::Inventory,
+/// ) {
+///     let _ = fleet::ssh::WriteSession::open(permit, connector, inventory).await;
 /// }
 /// ```
 ///
@@ -27,11 +48,12 @@ use crate::ssh::connection::connector::Connector;
 /// ```compile_fail,E0061
 /// async fn sneak(
 ///     permit: fleet::guard::WritePermit,
+///     evidence: &fleet::guard::identity::Evidence,
 ///     connector: &fleet::ssh::Connector,
 ///     inventory: &fleet::inventory::Inventory,
 ///     other: &fleet::inventory::Host,
 /// ) {
-///     let _ = fleet::ssh::WriteSession::open(permit, connector, inventory, other).await;
+///     let _ = fleet::ssh::WriteSession::open(permit, evidence, connector, inventory, other).await;
 /// }
 /// ```
 ///
@@ -75,18 +97,51 @@ impl Command for WriteCommand {
 }
 
 impl WriteSession {
-    /// Connects to the host of `permit`, which is used up.
+    /// Connects to the host of `permit`, which is used up, unless it is a machine that `evidence` knows as
+    /// protected.
+    ///
+    /// Its address is compared before anything is sent to it, the host key that it shows before
+    /// authentication, and all host keys that it announces and its machine-id before the session is handed
+    /// out. A reconnect is another `open`, and so another comparison.
     ///
     /// # Errors
     ///
-    /// As [`Connector::connect`].
+    /// [`Error::Protected`], and as [`Connector::connect`]; as [`ReadSession::output`] if the host does not
+    /// tell its machine-id.
+    ///
+    /// # Cancel
+    ///
+    /// Dropping the future leaves nothing behind.
     pub async fn open(
         permit: WritePermit,
+        evidence: &Evidence,
         connector: &Connector,
         inventory: &Inventory,
     ) -> Result<Self, Error> {
-        let reader = connector.connect(inventory, permit.host()).await?;
-        Ok(Self { reader, permit })
+        let host = permit.host();
+        let endpoint = connector.endpoint(inventory, host).await?;
+        let location = endpoint.location().await;
+        let mut target = Target {
+            location: Some(location),
+            ..Target::named(host.name.clone())
+        };
+        compare(evidence, &target)?;
+        let reader = connector
+            .connect_for_writing(&endpoint, host, evidence)
+            .await?;
+        target.host_keys = reader.claimed_host_keys().await;
+        let command = ReadCommand::Probe { ask_sudo: false };
+        let answer = reader
+            .output(&command, false, Input::none(), PROBE_MAX_BYTES)
+            .await?;
+        target.machine_id = machine_id_in(&answer.stdout);
+        match compare(evidence, &target) {
+            Ok(()) => Ok(Self { reader, permit }),
+            Err(refusal) => {
+                reader.close().await;
+                Err(refusal)
+            }
+        }
     }
 
     /// The same connection, for reading.
@@ -133,4 +188,9 @@ impl WriteSession {
     pub fn permit(&self) -> &WritePermit {
         &self.permit
     }
+}
+
+/// Refuses a protected machine.
+fn compare(evidence: &Evidence, target: &Target) -> Result<(), Error> {
+    evidence.compare(target).map_err(Error::Protected)
 }

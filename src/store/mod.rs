@@ -23,6 +23,7 @@ pub use open::Store;
 pub use query::compare::{PartChanges, PartPair};
 pub use query::find::{DamagedCheckpoint, Listing, Resolved, Skipped};
 pub use query::history::{History, Moment};
+pub use query::machines::RecordedMachine;
 pub use query::newest::NewestFirst;
 pub use query::sealed::SealedCheckpoint;
 pub use seal::incoming::{Facts, Incoming, Note, PartFacts, SealStep};

@@ -1,3 +1,4 @@
-//! Restore: the verb, what it does on the host, and what fails on the way.
+//! Restore: the verb, what it does on the host, what fails on the way, and what refuses a write.
 
+mod identity;
 mod verb;

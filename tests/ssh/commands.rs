@@ -66,7 +66,9 @@ async fn a_session_that_writes_is_one_with_the_host_of_its_permit() -> Result<()
         ..web.clone()
     }]);
     let permit = permit(&inventory(vec![web.clone()]), &web, Operation::Restore).expect("writable");
-    let session = WriteSession::open(permit, &super::connector(&sshd), &moved).await?;
+    let connector = super::connector(&sshd);
+    let gathered = crate::support::evidence::gather(&moved, &connector).await;
+    let session = WriteSession::open(permit, &gathered.evidence, &connector, &moved).await?;
     assert_eq!(session.permit().host(), &web);
     let output = session
         .reader()

@@ -204,6 +204,7 @@ fn a_key_is_judged_by_what_the_lines_say_of_the_host() {
             Verdict::Short { bits, .. } => format!("{bits} bits"),
             Verdict::BadCertificate { why, .. } => why,
             Verdict::Unchecked(failure) => failure.to_string(),
+            Verdict::Protected(refusal) => refusal.to_string(),
         }
     };
     assert_eq!(judge("", &one), "unknown");

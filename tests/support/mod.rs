@@ -2,6 +2,7 @@
 
 pub(crate) mod disk;
 pub(crate) mod dropbear;
+pub(crate) mod evidence;
 pub(crate) mod fleet;
 pub(crate) mod host_fixture;
 pub(crate) mod http;

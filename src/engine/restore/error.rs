@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::checkpoint;
+use crate::evidence;
 use crate::fault::{Code, ExitClass, Fault};
 use crate::guard::Refusal;
 use crate::name::{CheckpointId, HostName, SourceName};
@@ -25,6 +26,9 @@ pub enum Error {
     /// The target is protected.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// It can't be told whether the target is a protected machine.
+    #[error(transparent)]
+    Evidence(#[from] evidence::Error),
     /// The checkpoint has no such part.
     #[error("{checkpoint} has no part `{name}`")]
     NoSuchPart {
@@ -70,6 +74,7 @@ impl Fault for Error {
         match self {
             Self::UnknownHost { .. } => Code::UnknownHost,
             Self::Refused(error) => error.code(),
+            Self::Evidence(error) => error.code(),
             Self::NoSuchPart { .. } => Code::UnknownSource,
             Self::Impossible { .. } => Code::RestoreRefused,
             Self::Scratch(_) => Code::LocalIoFailed,
@@ -85,6 +90,7 @@ impl Fault for Error {
         match self {
             Self::UnknownHost { .. } => Some("`fleet hosts` lists the hosts.".to_owned()),
             Self::Refused(error) => error.hint(),
+            Self::Evidence(error) => error.hint(),
             Self::NoSuchPart { known, .. } => {
                 let known: Vec<&str> = known.iter().map(SourceName::as_str).collect();
                 Some(format!("There are: {}.", known.join(", ")))
@@ -104,6 +110,7 @@ impl Fault for Error {
         match self {
             Self::UnknownHost { .. } | Self::NoSuchPart { .. } => ExitClass::Usage,
             Self::Refused(error) => error.exit_class(),
+            Self::Evidence(error) => error.exit_class(),
             Self::Impossible { .. } | Self::Scratch(_) => ExitClass::Failed,
             Self::Capture(error) => error.exit_class(),
             Self::Restore(error) => error.exit_class(),

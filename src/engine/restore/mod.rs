@@ -15,6 +15,7 @@ use crate::blocking::blocking;
 use crate::checkpoint::{self, CaptureOptions, History, WrittenCheckpoint};
 use crate::engine::Workspace;
 use crate::event::{Event, HostEvent, Restore, RestoreStep, Sink};
+use crate::evidence;
 use crate::guard::{self, Operation, WritePermit};
 use crate::interrupt::{Interrupt, StopLevel};
 use crate::inventory::{Host, Inventory};
@@ -167,7 +168,19 @@ impl Look<'_> {
             .endpoint(&network.inventory, self.host)
             .await?;
         let address = format!("{}:{}", endpoint.address, endpoint.port);
-        let session = WriteSession::open(permit, &network.connector, &network.inventory).await?;
+        let known = evidence::gather(
+            &network.inventory,
+            &self.workspace.store,
+            &network.connector,
+        );
+        let known = known.await?;
+        let session = WriteSession::open(
+            permit,
+            &known.evidence,
+            &network.connector,
+            &network.inventory,
+        )
+        .await?;
         (self.sink)(Event::of(
             &self.host.name,
             HostEvent::Connected {
@@ -179,7 +192,8 @@ impl Look<'_> {
         self.tell(RestoreStep::Compare);
         let safety = Arc::new(self.capture(lock, session.reader(), &address).await?);
         let compression = compression(&probe);
-        let plan = self.plan(&safety, probe, &session, &address).await?;
+        let mut plan = self.plan(&safety, probe, &session, &address).await?;
+        plan.warnings.extend(known.warnings);
         Ok(Prepared {
             plan,
             permit_host: self.host.clone(),

@@ -5,7 +5,9 @@
 //! about `StrictHostKeyChecking`, host keys are strict here.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use crate::guard::identity::Location;
 use crate::inventory::{Host, Inventory};
 use crate::name::HostName;
 use crate::ssh::config::named_files::{NamedFiles, known_hosts_command, revoked_host_keys};
@@ -16,6 +18,9 @@ use crate::ssh::config::tokens::{Local, Tokens};
 use crate::ssh::error::Error;
 use crate::ssh::host_keys::known_hosts::lookup_name;
 use crate::ssh::host_keys::known_hosts_command::KnownHostsCommand;
+
+/// How long a name may take to resolve that is only compared.
+const NAME_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// More hosts on the way than this is a mistake.
 const HOPS_MAX: usize = 8;
@@ -79,6 +84,19 @@ pub enum Hop {
     Descriptor(String),
 }
 
+impl Hop {
+    /// A text that is the same for the same way.
+    fn signature(&self) -> String {
+        match self {
+            Self::Jump(jump) => {
+                let before = jump.hop.as_ref().map(Self::signature);
+                format!("{},{}", before.unwrap_or_default(), jump.place())
+            }
+            Self::Command(command) | Self::Descriptor(command) => command.clone(),
+        }
+    }
+}
+
 impl Endpoint {
     /// The name under which host keys are looked up: the alias, else the address, with the port
     /// unless that is 22.
@@ -103,6 +121,25 @@ impl Endpoint {
             self.global_known_hosts.as_slice(),
         ]
         .concat()
+    }
+
+    /// Where it is, for comparing it with other hosts. The name is resolved unless something is on the way,
+    /// from where it may mean something else; one that can't be resolved is compared as it is.
+    pub async fn location(&self) -> Location {
+        let via = match &self.hop {
+            None => String::new(),
+            Some(hop) => hop.signature(),
+        };
+        let location = Location::new(&self.address, self.port, via);
+        if self.hop.is_some() {
+            return location;
+        }
+        let name = self.address.trim_matches(['[', ']']).trim_end_matches('.');
+        let found = tokio::time::timeout(NAME_TIMEOUT, tokio::net::lookup_host((name, self.port)));
+        match found.await {
+            Ok(Ok(addresses)) => location.resolved(addresses.map(|address| address.ip())),
+            Ok(Err(_)) | Err(_) => location,
+        }
     }
 
     /// Where it is, for people.

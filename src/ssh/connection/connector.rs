@@ -12,7 +12,9 @@ use tokio::sync::{Mutex, Semaphore};
 use tokio::time::Instant;
 
 use crate::guard::Priority;
+use crate::guard::identity::Evidence;
 use crate::inventory::{Host, Inventory, Limits};
+use crate::name::HostName;
 use crate::ssh::command::exec::Executor;
 use crate::ssh::command::sudo::SudoMethods;
 use crate::ssh::config::resolve::{Endpoint, Hop, SshConfig};
@@ -142,14 +144,40 @@ impl Connector {
     ///
     /// As [`Connector::connect`].
     pub async fn connect_to(&self, endpoint: &Endpoint, host: &Host) -> Result<ReadSession, Error> {
-        let connection = self.open(endpoint, host.limits).await?;
-        Ok(ReadSession::new(Executor {
+        let connection = self.open(endpoint, host.limits, None).await?;
+        Ok(self.session(connection, endpoint, host))
+    }
+
+    /// The same for a host that should be written: refused before authentication if its key is that of a
+    /// protected machine.
+    ///
+    /// # Errors
+    ///
+    /// As [`Connector::connect`], and [`Error::Protected`].
+    pub(in crate::ssh) async fn connect_for_writing(
+        &self,
+        endpoint: &Endpoint,
+        host: &Host,
+        evidence: &Evidence,
+    ) -> Result<ReadSession, Error> {
+        let writes = Some((&host.name, evidence));
+        let connection = self.open(endpoint, host.limits, writes).await?;
+        Ok(self.session(connection, endpoint, host))
+    }
+
+    fn session(
+        &self,
+        connection: Arc<Connection>,
+        endpoint: &Endpoint,
+        host: &Host,
+    ) -> ReadSession {
+        ReadSession::new(Executor {
             connection,
             prompts: Arc::clone(self.prompts(endpoint)),
             pace: Priority::on(host),
             sudo_methods: SudoMethods::default(),
             recorder: self.options.recorder.clone(),
-        }))
+        })
     }
 
     /// Whom to ask when `endpoint` wants an answer.
@@ -161,7 +189,13 @@ impl Connector {
         }
     }
 
-    async fn open(&self, endpoint: &Endpoint, limits: Limits) -> Result<Arc<Connection>, Error> {
+    /// Connects and logs in; with what is known of protected machines, if the host should be written.
+    async fn open(
+        &self,
+        endpoint: &Endpoint,
+        limits: Limits,
+        writes: Option<(&HostName, &Evidence)>,
+    ) -> Result<Arc<Connection>, Error> {
         for warning in &endpoint.warnings {
             tracing::warn!("{warning}");
         }
@@ -180,7 +214,7 @@ impl Connector {
         let mut attempt = 1;
         let mut pause = self.options.retry_pause;
         loop {
-            match self.open_once(endpoint, limits).await {
+            match self.open_once(endpoint, limits, writes).await {
                 Ok(connection) => return Ok(Arc::new(connection)),
                 Err((error, Quick(true)))
                     if attempt < ATTEMPTS_MAX
@@ -205,8 +239,13 @@ impl Connector {
         &self,
         endpoint: &Endpoint,
         limits: Limits,
+        writes: Option<(&HostName, &Evidence)>,
     ) -> Result<Connection, (Error, Quick)> {
         let check = HostKeyCheck::of(endpoint).await.map_err(slow)?;
+        let check = match writes {
+            Some((host, evidence)) => check.for_writing(host, evidence),
+            None => check,
+        };
         self.open_checked(endpoint, check, self.prompts(endpoint), limits)
             .await
     }
@@ -316,7 +355,7 @@ impl Connector {
         {
             return Err(error.clone());
         }
-        match self.open(endpoint, limits).await {
+        match self.open(endpoint, limits, None).await {
             Ok(connection) => {
                 slot.open = Arc::downgrade(&connection);
                 Ok((connection, places))

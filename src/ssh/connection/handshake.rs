@@ -80,11 +80,15 @@ impl Connector {
         error: russh::Error,
         clock: &Clock,
     ) -> (Error, Quick) {
-        if let Some(Verdict::Unchecked(source)) = link.verdict() {
-            return slow(Error::HostKeyCheck {
-                host: endpoint.name.clone(),
-                source: Box::new(source),
-            });
+        match link.verdict() {
+            Some(Verdict::Protected(source)) => return slow(Error::Protected(source)),
+            Some(Verdict::Unchecked(source)) => {
+                return slow(Error::HostKeyCheck {
+                    host: endpoint.name.clone(),
+                    source: Box::new(source),
+                });
+            }
+            Some(_) | None => {}
         }
         let lookup = endpoint.lookup();
         let of = known.of(&lookup);
@@ -220,7 +224,7 @@ fn problem(verdict: Verdict) -> Option<HostKeyProblem> {
         Verdict::Short { bits, min } => Some(HostKeyProblem::Short { bits, min }),
         Verdict::BadCertificate { place, why } => Some(HostKeyProblem::Certificate { place, why }),
         // No problem of the key; see [`Connector::refusal`].
-        Verdict::Unchecked(_) => None,
+        Verdict::Unchecked(_) | Verdict::Protected(_) => None,
     }
 }
 

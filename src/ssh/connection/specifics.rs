@@ -1,6 +1,6 @@
 //! The parts of an SSH error that belong to one host alone: its address, its fingerprint, how long it took.
 
-use crate::fault::Specific;
+use crate::fault::{Fault as _, Specific};
 use crate::ssh::connection::refusal::HostKeyProblem;
 use crate::ssh::error::Error;
 
@@ -35,6 +35,7 @@ pub(in crate::ssh) fn specifics(error: &Error) -> Vec<Specific> {
             Specific::of_address(address)
         }
         Error::Hop { source, .. } => specifics(source),
+        Error::Protected(refusal) => refusal.specifics(),
         Error::Resolve { .. }
         | Error::OpenFiles { .. }
         | Error::HostKeyCheck { .. }

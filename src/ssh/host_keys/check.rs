@@ -11,11 +11,13 @@ use std::sync::Arc;
 use russh::keys::{Algorithm, PublicKey, PublicKeyOrCertificate};
 
 use crate::blocking::blocking;
+use crate::guard::identity::{Evidence, ProtectedMachine, Target};
+use crate::name::HostName;
 use crate::ssh::config::algorithms::rsa_bits;
 use crate::ssh::config::resolve::Endpoint;
 use crate::ssh::config::rules::Rules;
 use crate::ssh::error::{Cause, Error};
-use crate::ssh::host_keys::known_hosts::{KnownHosts, Place, Verdict};
+use crate::ssh::host_keys::known_hosts::{KnownHosts, Place, Verdict, fingerprint};
 use crate::ssh::host_keys::known_hosts_command::{KnownHostsCommand, Reason};
 use crate::ssh::host_keys::revocation::revoked_in;
 
@@ -29,6 +31,8 @@ pub struct HostKeyCheck {
     command: Option<KnownHostsCommand>,
     revoked: Vec<PathBuf>,
     rules: Rules,
+    /// For a host that should be written: its name, and what is known of protected machines.
+    protected: Option<(HostName, Evidence)>,
 }
 
 /// Why host keys can't be checked. No key is accepted then.
@@ -129,6 +133,15 @@ impl HostKeyCheck {
             command: endpoint.known_hosts_command.clone(),
             revoked: endpoint.revoked_host_keys.clone(),
             rules: endpoint.rules.clone(),
+            protected: None,
+        }
+    }
+
+    /// The same check for `host`, which should be written: the keys of protected machines are refused, too.
+    pub(in crate::ssh) fn for_writing(self, host: &HostName, evidence: &Evidence) -> Self {
+        Self {
+            protected: Some((host.clone(), evidence.clone())),
+            ..self
         }
     }
 
@@ -159,8 +172,25 @@ impl HostKeyCheck {
         Ok(Arc::new(known))
     }
 
+    /// Why the host must not be written if it has this key; none for a check that is not for writing.
+    pub(in crate::ssh) fn protected_machine(
+        &self,
+        key: &PublicKey,
+    ) -> Option<Box<ProtectedMachine>> {
+        let (host, evidence) = self.protected.as_ref()?;
+        let target = Target {
+            host_keys: vec![fingerprint(key)],
+            ..Target::named(host.clone())
+        };
+        evidence.compare(&target).err()
+    }
+
     /// Judges what the host has shown.
     pub async fn judge(&self, shown: &PublicKeyOrCertificate) -> Verdict {
+        // That a machine is protected says more than any other flaw of its key.
+        if let Some(protected) = self.protected_machine(&shown.public_key()) {
+            return Verdict::Protected(protected);
+        }
         match self.judged(shown).await {
             Ok(verdict) => verdict,
             Err(failure) => Verdict::Unchecked(failure),

@@ -197,7 +197,8 @@ impl Connection {
                 | Verdict::Changed { .. }
                 | Verdict::Revoked(_)
                 | Verdict::Short { .. }
-                | Verdict::BadCertificate { .. } => continue,
+                | Verdict::BadCertificate { .. }
+                | Verdict::Protected(_) => continue,
                 Verdict::Unchecked(failure) => {
                     return Err(NotLearned::NotProven(check.failed(failure)));
                 }

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use russh::keys::ssh_key::known_hosts::{Entry, HostPatterns, Marker};
 use russh::keys::{Algorithm, Certificate, EcdsaCurve, HashAlg, PublicKey};
 
+use crate::guard::identity::ProtectedMachine;
 use crate::ssh::host_keys::check::CheckFailure;
 use crate::ssh::host_keys::host_certificate::certificate_flaw;
 use crate::ssh::host_keys::known_hosts_line::{Parsed, Unparsed, is_complex, matches, parse};
@@ -124,6 +125,8 @@ pub enum Verdict {
     },
     /// It is unknown whether the key is trusted.
     Unchecked(CheckFailure),
+    /// The host should be written, and the key is that of a protected machine.
+    Protected(Box<ProtectedMachine>),
 }
 
 impl KnownHosts {
@@ -348,6 +351,12 @@ impl<'a> Known<'a> {
                 fingerprint(key),
             )
         })
+    }
+
+    /// The keys of the host, revoked or not, each with its place; keys of authorities are not among them.
+    pub fn keys(&self) -> impl Iterator<Item = (&'a Place, &'a PublicKey)> + '_ {
+        let lines = self.marked(None);
+        lines.map(|line| (&line.place, line.entry.public_key()))
     }
 
     /// Judges a key that the host has shown.

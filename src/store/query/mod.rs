@@ -5,5 +5,6 @@ pub(in crate::store) mod content;
 pub(in crate::store) mod find;
 pub(in crate::store) mod folders;
 pub(in crate::store) mod history;
+pub(in crate::store) mod machines;
 pub(in crate::store) mod newest;
 pub(in crate::store) mod sealed;

@@ -6,8 +6,8 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use crate::manifest::{Checkpoint, Entry, PackName, Totals, real_path};
-use crate::name::{CheckpointId, RemotePath, SourceName};
+use crate::manifest::{Checkpoint, Entry, MachineIdentity, PackName, Totals, real_path};
+use crate::name::{CheckpointId, RemotePath, SourceName, escape};
 use crate::store::Error;
 use crate::store::files::entries::{self, Entries, EntryLines};
 use crate::store::files::layout;
@@ -215,28 +215,54 @@ pub(in crate::store) fn read_record(
     dir: &Path,
     id: &CheckpointId,
 ) -> Result<(Sealed, Vec<u8>), Error> {
+    let bytes = record_bytes(dir, id)?;
+    let sealed = Sealed::read(&bytes).map_err(|error| unreadable(id, error))?;
+    same_name(id, &sealed.checkpoint.id.to_string())?;
+    Ok((sealed, bytes))
+}
+
+/// Reads of `checkpoint.json` in `dir` just which machine the checkpoint was taken of.
+pub(in crate::store) fn read_machine(
+    dir: &Path,
+    id: &CheckpointId,
+) -> Result<MachineIdentity, Error> {
+    let bytes = record_bytes(dir, id)?;
+    let record = Sealed::read_machine(&bytes).map_err(|error| unreadable(id, error))?;
+    same_name(id, &record.id)?;
+    Ok(record.host)
+}
+
+fn record_bytes(dir: &Path, id: &CheckpointId) -> Result<Vec<u8>, Error> {
     let path = dir.join(layout::CHECKPOINT_FILE);
     let shown = layout::shown(id, layout::CHECKPOINT_FILE);
     let mut bytes = Vec::new();
     entries::open_stored(&path, &shown)?
         .read_to_end(&mut bytes)
         .map_err(Error::io("read", &path))?;
-    let sealed = Sealed::read(&bytes).map_err(|error| match error {
+    Ok(bytes)
+}
+
+fn unreadable(id: &CheckpointId, error: ReadError) -> Error {
+    let file = layout::shown(id, layout::CHECKPOINT_FILE);
+    match error {
         ReadError::Newer(found) => Error::Newer {
-            file: shown.clone(),
+            file,
             found,
             known: VERSION,
         },
-        ReadError::Needs(words) => Error::Needs {
-            file: shown.clone(),
-            words,
-        },
-        ReadError::Damaged(problem) => Error::damaged(&shown, problem),
-    })?;
-    if sealed.checkpoint.id == *id {
-        Ok((sealed, bytes))
-    } else {
-        let problem = format!("it belongs to {}", sealed.checkpoint.id);
-        Err(Error::damaged(shown, problem))
+        ReadError::Needs(words) => Error::Needs { file, words },
+        ReadError::Damaged(problem) => Error::damaged(file, problem),
     }
+}
+
+/// A record in the folder of another checkpoint is damage.
+fn same_name(id: &CheckpointId, recorded: &str) -> Result<(), Error> {
+    if id.to_string() == recorded {
+        return Ok(());
+    }
+    let file = layout::shown(id, layout::CHECKPOINT_FILE);
+    Err(Error::damaged(
+        file,
+        format!("it belongs to {}", escape(recorded.as_bytes())),
+    ))
 }

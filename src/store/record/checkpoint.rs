@@ -11,7 +11,7 @@ use super::entry::time;
 use super::facts::FactsRecord;
 use super::failure::FailureRecord;
 use super::file_facts::FileFacts;
-use super::host::HostRecord;
+use super::host::{HostRecord, MachineRecord};
 use super::path::{PathRecord, ResolvedRecord};
 use super::{RecordError, left_out};
 use crate::digest::Sha256;
@@ -174,6 +174,22 @@ impl Sealed {
 
     /// Reads the bytes of a `checkpoint.json`, its seal first.
     pub(in crate::store) fn read(bytes: &[u8]) -> Result<Self, ReadError> {
+        Self::check(bytes)?;
+        serde_json::from_slice::<CheckpointRecord>(bytes)
+            .map_err(RecordError::of)
+            .and_then(Self::try_from)
+            .map_err(|e| ReadError::Damaged(e.to_string()))
+    }
+
+    /// Reads of the bytes of a `checkpoint.json` just what it is called and which machine it was taken of,
+    /// its seal first.
+    pub(in crate::store) fn read_machine(bytes: &[u8]) -> Result<MachineRecord, ReadError> {
+        Self::check(bytes)?;
+        serde_json::from_slice(bytes).map_err(|e| ReadError::Damaged(e.to_string()))
+    }
+
+    /// Checks the seal, and whether this program can read the rest.
+    fn check(bytes: &[u8]) -> Result<(), ReadError> {
         let damaged = |problem: &str| ReadError::Damaged(problem.to_owned());
         let (body, seal) = split_seal(bytes).ok_or_else(|| damaged("its end is missing"))?;
         let unsealed = [
@@ -196,13 +212,11 @@ impl Sealed {
         }
         let unknown = |word: &String| !KNOWN_NEEDS.contains(&word.as_str());
         let unknown: Vec<String> = version.needs.into_iter().filter(unknown).collect();
-        if !unknown.is_empty() {
-            return Err(ReadError::Needs(unknown));
+        if unknown.is_empty() {
+            Ok(())
+        } else {
+            Err(ReadError::Needs(unknown))
         }
-        serde_json::from_slice::<CheckpointRecord>(bytes)
-            .map_err(RecordError::of)
-            .and_then(Self::try_from)
-            .map_err(|e| ReadError::Damaged(e.to_string()))
     }
 
     /// Every file that it needs beside `checkpoint.json` and `SHA256SUMS`, relative to its folder.

@@ -18,3 +18,11 @@ pub(super) struct HostRecord {
     kernel: String,
     hostname: String,
 }
+
+/// What a `checkpoint.json` says of itself and of the machine.
+#[derive(Deserialize)]
+pub(in crate::store) struct MachineRecord {
+    pub(in crate::store) id: String,
+    #[serde(with = "HostRecord")]
+    pub(in crate::store) host: MachineIdentity,
+}

@@ -9,7 +9,7 @@ mod extended;
 pub(super) mod facts;
 mod failure;
 pub(super) mod file_facts;
-mod host;
+pub(super) mod host;
 mod left_out;
 mod path;
 mod scan;
