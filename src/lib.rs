@@ -10,7 +10,7 @@
 //! | 7 | [`checkpoint`], [`import`], [`live`] | what is made of one host, or of one foreign backup |
 //! | 6 | [`intake`], [`restore`], [`health`] | a tar stream becomes a pack and entries; a checkpoint is put back; what a host can do |
 //! | 5 | [`scan`], [`evidence`] | looking at a host, and comparing it with a checkpoint; what is known of protected machines |
-//! | 4 | [`ssh`], [`source`], [`store`] | the outside world |
+//! | 4 | [`ssh`], [`source`], [`store`], [`audit`] | the outside world; the record of what was written to hosts |
 //! | 3 | [`disk`], [`pack`], [`interrupt`], `blocking` | durable private files; the format of packs; how to stop; work that blocks |
 //! | 2 | [`guard`], [`tarstream`], [`event`], [`change`], [`shrinkage`] | rules, formats and what can happen: pure, synchronous |
 //! | 1 | [`inventory`], [`manifest`] | facts: plain data |
@@ -37,6 +37,7 @@
 //! `docs/src/explanation/architecture.md` has the same in ten steps with file names, and the tests that prove
 //! each promise.
 
+pub mod audit;
 mod blocking;
 pub mod change;
 pub mod checkpoint;

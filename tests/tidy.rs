@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use fleet::fault::Code;
 
 /// The floor of every module; a module imports only from floors below its own.
-const FLOORS: [(&str, u8); 32] = [
+const FLOORS: [(&str, u8); 33] = [
     ("cli", 11),
     ("report", 9),
     ("engine", 8),
@@ -22,6 +22,7 @@ const FLOORS: [(&str, u8); 32] = [
     ("ssh", 4),
     ("source", 4),
     ("store", 4),
+    ("audit", 4),
     ("blocking", 3),
     ("disk", 3),
     ("interrupt", 3),

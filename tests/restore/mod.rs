@@ -1,4 +1,5 @@
 //! Restore: the verb, what it does on the host, what fails on the way, and what refuses a write.
 
+mod audit;
 mod identity;
 mod verb;
