@@ -202,6 +202,16 @@ pub enum Error {
         /// The target.
         path: PathBuf,
     },
+    /// Files are where exported ones go.
+    #[error("{}", occupied(target, *count, paths))]
+    Occupied {
+        /// The folder that is exported into.
+        target: PathBuf,
+        /// How many.
+        count: u64,
+        /// The first ten of them, relative to it.
+        paths: Vec<PathBuf>,
+    },
     /// The folder to export into holds something.
     #[error("{} is not empty", path.display())]
     TargetNotEmpty {
@@ -301,7 +311,9 @@ impl Fault for Error {
             Self::Removed { .. } => Code::CheckpointRemoved,
             Self::NotAFile { .. } => Code::NotAFile,
             Self::Order { .. } | Self::Facts { .. } => Code::Internal,
-            Self::TargetExists { .. } | Self::TargetNotEmpty { .. } => Code::TargetExists,
+            Self::TargetExists { .. } | Self::Occupied { .. } | Self::TargetNotEmpty { .. } => {
+                Code::TargetExists
+            }
             Self::UnknownFormat { .. } => Code::UsageInvalid,
             Self::Unsafe { .. } => Code::UnsafeTree,
             Self::Collision { .. } => Code::LayoutCollision,
@@ -331,6 +343,7 @@ impl Fault for Error {
             | Self::NoHistory { .. }
             | Self::NotAFile { .. }
             | Self::TargetExists { .. }
+            | Self::Occupied { .. }
             | Self::TargetNotEmpty { .. }
             | Self::UnknownFormat { .. }
             | Self::Collision { .. } => ExitClass::Usage,
@@ -371,4 +384,26 @@ fn why_unread(error: &Error) -> &'static str {
     } else {
         "can't be read"
     }
+}
+
+fn occupied(target: &Path, count: u64, paths: &[PathBuf]) -> String {
+    let named: Vec<String> = paths
+        .iter()
+        .map(|path| escape(path.as_os_str().as_encoded_bytes()))
+        .collect();
+    let more = if count > paths.len() as u64 {
+        ", …"
+    } else {
+        ""
+    };
+    let (files, are) = if count == 1 {
+        ("file", "is")
+    } else {
+        ("files", "are")
+    };
+    format!(
+        "{count} {files} {are} already in {}: {}{more}",
+        target.display(),
+        named.join(", ")
+    )
 }

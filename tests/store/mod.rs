@@ -1,6 +1,7 @@
 //! The store from outside: real trees, real tar, real kills.
 
 mod changes;
+mod chosen;
 mod crash;
 mod damage;
 mod export;

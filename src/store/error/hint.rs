@@ -66,6 +66,9 @@ pub(super) fn of(error: &Error) -> Option<String> {
 
         // The target of an export.
         Error::TargetExists { .. } => "Remove it first, or choose another name.",
+        Error::Occupied { .. } => {
+            "Nothing was written. Choose another directory, or move those files away."
+        }
         Error::TargetNotEmpty { .. } => "Choose an empty or a new directory.",
         Error::UnknownFormat { .. } => {
             "End the name with `.tar`, `.tar.gz`, `.tgz` or `.tar.zst`, or with `/` for a directory; with `-o -`, set `--format tar.zst`."

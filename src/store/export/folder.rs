@@ -76,26 +76,11 @@ impl Export<'_> {
         options: FolderOptions,
         watch: Watch<'_>,
     ) -> Result<Exported, Error> {
-        // Dropped on every way out that is not the end: what was made is removed.
-        let making = tempfile::Builder::new()
-            .prefix(".fleet-export-")
-            .tempdir_in(target)
-            .map_err(Error::io("create a folder in", target))?;
-        remove_default_acl(making.path()).map_err(Error::io("prepare", making.path()))?;
-        let mut tree = Tree {
-            export: self,
-            target,
-            root: making.path().to_owned(),
-            makes_devices: options.devices,
-            metadata: MetadataSetter::new(options.numeric_owner),
-            packs: Packs::default(),
-            exported: self.contradictions.clone(),
-            unmade: HashSet::new(),
-            verified: PathBuf::new(),
-        };
-        let mut directories = tree.make_files(watch)?;
-        tree.write_listing()?;
-        tree.make_links()?;
+        let Made {
+            making,
+            mut tree,
+            mut directories,
+        } = self.make_tree(target, options, watch)?;
         // Children first: a directory that may not be searched is closed last. Those at the top must be
         // open to be moved, and are closed where they belong.
         let mut tops = Vec::new();
@@ -118,16 +103,61 @@ impl Export<'_> {
         }
         Ok(tree.exported)
     }
+
+    /// Makes the whole tree in a new folder inside `target`. Its directories are private still.
+    pub(super) fn make_tree<'a>(
+        &'a self,
+        target: &'a Path,
+        options: FolderOptions,
+        watch: Watch<'_>,
+    ) -> Result<Made<'a>, Error> {
+        // Dropped on every way out that is not the end: what was made is removed.
+        let making = tempfile::Builder::new()
+            .prefix(".fleet-export-")
+            .tempdir_in(target)
+            .map_err(Error::io("create a folder in", target))?;
+        remove_default_acl(making.path()).map_err(Error::io("prepare", making.path()))?;
+        let mut tree = Tree {
+            export: self,
+            target,
+            root: making.path().to_owned(),
+            makes_devices: options.devices,
+            metadata: MetadataSetter::new(options.numeric_owner),
+            packs: Packs::default(),
+            exported: self.contradictions.clone(),
+            unmade: HashSet::new(),
+            verified: PathBuf::new(),
+        };
+        let directories = tree.make_files(watch)?;
+        tree.write_listing()?;
+        tree.make_links()?;
+        Ok(Made {
+            making,
+            tree,
+            directories,
+        })
+    }
 }
 
-struct Tree<'a> {
+/// A tree that is whole but for the attributes of its directories.
+pub(super) struct Made<'a> {
+    /// Where it is; removed when dropped.
+    pub(super) making: tempfile::TempDir,
+    pub(super) tree: Tree<'a>,
+    /// Each directory after those above it.
+    pub(super) directories: Vec<(Placed, Attributes)>,
+}
+
+/// A tree of files while it is made.
+pub(super) struct Tree<'a> {
     export: &'a Export<'a>,
     target: &'a Path,
-    root: PathBuf,
+    /// Where it is.
+    pub(super) root: PathBuf,
     makes_devices: bool,
     metadata: MetadataSetter,
     packs: Packs,
-    exported: Exported,
+    pub(super) exported: Exported,
     /// Where devices were left out, whose further names are left out as well.
     unmade: HashSet<RemotePath>,
     /// The directory that was made last: it and those above it are directories, and stay so.
@@ -261,7 +291,7 @@ impl Tree<'_> {
             .map_err(|e| self.refused(&placed.entry.path, &place, e))
     }
 
-    fn place(&self, path: &RemotePath) -> PathBuf {
+    pub(super) fn place(&self, path: &RemotePath) -> PathBuf {
         self.root.join(std::ffi::OsStr::from_bytes(path.member()))
     }
 
@@ -367,7 +397,7 @@ impl Tree<'_> {
     }
 
     /// Sets what the entry records beside its content.
-    fn finish(
+    pub(super) fn finish(
         &mut self,
         entry: &Entry,
         attributes: &Attributes,

@@ -161,7 +161,7 @@ impl Collector {
             // Every part by itself: what is left out here may have the content all the same.
             for placed in export
                 .places
-                .streams(export.checkpoint)?
+                .whole_streams(export.checkpoint)?
                 .into_iter()
                 .flatten()
             {

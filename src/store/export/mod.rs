@@ -7,6 +7,7 @@ mod accounts;
 mod archive;
 mod folder;
 mod groups;
+mod into_folder;
 mod listing;
 mod member;
 mod metadata;
@@ -18,6 +19,7 @@ use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
+pub use into_folder::Existing;
 pub use member::MemberWriter;
 pub use shortfall::{Shortfall, ShortfallKind};
 
@@ -82,26 +84,44 @@ impl SealedCheckpoint {
     /// entries into one place; [`Error::Damaged`] and [`Error::Removed`] as
     /// [`SealedCheckpoint::entries`].
     pub fn laid_out(&self, layout: Layout, only: &[SourceName]) -> Result<Export<'_>, Error> {
-        for part in only {
-            self.entries_facts(part)?;
-        }
-        let parts = self.parts_by_weight();
-        let parts = parts.filter(|part| only.is_empty() || only.contains(part));
-        let mut export = Export {
-            checkpoint: self,
-            places: Places::of(self, layout, parts.cloned().collect())?,
-            listing: None,
-            // A layout moves trees: what contradicts itself there was put there by the layout.
-            leaves_out: layout == Layout::Paths,
-            groups: Groups::default(),
-            contradictions: Exported::default(),
-        };
-        export.survey()?;
+        let places = Places::of(self, layout, self.parts_of(only)?)?;
+        // A layout moves trees: what contradicts itself there was put there by the layout.
+        let mut export = Export::at(self, places, layout == Layout::Paths)?;
         if let Some(mut listing) = Listing::of(self.id(), layout) {
             listing.bytes = export.check(&listing)?;
             export.listing = Some(listing);
         }
         Ok(export)
+    }
+
+    /// Prepares an export of `paths` of the parts `only`, or of all parts if there are none: files, and
+    /// directories with everything beneath them, every path as it is on the host. Of no paths, everything.
+    ///
+    /// A path that the inventory named through symbolic links is found at its real path.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoEntry`] if a path is in none of the parts, nor anything beneath it; [`Error::NoPart`],
+    /// [`Error::Damaged`] and [`Error::Removed`] as [`SealedCheckpoint::laid_out`].
+    pub fn chosen(&self, paths: &[RemotePath], only: &[SourceName]) -> Result<Export<'_>, Error> {
+        if paths.is_empty() {
+            return self.laid_out(Layout::Paths, only);
+        }
+        Export::at(
+            self,
+            Places::chosen(self, self.parts_of(only)?, paths)?,
+            true,
+        )
+    }
+
+    /// The parts that are meant, in the order in which they count.
+    fn parts_of(&self, only: &[SourceName]) -> Result<Vec<SourceName>, Error> {
+        for part in only {
+            self.entries_facts(part)?;
+        }
+        let parts = self.parts_by_weight();
+        let parts = parts.filter(|part| only.is_empty() || only.contains(part));
+        Ok(parts.cloned().collect())
     }
 
     /// [`Export::to_archive`] of everything, with every path as it is.
@@ -142,6 +162,26 @@ impl SealedCheckpoint {
     pub fn export_folder(&self, target: &Path, watch: Watch<'_>) -> Result<Exported, Error> {
         self.laid_out(Layout::Paths, &[])?
             .to_folder(target, FolderOptions::default(), watch)
+    }
+}
+
+impl<'c> Export<'c> {
+    /// What has these places. Without `leaves_out`, entries that contradict each other are an error.
+    fn at(
+        checkpoint: &'c SealedCheckpoint,
+        places: Places,
+        leaves_out: bool,
+    ) -> Result<Self, Error> {
+        let mut export = Self {
+            checkpoint,
+            places,
+            listing: None,
+            leaves_out,
+            groups: Groups::default(),
+            contradictions: Exported::default(),
+        };
+        export.survey()?;
+        Ok(export)
     }
 }
 

@@ -21,6 +21,8 @@ pub(super) struct Places {
 enum PartPlaces {
     /// Every path stays what it is.
     Paths,
+    /// So it does, but nothing else comes than these and what is beneath them; none is in another one.
+    Chosen(Vec<RemotePath>),
     /// What is named goes elsewhere; together it is everything.
     Moved {
         /// Trees that are moved as a whole; none is in another one.
@@ -65,11 +67,40 @@ impl Places {
         Ok(Self { parts: placed })
     }
 
+    /// Places for `paths` in `parts`, and for what is beneath them.
+    pub(super) fn chosen(
+        checkpoint: &SealedCheckpoint,
+        parts: Vec<SourceName>,
+        paths: &[RemotePath],
+    ) -> Result<Self, Error> {
+        let mut missing: Vec<&RemotePath> = paths.iter().collect();
+        let mut placed = Vec::with_capacity(parts.len());
+        for part in parts {
+            let mut roots: Vec<RemotePath> = Vec::new();
+            for path in paths {
+                let real = checkpoint.real_path_in(&part, path);
+                let mut entries = within(checkpoint, &part, &real)?;
+                if entries.next().transpose()?.is_some() {
+                    missing.retain(|missing| *missing != path);
+                    roots.push(real);
+                }
+            }
+            placed.push((part, PartPlaces::Chosen(outermost(roots))));
+        }
+        match missing.first() {
+            None => Ok(Self { parts: placed }),
+            Some(path) => Err(Error::NoEntry {
+                checkpoint: checkpoint.id().clone(),
+                path: path.to_string(),
+            }),
+        }
+    }
+
     /// Where the entry of `part` at `path` goes. `path` is one of its entries.
     pub(super) fn of_entry(&self, part: &SourceName, path: &RemotePath) -> RemotePath {
         let known = self.parts.iter().find(|(name, _)| name == part);
         let moved = match known {
-            None | Some((_, PartPlaces::Paths)) => None,
+            None | Some((_, PartPlaces::Paths | PartPlaces::Chosen(_))) => None,
             Some((_, PartPlaces::Moved { trees, singles })) => {
                 let single = || singles.iter().find(|single| single.entry.path == *path);
                 let in_tree = trees.iter().find_map(|tree| tree.place(path));
@@ -85,6 +116,11 @@ impl Places {
         for (part, places) in &self.parts {
             match places {
                 PartPlaces::Paths => streams.push(whole(checkpoint, part)?),
+                PartPlaces::Chosen(roots) => {
+                    for root in roots {
+                        streams.push(within(checkpoint, part, root)?);
+                    }
+                }
                 PartPlaces::Moved { trees, singles } => {
                     for tree in trees {
                         streams.push(moved(checkpoint, part, tree)?);
@@ -97,11 +133,63 @@ impl Places {
         }
         Ok(streams)
     }
+
+    /// The same with what is not chosen of the parts: it may have the content of what is.
+    pub(super) fn whole_streams(
+        &self,
+        checkpoint: &SealedCheckpoint,
+    ) -> Result<Vec<Stream>, Error> {
+        let is_chosen = |(_, places): &(_, PartPlaces)| matches!(places, PartPlaces::Chosen(_));
+        if self.parts.iter().any(is_chosen) {
+            let parts = self.parts.iter();
+            return parts.map(|(part, _)| whole(checkpoint, part)).collect();
+        }
+        self.streams(checkpoint)
+    }
+}
+
+/// Those of `paths` that are in no other one of them.
+fn outermost(mut paths: Vec<RemotePath>) -> Vec<RemotePath> {
+    paths.sort_by_key(|path| path.as_bytes().len());
+    let mut outermost: Vec<RemotePath> = Vec::new();
+    for path in paths {
+        if !outermost.iter().any(|above| path.is_within(above)) {
+            outermost.push(path);
+        }
+    }
+    outermost
 }
 
 fn whole(checkpoint: &SealedCheckpoint, part: &SourceName) -> Result<Stream, Error> {
     let part = part.clone();
     let entries = checkpoint.entries(&part)?;
+    Ok(Box::new(entries.map(move |entry| {
+        entry.map(|entry| Placed {
+            part: part.clone(),
+            place: entry.path.clone(),
+            entry,
+        })
+    })))
+}
+
+/// The entry at `root` and those beneath it, where they are.
+fn within(
+    checkpoint: &SealedCheckpoint,
+    part: &SourceName,
+    root: &RemotePath,
+) -> Result<Stream, Error> {
+    let (part, root) = (part.clone(), root.clone());
+    let entries = checkpoint.entries(&part)?.starting_at(&root);
+    let beginning = root.clone();
+    let entries = entries.take_while(move |entry| match entry {
+        Ok(entry) => entry.path.as_bytes().starts_with(beginning.as_bytes()),
+        Err(_) => true,
+    });
+    // `a-b` is among what begins like `a`.
+    let entries = entries.filter(move |entry| match entry {
+        Ok(entry) => entry.path.is_within(&root),
+        Err(_) => true,
+    });
     Ok(Box::new(entries.map(move |entry| {
         entry.map(|entry| Placed {
             part: part.clone(),
