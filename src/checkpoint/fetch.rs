@@ -25,11 +25,11 @@ use crate::intake::kept::Difference;
 use crate::intake::part::Outcome;
 use crate::intake::receive::{self, Intake, Received};
 use crate::intake::repack;
-use crate::intake::unsized_files::{self, ReadFile};
 use crate::scan::directory::{Scanned, Terms};
 use crate::scan::left_out::left_out;
 use crate::scan::machine::other_machine;
 use crate::scan::result::{ScanResult, sorted};
+use crate::scan::unsized_files::{self, ReadFile};
 use crate::shrinkage::{self, Holds, all_vanished, shrinkage};
 
 /// What it takes to make a part of what a scan found.

@@ -28,8 +28,8 @@ use super::wire::{Timed, Wire, decoded};
 use crate::intake::kept::Difference;
 use crate::intake::receive::{self, Intake, Received, Unasked};
 use crate::intake::repack::{self, Broken, TakenIn};
-use crate::intake::unsized_files::{ReadFile, lacks_blocks};
 use crate::scan::directory::is_lost;
+use crate::scan::unsized_files::{ReadFile, lacks_blocks};
 use totals::{StreamTotals, ended_well};
 use transfer::Transfer;
 

@@ -13,7 +13,6 @@ mod link_groups;
 pub(crate) mod part;
 pub(crate) mod receive;
 pub(crate) mod repack;
-pub(crate) mod unsized_files;
 
 pub(crate) use fetch_list::fetch_list;
 pub use host_error::HostError;

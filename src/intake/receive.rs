@@ -20,7 +20,7 @@ use crate::source::lines::Lines;
 use crate::source::scan::Found;
 use crate::tarstream::{self, Event, Head, Kind, Member, MemberStream};
 
-use crate::intake::unsized_files::ReadFile;
+use crate::scan::unsized_files::ReadFile;
 
 pub use error::Error;
 use stream_reader::StreamReader;

@@ -7,6 +7,7 @@
 
 pub mod accounts;
 mod error;
+mod lines;
 pub mod plan;
 pub mod prove;
 pub mod sources;

@@ -52,7 +52,7 @@ impl Sight {
     ) -> Result<Self, Error> {
         let touched = touched(plan);
         let mut facts = HashMap::new();
-        for part in parts.iter().filter(|part| !part.has_lines()) {
+        for part in parts {
             let result = match scan(&part.source, session).await {
                 Some(Scanned::Ready { result, .. }) => result,
                 Some(Scanned::Absent) | None => continue,
@@ -137,7 +137,9 @@ impl Sight {
     pub fn placed(&self, plan: &Plan) -> Vec<Entry> {
         let mut placed = Vec::new();
         for (_, root) in plan.roots.values() {
-            let whole = |put: &&Put| put.link_to.is_none() && put.one.entry.path == put.place;
+            let whole = |put: &&Put| {
+                put.link_to.is_none() && put.content.is_none() && put.one.entry.path == put.place
+            };
             let put = root.put.iter().filter(whole).map(|put| &put.one);
             for one in put.chain(&root.metadata).chain(&root.directories) {
                 if let Some(now) = self.facts.get(&one.entry.path) {

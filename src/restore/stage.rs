@@ -133,11 +133,12 @@ impl Stager {
         let entry = &put.one.entry;
         let folder = folder(entry);
         let place = self.staged(folder, &put.place);
-        match &put.link_to {
-            Some(first) => {
+        match (&put.link_to, &put.content) {
+            (Some(first), _) => {
                 members.write_link(entry, &place, &self.staged(folder, first), output)?;
             }
-            None => members.write_at(entry, &place, output)?,
+            (None, Some(content)) => members.write_content(entry, &place, content, output)?,
+            (None, None) => members.write_at(entry, &place, output)?,
         }
         if let Some(sha256) = entry.file_sha256() {
             files.push((place, sha256));

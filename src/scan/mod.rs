@@ -12,6 +12,7 @@ mod preview;
 mod probe;
 pub(crate) mod result;
 pub(crate) mod unchanged;
+pub(crate) mod unsized_files;
 
 use crate::inventory::{Source, SourceKind};
 use crate::ssh::ReadSession;

@@ -597,3 +597,40 @@ fn the_keys_of_the_account_stay_unless_they_are_named() {
     assert_eq!(named.exit, Some(0), "{}", named.stderr);
     assert_eq!(read("authorized_keys"), "old key");
 }
+
+#[test]
+fn only_the_lines_of_a_lines_source_are_replaced() {
+    let Some(host) = HostFixture::start() else {
+        return;
+    };
+    tree::fill(
+        &host.tree,
+        &[
+            ("a/.env", "KEY=1\nMON_A=1\nMON_B=2\nOTHER=3\n"),
+            ("b/.env", "MON_C=1\n"),
+        ],
+    );
+    let pattern = host.tree.join("*/.env");
+    host.sources(json!({ "env": { "files": pattern, "lines": "^MON_" } }));
+    pull(&host);
+    fs::write(host.tree.join("a/.env"), "KEY=changed\nMON_A=9\nNEW=1\n").expect("a file");
+    fs::set_permissions(host.tree.join("a/.env"), fs::Permissions::from_mode(0o640)).expect("mode");
+    fs::remove_file(host.tree.join("b/.env")).expect("a file");
+    let shown = plan(&host, &[], 0);
+    assert_eq!(
+        changes(&host, &shown),
+        ["create b/.env", "overwrite a/.env"]
+    );
+    summary(restore(&host, &[]), 0);
+    let read = |name: &str| fs::read_to_string(host.tree.join(name)).expect("a file");
+    assert_eq!(read("a/.env"), "KEY=changed\nMON_A=1\nMON_B=2\nNEW=1\n");
+    assert_eq!(read("b/.env"), "MON_C=1\n");
+    let mode = fs::metadata(host.tree.join("a/.env"))
+        .expect("facts")
+        .mode();
+    assert_eq!(mode & 0o7777, 0o640);
+    assert_eq!(
+        summary(restore(&host, &[]), 0)["outcome"],
+        json!("unchanged")
+    );
+}

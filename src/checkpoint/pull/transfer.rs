@@ -10,7 +10,7 @@ use crate::source::scan::Found;
 use super::TransferOutcome;
 use crate::intake::kept::Difference;
 use crate::intake::receive::{self, Intake};
-use crate::intake::unsized_files::ReadFile;
+use crate::scan::unsized_files::ReadFile;
 
 /// What is kept from stream to stream.
 pub(super) struct Transfer {

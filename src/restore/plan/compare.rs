@@ -3,6 +3,7 @@
 //! Content is compared by digest, never by time. Only what differs is kept in memory.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use super::merged::PartEntry;
 use crate::change::{Attribute, Change, ChangeKind};
@@ -60,6 +61,8 @@ pub struct Item {
     pub live: Option<PartEntry>,
     /// It is put in place as a whole: its metadata cannot be changed in place.
     pub is_put: bool,
+    /// Its content, if that is made here and is in no pack.
+    pub content: Option<Arc<[u8]>>,
 }
 
 impl Item {
@@ -266,6 +269,7 @@ impl Differences {
                 is_put: !is_directory,
                 wanted: Some(wanted),
                 live: None,
+                content: None,
             });
             return;
         };
@@ -290,6 +294,7 @@ impl Differences {
                 wanted: None,
                 live: Some(live),
                 is_put: false,
+                content: None,
             });
         }
     }
@@ -311,6 +316,7 @@ impl Differences {
             is_put,
             wanted: Some(wanted.clone()),
             live: Some(live.clone()),
+            content: None,
         };
         match action {
             Some(action) => {
@@ -363,6 +369,7 @@ impl Differences {
                 is_put: true,
                 wanted: Some(one.clone()),
                 live: live.cloned(),
+                content: None,
             });
             let unchanged = self.unchanged.entry(one.part.clone()).or_default();
             *unchanged = unchanged.saturating_sub(1);

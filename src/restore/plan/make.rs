@@ -14,6 +14,7 @@ use crate::manifest::{FileTime, FileType, PartState};
 use crate::name::{RemotePath, SourceName};
 use crate::restore::Error;
 use crate::restore::accounts::{Accounts, OwnerNames};
+use crate::restore::lines;
 use crate::restore::sources::RestoredPart;
 use crate::scan::result::unfinished;
 use crate::source::exclude::Exclude;
@@ -106,31 +107,15 @@ pub async fn make(basis: &Basis, session: &ReadSession) -> Result<Plan, Error> {
     let sides = Sides {
         checkpoint: Arc::clone(&basis.checkpoint),
         live: Arc::clone(&basis.live),
-        parts: Arc::new(names.clone()),
+        parts: Arc::new(names),
     };
 
-    // Who owns what, by the host's own names.
-    let reading = sides.clone();
-    let owners = blocking(move || reading.owners()).await?;
-    let mut asked = owners.clone();
-    asked.users.insert(basis.probe.account.clone());
-    let accounts = Accounts::of(&asked, session).await?;
-
-    // What differs.
-    let mut terms = basis.terms.clone();
-    // Without them nobody could log in to undo anything.
-    terms.never.extend(accounts.authorized_keys());
-    let (reading, meant, known) = (sides.clone(), terms.clone(), accounts.clone());
-    let mut differences =
-        blocking(move || compare::compare(reading.wanted()?, reading.live()?, &meant, &known))
-            .await?;
-    if differences.meant == 0 && !basis.terms.paths.is_empty() {
-        return Err(Error::NothingMeant {
-            checkpoint: basis.checkpoint.id().clone(),
-            named: listing(basis.terms.paths.len(), &basis.terms.paths),
-        });
-    }
-
+    let Compared {
+        mut differences,
+        accounts,
+        owners,
+        terms,
+    } = compare_sides(basis, &sides, session).await?;
     let mut plan = Plan {
         checkpoint: basis.checkpoint.id().clone(),
         checkpoint_sha256: basis.checkpoint.record_sha256(),
@@ -181,8 +166,61 @@ pub async fn make(basis: &Basis, session: &ReadSession) -> Result<Plan, Error> {
             (item.path().clone(), before)
         })
         .collect();
+    let names: Vec<SourceName> = basis
+        .parts
+        .iter()
+        .map(|part| part.part.name.clone())
+        .collect();
     plan.parts = by_part(&names, &differences);
     Ok(plan)
+}
+
+/// Both sides, compared.
+struct Compared {
+    differences: Differences,
+    accounts: Accounts,
+    owners: OwnerNames,
+    terms: Terms,
+}
+
+/// Finds out what differs, with owners by the host's own names.
+async fn compare_sides(
+    basis: &Basis,
+    sides: &Sides,
+    session: &ReadSession,
+) -> Result<Compared, Error> {
+    let reading = sides.clone();
+    let owners = blocking(move || reading.owners()).await?;
+    let mut asked = owners.clone();
+    asked.users.insert(basis.probe.account.clone());
+    let accounts = Accounts::of(&asked, session).await?;
+    let mut terms = basis.terms.clone();
+    // Without them nobody could log in to undo anything.
+    terms.never.extend(accounts.authorized_keys());
+
+    let (reading, meant, known) = (sides.clone(), terms.clone(), accounts.clone());
+    let mut differences =
+        blocking(move || compare::compare(reading.wanted()?, reading.live()?, &meant, &known))
+            .await?;
+    for part in basis.parts.iter().filter(|part| part.has_lines()) {
+        let (live, name) = (Arc::clone(&basis.live), part.part.name.clone());
+        let live = blocking(move || live(&name)).await?;
+        let terms = (&terms, &accounts);
+        let checkpoint = &basis.checkpoint;
+        lines::compare(checkpoint, part, live, terms, session, &mut differences).await?;
+    }
+    if differences.meant == 0 && !terms.paths.is_empty() {
+        return Err(Error::NothingMeant {
+            checkpoint: basis.checkpoint.id().clone(),
+            named: listing(terms.paths.len(), &terms.paths),
+        });
+    }
+    Ok(Compared {
+        differences,
+        accounts,
+        owners,
+        terms,
+    })
 }
 
 /// A second look at both sides, for what the first one had no reason to keep. Names of hard-link groups that
@@ -284,6 +322,7 @@ fn add_parents(
             wanted: Some(roots::missing_parent(path, name.clone(), now)),
             live: None,
             is_put: false,
+            content: None,
         });
     }
 }
@@ -397,13 +436,6 @@ fn warnings(
             )),
             PartState::Complete | PartState::Absent => {}
         }
-    }
-    let lines = basis.parts.iter().filter(|part| part.has_lines());
-    for part in lines {
-        warnings.push(format!(
-            "`{}` keeps just lines of its files, which are not put back",
-            part.part.name
-        ));
     }
     warnings
 }

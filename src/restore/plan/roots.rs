@@ -2,6 +2,7 @@
 //! it for the way back.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use super::compare::{Action, Differences, Found, Item, Needed};
 use super::merged::PartEntry;
@@ -49,6 +50,8 @@ pub struct Put {
     pub place: RemotePath,
     /// What: an entry that has the content, perhaps under another name.
     pub one: PartEntry,
+    /// The content, if that is in no pack.
+    pub content: Option<Arc<[u8]>>,
     /// The place that has the content already, if this is a further name of it.
     pub link_to: Option<RemotePath>,
 }
@@ -233,6 +236,7 @@ impl<'a> Division<'a> {
             builder.plan.put.push(Put {
                 place: path.clone(),
                 one: wanted.clone(),
+                content: item.content.clone(),
                 link_to: None,
             });
         } else {
@@ -269,6 +273,7 @@ impl<'a> Division<'a> {
             builder.plan.put.push(Put {
                 place: place.clone(),
                 one: carrier.clone(),
+                content: None,
                 link_to,
             });
         }

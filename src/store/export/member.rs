@@ -84,6 +84,43 @@ impl<'c> MemberWriter<'c> {
         self.write_head(entry, place, kind, &records, output)
     }
 
+    /// Writes a file at `place` that has `content`, which is in no pack, and the owner, mode and time of
+    /// `entry`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Output`] if it can't be written.
+    pub fn write_content(
+        &self,
+        entry: &Entry,
+        place: &RemotePath,
+        content: &[u8],
+        output: &mut impl Write,
+    ) -> Result<(), Error> {
+        let failed = |source| Error::Output { source };
+        let size_bytes = content.len() as u64;
+        let head = Head {
+            path: place.clone(),
+            kind: Kind::File { size_bytes },
+            mode: entry.mode,
+            owner: entry.owner.clone(),
+            mtime: entry.mtime,
+            stored_bytes: size_bytes + padding(size_bytes) as u64,
+        };
+        let blocks = head.to_blocks().ok_or_else(|| {
+            content_error(
+                self.checkpoint.id(),
+                &entry.path,
+                "its names can't be written",
+            )
+        })?;
+        output.write_all(&blocks).map_err(failed)?;
+        output.write_all(content).map_err(failed)?;
+        output
+            .write_all(&vec![0; padding(size_bytes)])
+            .map_err(failed)
+    }
+
     fn write_head(
         &self,
         entry: &Entry,
