@@ -84,6 +84,12 @@ pub enum ReadCommand {
     Run(VouchedCommand),
     /// Sends a dump of a database, or of the roles of a server.
     Dump(PostgresDump),
+    /// Lists the restores that are under way or unfinished on the host, and how their roots are. Answers
+    /// lines, see `src/guard/scripts/transaction/restores.sh`.
+    Restores {
+        /// Directories that may hold the staging folder of a restore that has no record here.
+        roots: Vec<RemotePath>,
+    },
 }
 
 /// A directory that a scan need not walk.
@@ -167,7 +173,8 @@ impl ReadCommand {
             | Self::Accounts { .. }
             | Self::Fetch { .. }
             | Self::FetchWhole { .. }
-            | Self::Dump(_) => None,
+            | Self::Dump(_)
+            | Self::Restores { .. } => None,
         }
     }
 
@@ -185,7 +192,8 @@ impl ReadCommand {
             | Self::Fetch { .. }
             | Self::FetchWhole { .. }
             | Self::Accounts { .. }
-            | Self::Facts { .. } => None,
+            | Self::Facts { .. }
+            | Self::Restores { .. } => None,
         }
     }
 

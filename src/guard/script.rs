@@ -18,6 +18,17 @@ const LINE_END: &str = "\u{1}";
 /// The version of the request line.
 const VERSION: u32 = 1;
 
+/// The script that a restore leaves on the host for people who have to end it without fleet. It is never run
+/// by fleet.
+const FINISH: &str = concat!(
+    include_str!("scripts/transaction/own.sh"),
+    include_str!("scripts/transaction/claim.sh"),
+    include_str!("scripts/transaction/standing.sh"),
+    include_str!("scripts/transaction/swap.sh"),
+    include_str!("scripts/transaction/over.sh"),
+    include_str!("scripts/transaction/people.sh"),
+);
+
 /// What a host is asked to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verb {
@@ -32,6 +43,7 @@ pub(super) enum Verb {
     Run,
     Dump,
     Accounts,
+    Restores,
     Begin,
     Stage,
     Staged,
@@ -55,6 +67,7 @@ impl Verb {
             Self::Run => "run",
             Self::Dump => "dump",
             Self::Accounts => "accounts",
+            Self::Restores => "restores",
             Self::Begin => "begin",
             Self::Stage => "stage",
             Self::Staged => "staged",
@@ -92,13 +105,43 @@ impl Verb {
             Self::Run => script!("run.sh"),
             Self::Dump => script!("dump.sh"),
             Self::Accounts => script!("accounts.sh"),
-            Self::Begin
-            | Self::Stage
+            Self::Restores => script!(
+                "transaction/own.sh",
+                "transaction/claim.sh",
+                "transaction/restores.sh"
+            ),
+            Self::Begin => {
+                static SCRIPT: OnceLock<Vec<u8>> = OnceLock::new();
+                SCRIPT.get_or_init(|| {
+                    with_loader(&[
+                        include_str!("scripts/serve.sh"),
+                        include_str!("scripts/transaction/own.sh"),
+                        include_str!("scripts/transaction/claim.sh"),
+                        include_str!("scripts/transaction/over.sh"),
+                        include_str!("scripts/transaction/request.sh"),
+                        include_str!("scripts/transaction/tools.sh"),
+                        include_str!("scripts/transaction/begin.sh"),
+                        &assignment("finish_script", FINISH),
+                        include_str!("scripts/start.sh"),
+                    ])
+                })
+            }
+            Self::Stage
             | Self::Staged
             | Self::Prepare
             | Self::Forward
             | Self::Back
-            | Self::Done => script!("transaction.sh"),
+            | Self::Done => {
+                script!(
+                    "transaction/own.sh",
+                    "transaction/claim.sh",
+                    "transaction/standing.sh",
+                    "transaction/swap.sh",
+                    "transaction/over.sh",
+                    "transaction/request.sh",
+                    "transaction/stage.sh"
+                )
+            }
         }
     }
 }
@@ -200,6 +243,12 @@ fn with_loader(files: &[&str]) -> Vec<u8> {
     .into_bytes();
     text.extend_from_slice(script.as_bytes());
     text
+}
+
+/// A line that sets the variable `name` to `text`, whose comments and indentation stay.
+fn assignment(name: &str, text: &str) -> String {
+    let quoted = text.replace('\'', r"'\''").replace('\n', LINE_END);
+    format!("{name}='{quoted}'\n")
 }
 
 /// Printable ASCII as it is, everything else as a backslash, 0 and three octal digits.

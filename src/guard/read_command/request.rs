@@ -62,6 +62,13 @@ impl ReadCommand {
             }
             Self::Run(command) => run(command.line()),
             Self::Dump(dump) => dump.request(),
+            Self::Restores { roots } => {
+                let mut request = Request::new(Verb::Restores);
+                for root in roots {
+                    request.with("root", root.as_bytes());
+                }
+                request
+            }
         }
     }
 }

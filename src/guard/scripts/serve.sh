@@ -26,8 +26,10 @@ case $1 in
 esac
 }
 
-# Ends the process group. What ignores TERM is killed.
+# Ends the process group. What ignores TERM is killed. A command that changes the host has $grace seconds to
+# come to its end: most are in a known state by then.
 end_group() {
+case $grace in ?*) sleep "$grace" ;; esac
 trap '' TERM
 case $group in
 '') kill -KILL $$ ;;
@@ -40,8 +42,11 @@ esac
 # A connection can be lost without a word to this side. While something is sent to it, TCP finds out; but
 # a tool that waits until it may send more would wait for ever. So the other side sends a line from time
 # to time, with the seconds after which it is to be taken for lost unless it has sent another.
+#
+# The first line of those may have been read already; then it is $first.
 watch() {
 i=
+case $first in ?*) silence "$first" & i=$! ;; esac
 while read -r x <&3; do
   case $i in
   '') silence "$x" & i=$! ;;
@@ -130,7 +135,7 @@ trap : TERM
 cd /
 set -f
 IFS= read -r q <&3 || exit 1
-m= sudo= as= tools= w= b=
+m= sudo= as= tools= w= b= grace= first=
 printf '%s begin plain 1\n' "$n"
 set -- $q
 case "$1 $2" in 'fleet 1') ;; *) m=version; shut 77 ;; esac
@@ -149,8 +154,11 @@ for k in $q; do
 done
 case $tools in 1) become "$as" || shut $? ;; esac
 case $verb in
+begin | staged | prepare | forward | back | finish) grace=8 ;;
+esac
+case $verb in
 fetch | digest | contents | begin | stage) $verb ;;
-staged | prepare | forward | back | finish | accounts | probe | scan | files | whole | facts | run | dump)
+staged | prepare | forward | back | finish | restores | accounts | probe | scan | files | whole | facts | run | dump)
   { exec >/dev/null 2>&1 4>&- 5>&-; watch; } &
   w=$!
   "$verb" 3<&- 4>&-

@@ -1,8 +1,8 @@
 //! The steps of the transaction that puts files in place on a host, all or nothing.
 //!
 //! A transaction has roots: directories, each with all that is changed in it on one file system. What is
-//! new is staged in `ROOT/.fleet-restore`, whose creation is the lock. See `scripts/transaction.sh` for the
-//! states of a root and what each step does.
+//! new is staged in `ROOT/.fleet-restore`, whose creation is the lock. See `scripts/transaction/own.sh` for
+//! the states of a root and the exit statuses, and `swap.sh` beside it for what each step does.
 
 use crate::guard::read_command::Compression;
 use crate::guard::script::{Request, Verb};

@@ -1,0 +1,92 @@
+# shellcheck shell=sh
+# Takes what is to come into the staging folder.
+
+# The data: so many bytes, and not one of the lines behind it. A tool that fails says so on descriptor 8.
+stream() {
+case $pack in
+none) head -c "$bytes" <&3 ;;
+*) head -c "$bytes" <&3 | { exec 3<&-; "$pack" -q -d -c || echo " $pack" >&8; } ;;
+esac
+}
+
+# Extracts the archive that is the data. It is whole only if a line follows it: a connection that is cut
+# looks like an end of data.
+unpack() {
+at staging
+bad=$({
+  stream | {
+    exec 3<&-
+    tar -x -p -b 128 -f - -C "$T" --same-owner --acls --xattrs '--xattrs-include=*' '--xattrs-exclude=trusted.SGI_*' >&2 ||
+      echo ' tar' >&8
+    cat >/dev/null
+  }
+} 8>&1)
+read -r x <&3 || fail 15 'the archive was cut off'
+[ -z "$bad" ] || fail 1 "the archive cannot be unpacked:$bad"
+}
+
+stage() {
+bytes=0 pack=none
+for k in $q; do
+  case $k in
+  bytes=*) bytes=${k#*=} ;;
+  pack=zstd | pack=gzip | pack=none) pack=${k#*=} ;;
+  esac
+done
+stage_all 4>&-
+shut $?
+}
+
+stage_all() {
+asked || return
+( set -eu +f; umask 077; record_is_ours; claim stage ) 3<&-
+r=$?
+case $r in 0) ;; *) return $r ;; esac
+beat 5 3<&-
+each unpack
+r=$?
+release
+return "$r"
+}
+
+# Fails if a name of the list on standard input, $1, is not of a kind that a plan has.
+plain() {
+y=$(tr '\n\0' '\1\n' | grep -E "$2" | head -n 1)
+[ -z "$y" ] || fail 16 "a name that is refused, in $root/$T/$1: $y"
+}
+
+# The names of all lists, and of all that was staged, are relative, without `..`, and not of a restore; links
+# are staged where nothing can go through them.
+examine() {
+bad='(^|/)\.\.?(/|$)|//|^/|/$|^$|^\.fleet-restore'
+for l in gone clear made old.list lold.list meta.list; do
+  if have $l; then plain $l "$bad" <"$T/$l"; fi
+done
+if have odirs.list; then plain odirs.list "^(\./|\.\.)|./\.\.?(/|\$)|//|^/|./\$|^\$|^\.fleet-restore" <"$T/odirs.list"; fi
+y=$(cd "$T" && find . -mindepth 2 -maxdepth 2 \( -path './new/.fleet-restore*' -o -path './lnew/.fleet-restore*' -o -path './meta/.fleet-restore*' \) -print)
+[ -z "$y" ] || fail 16 "a name that is refused: $root/$T/$y"
+for l in new meta; do
+  if [ -d "$T/$l" ]; then
+    y=$(find "$T/$l" -type l -print | head -n 1)
+    [ -z "$y" ] || fail 16 "a symbolic link is staged among files: $root/$y"
+  fi
+done
+if [ -d "$T/lnew" ]; then
+  y=$(find "$T/lnew" ! -type l ! -type d -print | head -n 1)
+  [ -z "$y" ] || fail 16 "a file is staged among symbolic links: $root/$y"
+fi
+if have new.dirs.tar; then
+  y=$(tar -t -v --numeric-owner --quoting-style=escape -f "$T/new.dirs.tar" | grep -v '^d' | head -n 1)
+  [ -z "$y" ] || fail 16 "no directory, in $root/$T/new.dirs.tar: $y"
+  y=$(tar -t --quoting-style=escape -f "$T/new.dirs.tar" | grep -E '(^|/)\.\.(/|$)|^/|^(\./)*\.fleet-restore' | head -n 1)
+  [ -z "$y" ] || fail 16 "a name that is refused, in $root/$T/new.dirs.tar: $y"
+fi
+}
+
+stage_end() {
+look
+case $state in staged | ready | going | cleared | new) return ;; esac
+at staging
+examine
+mark staged
+}

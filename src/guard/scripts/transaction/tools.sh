@@ -1,0 +1,38 @@
+# shellcheck shell=sh
+# Whether the host's tools do what the swap needs, tried out in the folder $T. Some that say GNU of
+# themselves ignore `-T`, or empty files that have two names.
+same_inode() { [ "$(stat -c %i "$1")" = "$(stat -c %i "$2")" ]; }
+
+tools() {
+p=$T/probe
+rm -rf "$p"
+mkdir "$p" "$p/a" "$p/b" "$p/c"
+lacks() { fail 11 "$1 is not the GNU tool that a restore needs: $2"; }
+echo new >"$p/a/f"
+echo old >"$p/b/f"
+cp -RPlfT "$p/a" "$p/b" 2>/dev/null || lacks cp 'no -RPlfT (coreutils 8.27 or newer)'
+same_inode "$p/a/f" "$p/b/f" || lacks cp 'it does not link over a file that is there'
+if [ -e "$p/b/a" ]; then lacks cp 'it ignores -T'; fi
+ln -s new "$p/a/l"
+ln -s old "$p/b/l"
+ln -fPT -- "$p/a/l" "$p/b/l" 2>/dev/null || lacks ln 'no -fPT'
+[ "$(readlink "$p/b/l")" = new ] || lacks ln 'it does not link over a symbolic link'
+# A file with two names keeps its content when its attributes are set, and a list goes through `xargs`.
+ln "$p/b/f" "$p/b/g"
+mkdir "$p/m" "$p/o"
+: >"$p/m/f"
+: >"$p/m/g"
+chmod 640 "$p/m/f" "$p/m/g"
+cp -a --no-preserve=links --attributes-only -T "$p/m" "$p/b" 2>/dev/null || lacks cp 'no --attributes-only'
+[ "$(cat "$p/b/f") $(stat -c %a "$p/b/f")" = 'new 640' ] || lacks cp '--attributes-only changes contents'
+(cd "$p/b" && find . -name f -printf '%P\0' | xargs -0 -r cp -Plf --parents -t ../o --) 2>/dev/null ||
+  lacks 'find, xargs or cp' 'no -printf, -0 or --parents'
+same_inode "$p/b/f" "$p/o/f" || lacks cp 'it does not keep a file as a further name'
+(cd "$p" && printf 'm\0' | tar -c -f d.tar --format=posix --xattrs --acls --no-recursion \
+  --pax-option=delete=atime,delete=ctime --null --no-unquote -T - &&
+  tar -x -p -f d.tar --xattrs '--xattrs-include=*' '--xattrs-exclude=trusted.SGI_*' --acls --same-owner) 2>/dev/null ||
+  lacks tar 'no --xattrs, --acls or --no-unquote'
+printf 'b\0a\0' | sort -z 2>/dev/null | uniq -zu >"$p/s" 2>/dev/null || lacks 'sort or uniq' 'no -z'
+touch -d "$(stat -c %y "$p/a")" "$p/b" || lacks touch 'it does not take the time that stat prints'
+rm -r "$p"
+}
