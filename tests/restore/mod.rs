@@ -2,4 +2,5 @@
 
 mod audit;
 mod identity;
+mod transaction;
 mod verb;
