@@ -6,6 +6,7 @@ use super::consent;
 use super::error::{Error, Status};
 use super::setup::Setup;
 use super::signals;
+use crate::audit::Audit;
 use crate::digest::Sha256;
 use crate::engine::Workspace;
 use crate::engine::restore::{self, Ending, Executed, Prepared, Request};
@@ -76,8 +77,12 @@ pub(super) fn run(args: &Args, setup: &Setup) -> Status {
     let inventory = setup.inventory()?;
     // A protected host is refused before anything else, and before any connection.
     let target = args.to.as_ref().unwrap_or(&args.checkpoint.host).clone();
-    drop(restore::judge(&inventory, &target)?);
+    let refused = restore::judge(&inventory, &target).err();
     let console = &setup.console;
+    let audit = setup.audit()?;
+    if let Some(error) = refused {
+        return refuse(args, &target, &audit, error);
+    }
     if !args.dry_run {
         consent::check(args.confirm.as_ref(), &target, console)?;
     }
@@ -113,6 +118,7 @@ pub(super) fn run(args: &Args, setup: &Setup) -> Status {
         setup,
         reporter: &reporter,
         workspace: &workspace,
+        audit: &audit,
         sink: &sink,
         interrupt: &interrupt,
     };
@@ -121,18 +127,37 @@ pub(super) fn run(args: &Args, setup: &Setup) -> Status {
     ended?.ok_or(Error::Stopped)?
 }
 
+/// Records that the guard refused it.
+fn refuse(args: &Args, target: &HostName, audit: &Audit, error: restore::Error) -> Status {
+    if !args.dry_run {
+        let recorded = signals::run(&Interrupt::new(), || {}, async {
+            restore::record_refusal(target, audit, &error).await
+        });
+        recorded?.ok_or(Error::Stopped)??;
+    }
+    Err(error.into())
+}
+
 struct Work<'a> {
     args: &'a Args,
     setup: &'a Setup,
     reporter: &'a Arc<Reporter>,
     workspace: &'a Arc<Workspace>,
+    audit: &'a Audit,
     sink: &'a Sink,
     interrupt: &'a Interrupt,
 }
 
 impl Work<'_> {
     async fn run(&self, request: &Request) -> Status {
-        let prepared = restore::prepare(request, self.workspace, self.sink, self.interrupt).await?;
+        let prepared = restore::prepare(
+            request,
+            self.workspace,
+            self.audit,
+            self.sink,
+            self.interrupt,
+        )
+        .await?;
         let is_other = |digest: &Sha256| *digest != prepared.plan.digest();
         if let Some(wanted) = self.args.plan.filter(is_other) {
             let found = prepared.plan.digest();
@@ -160,7 +185,7 @@ impl Work<'_> {
             return Err(error.into());
         }
         let executed = prepared
-            .execute(self.workspace, self.sink, self.interrupt)
+            .execute(self.workspace, self.audit, self.sink, self.interrupt)
             .await?;
         self.reporter.finish();
         self.tell(&plan, &executed)

@@ -15,6 +15,7 @@ use super::ask;
 use super::error::{Error, VerbError};
 use super::exposed::Exposed;
 use super::global::Global;
+use crate::audit::{self, Audit};
 use crate::engine::{Network, Workspace};
 use crate::inventory::{FILE_MAX_BYTES, Inventory};
 use crate::report::{Console, Reporter};
@@ -98,6 +99,12 @@ impl Setup {
         let store = Store::open(dir)?;
         self.look("store", dir);
         Ok(store)
+    }
+
+    /// Where it is recorded who writes to a host. Nothing is made yet.
+    pub(super) fn audit(&self) -> Result<Audit, VerbError> {
+        let named = std::env::var_os("FLEET_STATE");
+        Ok(Audit::in_state(&audit::state_dir(named.as_deref())?))
     }
 
     /// Opens the store for reading. With `--store`, no inventory is needed.

@@ -634,3 +634,59 @@ fn only_the_lines_of_a_lines_source_are_replaced() {
         json!("unchanged")
     );
 }
+
+/// `event outcome code` of each record of the audit file.
+fn audited(host: &HostFixture) -> Vec<String> {
+    let file = host.fleet.folder().join("state/audit.ndjson");
+    let text = fs::read_to_string(file).unwrap_or_default();
+    let line = |line: &str| {
+        let record: Value = serde_json::from_str(line).expect("a record");
+        let word = |key: &str| record[key].as_str().unwrap_or("-").to_owned();
+        format!(
+            "{} {} {} {}",
+            word("event"),
+            word("host"),
+            word("outcome"),
+            word("code")
+        )
+    };
+    text.lines().map(line).collect()
+}
+
+#[test]
+fn writes_and_refusals_are_recorded_and_dry_runs_are_not() {
+    let Some(host) = HostFixture::start() else {
+        return;
+    };
+    plain_tree(&host);
+    pull(&host);
+    let mut prod = host.host(host.app());
+    prod["env"] = json!("prod");
+    prod["access"] = json!("read-only");
+    prod["address"] = json!("127.0.0.2");
+    host.describe_all(json!({ "web": host.host(host.app()), "prod": prod }));
+    fs::write(host.tree.join("conf/a"), "ONE").expect("a file");
+    plan(&host, &[], 0);
+    let to_prod = ["restore", "web@latest", "--to", "prod"];
+    let dry = host.fleet.run(&[&to_prod[..], &["--dry-run"]].concat());
+    assert_eq!((dry.exit, audited(&host)), (Some(4), Vec::new()));
+    assert_eq!(host.fleet.run(&to_prod).exit, Some(4));
+    summary(restore(&host, &[]), 0);
+    summary(restore(&host, &[]), 0);
+    assert_eq!(
+        audited(&host),
+        [
+            "refused prod - guard-refused",
+            "allowed web - -",
+            "ended web done -"
+        ]
+    );
+    // What cannot be recorded is not done.
+    fs::write(host.tree.join("conf/a"), "ONE").expect("a file");
+    let state = host.fleet.folder().join("state");
+    fs::remove_dir_all(&state).expect("a directory");
+    fs::write(&state, "no folder").expect("a file");
+    assert_eq!(restore(&host, &[]).exit, Some(1));
+    assert_eq!(fs::read(host.tree.join("conf/a")).expect("a file"), b"ONE");
+    assert_nothing_left(&host);
+}

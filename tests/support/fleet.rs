@@ -79,6 +79,7 @@ impl Fleet {
             .arg(&self.store)
             .args(arguments)
             .env("HOME", self.folder.path())
+            .env("FLEET_STATE", self.folder.path().join("state"))
             .env_remove("FLEET_INVENTORY")
             .env_remove("FLEET_STORE")
             .env_remove("SSH_AUTH_SOCK")

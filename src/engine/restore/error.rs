@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::audit;
 use crate::checkpoint;
 use crate::evidence;
 use crate::fault::{Code, ExitClass, Fault};
@@ -26,6 +27,9 @@ pub enum Error {
     /// The target is protected.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// It can't be recorded who writes to the host.
+    #[error(transparent)]
+    Audit(#[from] audit::Error),
     /// It can't be told whether the target is a protected machine.
     #[error(transparent)]
     Evidence(#[from] evidence::Error),
@@ -74,6 +78,7 @@ impl Fault for Error {
         match self {
             Self::UnknownHost { .. } => Code::UnknownHost,
             Self::Refused(error) => error.code(),
+            Self::Audit(error) => error.code(),
             Self::Evidence(error) => error.code(),
             Self::NoSuchPart { .. } => Code::UnknownSource,
             Self::Impossible { .. } => Code::RestoreRefused,
@@ -90,6 +95,7 @@ impl Fault for Error {
         match self {
             Self::UnknownHost { .. } => Some("`fleet hosts` lists the hosts.".to_owned()),
             Self::Refused(error) => error.hint(),
+            Self::Audit(error) => error.hint(),
             Self::Evidence(error) => error.hint(),
             Self::NoSuchPart { known, .. } => {
                 let known: Vec<&str> = known.iter().map(SourceName::as_str).collect();
@@ -110,6 +116,7 @@ impl Fault for Error {
         match self {
             Self::UnknownHost { .. } | Self::NoSuchPart { .. } => ExitClass::Usage,
             Self::Refused(error) => error.exit_class(),
+            Self::Audit(error) => error.exit_class(),
             Self::Evidence(error) => error.exit_class(),
             Self::Impossible { .. } | Self::Scratch(_) => ExitClass::Failed,
             Self::Capture(error) => error.exit_class(),

@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use super::{Error, Prepared, record};
+use jiff::Timestamp;
+
+use crate::audit::{Act, Audit, Outcome, Target};
 use crate::blocking::blocking;
 use crate::digest::Sha256;
 use crate::engine::Workspace;
 use crate::event::{Event, Restore, RestoreStep, Sink};
 use crate::fault::Problem;
-use crate::guard::{Compression, RestoreRoot, TransactionStep};
+use crate::guard::{Compression, Operation, RestoreRoot, TransactionStep};
 use crate::interrupt::Interrupt;
 use crate::manifest::{Checkpoint, Entry};
 use crate::name::{RemotePath, RestoreId};
@@ -84,6 +87,7 @@ impl Prepared {
     pub async fn execute(
         self,
         workspace: &Arc<Workspace>,
+        audit: &Audit,
         sink: &Sink,
         interrupt: &Interrupt,
     ) -> Result<Executed, Error> {
@@ -124,7 +128,15 @@ impl Prepared {
             sent_bytes: 0,
             placed: Vec::new(),
         };
-        let ending = execution.run().await?;
+        // From here on the host may change.
+        let begun = audit.begin(act(&self.plan), Timestamp::now()).await?;
+        let ended = execution.run().await;
+        let (outcome, why) = match &ended {
+            Ok(ending) => outcome(ending),
+            Err(error) => (Outcome::Failed, Some(Problem::of(error))),
+        };
+        begun.end(outcome, why.as_ref(), Timestamp::now()).await?;
+        let ending = ended?;
         let (sent_bytes, placed) = (execution.sent_bytes, execution.placed);
         let sealed = match ending {
             Ending::Restored => {
@@ -158,6 +170,32 @@ impl Prepared {
             unsealed,
             sent_bytes,
         })
+    }
+}
+
+/// What the audit file keeps of a restore.
+fn act(plan: &Plan) -> Act {
+    let target = &plan.target;
+    Act {
+        target: Target {
+            address: target.address.clone(),
+            host_key: target.host_key.clone(),
+            machine_id: target.machine_id.clone(),
+            hostname: target.hostname.clone(),
+        },
+        checkpoint: Some(plan.checkpoint.clone()),
+        plan: Some(format!("sha256:{}", plan.digest())),
+        ..Act::new(Operation::Restore, target.host.clone())
+    }
+}
+
+fn outcome(ending: &Ending) -> (Outcome, Option<Problem>) {
+    match ending {
+        Ending::Restored => (Outcome::Done, None),
+        Ending::Unchanged => (Outcome::Unchanged, None),
+        Ending::RolledBack(problem) => (Outcome::RolledBack, Some(problem.clone())),
+        Ending::Failed { problem, .. } => (Outcome::Failed, Some(problem.clone())),
+        Ending::Interrupted => (Outcome::Interrupted, None),
     }
 }
 

@@ -9,13 +9,16 @@ mod record;
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use tempfile::TempDir;
 
+use crate::audit::{Act, Audit};
 use crate::blocking::blocking;
 use crate::checkpoint::{self, CaptureOptions, History, WrittenCheckpoint};
 use crate::engine::Workspace;
 use crate::event::{Event, HostEvent, Restore, RestoreStep, Sink};
 use crate::evidence;
+use crate::fault::{ExitClass, Fault};
 use crate::guard::{self, Operation, WritePermit};
 use crate::interrupt::{Interrupt, StopLevel};
 use crate::inventory::{Host, Inventory};
@@ -91,6 +94,23 @@ pub fn judge<'i>(
     Ok((host, permit))
 }
 
+/// Records that the guard refused to restore `target`; other errors are none of its refusals.
+///
+/// # Errors
+///
+/// [`Error::Audit`] if it can't be recorded.
+pub async fn record_refusal(
+    target: &HostName,
+    audit: &Audit,
+    refused: &dyn Fault,
+) -> Result<(), Error> {
+    if refused.exit_class() != ExitClass::Refused {
+        return Ok(());
+    }
+    let act = Act::new(Operation::Restore, target.clone());
+    Ok(audit.refuse(&act, refused, Timestamp::now()).await?)
+}
+
 /// Looks at the target and makes the plan. Nothing is written on the host.
 ///
 /// # Errors
@@ -103,6 +123,7 @@ pub fn judge<'i>(
 pub async fn prepare(
     request: &Request,
     workspace: &Arc<Workspace>,
+    audit: &Audit,
     sink: &Sink,
     interrupt: &Interrupt,
 ) -> Result<Prepared, Error> {
@@ -144,6 +165,12 @@ pub async fn prepare(
         looked = look.run(permit) => looked,
     };
     sink(Event::of(&host.name, Restore::Ended));
+    // A dry run writes nothing anywhere.
+    if let Err(error) = &looked
+        && !request.dry_run
+    {
+        record_refusal(target, audit, error).await?;
+    }
     looked
 }
 
