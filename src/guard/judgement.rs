@@ -174,7 +174,7 @@ pub(crate) mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::inventory::{Env, Keep, Limits, ProdWords, Tag};
+    use crate::inventory::{Bootstrap, Env, Keep, Limits, ProdWords, Tag};
 
     pub(crate) fn host(env: Option<&str>, access: Option<Access>, tags: &[&str]) -> Host {
         let at = |line| Place { line, column: 5 };
@@ -195,6 +195,9 @@ pub(crate) mod tests {
             jump: None,
             profiles: Vec::new(),
             sources: Vec::new(),
+            services: Vec::new(),
+            probes: Vec::new(),
+            bootstrap: Bootstrap::default(),
             limits: Limits {
                 connect_timeout: Duration::from_secs(10),
                 stall_timeout: Duration::from_secs(60),

@@ -6,9 +6,10 @@ use std::borrow::Cow;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use super::item::Item;
 use super::{FILE_MAX_BYTES, Place, VERSION};
 use crate::fault::{Code, ExitClass, Fault};
-use crate::name::{HostName, ParseNameError, ProfileName, SourceName, did_you_mean};
+use crate::name::{AccountName, HostName, ParseNameError, ProfileName, SourceName, did_you_mean};
 
 /// So many problems are printed; the rest is counted.
 pub(super) const TOLD_MAX: usize = 20;
@@ -115,12 +116,6 @@ pub enum Rule {
         /// What the file says.
         found: u64,
     },
-    /// A key that is reserved for a later fleet.
-    #[error("`{key}` is not supported yet")]
-    NotYet {
-        /// The key.
-        key: &'static str,
-    },
     /// A name that can't be one.
     #[error(transparent)]
     Name(ParseNameError),
@@ -182,17 +177,17 @@ pub enum Rule {
         /// The profile.
         name: ProfileName,
     },
-    /// Two sources of one name at one host.
-    #[error("host `{host}` has two sources `{source_name}`: one of {first}, one of {second}")]
-    SourceTwice {
+    /// Two sources, services or probes of one name at one host.
+    #[error("host `{host}` has two {item}s `{name}`: {bringers}")]
+    ItemTwice {
+        /// Of which sort.
+        item: Item,
         /// The host.
         host: HostName,
-        /// The source.
-        source_name: SourceName,
-        /// Who brings the first.
-        first: String,
-        /// Who brings the second.
-        second: String,
+        /// The name.
+        name: String,
+        /// Who brings them, for people.
+        bringers: String,
     },
     /// A command at a protected host for which nobody vouches.
     #[error(
@@ -204,28 +199,34 @@ pub enum Rule {
         /// The protected hosts, for people.
         hosts: String,
     },
-    /// A source that doesn't say what it is.
-    #[error("source `{source_name}` has no kind")]
+    /// A source, service or probe that doesn't say what it is.
+    #[error("{item} `{name}` has no kind")]
     NoKind {
-        /// The source.
-        source_name: SourceName,
+        /// Of which sort.
+        item: Item,
+        /// Its name.
+        name: String,
     },
-    /// A source that is two things.
-    #[error("source `{source_name}` can't be both `{first}` and `{second}`")]
+    /// A source, service or probe that is two things.
+    #[error("{item} `{name}` can't be both `{first}` and `{second}`")]
     TwoKinds {
-        /// The source.
-        source_name: SourceName,
+        /// Of which sort.
+        item: Item,
+        /// Its name.
+        name: String,
         /// One key.
         first: &'static str,
         /// The other key.
         second: &'static str,
     },
-    /// A key of another kind of source.
-    #[error("`{key}` doesn't belong to a `{kind}` source")]
+    /// A key of another kind of source, service or probe.
+    #[error("`{key}` doesn't belong to a `{kind}` {item}")]
     ForeignKey {
+        /// Of which sort it is.
+        item: Item,
         /// The key.
         key: &'static str,
-        /// What the source is.
+        /// What it is.
         kind: &'static str,
         /// The kinds that it belongs to.
         owners: Vec<&'static str>,
@@ -238,16 +239,37 @@ pub enum Rule {
         /// The hosts, in order; the last is the first.
         circle: Vec<String>,
     },
-    /// More sources over all hosts than fleet takes.
-    #[error("the hosts have more than {max} sources together")]
-    TooManySources {
+    /// An account that profiles of one host describe in two ways.
+    #[error("host `{host}` has two descriptions of user `{name}`: one of {first}, one of {second}")]
+    UserTwice {
+        /// The host.
+        host: HostName,
+        /// The account.
+        name: AccountName,
+        /// Who brings the first.
+        first: String,
+        /// Who brings the second.
+        second: String,
+    },
+    /// A key that must be beside another one.
+    #[error("{item} `{name}` needs `{key}`")]
+    Incomplete {
+        /// Of which sort.
+        item: Item,
+        /// Its name.
+        name: String,
+        /// What is missing.
+        key: &'static str,
+        /// How to mend it.
+        hint: &'static str,
+    },
+    /// More sources, services and probes over all hosts than fleet takes.
+    #[error("the hosts have more than {max} sources, services and probes together")]
+    TooManyItems {
         /// The limit.
         max: usize,
     },
 }
-
-const KINDS_TOLD: &str =
-    "`directory`, `directories`, `files`, `postgres`, `command`, `shell` or `http`";
 
 impl Rule {
     /// How to mend it, in full sentences.
@@ -290,7 +312,6 @@ impl Rule {
             Self::OtherVersion { .. } => {
                 return Some(format!("Write `version: {VERSION}`."));
             }
-            Self::NotYet { .. } => "Remove it: this version of fleet doesn't read it.",
             Self::Name(_) => return None,
             Self::Value { hint, .. } => return Some(hint.to_string()),
             Self::ProdWritable { .. } => {
@@ -311,22 +332,24 @@ impl Rule {
             } => return Some(did_you_mean(nearest)),
             Self::UnknownProfile { .. } => "Add it under `profiles`, or remove it from `use`.",
             Self::ProfileTwice { .. } => "Remove one of the two.",
-            Self::SourceTwice { .. } => "Rename or remove one of the two.",
+            Self::ItemTwice { .. } => "Rename or remove one of the two.",
+            Self::UserTwice { .. } => "Describe it the same way in both, or in one profile only.",
             Self::NotVouched { .. } => {
                 "If the command changes nothing on the host, set `reads_only: true` on the source; otherwise remove it."
             }
-            Self::NoKind { .. } => return Some(format!("Add one of {KINDS_TOLD}.")),
-            Self::TwoKinds { .. } => "Split it into two sources.",
-            Self::ForeignKey { owners, .. } => {
+            Self::NoKind { item, .. } => return Some(format!("Add one of {}.", item.kinds())),
+            Self::TwoKinds { item, .. } => return Some(format!("Split it into two {item}s.")),
+            Self::ForeignKey { item, owners, .. } => {
                 return Some(format!(
-                    "It belongs to `{}`. Remove it, or move it to a source of its own.",
+                    "It belongs to `{}`. Remove it, or move it to a {item} of its own.",
                     owners.join("`, `")
                 ));
             }
+            Self::Incomplete { hint, .. } => hint,
             Self::JumpCircle { .. } => {
                 "Change `jump` on one of them; `jump: none` reaches a host directly."
             }
-            Self::TooManySources { .. } => "Split the inventory.",
+            Self::TooManyItems { .. } => "Split the inventory.",
         };
         Some(text.to_owned())
     }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::{Env, Source, Tag};
+use super::{Bootstrap, Env, Probe, Service, Source, Tag};
 use crate::name::{HostName, ProfileName};
 
 /// A whole inventory file, checked.
@@ -18,7 +18,7 @@ pub struct Inventory {
     pub store: Option<PathBuf>,
     /// What hosts take that do not say it themselves.
     pub defaults: Defaults,
-    /// Reusable sets of sources, by name.
+    /// Reusable sets of sources, services and probes, by name.
     pub profiles: BTreeMap<ProfileName, Profile>,
     /// The hosts, in the file's order.
     pub hosts: Vec<Host>,
@@ -125,11 +125,17 @@ pub struct Defaults {
     pub jump: Option<String>,
 }
 
-/// A named, reusable set of sources.
+/// A named, reusable set of sources, services and probes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Profile {
     /// In the file's order.
     pub sources: Vec<Source>,
+    /// In the file's order.
+    pub services: Vec<Service>,
+    /// In the file's order.
+    pub probes: Vec<Probe>,
+    /// What a fresh host needs.
+    pub bootstrap: Bootstrap,
 }
 
 /// A machine of the inventory, with defaults and profiles applied.
@@ -160,6 +166,12 @@ pub struct Host {
     pub profiles: Vec<ProfileName>,
     /// Everything that is captured of it: those of its profiles, then its own.
     pub sources: Vec<Source>,
+    /// What a restore stops and starts: the services of its profiles, then its own.
+    pub services: Vec<Service>,
+    /// How to check that it works: the probes of its profiles, then its own.
+    pub probes: Vec<Probe>,
+    /// What its profiles need on a fresh host.
+    pub bootstrap: Bootstrap,
     /// How long to wait for it.
     pub limits: Limits,
     /// How file contents come over the wire.

@@ -1,4 +1,4 @@
-//! The inventory: the hosts that fleet knows, their sources, and which of them may never be written.
+//! The inventory: the hosts that fleet knows, their sources, services and probes, and which of them may never be written.
 //!
 //! Plain data and the rules of the file itself: a value of [`Inventory`] that came from
 //! [`Inventory::parse`] has passed all of them. Reading the file from disk, and filling gaps from
@@ -7,12 +7,15 @@
 mod error;
 pub mod glob;
 mod host;
+mod item;
 pub mod pattern;
+mod probe;
 mod prod_words;
 mod protection;
 mod raw;
 mod resolve;
 mod schema;
+mod service;
 mod source;
 mod starter;
 mod url;
@@ -27,10 +30,15 @@ pub use host::{
     Access, Defaults, Host, Inventory, Keep, Limits, ParseCompressionError, Place, Profile,
     WireCompression,
 };
+pub use item::Item;
+pub use probe::{
+    HttpProbe, JsonPath, JsonValue, ParseJsonPathError, Probe, ProbeKind, ProcessProbe,
+};
 pub use prod_words::{Env, ParseWordError, ProdWords, Tag};
 pub use protection::Protection;
 pub(crate) use protection::protection;
 pub use schema::schema;
+pub use service::{Bootstrap, ProcessService, Service, ServiceKind, Start, User};
 pub use source::{
     CommandLine, CommandSource, DirectorySource, Dump, DumpFormat, FilesSource, HttpSource,
     PostgresSource, Secret, Source, SourceKind, Unreadable,

@@ -6,10 +6,15 @@ mod checkpoint;
 mod nearest;
 mod path;
 mod restore;
+mod unit;
 mod word;
 
 pub use checkpoint::{CheckpointId, CheckpointRef, ParseCheckpointError, Stamp, Which};
 pub use nearest::{did_you_mean, nearest};
 pub use path::{ParsePathError, RemotePath, escape};
 pub use restore::{ParseRestoreIdError, RestoreId};
-pub use word::{AccountName, HostName, ParseAccountError, ParseNameError, ProfileName, SourceName};
+pub use unit::{PackageName, ParsePackageError, ParseUnitError, UnitName};
+pub use word::{
+    AccountName, HostName, ParseAccountError, ParseNameError, ProbeName, ProfileName, ServiceName,
+    SourceName,
+};

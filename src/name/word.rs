@@ -76,6 +76,16 @@ word!(
     ProfileName,
     "profile"
 );
+word!(
+    /// The name of something on a host that can be stopped and started.
+    ServiceName,
+    "service"
+);
+word!(
+    /// The name of a check that a host works.
+    ProbeName,
+    "probe"
+);
 
 /// An account of a host, as it may be in a command line without quotes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

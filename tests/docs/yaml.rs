@@ -1,7 +1,7 @@
 //! Inventories that pages show are read by the program.
 //!
-//! A block that begins a version is a whole inventory. One that begins with `sources:` is the sources
-//! of one host, which is made up around it; one that begins with `hosts:` lacks only the version.
+//! A block that begins a version is a whole inventory. One that begins with `sources:`, `services:` or
+//! `probes:` is those of one host, which is made up around it; one that begins with `hosts:` lacks only the version.
 
 use std::fs;
 use std::process::Command;
@@ -16,7 +16,10 @@ fn whole(lines: &[String]) -> Option<String> {
     let first = lines.iter().find(|line| !line.starts_with('#'))?;
     if first.starts_with("version:") {
         Some(text)
-    } else if first.starts_with("sources:") {
+    } else if ["sources:", "services:", "probes:"]
+        .iter()
+        .any(|key| first.starts_with(key))
+    {
         let host = "version: 1\nhosts:\n  web:\n    env: dev\n    access: writable\n";
         Some(host.to_owned() + &indented(&text, "    "))
     } else if first.starts_with("hosts:") || first.starts_with("defaults:") {

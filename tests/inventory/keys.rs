@@ -15,7 +15,7 @@ struct Context {
     behind: &'static str,
 }
 
-const CONTEXTS: [Context; 6] = [
+const CONTEXTS: [Context; 7] = [
     Context {
         definition: "",
         before: "version: 1\n",
@@ -40,6 +40,11 @@ const CONTEXTS: [Context; 6] = [
         definition: "Keep",
         before: "version: 1\nhosts: { a: { keep: { ",
         behind: " } } }\n",
+    },
+    Context {
+        definition: "User",
+        before: "version: 1\nprofiles: { p: { users: [{ name: x, ",
+        behind: " }] } }\n",
     },
     Context {
         definition: "SecretPlace",
@@ -107,6 +112,19 @@ fn source_before(key: &str) -> &'static str {
     }
 }
 
+/// The kind of service or probe that a key belongs to, as text before it.
+fn item_before(item: &str, key: &str) -> &'static str {
+    match (item, key) {
+        ("Service", "cwd") | ("Probe", "cwd") => "process: [x], ",
+        ("Service", "process") => "cwd: /a, ",
+        ("Service", "run_as" | "start" | "grace" | "reload") | ("Probe", "within" | "run_as") => {
+            "unit: a.service, "
+        }
+        ("Probe", "status" | "json") => "http: \"http://h/\", ",
+        _ => "",
+    }
+}
+
 fn check(text: &str, key: &str, value: &str, told: &mut Vec<String>) {
     let Err(error) = parse(text) else {
         return;
@@ -133,7 +151,11 @@ fn a_wrong_value_is_told_with_its_key_for_every_key() {
     for context in &CONTEXTS {
         for key in keys(context.definition) {
             for value in VALUES {
-                let before = if key == "version" { "" } else { context.before };
+                let before = match (context.definition, &*key) {
+                    (_, "version") => "",
+                    ("User", "name") => "version: 1\nprofiles: { p: { users: [{ uid: 1, ",
+                    _ => context.before,
+                };
                 let text = format!("{before}{key}: {value}{}", context.behind);
                 check(&text, &key, value, &mut told);
             }
@@ -149,7 +171,18 @@ fn a_wrong_value_is_told_with_its_key_for_every_key() {
             check(&text, &key, value, &mut told);
         }
     }
-    assert!(told.len() > 500, "{}", told.len());
+    for (item, section) in [("Service", "services"), ("Probe", "probes")] {
+        for key in keys(item) {
+            for value in VALUES {
+                let text = format!(
+                    "version: 1\nhosts: {{ a: {{ {section}: {{ s: {{ {}{key}: {value} }} }} }} }}\n",
+                    item_before(item, &key)
+                );
+                check(&text, &key, value, &mut told);
+            }
+        }
+    }
+    assert!(told.len() > 600, "{}", told.len());
 }
 
 #[test]

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fleet::inventory::{
-    Access, CommandLine, CommandSource, Defaults, DirectorySource, Dump, DumpFormat, Env,
-    FilesSource, Host, HttpSource, Inventory, Keep, Limits, Place, PostgresSource, ProdWords,
+    Access, Bootstrap, CommandLine, CommandSource, Defaults, DirectorySource, Dump, DumpFormat,
+    Env, FilesSource, Host, HttpSource, Inventory, Keep, Limits, Place, PostgresSource, ProdWords,
     Secret, Source, SourceKind, Tag, Unreadable, WireCompression,
 };
 use fleet::name::RemotePath;
@@ -99,6 +99,9 @@ fn a_host_that_says_everything() {
             jump: Some("bastion".to_owned()),
             profiles: vec!["base".parse().expect("a name")],
             sources: Vec::new(),
+            services: Vec::new(),
+            probes: Vec::new(),
+            bootstrap: Bootstrap::default(),
             limits: Limits {
                 connect_timeout: SECOND,
                 stall_timeout: 604_800 * SECOND,
@@ -137,6 +140,9 @@ fn a_host_that_says_nothing_takes_the_defaults() {
             jump: Some("bastion".to_owned()),
             profiles: Vec::new(),
             sources: Vec::new(),
+            services: Vec::new(),
+            probes: Vec::new(),
+            bootstrap: Bootstrap::default(),
             limits: Limits {
                 connect_timeout: 5 * SECOND,
                 stall_timeout: 120 * SECOND,

@@ -7,6 +7,7 @@ mod hostile;
 mod keys;
 mod meaning;
 mod patterns;
+mod services;
 mod shape;
 mod sources;
 mod values;

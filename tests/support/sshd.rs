@@ -12,7 +12,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use fleet::inventory::{
-    Access, Defaults, Env, Host, Inventory, Keep, Limits, Place, ProdWords, WireCompression,
+    Access, Bootstrap, Defaults, Env, Host, Inventory, Keep, Limits, Place, ProdWords,
+    WireCompression,
 };
 use fleet::ssh::SshConfig;
 
@@ -372,6 +373,9 @@ pub(crate) fn host(name: &str) -> Host {
         jump: None,
         profiles: Vec::new(),
         sources: Vec::new(),
+        services: Vec::new(),
+        probes: Vec::new(),
+        bootstrap: Bootstrap::default(),
         limits: Limits {
             connect_timeout: Duration::from_secs(30),
             stall_timeout: Duration::from_secs(30),

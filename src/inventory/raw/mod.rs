@@ -5,14 +5,19 @@
 //! has a `Debug`, for a file may hold secrets.
 
 mod at;
+mod keyed;
+mod probe;
+mod service;
 mod source;
 
 pub(super) use at::{At, Entries, OneOrMany, place_of};
+pub(super) use keyed::Kinds;
+pub(super) use probe::{PROBE_KEYS, PROBE_KINDS, Probe, Scalar};
+pub(super) use service::{SERVICE_KEYS, SERVICE_KINDS, Service, User};
 pub(super) use source::{COMMON_KEYS, KINDS, SecretText, Source};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 
 /// The inventory of fleet: which hosts there are, what is captured of each, and which of them may
 /// be written.
@@ -30,7 +35,7 @@ pub(super) struct File {
     pub(super) protect: Option<OneOrMany>,
     /// What every host takes that does not say it itself. Neither `env` nor `access` can stand here.
     pub(super) defaults: Option<Defaults>,
-    /// Reusable sets of sources, by name. Neither `env` nor `access` can stand here.
+    /// Reusable sets of sources, services and probes, by name. Neither `env` nor `access` can stand here.
     pub(super) profiles: Option<Entries<Option<Profile>>>,
     /// The machines, by name. A host is read-only unless it says `access: writable`.
     pub(super) hosts: Option<Entries<Option<Host>>>,
@@ -66,18 +71,21 @@ pub(super) struct Defaults {
     pub(super) compression: Option<At<String>>,
 }
 
-/// A reusable set of sources.
+/// A reusable set of sources, services and probes.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Profile {
     /// What is captured, by name.
     pub(super) sources: Option<Entries<Source>>,
-    /// Not supported yet.
-    #[schemars(skip)]
-    pub(super) services: Option<At<IgnoredAny>>,
-    /// Not supported yet.
-    #[schemars(skip)]
-    pub(super) probes: Option<At<IgnoredAny>>,
+    /// What a restore stops and starts, by name.
+    pub(super) services: Option<Entries<Service>>,
+    /// Checks that a host works, by name.
+    pub(super) probes: Option<Entries<Probe>>,
+    /// Packages that a fresh host needs.
+    #[schemars(example = ["nodejs"])]
+    pub(super) packages: Option<OneOrMany>,
+    /// Accounts that a fresh host needs.
+    pub(super) users: Option<Vec<User>>,
 }
 
 /// A machine.
@@ -107,17 +115,15 @@ pub(super) struct Host {
     /// Words to select hosts by; one that means prod protects the host, as in `env`.
     #[schemars(example = ["pbx"])]
     pub(super) tags: Option<OneOrMany>,
-    /// The profiles whose sources are captured of this host.
+    /// The profiles whose sources are captured of this host, and whose services and probes it has.
     #[serde(rename = "use")]
     pub(super) profiles: Option<OneOrMany>,
     /// What is captured beside the profiles' sources, by name.
     pub(super) sources: Option<Entries<Source>>,
-    /// Not supported yet.
-    #[schemars(skip)]
-    pub(super) services: Option<At<IgnoredAny>>,
-    /// Not supported yet.
-    #[schemars(skip)]
-    pub(super) probes: Option<At<IgnoredAny>>,
+    /// What a restore stops and starts beside the profiles' services, by name.
+    pub(super) services: Option<Entries<Service>>,
+    /// Checks that it works beside the profiles' probes, by name.
+    pub(super) probes: Option<Entries<Probe>>,
     /// When to take checkpoints, as cron writes it.
     #[schemars(example = &"*/15 * * * *")]
     pub(super) schedule: Option<At<String>>,

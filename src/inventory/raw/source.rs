@@ -1,5 +1,5 @@
 //! Parses a source: the keys of all kinds side by side, and the table that says which of them belong
-//! together. One flat type, for a choice of types would lose the places of the values.
+//! together.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,9 +7,8 @@ use std::fmt;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
-use serde_json::{Map, Value, json};
 
-use super::super::Place;
+use super::keyed::{Kinds, keyed, one_kind_and_its_keys};
 use super::{At, Entries, OneOrMany};
 
 const OF_DIRECTORY: &[&str] = &["exclude", "one_file_system", "unreadable"];
@@ -20,7 +19,7 @@ const OF_COMMAND: &[&str] = &["run_as", "timeout", "max_bytes", "reads_only", "f
 const OF_HTTP: &[&str] = &["headers", "status", "json", "timeout", "max_bytes", "file"];
 
 /// The keys that say what a source is, each with those that may stand beside it.
-pub(in super::super) const KINDS: [(&str, &[&str]); 7] = [
+pub(in super::super) const KINDS: Kinds = &[
     ("directory", OF_DIRECTORY),
     ("directories", OF_DIRECTORY),
     ("files", &["newest", "lines"]),
@@ -31,147 +30,105 @@ pub(in super::super) const KINDS: [(&str, &[&str]); 7] = [
 ];
 
 /// The keys that may stand beside every kind.
-pub(in super::super) const COMMON_KEYS: [&str; 3] = ["optional", "sudo", "may_shrink"];
+pub(in super::super) const COMMON_KEYS: &[&str] = &["optional", "sudo", "may_shrink"];
 
-macro_rules! source {
-    ($($(#[$meta:meta])* $name:ident: $type:ty,)*) => {
-        /// One thing that is captured from a host: exactly one of `directory`, `directories`,
-        /// `files`, `postgres`, `command`, `shell` and `http`, and what belongs to it.
-        #[derive(Deserialize, JsonSchema)]
-        #[serde(deny_unknown_fields)]
-        #[schemars(transform = one_kind_and_its_keys)]
-        pub(in super::super) struct Source {
-            $($(#[$meta])* pub(in super::super) $name: Option<$type>,)*
-        }
-
-        impl Source {
-            /// The keys that are there, each with the place of its value.
-            pub(in super::super) fn keys(&self) -> Vec<(&'static str, Place)> {
-                let mut keys = Vec::new();
-                $(if let Some(value) = &self.$name {
-                    keys.push((stringify!($name), value.place()));
-                })*
-                keys
-            }
-        }
-    };
+fn kinds(schema: &mut Schema) {
+    one_kind_and_its_keys(schema, KINDS);
 }
 
-source! {
-    /// A directory, with everything beneath it.
-    #[schemars(example = &"/etc/asterisk")]
-    directory: At<String>,
-    /// Several directories, with everything beneath them.
-    directories: At<Vec<At<String>>>,
-    /// Single files, by pattern.
-    #[schemars(example = &"/var/log/gw-smoke-*.log")]
-    files: At<OneOrMany>,
-    /// A PostgreSQL database, or several.
-    postgres: At<OneOrMany>,
-    /// A program with its arguments; what it prints is captured. A protected host needs
-    /// `reads_only: true` beside it.
-    #[schemars(
-        example = ["asterisk", "-V"],
-        extend("items" = { "type": ["string", "number"] })
-    )]
-    command: At<Vec<At<String>>>,
-    /// Text for `sh -c`; what it prints is captured. A protected host needs `reads_only: true`
-    /// beside it.
-    shell: At<String>,
-    /// What a web server answers, asked through the SSH connection.
-    #[schemars(example = &"http://127.0.0.1:4000/v1/models")]
-    http: At<String>,
+keyed! {
+    /// One thing that is captured from a host: exactly one of `directory`, `directories`,
+    /// `files`, `postgres`, `command`, `shell` and `http`, and what belongs to it.
+    #[schemars(transform = kinds)]
+    Source {
+        /// A directory, with everything beneath it.
+        #[schemars(example = &"/etc/asterisk")]
+        directory: At<String>,
+        /// Several directories, with everything beneath them.
+        directories: At<Vec<At<String>>>,
+        /// Single files, by pattern.
+        #[schemars(example = &"/var/log/gw-smoke-*.log")]
+        files: At<OneOrMany>,
+        /// A PostgreSQL database, or several.
+        postgres: At<OneOrMany>,
+        /// A program with its arguments; what it prints is captured. A protected host needs
+        /// `reads_only: true` beside it.
+        #[schemars(
+            example = ["asterisk", "-V"],
+            extend("items" = { "type": ["string", "number"] })
+        )]
+        command: At<Vec<At<String>>>,
+        /// Text for `sh -c`; what it prints is captured. A protected host needs `reads_only: true`
+        /// beside it.
+        shell: At<String>,
+        /// What a web server answers, asked through the SSH connection.
+        #[schemars(example = &"http://127.0.0.1:4000/v1/models")]
+        http: At<String>,
 
-    /// It may be missing on a host. Default: false.
-    optional: At<bool>,
-    /// It is read through sudo. Default: false.
-    sudo: At<bool>,
-    /// It may be empty, or much smaller than last time. Default: false.
-    may_shrink: At<bool>,
+        /// It may be missing on a host. Default: false.
+        optional: At<bool>,
+        /// It is read through sudo. Default: false.
+        sudo: At<bool>,
+        /// It may be empty, or much smaller than last time. Default: false.
+        may_shrink: At<bool>,
 
-    /// What is left out, by the rules of gitignore, relative to the directory.
-    #[schemars(example = ["node_modules/", "*.log"])]
-    exclude: At<OneOrMany>,
-    /// Other file systems beneath the directory are left out. Default: true.
-    one_file_system: At<bool>,
-    /// What an unreadable entry means: `fail` (default), or `skip` for a warning.
-    #[schemars(extend("enum" = ["fail", "skip", null]))]
-    unreadable: At<String>,
+        /// What is left out, by the rules of gitignore, relative to the directory.
+        #[schemars(example = ["node_modules/", "*.log"])]
+        exclude: At<OneOrMany>,
+        /// Other file systems beneath the directory are left out. Default: true.
+        one_file_system: At<bool>,
+        /// What an unreadable entry means: `fail` (default), or `skip` for a warning.
+        #[schemars(extend("enum" = ["fail", "skip", null]))]
+        unreadable: At<String>,
 
-    /// Only so many, the newest first.
-    #[schemars(range(min = 1))]
-    newest: At<u32>,
-    /// Only the lines that match this regular expression.
-    #[schemars(example = &"^MONITORING_")]
-    lines: At<String>,
+        /// Only so many, the newest first.
+        #[schemars(range(min = 1))]
+        newest: At<u32>,
+        /// Only the lines that match this regular expression.
+        #[schemars(example = &"^MONITORING_")]
+        lines: At<String>,
 
-    /// How much of the database: `schema` (default) or `full`.
-    #[schemars(extend("enum" = ["schema", "full", null]))]
-    dump: At<String>,
-    /// What pg_dump writes: `plain` (default) or `custom`.
-    #[schemars(extend("enum" = ["plain", "custom", null]))]
-    format: At<String>,
-    /// Roles and tablespaces too. Default: false.
-    globals: At<bool>,
-    /// Account on the host that runs it.
-    run_as: At<String>,
-    /// The database server, as seen from the host. Default: its local socket.
-    host: At<String>,
-    /// Port of the database server.
-    #[schemars(range(min = 1))]
-    port: At<u16>,
-    /// Database role.
-    user: At<String>,
-    /// Where on the workstation the database password lies.
-    #[schemars(with = "Option<SecretPlace>")]
-    password: At<SecretText>,
+        /// How much of the database: `schema` (default) or `full`.
+        #[schemars(extend("enum" = ["schema", "full", null]))]
+        dump: At<String>,
+        /// What pg_dump writes: `plain` (default) or `custom`.
+        #[schemars(extend("enum" = ["plain", "custom", null]))]
+        format: At<String>,
+        /// Roles and tablespaces too. Default: false.
+        globals: At<bool>,
+        /// Account on the host that runs it.
+        run_as: At<String>,
+        /// The database server, as seen from the host. Default: its local socket.
+        host: At<String>,
+        /// Port of the database server.
+        #[schemars(range(min = 1))]
+        port: At<u16>,
+        /// Database role.
+        user: At<String>,
+        /// Where on the workstation the database password lies.
+        #[schemars(with = "Option<SecretPlace>")]
+        password: At<SecretText>,
 
-    /// It is stopped after this. Default: 30s for commands, 10s for http.
-    #[schemars(example = &"30s")]
-    timeout: At<String>,
-    /// More than this is a failure. Default: 16MiB.
-    #[schemars(example = &"16MiB", extend("type" = ["string", "integer", "null"]))]
-    max_bytes: At<String>,
-    /// You vouch that it changes nothing on the host.
-    reads_only: At<bool>,
-    /// Name of the captured file. Default: made from the source's name.
-    file: At<String>,
+        /// It is stopped after this. Default: 30s for commands, 10s for http.
+        #[schemars(example = &"30s")]
+        timeout: At<String>,
+        /// More than this is a failure. Default: 16MiB.
+        #[schemars(example = &"16MiB", extend("type" = ["string", "integer", "null"]))]
+        max_bytes: At<String>,
+        /// You vouch that it changes nothing on the host.
+        reads_only: At<bool>,
+        /// Name of the captured file. Default: made from the source's name.
+        file: At<String>,
 
-    /// Sent along with the request; secrets are best kept in `{env: NAME}` or `{file: PATH}`.
-    headers: At<Entries<SecretText>>,
-    /// The status that counts as success. Default: 200.
-    #[schemars(range(min = 100, max = 599))]
-    status: At<u16>,
-    /// `normalise`: the answer is JSON and is stored with sorted keys.
-    #[schemars(extend("enum" = ["normalise", null]))]
-    json: At<String>,
-}
-
-impl<T> At<T> {
-    fn place(&self) -> Place {
-        self.place
+        /// Sent along with the request; secrets are best kept in `{env: NAME}` or `{file: PATH}`.
+        headers: At<Entries<SecretText>>,
+        /// The status that counts as success. Default: 200.
+        #[schemars(range(min = 100, max = 599))]
+        status: At<u16>,
+        /// `normalise`: the answer is JSON and is stored with sorted keys.
+        #[schemars(extend("enum" = ["normalise", null]))]
+        json: At<String>,
     }
-}
-
-/// Says in the schema what [`KINDS`] says.
-fn one_kind_and_its_keys(schema: &mut Schema) {
-    let kinds: Vec<Value> = KINDS
-        .iter()
-        .map(|(kind, _)| json!({ "required": [kind] }))
-        .collect();
-    let mut dependencies = Map::new();
-    for (_, keys) in KINDS {
-        for key in keys {
-            let owners: Vec<Value> = KINDS
-                .iter()
-                .filter(|(_, keys)| keys.contains(key))
-                .map(|(kind, _)| json!({ "required": [kind] }))
-                .collect();
-            dependencies.insert((*key).to_owned(), json!({ "anyOf": owners }));
-        }
-    }
-    schema.insert("oneOf".to_owned(), Value::Array(kinds));
-    schema.insert("dependencies".to_owned(), Value::Object(dependencies));
 }
 
 /// Text, or where on the workstation a secret lies.

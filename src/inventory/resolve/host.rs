@@ -1,23 +1,21 @@
 //! Resolves one host: its own keys first, then those of `defaults` and its profiles.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::super::error::Rule;
 use super::super::raw::{self, At, Entries, OneOrMany};
 use super::super::value;
-use super::super::{
-    Access, Env, Host, Keep, Limits, Place, ProdWords, Source, Tag, WireCompression,
-};
-use super::{Findings, Profiles, sources};
-use crate::name::{HostName, ProfileName, SourceName, nearest};
+use super::super::{Access, Env, Host, Keep, Limits, Place, ProdWords, Tag, WireCompression};
+use super::items::Items;
+use super::{Findings, Profiles};
+use crate::name::HostName;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const STALL_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Over all hosts; a profile with many sources times many hosts would fill the memory.
-const SOURCES_MAX: usize = 250_000;
+const ITEMS_MAX: usize = 250_000;
 
 /// What `defaults` says.
 pub(super) struct Base {
@@ -37,7 +35,7 @@ impl Base {
         let raw = raw.unwrap_or(&nothing);
         Self {
             user: findings.take_if_set("user", raw.user.as_ref(), value::argument),
-            port: findings.port(raw.port.as_ref()),
+            port: findings.port("port", raw.port.as_ref()),
             identity: identity(raw.identity.as_ref(), findings),
             jump: jump(raw.jump.as_ref(), findings),
             keep: keep(raw.keep.as_ref(), findings),
@@ -83,9 +81,10 @@ pub(super) fn hosts(
         };
         let raw = raw.as_ref().unwrap_or(&nothing);
         let found = host(name, said_name.place, raw, base, profiles, prod, findings);
-        count += found.host.sources.len();
-        if count > SOURCES_MAX {
-            findings.add(said_name.place, Rule::TooManySources { max: SOURCES_MAX });
+        let host = &found.host;
+        count += host.sources.len() + host.services.len() + host.probes.len();
+        if count > ITEMS_MAX {
+            findings.add(said_name.place, Rule::TooManyItems { max: ITEMS_MAX });
             break;
         }
         hosts.push(found);
@@ -102,9 +101,7 @@ fn host(
     prod: &ProdWords,
     findings: &mut Findings,
 ) -> Found {
-    findings.not_yet("services", raw.services.as_ref());
-    findings.not_yet("probes", raw.probes.as_ref());
-    let (used, sources) = all_sources(&name, raw, profiles, findings);
+    let items = Items::of(&name, raw, profiles, findings);
     let own_jump = jump(raw.jump.as_ref(), findings);
     // A bastion named in `defaults` is not reached through itself.
     let jump = own_jump.or_else(|| {
@@ -119,7 +116,7 @@ fn host(
         access: access(raw.access.as_ref(), findings),
         tags: tags(raw.tags.as_ref(), prod, findings),
         address: findings.take_if_set("address", raw.address.as_ref(), value::address),
-        port: findings.port(raw.port.as_ref()).or(base.port),
+        port: findings.port("port", raw.port.as_ref()).or(base.port),
         user: findings
             .take_if_set("user", raw.user.as_ref(), value::argument)
             .or_else(|| base.user.clone()),
@@ -129,8 +126,11 @@ fn host(
             own_identity
         },
         jump: jump.as_ref().map(|(jump, _)| jump.clone()),
-        profiles: used,
-        sources,
+        profiles: items.used,
+        sources: items.sources,
+        services: items.services,
+        probes: items.probes,
+        bootstrap: items.bootstrap,
         limits: limits(
             raw.connect_timeout.as_ref(),
             raw.stall_timeout.as_ref(),
@@ -244,89 +244,4 @@ fn keep(said: Option<&At<raw::Keep>>, findings: &mut Findings) -> Option<Keep> {
         );
     }
     Some(keep)
-}
-
-/// The profiles that `raw` uses, and their sources followed by its own.
-fn all_sources(
-    name: &HostName,
-    raw: &raw::Host,
-    profiles: &Profiles,
-    findings: &mut Findings,
-) -> (Vec<ProfileName>, Vec<Source>) {
-    let mut used = Vec::new();
-    let mut named = BTreeSet::new();
-    let mut all: Vec<Source> = Vec::new();
-    let mut seen: BTreeMap<SourceName, (String, Place)> = BTreeMap::new();
-    for said in raw.profiles.as_ref().map_or(&[][..], |said| &said.0) {
-        let Some(profile_name) = findings.name::<ProfileName>(said) else {
-            continue;
-        };
-        if !named.insert(profile_name.clone()) {
-            findings.add(
-                said.place,
-                Rule::ProfileTwice {
-                    host: name.clone(),
-                    name: profile_name,
-                },
-            );
-            continue;
-        }
-        let Some(profile) = profiles.get(&profile_name) else {
-            // Costly with many profiles, and not reported beyond the first problems.
-            let nearest = if findings.are_all_told() {
-                nearest(profile_name.as_str(), profiles.keys(), |name| name.as_str())
-                    .map(ToString::to_string)
-            } else {
-                None
-            };
-            findings.add(
-                said.place,
-                Rule::UnknownProfile {
-                    nearest,
-                    name: profile_name,
-                },
-            );
-            continue;
-        };
-        let bringer = format!("profile `{profile_name}`");
-        add_sources(
-            name,
-            &bringer,
-            &profile.sources,
-            &mut all,
-            &mut seen,
-            findings,
-        );
-        used.push(profile_name);
-    }
-    let own = sources(raw.sources.as_ref(), findings);
-    add_sources(name, "its own", &own, &mut all, &mut seen, findings);
-    (used, all)
-}
-
-fn add_sources(
-    host: &HostName,
-    bringer: &str,
-    sources: &[Source],
-    all: &mut Vec<Source>,
-    seen: &mut BTreeMap<SourceName, (String, Place)>,
-    findings: &mut Findings,
-) {
-    for source in sources {
-        if let Some((first, place)) = seen.get(&source.name) {
-            findings.add_pair(
-                source.place,
-                *place,
-                Rule::SourceTwice {
-                    host: host.clone(),
-                    source_name: source.name.clone(),
-                    first: first.clone(),
-                    second: bringer.to_owned(),
-                },
-            );
-            continue;
-        }
-        seen.insert(source.name.clone(), (bringer.to_owned(), source.place));
-        all.push(source.clone());
-    }
 }

@@ -3,7 +3,11 @@
 
 mod exclude;
 mod host;
+mod items;
+mod kind;
+mod probe;
 mod rules;
+mod service;
 mod source;
 
 use std::collections::BTreeMap;
@@ -14,7 +18,7 @@ use super::error::{Problem, Rule, TOLD_MAX};
 use super::prod_words::ProdWords;
 use super::raw::{At, Entries, File, OneOrMany};
 use super::value::{self, Refusal};
-use super::{Defaults, Inventory, Place, Profile, Source};
+use super::{Defaults, Inventory, Place, Profile};
 use crate::name::{ParseNameError, ProfileName};
 
 /// Patterns and names beyond this cost more to check than they can be worth.
@@ -97,13 +101,13 @@ impl Findings {
             .ok()
     }
 
-    fn port(&mut self, said: Option<&At<u16>>) -> Option<u16> {
+    fn port(&mut self, key: &'static str, said: Option<&At<u16>>) -> Option<u16> {
         let said = said?;
         if said.value == 0 {
             self.add(
                 said.place,
                 Rule::Value {
-                    key: "port",
+                    key,
                     why: "0 is not a port".to_owned(),
                     hint: "Ports go from 1 to 65535.".into(),
                 },
@@ -111,12 +115,6 @@ impl Findings {
             return None;
         }
         Some(said.value)
-    }
-
-    fn not_yet<T>(&mut self, key: &'static str, said: Option<&At<T>>) {
-        if let Some(said) = said {
-            self.add(said.place, Rule::NotYet { key });
-        }
     }
 }
 
@@ -157,20 +155,25 @@ fn profiles(
         let Some(name) = findings.name::<ProfileName>(name) else {
             continue;
         };
-        let mut sources = Vec::new();
-        if let Some(profile) = profile {
-            findings.not_yet("services", profile.services.as_ref());
-            findings.not_yet("probes", profile.probes.as_ref());
-            sources = self::sources(profile.sources.as_ref(), findings);
-        }
-        profiles.insert(name, Profile { sources });
+        let resolved = profile.as_ref().map(|profile| Profile {
+            sources: all(profile.sources.as_ref(), source::source, findings),
+            services: all(profile.services.as_ref(), service::service, findings),
+            probes: all(profile.probes.as_ref(), probe::probe, findings),
+            bootstrap: service::bootstrap(profile, findings),
+        });
+        profiles.insert(name, resolved.unwrap_or_default());
     }
     profiles
 }
 
-fn sources(raw: Option<&Entries<super::raw::Source>>, findings: &mut Findings) -> Vec<Source> {
+/// The items of a mapping that `resolve` can take.
+fn all<R, T>(
+    raw: Option<&Entries<R>>,
+    resolve: impl Fn(&At<String>, &R, &mut Findings) -> Option<T>,
+    findings: &mut Findings,
+) -> Vec<T> {
     raw.map_or(&[][..], |raw| &raw.0)
         .iter()
-        .filter_map(|(name, raw)| source::source(name, raw, findings))
+        .filter_map(|(name, raw)| resolve(name, raw, findings))
         .collect()
 }

@@ -8,11 +8,12 @@ use super::super::error::Rule;
 use super::super::raw::{self, At, COMMON_KEYS, KINDS, OneOrMany, SecretText};
 use super::super::value::{self, Refusal};
 use super::super::{
-    CommandLine, CommandSource, DirectorySource, Dump, DumpFormat, FilesSource, HttpSource,
+    CommandLine, CommandSource, DirectorySource, Dump, DumpFormat, FilesSource, HttpSource, Item,
     PostgresSource, Secret, Source, SourceKind, Unreadable,
 };
 use super::Findings;
 use super::exclude::exclude;
+use super::kind::{Named, argv, kind, nothing, some_status};
 use crate::name::{RemotePath, SourceName};
 
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(30);
@@ -25,7 +26,11 @@ pub(super) fn source(
     findings: &mut Findings,
 ) -> Option<Source> {
     let name: SourceName = findings.name(said_name)?;
-    let kind = kind(&name, said_name, raw, findings)?;
+    let named = Named {
+        item: Item::Source,
+        name: said_name,
+    };
+    let kind = kind(&named, &raw.keys(), KINDS, COMMON_KEYS, findings)?;
     Some(Source {
         kind: details(kind, raw, findings)?,
         name,
@@ -38,57 +43,6 @@ pub(super) fn source(
 
 fn is_true(said: Option<&At<bool>>) -> bool {
     said.is_some_and(|said| said.value)
-}
-
-/// The key that says what the source is; every key that does not belong to it is a finding.
-fn kind(
-    name: &SourceName,
-    said_name: &At<String>,
-    raw: &raw::Source,
-    findings: &mut Findings,
-) -> Option<&'static str> {
-    let keys = raw.keys();
-    let mut kinds = keys.iter().filter_map(|(key, place)| {
-        KINDS
-            .iter()
-            .find(|(kind, _)| kind == key)
-            .map(|k| (k, *place))
-    });
-    let Some(((kind, own_keys), place)) = kinds.next() else {
-        findings.add(
-            said_name.place,
-            Rule::NoKind {
-                source_name: name.clone(),
-            },
-        );
-        return None;
-    };
-    if let Some(((second, _), second_place)) = kinds.next() {
-        findings.add_pair(
-            second_place.max(place),
-            second_place.min(place),
-            Rule::TwoKinds {
-                source_name: name.clone(),
-                first: kind,
-                second,
-            },
-        );
-        return None;
-    }
-    for (key, place) in &keys {
-        if key != kind && !own_keys.contains(key) && !COMMON_KEYS.contains(key) {
-            let owners = KINDS.iter().filter(|(_, keys)| keys.contains(key));
-            findings.add(
-                *place,
-                Rule::ForeignKey {
-                    key,
-                    kind,
-                    owners: owners.map(|(kind, _)| *kind).collect(),
-                },
-            );
-        }
-    }
-    Some(kind)
 }
 
 fn details(kind: &str, raw: &raw::Source, findings: &mut Findings) -> Option<SourceKind> {
@@ -111,21 +65,8 @@ fn details(kind: &str, raw: &raw::Source, findings: &mut Findings) -> Option<Sou
         }),
         "postgres" => SourceKind::Postgres(postgres(raw.postgres.as_ref()?, raw, findings)),
         "command" => {
-            let said = raw.command.as_ref()?;
-            if said
-                .value
-                .first()
-                .is_none_or(|program| program.value.is_empty())
-            {
-                findings.add(said.place, nothing("command"));
-            }
-            let argv = said.value.iter().filter_map(|text| {
-                findings.take("command", text, |text| match text {
-                    "" => Ok(String::new()),
-                    text => value::some_text(text),
-                })
-            });
-            let line = CommandLine::Argv(argv.collect());
+            let argv = argv("command", raw.command.as_ref()?, findings);
+            let line = CommandLine::Argv(argv);
             SourceKind::Command(command(line, raw, findings))
         }
         "shell" => {
@@ -135,14 +76,6 @@ fn details(kind: &str, raw: &raw::Source, findings: &mut Findings) -> Option<Sou
         "http" => SourceKind::Http(http(raw.http.as_ref()?, raw, findings)?),
         _ => return None,
     })
-}
-
-fn nothing(key: &'static str) -> Rule {
-    Rule::Value {
-        key,
-        why: "it names nothing".to_owned(),
-        hint: "Name at least one, or remove the source.".into(),
-    }
 }
 
 fn several<T>(
@@ -236,7 +169,7 @@ fn postgres(said: &At<OneOrMany>, raw: &raw::Source, findings: &mut Findings) ->
                 value::address(text)
             }
         }),
-        port: findings.port(raw.port.as_ref()),
+        port: findings.port("port", raw.port.as_ref()),
         user: findings.take_if_set("user", raw.user.as_ref(), value::argument),
         password: raw.password.as_ref().and_then(|said| {
             if let SecretText::Text(_) = said.value {
@@ -282,19 +215,7 @@ fn http(said: &At<String>, raw: &raw::Source, findings: &mut Findings) -> Option
             headers.push((name, text));
         }
     }
-    let status = raw.status.as_ref().map_or(200, |said| {
-        if !(100..=599).contains(&said.value) {
-            findings.add(
-                said.place,
-                Rule::Value {
-                    key: "status",
-                    why: format!("{} is not an HTTP status", said.value),
-                    hint: "Write a number from 100 to 599.".into(),
-                },
-            );
-        }
-        said.value
-    });
+    let status = some_status(raw.status.as_ref(), findings);
     let normalise = findings.take_if_set("json", raw.json.as_ref(), |text| {
         value::one_of(text, &[("normalise", ())])
     });

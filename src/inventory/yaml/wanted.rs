@@ -44,6 +44,19 @@ pub(super) fn wanted(keys: &[&str]) -> Wanted {
                 "directory: /opt/app",
             );
         }
+        [.., "services"] if before.len() == 3 => {
+            let takes = "a mapping that names what to stop and start";
+            return entry("service", takes, "unit: app.service");
+        }
+        [.., "probes"] if before.len() == 3 => {
+            let takes = "a mapping that names what to check";
+            return entry("probe", takes, "unit: app.service");
+        }
+        [_, _, "probes", _] | [_, _, "probes", _, "json"] => {
+            if let Some(wanted) = of_probe(last, before.len() == 5, &name) {
+                return wanted;
+            }
+        }
         [.., "headers"] => {
             return Wanted {
                 subject: format!("`headers`: `{name}`"),
@@ -66,6 +79,9 @@ pub(super) fn wanted(keys: &[&str]) -> Wanted {
     }
     let (takes, example) = key(last);
     let hint = match *last {
+        "process" | "reload" => format!(
+            "Write the program and each argument as an entry of the list, as in `{example}`."
+        ),
         "command" => "Write the program and each argument as an entry of the list, as in `command: [systemctl, is-active, app.service]`; a line for a shell is written `shell: \"systemctl is-active app.service\"`.".to_owned(),
         _ => format!("Write it as in `{example}`."),
     };
@@ -74,6 +90,34 @@ pub(super) fn wanted(keys: &[&str]) -> Wanted {
         takes,
         hint,
     }
+}
+
+/// Keys that mean something else in a probe than elsewhere; `in_json`: a place in its `json`.
+fn of_probe(key: &str, in_json: bool, name: &str) -> Option<Wanted> {
+    let (subject, takes, example) = match key {
+        _ if in_json => (
+            format!("`json`: `{name}`"),
+            "text, a number, `true`, `false` or `null`",
+            format!("{name}: whisper"),
+        ),
+        "json" => (
+            "`json`".to_owned(),
+            "a mapping of places to values",
+            "json: { data.0.id: whisper }".to_owned(),
+        ),
+        "postgres" => (
+            "`postgres`".to_owned(),
+            "the name of a database",
+            "postgres: orders".to_owned(),
+        ),
+        "within" => ("`within`".to_owned(), DURATION, "within: 10s".to_owned()),
+        _ => return None,
+    };
+    Some(Wanted {
+        subject,
+        takes,
+        hint: format!("Write it as in `{example}`."),
+    })
 }
 
 fn shown(name: &str) -> String {
@@ -105,6 +149,45 @@ const KEYS: &[(&str, &str, &str)] = &[
         "a mapping of names to profiles",
         "profiles: { web: { sources: { site: { directory: /srv/www } } } }",
     ),
+    (
+        "services",
+        "a mapping of names to services",
+        "services: { app: { unit: app.service } }",
+    ),
+    (
+        "probes",
+        "a mapping of names to probes",
+        "probes: { app: { unit: app.service } }",
+    ),
+    (
+        "packages",
+        "the name of a package or a list of names",
+        "packages: [nodejs, npm]",
+    ),
+    (
+        "users",
+        "a list of accounts",
+        "users: [{ name: app, home: /home/app }]",
+    ),
+    ("name", WORD, "name: app"),
+    ("uid", WHOLE_NUMBER, "uid: 1001"),
+    ("groups", "a word or a list of words", "groups: [docker]"),
+    ("home", "a path", "home: /home/app"),
+    ("unit", "the name of a systemd unit", "unit: app.service"),
+    (
+        "process",
+        "a list: the program and its arguments",
+        "process: [node, server.js]",
+    ),
+    ("cwd", "a path", "cwd: /opt/app"),
+    ("start", "`always`, `ask` or `never`", "start: always"),
+    ("grace", DURATION, "grace: 5s"),
+    (
+        "reload",
+        "a list: the program and its arguments",
+        "reload: [asterisk, -rx, dialplan reload]",
+    ),
+    ("tcp", "a number from 1 to 65535", "tcp: 5060"),
     (
         "hosts",
         "a mapping of names to hosts",

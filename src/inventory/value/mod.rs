@@ -3,16 +3,21 @@
 //! Each function takes what is in the file and gives the value, or why it can't be one. What may
 //! hold a secret is not quoted.
 
+mod amount;
+
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv6Addr};
-use std::time::Duration;
 
-use super::WireCompression;
 use super::error::Rule;
 use super::glob::{FileGlob, GlobError};
 use super::prod_words::{Env, ProdWords, Tag, plain_word};
 use super::url::{HttpUrl, ParseUrlError};
-use crate::name::{AccountName, did_you_mean, escape, nearest};
+use super::{JsonPath, WireCompression};
+use crate::name::{
+    AccountName, PackageName, ParseUnitError, UnitName, did_you_mean, escape, nearest,
+};
+
+pub(super) use amount::{duration, size_bytes};
 
 /// Why a value can't be taken, and how to mend it; the caller adds the key.
 pub(super) struct Refusal {
@@ -80,117 +85,6 @@ pub(super) fn compression(text: &str) -> Result<WireCompression, Refusal> {
     one_of(text, &WireCompression::ALL.map(|c| (c.as_str(), c)))
 }
 
-/// A number with its unit, several times, the largest unit first: `1h30m`.
-///
-/// Longer than nothing, and at most a hundred years, so that no clock overflows by it.
-pub(super) fn duration(text: &str) -> Result<Duration, Refusal> {
-    const HINT: &str = "Write a number with a unit, as in `30s`, `20m`, `1h30m` or `2d`; the units are s, m, h, d and w.";
-    const UNITS: [(char, u64); 5] = [
-        ('w', 604_800),
-        ('d', 86_400),
-        ('h', 3_600),
-        ('m', 60),
-        ('s', 1),
-    ];
-    const MAX_SECONDS: u64 = 100 * 365 * 86_400;
-
-    let refuse = |why: &str| {
-        let hint = match with_unit(text) {
-            Some(meant) => format!("{} {HINT}", did_you_mean(meant)).into(),
-            None => Cow::from(HINT),
-        };
-        Refusal::new(format!("{} {why}", quoted(text)), hint)
-    };
-    if !text.trim().is_empty() && text.trim().chars().all(|c| c.is_ascii_digit()) {
-        return Err(refuse("has no unit"));
-    }
-    let mut seconds: u64 = 0;
-    let mut rest = text.trim();
-    let mut units = UNITS.iter();
-    if rest.is_empty() {
-        return Err(refuse("is not a duration"));
-    }
-    while !rest.is_empty() {
-        let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-        let (number, tail) = rest.split_at(digits);
-        let mut chars = tail.chars();
-        let unit = chars.next();
-        let size = units
-            .find(|(letter, _)| Some(*letter) == unit)
-            .map(|(_, size)| *size)
-            .ok_or_else(|| refuse("is not a duration"))?;
-        let number: u64 = number.parse().map_err(|_| refuse("is not a duration"))?;
-        seconds = number
-            .checked_mul(size)
-            .and_then(|part| seconds.checked_add(part))
-            .filter(|total| *total <= MAX_SECONDS)
-            .ok_or_else(|| refuse("is longer than a hundred years"))?;
-        rest = chars.as_str();
-    }
-    if seconds == 0 {
-        return Err(refuse("is no time at all"));
-    }
-    Ok(Duration::from_secs(seconds))
-}
-
-/// A duration in the words of other tools: `10`, `10 sec`, `5 minutes`.
-fn with_unit(text: &str) -> Option<String> {
-    const WORDS: [(char, &[&str]); 5] = [
-        ('s', &["", "s", "sec", "secs", "second", "seconds"]),
-        ('m', &["m", "min", "mins", "minute", "minutes"]),
-        ('h', &["h", "hr", "hrs", "hour", "hours"]),
-        ('d', &["d", "day", "days"]),
-        ('w', &["w", "wk", "week", "weeks"]),
-    ];
-    const DIGITS_MAX: usize = 9;
-    let text = text.trim().to_ascii_lowercase();
-    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-    let (number, unit) = text.split_at(digits);
-    let unit = unit.trim();
-    let (letter, _) = WORDS.iter().find(|(_, words)| words.contains(&unit))?;
-    let is_some = number.bytes().any(|digit| digit != b'0') && number.len() <= DIGITS_MAX;
-    is_some.then(|| format!("{number}{letter}"))
-}
-
-/// A number of bytes, with or without a unit: `16MiB`.
-pub(super) fn size_bytes(text: &str) -> Result<u64, Refusal> {
-    const HINT: &str = "Write a number with a unit, as in `512KiB`, `16MiB` or `1GiB`; kB, MB and GB count by 1000.";
-    const UNITS: [(&str, u64); 10] = [
-        ("", 1),
-        ("b", 1),
-        ("kib", 1 << 10),
-        ("mib", 1 << 20),
-        ("gib", 1 << 30),
-        ("tib", 1 << 40),
-        ("kb", 1_000),
-        ("mb", 1_000_000),
-        ("gb", 1_000_000_000),
-        ("tb", 1_000_000_000_000),
-    ];
-
-    let text = text.trim();
-    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-    let (number, unit) = text.split_at(digits);
-    let unit = unit.trim_start().to_ascii_lowercase();
-    UNITS
-        .iter()
-        .find(|(name, _)| *name == unit)
-        .and_then(|(_, size)| number.parse::<u64>().ok()?.checked_mul(*size))
-        .filter(|bytes| *bytes > 0)
-        .ok_or_else(|| {
-            // `16M` is 16 MiB to most tools.
-            let is_number = !number.is_empty() && number.bytes().any(|digit| digit != b'0');
-            let hint = match unit.as_str() {
-                "k" | "m" | "g" | "t" if is_number => {
-                    let meant = format!("{number}{}iB", unit.to_ascii_uppercase());
-                    format!("{} {HINT}", did_you_mean(meant)).into()
-                }
-                _ => Cow::from(HINT),
-            };
-            Refusal::new(format!("{} is not a size", quoted(text)), hint)
-        })
-}
-
 /// The `env` of a host.
 pub(super) fn env(text: &str, prod: &ProdWords) -> Result<Env, Refusal> {
     Env::parse(text, prod).map_err(|error| Refusal::new(error.to_string(), error.hint()))
@@ -227,6 +121,43 @@ pub(super) fn account(text: &str) -> Result<AccountName, Refusal> {
         Refusal::new(
             format!("{} can't be one", quoted(text)),
             "An account is letters, digits, `.`, `_`, `-`, `+` or `@`, beginning with a letter, a digit or `_`.",
+        )
+    })
+}
+
+/// A systemd unit, with its type.
+pub(super) fn unit(text: &str) -> Result<UnitName, Refusal> {
+    text.parse().map_err(|error: ParseUnitError| {
+        let hint = match &error {
+            ParseUnitError::NoType { .. } => did_you_mean(format!("{}.service", escape(text.as_bytes()))).into(),
+            ParseUnitError::Template { .. } => {
+                "Name an instance of it, as in `worker@1.service`.".into()
+            }
+            ParseUnitError::Characters { .. } => Cow::from(
+                "Write it as `systemctl list-units` prints it, as in `app.service`; patterns can't be used.",
+            ),
+        };
+        Refusal::new(error.to_string(), hint)
+    })
+}
+
+/// A package of the host's distribution.
+pub(super) fn package(text: &str) -> Result<PackageName, Refusal> {
+    text.parse()
+        .map_err(|error: crate::name::ParsePackageError| {
+            Refusal::new(
+                error.to_string(),
+                "Write its bare name, as in `nodejs`, without a version.",
+            )
+        })
+}
+
+/// A place in a JSON document.
+pub(super) fn json_path(text: &str) -> Result<JsonPath, Refusal> {
+    text.parse().map_err(|error: super::ParseJsonPathError| {
+        Refusal::new(
+            error.to_string(),
+            "Join keys, and the numbers of entries of a list, by dots, as in `data.0.id`.",
         )
     })
 }
