@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
@@ -25,6 +25,7 @@ pub(super) struct Host {
     pub(super) roots: Vec<PathBuf>,
     /// Where its tools are looked for.
     path: String,
+    is_nobody: bool,
 }
 
 /// What a command answers.
@@ -76,16 +77,37 @@ impl Host {
             id: RestoreId::of(random),
             roots,
             path: std::env::var("PATH").expect("a search path"),
+            is_nobody: false,
         }
     }
 
     /// The same where `sh` is another program.
-    pub(super) fn with_sh(mut self, program: &Path) -> Self {
+    pub(super) fn with_sh(self, program: &Path) -> Self {
         let bin = self.folder.path().join("bin");
         fs::create_dir(&bin).expect("a folder");
         std::os::unix::fs::symlink(program, bin.join("sh")).expect("a link");
+        self.with_bin(&bin)
+    }
+
+    /// The same where a tool is a script.
+    pub(super) fn with_tool(self, name: &str, script: &str) -> Self {
+        let bin = self.folder.path().join("bin");
+        fs::create_dir(&bin).expect("a folder");
+        fs::write(bin.join(name), format!("#!/bin/sh\n{script}\n")).expect("a script");
+        fs::set_permissions(bin.join(name), fs::Permissions::from_mode(0o755)).expect("a mode");
+        self.with_bin(&bin)
+    }
+
+    fn with_bin(mut self, bin: &Path) -> Self {
         let path = std::env::var("PATH").expect("a search path");
         self.path = format!("{}:{path}", bin.display());
+        self
+    }
+
+    /// The same with an account that is not root, whose folder it is.
+    pub(super) fn of_nobody(mut self) -> Self {
+        shell("chown -R 65534:65534 \"$1\"", &[self.folder.path()]);
+        self.is_nobody = true;
         self
     }
 
@@ -95,7 +117,10 @@ impl Host {
 
     /// The folder of the record.
     pub(super) fn record(&self) -> PathBuf {
-        let books = match (rustix::process::geteuid().is_root(), has_own_mounts()) {
+        let books = match (
+            rustix::process::geteuid().is_root() && !self.is_nobody,
+            has_own_mounts(),
+        ) {
             (true, true) => self.folder.path().join("var-lib/fleet/restore"),
             (true, false) => PathBuf::from("/var/lib/fleet/restore"),
             (false, _) => self.folder.path().join(".fleet-restores"),
@@ -222,6 +247,13 @@ impl Host {
 
     /// A program that sees the folder `var-lib` of this host as `/var/lib`, where root's records are.
     pub(super) fn program(&self, program: impl AsRef<OsStr>) -> Command {
+        if self.is_nobody {
+            let mut command = Command::new("setpriv");
+            command
+                .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
+                .arg(program);
+            return command;
+        }
         if !has_own_mounts() {
             return Command::new(program);
         }

@@ -1,6 +1,7 @@
 //! The transaction that puts files in place: whole, reversible, and killed before every call that changes
 //! a file system.
 
+mod faults;
 mod host;
 mod kill;
 mod locks;

@@ -42,8 +42,10 @@ for k in $q; do
     N=$((N + 1)) ;;
   esac
 done
-printf '%s\n' "$finish_script" >"$rec/finish"
-printf %s "$text" >"$rec/record.part"
+# A disk that is full is named by a program, not by the shell.
+printf '%s\n' "$id" | cat >"$rec/id"
+printf '%s\n' "$finish_script" | cat >"$rec/finish"
+printf %s "$text" | cat >"$rec/record.part"
 mv -f "$rec/record.part" "$rec/record"
 durable "$rec"
 }
@@ -60,8 +62,9 @@ for y in "$T" "$T.over"; do
   if [ -e "$y" ] || [ -L "$y" ]; then busy "$y"; fi
 done
 mkdir -m 700 "$T" || { if [ -e "$T" ]; then busy "$T"; fi; fail 1 "$root/$T cannot be made"; }
-echo "$id" >"$T/id"
+mkdir "$rec/locked.$N"
 chmod g-s "$T"
+cp "$rec/id" "$T/id"
 ours "$T" || fail 12 "$root/$T is not a folder of this account alone"
 cp "$rec/mtime.$N" "$T/rtime"
 tools
@@ -74,9 +77,9 @@ cp "$rec/finish" "$T/finish"
 durable "$T"
 }
 
-# Removes the staging folder of the root $N if this restore made it.
+# Removes the staging folder of the root $N if this one made it.
 unlock() {
-if [ -L "$T" ] || [ "$(named "$T/id")" != "$id" ]; then return; fi
+if [ ! -e "$rec/locked.$N" ] || [ ! -e "$T" ]; then return; fi
 rm -rf "$T"
 touch -d "$(cat "$rec/mtime.$N")" .
 }

@@ -22,6 +22,7 @@ if [ -s "$T.over/rtime" ]; then y=$(cat "$T.over/rtime")
 elif [ -s "$rec/rtime.$N" ]; then y=$(cat "$rec/rtime.$N")
 else y=; fi
 if [ -e "$T.over" ]; then
+  loosen "$T.over"
   find "$T.over" -mindepth 1 ! -path "$T.over/rtime" ! -path "$T.over/id" -delete
   sync "$T.over" 2>/dev/null || :
   rm -r "$T.over"

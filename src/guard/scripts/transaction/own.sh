@@ -6,6 +6,7 @@
 #            record    what the workstation wrote down        run.PID  a script at work, and its start
 #            root.N    the path of the Nth root               place.N  device and inode of that root
 #            mtime.N   when it was modified last, before      rtime.N  the same for the end, once known
+#            locked.N  its staging folder was made            id       the restore
 #            finish    the script for people
 #   $T     `.fleet-restore` in the root, which is the current directory:
 #            id        the restore                            rtime    as mtime.N
@@ -142,6 +143,12 @@ fail 13 "$root is at \`$state\`, not at \`$*\`"
 # Syncs the file system of $1. Where `sync` takes no names it syncs all of them.
 durable() {
 if sync -f /dev/null 2>/dev/null; then sync -f "$1"; else sync; fi
+}
+
+# Lets an account that is not root remove what is in its directories in the folder $1, whatever their modes.
+loosen() {
+case $uid in 0) return ;; esac
+if [ -d "$1" ]; then find "$1" -type d ! -perm -u=rwx -exec chmod u+rwx {} \;; fi
 }
 
 # Takes the root to the state $1. What was done is durable before the state says so.

@@ -73,6 +73,7 @@ look
 case $state in ready | going | cleared | new) return ;; esac
 at staged
 standing
+for l in old lold ometa; do loosen "$T/$l"; done
 rm -rf "$T/old" "$T/lold" "$T/ometa" "$T/old.dirs.tar"
 mkdir "$T/old" "$T/lold" "$T/ometa"
 for l in old lold; do

@@ -1,7 +1,7 @@
 # shellcheck shell=sh
 # Whether the host's tools do what the swap needs, tried out in the folder $T. Some that say GNU of
 # themselves ignore `-T`, or empty files that have two names.
-same_inode() { [ "$(stat -c %i "$1")" = "$(stat -c %i "$2")" ]; }
+same_inode() { [ "$(stat -c %i "$1" 2>/dev/null)" = "$(stat -c %i "$2" 2>/dev/null)" ]; }
 
 tools() {
 p=$T/probe
@@ -25,8 +25,8 @@ mkdir "$p/m" "$p/o"
 chmod 640 "$p/m/f" "$p/m/g"
 cp -a --no-preserve=links --attributes-only -T "$p/m" "$p/b" 2>/dev/null || lacks cp 'no --attributes-only'
 [ "$(cat "$p/b/f") $(stat -c %a "$p/b/f")" = 'new 640' ] || lacks cp '--attributes-only changes contents'
-(cd "$p/b" && find . -name f -printf '%P\0' | xargs -0 -r cp -Plf --parents -t ../o --) 2>/dev/null ||
-  lacks 'find, xargs or cp' 'no -printf, -0 or --parents'
+find "$p/b" -name f -printf '%P\0' >"$p/s" 2>/dev/null || lacks find 'no -printf'
+(cd "$p/b" && xargs -0 -r cp -Plf --parents -t ../o -- <../s) 2>/dev/null || lacks 'cp or xargs' 'no --parents or -0'
 same_inode "$p/b/f" "$p/o/f" || lacks cp 'it does not keep a file as a further name'
 (cd "$p" && printf 'm\0' | tar -c -f d.tar --format=posix --xattrs --acls --no-recursion \
   --pax-option=delete=atime,delete=ctime --null --no-unquote -T - &&
