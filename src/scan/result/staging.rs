@@ -10,7 +10,10 @@ use crate::units::listing;
 /// removed.
 const STAGING: [&[u8]; 2] = [b".fleet-restore", b".fleet-restore.over"];
 
-/// Drops what a restore has staged. Gives the directories in which it has.
+/// The folder in the home of an account in which its restores are written down.
+const RECORDS: &[u8] = b".fleet-restores";
+
+/// Drops what a restore has staged or written down. Gives the directories in which it has.
 pub(crate) fn drop_staging(found: &mut Vec<Found>) -> BTreeSet<RemotePath> {
     let mut roots = BTreeSet::new();
     found.retain(|found| {
@@ -36,7 +39,7 @@ pub(crate) fn unfinished(roots: &BTreeSet<RemotePath>) -> Option<String> {
 
 fn is_staged(path: &RemotePath) -> bool {
     let mut names = path.as_bytes().split(|&b| b == b'/');
-    names.any(|name| STAGING.contains(&name))
+    names.any(|name| STAGING.contains(&name) || name == RECORDS)
 }
 
 #[cfg(test)]
@@ -53,6 +56,8 @@ mod tests {
             "/a/.fleet-restore",
             "/a/.fleet-restore/new/x",
             "/a/.fleet-restore.over/rtime",
+            "/b/.fleet-restores",
+            "/b/.fleet-restores/0123456789ab/record",
             "/a/.fleet-restored",
             "/a/fleet-restore",
         ]

@@ -100,6 +100,10 @@ in_root() {
   esac
   "$@"
 )
+r=$?
+# Tools have statuses of their own: all of them mean that one failed.
+case $r in 0 | 1[0-7] | 64) ;; *) r=1 ;; esac
+return "$r"
 }
 
 # Runs "$@" in each root of the record; $N is its number. Stops at the first that fails, unless $stubborn is
@@ -110,9 +114,9 @@ while [ -e "$rec/root.$N" ]; do
   x=$(cat "$rec/root.$N"; echo .)
   read -r d o <"$rec/place.$N" || :
   case $any_device in yes) d=$(stat -c %d -- "${x%.}") ;; esac
+  y=$r
   in_root "${x%.}" "$d" "$o" "$@"
-  i=$?
-  case $r in 0) r=$i ;; esac
+  case $y in 0) ;; *) r=$y ;; esac
   case $r/$stubborn in 0/* | */yes) ;; *) return "$r" ;; esac
   N=$((N + 1))
 done

@@ -16,9 +16,9 @@ for k in $q; do
   ino=*) o=${k#*=} ;;
   root=*)
     dec "${k#*=}"
+    y=$r
     in_root "$x" "$d" "$o" "$@"
-    i=$?
-    case $r in 0) r=$i ;; esac
+    case $y in 0) ;; *) r=$y ;; esac
     case $r/$stubborn in 0/* | */yes) ;; *) return "$r" ;; esac
     N=$((N + 1)) d='' o='' ;;
   esac

@@ -71,13 +71,16 @@ y=$(tr '\n\0' '\1\n' | grep -E "$2" | head -n 1)
 # The names of all lists, and of all that was staged, are relative, without `..`, and not of a restore; links
 # are staged where nothing can go through them.
 examine() {
-bad='(^|/)\.\.?(/|$)|//|^/|/$|^$|^\.fleet-restore'
+bad='(^|/)\.\.?(/|$)|//|^/|/$|^$|^\.fleet-restore(s|\.over)?(/|$)'
 for l in gone clear made old.list lold.list meta.list; do
   if have $l; then plain $l "$bad" <"$T/$l"; fi
 done
-if have odirs.list; then plain odirs.list "^(\./|\.\.)|./\.\.?(/|\$)|//|^/|./\$|^\$|^\.fleet-restore" <"$T/odirs.list"; fi
-y=$(cd "$T" && find . -mindepth 2 -maxdepth 2 \( -path './new/.fleet-restore*' -o -path './lnew/.fleet-restore*' -o -path './meta/.fleet-restore*' \) -print)
-[ -z "$y" ] || fail 16 "a name that is refused: $root/$T/$y"
+if have odirs.list; then plain odirs.list "^(\./|\.\.)|./\.\.?(/|\$)|//|^/|./\$|^\$|^\.fleet-restore(s|\.over)?(/|\$)" <"$T/odirs.list"; fi
+for l in new lnew meta; do
+  for y in "$T" "$T.over" "${T}s"; do
+    if [ -e "$T/$l/$y" ] || [ -L "$T/$l/$y" ]; then fail 16 "a name that is refused: $root/$T/$l/$y"; fi
+  done
+done
 for l in new meta; do
   if [ -d "$T/$l" ]; then
     y=$(find "$T/$l" -type l -print | head -n 1)
@@ -91,7 +94,7 @@ fi
 if have new.dirs.tar; then
   y=$(tar -t -v --numeric-owner --quoting-style=escape -f "$T/new.dirs.tar" | grep -v '^d' | head -n 1)
   [ -z "$y" ] || fail 16 "no directory, in $root/$T/new.dirs.tar: $y"
-  y=$(tar -t --quoting-style=escape -f "$T/new.dirs.tar" | grep -E '(^|/)\.\.(/|$)|^/|^(\./)*\.fleet-restore' | head -n 1)
+  y=$(tar -t --quoting-style=escape -f "$T/new.dirs.tar" | grep -E '(^|/)\.\.(/|$)|^/|^(\./)*\.fleet-restore(s|\.over)?(/|$)' | head -n 1)
   [ -z "$y" ] || fail 16 "a name that is refused, in $root/$T/new.dirs.tar: $y"
 fi
 }

@@ -40,16 +40,21 @@ b
 p
 b a' "$T/names" | sort -u | comm -23 - "$T/cleared" >"$T/above"
 facts_of <"$T/names" >"$T/facts"
-grep -v "^$dev " "$T/facts" | refuse 2 'it is on another file system'
-facts_of <"$T/above" | grep -v "^$dev d " | refuse 2 'it is not a directory of this file system'
-# A bind mount of the same file system has the same device, but no link goes there.
+# A bind mount of the same file system has the same device, but no link goes there. Of a file, the layers of
+# an overlay may give another device; only where mounts are not known it is asked for.
 if [ -r /proc/self/mountinfo ]; then
+  grep '^[0-9]* d ' "$T/facts" | grep -v "^$dev " | refuse 2 'it is on another file system'
   here=$(pwd -P)
-  cut -d ' ' -f 5 /proc/self/mountinfo | while read -r y; do
-    case $y in "${here%/}"/*) printf '%s\n' "${y#"${here%/}/"}" ;; esac
+  here=${here%/}
+  cut -d ' ' -f 5 /proc/self/mountinfo | sed 's/\\/\\0/g' | while read -r y; do
+    y=$(printf %b "$y" | as_lines)
+    case $y in "$here"/*) printf '%s\n' "${y#"$here/"}" ;; esac
   done | sort -u >"$T/mounts"
   sort -u "$T/names" "$T/above" | comm -12 - "$T/mounts" | refuse 0 'something is mounted there'
+else
+  grep -v "^$dev " "$T/facts" | refuse 2 'it is on another file system'
 fi
+facts_of <"$T/above" | grep -v "^$dev d " | refuse 2 'it is not a directory of this file system'
 resists
 rm -f "$T/names" "$T/cleared" "$T/above" "$T/facts" "$T/mounts"
 }

@@ -8,6 +8,10 @@ p=$T/probe
 rm -rf "$p"
 mkdir "$p" "$p/a" "$p/b" "$p/c"
 lacks() { fail 11 "$1 is not the GNU tool that a restore needs: $2"; }
+# Before 8.27 cp removes the old file first, which nothing here can show.
+case $(cp --version 2>/dev/null | head -n 1) in
+*' coreutils) '[1-7].* | *' coreutils) 8.'[0-9] | *' coreutils) 8.1'[0-9]* | *' coreutils) 8.2'[0-6]*) lacks cp 'coreutils 8.27 or newer' ;;
+esac
 echo new >"$p/a/f"
 echo old >"$p/b/f"
 cp -RPlfT "$p/a" "$p/b" 2>/dev/null || lacks cp 'no -RPlfT (coreutils 8.27 or newer)'
