@@ -1,5 +1,8 @@
 //! `fleet restore`
 
+mod conclude;
+mod refused;
+
 use std::sync::Arc;
 
 use super::consent;
@@ -17,6 +20,7 @@ use crate::name::{CheckpointRef, HostName, RemotePath, SourceName};
 use crate::report::text::restore as text;
 use crate::report::{Reporter, Style, Verbosity, json};
 use crate::restore::plan::Plan;
+use crate::restore::unfinished::Way;
 
 /// Put a checkpoint back onto a host
 #[derive(Debug, clap::Args)]
@@ -31,11 +35,12 @@ Examples:
   fleet restore dev-vm@latest --dry-run
   fleet restore dev-vm@latest
   fleet restore dev-vm@~1 /etc/asterisk/pjsip.conf
-  fleet restore dev-vm@latest --to new-vm --confirm new-vm")]
+  fleet restore dev-vm@latest --to new-vm --confirm new-vm
+  fleet restore --rollback dev-vm               after a restore that was cut off")]
 pub(super) struct Args {
     /// HOST@STAMP, HOST@latest, HOST@~1, or a unique prefix of the stamp
-    #[arg(value_name = "CHECKPOINT")]
-    checkpoint: CheckpointRef,
+    #[arg(value_name = "CHECKPOINT", required_unless_present_any = ["resume", "rollback"])]
+    checkpoint: Option<CheckpointRef>,
 
     /// Only these paths and what is below them
     #[arg(value_name = "PATH")]
@@ -61,6 +66,14 @@ pub(super) struct Args {
     #[arg(long, value_name = "DIGEST", value_parser = plan_digest)]
     plan: Option<Sha256>,
 
+    /// Finish a restore of this host that was cut off
+    #[arg(long, value_name = "HOST", conflicts_with_all = ["checkpoint", "rollback", "to", "only", "delete", "dry_run", "plan"])]
+    resume: Option<HostName>,
+
+    /// Undo a restore of this host that was cut off
+    #[arg(long, value_name = "HOST", conflicts_with_all = ["checkpoint", "to", "only", "delete", "dry_run", "plan"])]
+    rollback: Option<HostName>,
+
     /// Confirm with the name of the host, for scripts
     #[arg(long, value_name = "HOST", conflicts_with = "dry_run")]
     confirm: Option<HostName>,
@@ -74,14 +87,28 @@ fn plan_digest(text: &str) -> Result<Sha256, String> {
 }
 
 pub(super) fn run(args: &Args, setup: &Setup) -> Status {
+    if let Some(host) = &args.resume {
+        return conclude::run(host, Way::Forward, args.confirm.as_ref(), setup);
+    }
+    if let Some(host) = &args.rollback {
+        return conclude::run(host, Way::Back, args.confirm.as_ref(), setup);
+    }
+    // The arguments were checked: there is one.
+    let Some(checkpoint) = &args.checkpoint else {
+        return Ok(Some(ExitClass::Usage));
+    };
     let inventory = setup.inventory()?;
     // A protected host is refused before anything else, and before any connection.
-    let target = args.to.as_ref().unwrap_or(&args.checkpoint.host).clone();
+    let target = args.to.as_ref().unwrap_or(&checkpoint.host).clone();
     let refused = restore::judge(&inventory, &target).err();
     let console = &setup.console;
     let audit = setup.audit()?;
     if let Some(error) = refused {
-        return refuse(args, &target, &audit, error);
+        // A dry run writes nothing anywhere.
+        return match args.dry_run {
+            true => Err(error.into()),
+            false => refused::record(&target, &audit, error),
+        };
     }
     if !args.dry_run {
         consent::check(args.confirm.as_ref(), &target, console)?;
@@ -93,7 +120,7 @@ pub(super) fn run(args: &Args, setup: &Setup) -> Status {
     };
     let reporter = Reporter::new(Arc::clone(console), style, 1);
     let workspace = setup.workspace(inventory, &reporter)?;
-    let resolved = setup.look_up(&workspace.store, &args.checkpoint)?;
+    let resolved = setup.look_up(&workspace.store, checkpoint)?;
     let sealed = workspace.store.open_checkpoint(&resolved.id)?;
     let paths = args
         .paths
@@ -125,17 +152,6 @@ pub(super) fn run(args: &Args, setup: &Setup) -> Status {
     let ended = signals::run(&interrupt, notice, work.run(&request));
     reporter.finish();
     ended?.ok_or(Error::Stopped)?
-}
-
-/// Records that the guard refused it.
-fn refuse(args: &Args, target: &HostName, audit: &Audit, error: restore::Error) -> Status {
-    if !args.dry_run {
-        let recorded = signals::run(&Interrupt::new(), || {}, async {
-            restore::record_refusal(target, audit, &error).await
-        });
-        recorded?.ok_or(Error::Stopped)??;
-    }
-    Err(error.into())
 }
 
 struct Work<'a> {

@@ -3,7 +3,7 @@
 use std::io;
 
 use crate::fault::{Code, ExitClass, Fault};
-use crate::name::RemotePath;
+use crate::name::{RemotePath, RestoreId};
 use crate::ssh;
 use crate::store;
 use crate::units::listing;
@@ -40,6 +40,26 @@ pub enum Error {
         status: u32,
         /// The last line of its standard error.
         said: Option<String>,
+    },
+    /// Another restore is under way or unfinished on the host.
+    #[error("another restore is under way or unfinished on the host: {}", said.as_deref().unwrap_or("unknown"))]
+    Busy {
+        /// What the host said.
+        said: Option<String>,
+    },
+    /// An unfinished restore can't be gone on with.
+    #[error("restore {id} can't be finished or undone: {why}")]
+    Strange {
+        /// The restore.
+        id: RestoreId,
+        /// Why.
+        why: String,
+    },
+    /// An unfinished restore can only be undone.
+    #[error("restore {id} can't be finished: it was cut off before everything had arrived")]
+    NotStaged {
+        /// The restore.
+        id: RestoreId,
     },
     /// The host answered a step with something else.
     #[error("the host's answer to `{step}` is none: `{answer}`")]
@@ -94,6 +114,9 @@ impl Fault for Error {
             Self::Ground(_) => Code::ScanFailed,
             Self::Spool(_) => Code::LocalIoFailed,
             Self::Step { .. } | Self::Answer { .. } => Code::RestoreStepFailed,
+            Self::Busy { .. } | Self::Strange { .. } | Self::NotStaged { .. } => {
+                Code::RestoreUnfinished
+            }
             Self::Staged { .. } | Self::Unproven { .. } => Code::RestoreUnproven,
             Self::Changed { .. } => Code::RestoreTargetChanged,
         }
@@ -106,6 +129,17 @@ impl Fault for Error {
             Self::NothingMeant { checkpoint, .. } => {
                 Some(format!("`fleet show {checkpoint}` lists its parts."))
             }
+            Self::Busy { .. } => Some(
+                "`fleet restore --resume HOST` finishes it, `fleet restore --rollback HOST` undoes it."
+                    .to_owned(),
+            ),
+            Self::NotStaged { .. } => Some(
+                "`fleet restore --rollback HOST` undoes it; then restore again.".to_owned(),
+            ),
+            Self::Strange { .. } => Some(
+                "Look at the host: `.fleet-restore/finish` in each root says what it would do, and does it with `sh`."
+                    .to_owned(),
+            ),
             Self::Changed { .. } => {
                 Some("Look at what changed, and run the command again for a new plan.".to_owned())
             }
@@ -129,6 +163,9 @@ impl Fault for Error {
             | Self::Spool(_)
             | Self::Step { .. }
             | Self::Answer { .. }
+            | Self::Busy { .. }
+            | Self::Strange { .. }
+            | Self::NotStaged { .. }
             | Self::Staged { .. }
             | Self::Changed { .. }
             | Self::Unproven { .. } => ExitClass::Failed,

@@ -10,8 +10,10 @@ mod error;
 mod lines;
 pub mod plan;
 pub mod prove;
+pub mod record;
 pub mod sources;
 pub mod stage;
 pub mod transaction;
+pub mod unfinished;
 
 pub use error::Error;

@@ -14,6 +14,9 @@ use crate::ssh::{Input, Output, WriteSession};
 /// Answers are a line for each root.
 const ANSWER_MAX_BYTES: usize = 4 << 20;
 
+/// The exit status of a step that somebody else's restore is in the way of.
+const BUSY: u32 = 10;
+
 /// A transaction that has begun on the host.
 #[derive(Debug)]
 #[must_use = "its staging folders stay on the host until it is done"]
@@ -203,9 +206,13 @@ async fn run(
     if answer.status == 0 {
         return Ok(answer);
     }
+    let said = answer.stderr.last_line();
+    if answer.status == BUSY {
+        return Err(Error::Busy { said });
+    }
     Err(Error::Step {
         step,
         status: answer.status,
-        said: answer.stderr.last_line(),
+        said,
     })
 }

@@ -10,7 +10,23 @@ use serde_json::{Value, json};
 use crate::cli::schema::flaws;
 use crate::support::fleet::FleetOutput;
 use crate::support::host_fixture::{HostFixture, program};
+use crate::support::sshd::Sshd;
 use crate::support::tree;
+
+/// A host whose records of restores are its own.
+fn start() -> Option<HostFixture> {
+    HostFixture::with(Sshd::builder().own_var_lib())
+}
+
+/// The same with programs before all others; their folder is the home of the account.
+fn start_with_tools(make: impl FnOnce(&Path)) -> Option<HostFixture> {
+    let tools = tempfile::tempdir().expect("a folder");
+    fs::set_permissions(tools.path(), fs::Permissions::from_mode(0o755)).expect("mode");
+    make(tools.path());
+    let path = std::env::var("PATH").unwrap_or_default();
+    let builder = Sshd::builder().own_var_lib();
+    HostFixture::with_path_of(builder, tools, &format!(":{path}"))
+}
 
 /// Takes a checkpoint of `web`.
 fn pull(host: &HostFixture) -> String {
@@ -102,7 +118,7 @@ fn assert_nothing_left(host: &HostFixture) {
 
 #[test]
 fn ten_kinds_of_damage_are_restored_and_the_tree_is_identical() {
-    let Some(host) = HostFixture::start() else {
+    let Some(host) = start() else {
         return;
     };
     let tree = &host.tree;
@@ -174,7 +190,7 @@ fn ten_kinds_of_damage_are_restored_and_the_tree_is_identical() {
 
 #[test]
 fn the_restored_state_is_a_checkpoint_for_which_nothing_was_fetched() {
-    let Some(host) = HostFixture::start() else {
+    let Some(host) = start() else {
         return;
     };
     plain_tree(&host);
@@ -205,7 +221,7 @@ fn the_restored_state_is_a_checkpoint_for_which_nothing_was_fetched() {
 
 #[test]
 fn what_the_checkpoint_does_not_have_stays_without_delete() {
-    let Some(host) = HostFixture::start() else {
+    let Some(host) = start() else {
         return;
     };
     plain_tree(&host);
@@ -228,7 +244,7 @@ fn what_the_checkpoint_does_not_have_stays_without_delete() {
 
 #[test]
 fn a_path_alone_is_restored() {
-    let Some(host) = HostFixture::start() else {
+    let Some(host) = start() else {
         return;
     };
     plain_tree(&host);
@@ -254,7 +270,7 @@ fn a_path_alone_is_restored() {
 
 #[test]
 fn a_root_that_is_gone_is_made_with_the_directories_above_it() {
-    let Some(host) = HostFixture::start() else {
+    let Some(host) = start() else {
         return;
     };
     let root = host.tree.join("x/y/root");
@@ -270,7 +286,7 @@ fn a_root_that_is_gone_is_made_with_the_directories_above_it() {
 
 #[test]
 fn single_files_are_restored_where_they_were() {
-    let Some(host) = HostFixture::start() else {
+    let Some(host) = start() else {
         return;
     };
     tree::fill(
@@ -292,7 +308,7 @@ fn single_files_are_restored_where_they_were() {
 
 #[test]
 fn a_protected_host_is_refused_before_anything_is_asked_or_connected_to() {
-    let Some(host) = HostFixture::start() else {
+    let Some(host) = start() else {
         return;
     };
     plain_tree(&host);
@@ -319,7 +335,7 @@ fn a_protected_host_is_refused_before_anything_is_asked_or_connected_to() {
 
 #[test]
 fn nothing_is_written_without_the_name_of_the_host() {
-    let Some(host) = HostFixture::start() else {
+    let Some(host) = start() else {
         return;
     };
     plain_tree(&host);
@@ -354,7 +370,7 @@ fn nothing_is_written_without_the_name_of_the_host() {
 #[test]
 fn what_fails_on_the_way_is_undone() {
     // The second `cp` that links into place fails when some files are there already.
-    let Some(host) = HostFixture::with_tools(|tools| {
+    let Some(host) = start_with_tools(|tools| {
         let script = "case \" $* \" in\n\
              *' -RPlfT .fleet-restore/new '*)\n\
              /bin/cp \"$@\"; echo 'no space left' >&2; exit 1 ;;\n\
@@ -386,7 +402,7 @@ fn what_fails_on_the_way_is_undone() {
 #[test]
 fn a_file_that_somebody_changes_after_the_plan_stops_the_restore() {
     // Whoever stages also changes what will be replaced.
-    let Some(host) = HostFixture::with_tools(|tools| {
+    let Some(host) = start_with_tools(|tools| {
         let victim = tools.join("victim");
         let script = format!(
             "case \" $* \" in\n\
@@ -416,7 +432,7 @@ fn a_file_that_somebody_changes_after_the_plan_stops_the_restore() {
 
 #[test]
 fn a_damaged_checkpoint_is_never_restored() {
-    let Some(host) = HostFixture::start() else {
+    let Some(host) = start() else {
         return;
     };
     plain_tree(&host);
@@ -445,7 +461,7 @@ fn a_damaged_checkpoint_is_never_restored() {
 
 #[test]
 fn nothing_is_put_through_a_symbolic_link() {
-    let Some(host) = HostFixture::start() else {
+    let Some(host) = start() else {
         return;
     };
     let root = host.tree.join("x/root");
@@ -488,7 +504,7 @@ fn nothing_is_put_through_a_symbolic_link() {
 
 #[test]
 fn an_empty_part_deletes_nothing() {
-    let Some(host) = HostFixture::start() else {
+    let Some(host) = start() else {
         return;
     };
     host.sources(json!({ "app": { "directory": host.tree, "may_shrink": true } }));
@@ -510,7 +526,7 @@ fn an_empty_part_deletes_nothing() {
 
 #[test]
 fn hard_links_are_grouped_as_they_were() {
-    let Some(host) = HostFixture::start() else {
+    let Some(host) = start() else {
         return;
     };
     let tree = &host.tree;
@@ -542,7 +558,7 @@ fn hard_links_are_grouped_as_they_were() {
 
 #[test]
 fn an_unfinished_restore_is_named_by_every_command_that_meets_it() {
-    let Some(host) = HostFixture::start() else {
+    let Some(host) = start() else {
         return;
     };
     plain_tree(&host);
@@ -568,7 +584,7 @@ fn an_unfinished_restore_is_named_by_every_command_that_meets_it() {
 #[test]
 fn the_keys_of_the_account_stay_unless_they_are_named() {
     // The folder of the tools is the account's home.
-    let Some(host) = HostFixture::with_tools(|_| {}) else {
+    let Some(host) = start_with_tools(|_| {}) else {
         return;
     };
     let ssh = fs::canonicalize(host.tools())
@@ -600,7 +616,7 @@ fn the_keys_of_the_account_stay_unless_they_are_named() {
 
 #[test]
 fn only_the_lines_of_a_lines_source_are_replaced() {
-    let Some(host) = HostFixture::start() else {
+    let Some(host) = start() else {
         return;
     };
     tree::fill(
@@ -655,7 +671,7 @@ fn audited(host: &HostFixture) -> Vec<String> {
 
 #[test]
 fn writes_and_refusals_are_recorded_and_dry_runs_are_not() {
-    let Some(host) = HostFixture::start() else {
+    let Some(host) = start() else {
         return;
     };
     plain_tree(&host);
@@ -689,4 +705,92 @@ fn writes_and_refusals_are_recorded_and_dry_runs_are_not() {
     assert_eq!(restore(&host, &[]).exit, Some(1));
     assert_eq!(fs::read(host.tree.join("conf/a")).expect("a file"), b"ONE");
     assert_nothing_left(&host);
+}
+
+/// Starts a restore, and kills fleet when it begins `step`.
+fn killed_at(host: &HostFixture, step: &str) {
+    use std::io::BufRead as _;
+    let arguments = [
+        "--json",
+        "restore",
+        "web@latest",
+        "--delete",
+        "--confirm",
+        "web",
+    ];
+    let mut command = host.fleet.command(&arguments);
+    command.stdout(std::process::Stdio::piped());
+    let mut child = command.spawn().expect("fleet starts");
+    let stdout = child.stdout.take().expect("piped");
+    let wanted = format!("\"step\":\"{step}\"");
+    let told = std::io::BufReader::new(stdout)
+        .lines()
+        .map_while(Result::ok)
+        .any(|line| line.contains(&wanted));
+    assert!(told, "it never began to {step}");
+    child.kill().expect("it is killed");
+    drop(child.wait());
+}
+
+#[test]
+fn a_killed_restore_is_finished_or_undone_from_what_the_host_has() {
+    let Some(host) = start() else {
+        return;
+    };
+    tree::make_hostile(&host.tree);
+    plain_tree(&host);
+    pull(&host);
+    let wanted = tree::describe(&host.tree);
+    for step in ["stage", "prepare", "place", "prove", "clean"] {
+        for way in ["--rollback", "--resume"] {
+            if tree::describe(&host.tree) == wanted {
+                fs::write(host.tree.join("conf/a"), "ONE").expect("a file");
+                fs::remove_dir_all(host.tree.join("dir")).expect("a directory");
+                fs::write(host.tree.join("dir"), "a file now").expect("a file");
+                fs::write(host.tree.join("extra"), "more").expect("a file");
+            }
+            let damaged = tree::describe(&host.tree);
+            killed_at(&host, step);
+            let conclude = |way| {
+                let arguments = ["--json", "restore", way, "web", "--confirm", "web"];
+                host.fleet.run(&arguments)
+            };
+            let mut output = conclude(way);
+            // What was not there as a whole can only be undone.
+            if output.exit == Some(1) {
+                let failed = output.summary();
+                let ended = (way, &failed["outcome"]);
+                assert_eq!(ended, ("--resume", &json!("failed")), "{step}: {failed}");
+                let mut before = damaged.clone();
+                before.remove(Path::new(""));
+                assert_eq!(tree_without_staging(&host), before, "{step}");
+                output = conclude("--rollback");
+            }
+            let ended = summary(output, 0);
+            let now = tree::describe(&host.tree);
+            match ended["outcome"].as_str() {
+                Some("rolled-back") => assert_eq!(now, damaged, "{step} {way}"),
+                Some("restored") => assert_eq!(now, wanted, "{step} {way}"),
+                // It had ended by itself.
+                other => assert_eq!((other, step, &now), (Some("unchanged"), "clean", &wanted)),
+            }
+            assert_nothing_left(&host);
+        }
+    }
+    let nothing = host
+        .fleet
+        .run(&["restore", "--resume", "web", "--confirm", "web"]);
+    assert_eq!(nothing.exit, Some(0));
+    assert!(
+        nothing.stdout.contains("no restore is under way"),
+        "{}",
+        nothing.stdout
+    );
+}
+
+/// The tree as it is but for what is staged; the root's own time is not compared.
+fn tree_without_staging(host: &HostFixture) -> BTreeMap<PathBuf, String> {
+    let mut described = tree::describe(&host.tree);
+    described.retain(|path, _| !path.starts_with(".fleet-restore") && path != Path::new(""));
+    described
 }

@@ -65,9 +65,18 @@ pub(crate) struct Builder {
     host_certificate: bool,
     home: Option<PathBuf>,
     no_operator: bool,
+    own_var_lib: bool,
 }
 
 impl Builder {
+    /// What commands keep in `/var/lib` is this server's alone, and gone with it. Only for root: other
+    /// accounts keep nothing there.
+    #[must_use]
+    pub(crate) fn own_var_lib(mut self) -> Self {
+        self.own_var_lib = rustix::process::getuid().is_root();
+        self
+    }
+
     /// A line of `sshd_config`; earlier ones win.
     #[must_use]
     pub(crate) fn option(mut self, line: impl Into<String>) -> Self {
@@ -170,7 +179,24 @@ impl Builder {
             let port = free_port();
             let file = root.join("sshd_config");
             fs::write(&file, format!("Port {port}\n{config}")).expect("the configuration");
-            let child = Command::new(&program)
+            let mut command = if self.own_var_lib {
+                let script = "mount -t tmpfs -o mode=755 none /var/lib && exec \"$@\"";
+                let mut command = Command::new("unshare");
+                command.args([
+                    "--mount",
+                    "--propagation",
+                    "private",
+                    "sh",
+                    "-c",
+                    script,
+                    "sh",
+                ]);
+                command.arg(&program);
+                command
+            } else {
+                Command::new(&program)
+            };
+            let child = command
                 .args(["-D", "-e", "-f"])
                 .arg(&file)
                 .stdin(Stdio::null())

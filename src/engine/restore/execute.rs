@@ -18,6 +18,7 @@ use crate::name::{RemotePath, RestoreId};
 use crate::restore::Error as RestoreError;
 use crate::restore::plan::Plan;
 use crate::restore::prove::{self, Sight, Staged};
+use crate::restore::record::RestoreRecord;
 use crate::restore::sources::RestoredPart;
 use crate::restore::stage::{Archive, Stager};
 use crate::restore::transaction::Transaction;
@@ -255,23 +256,15 @@ impl Execution<'_> {
     /// What the host keeps about the restore.
     fn record(&self, id: &RestoreId) -> Vec<u8> {
         let plan = self.plan;
-        let roots: Vec<String> = plan
-            .roots
-            .keys()
-            .map(|root| data_encoding::BASE64.encode(root.as_bytes()))
-            .collect();
-        let record = serde_json::json!({
-            "fleet-restore": 1,
-            "id": id.as_str(),
-            "checkpoint": plan.checkpoint.to_string(),
-            "host": plan.target.host.as_str(),
-            "safety": self.safety.id().to_string(),
-            "plan": plan.digest().to_string(),
-            "roots_b64": roots,
-        });
-        let mut text = record.to_string().into_bytes();
-        text.push(b'\n');
-        text
+        let record = RestoreRecord {
+            id: id.clone(),
+            checkpoint: plan.checkpoint.clone(),
+            host: plan.target.host.clone(),
+            safety: self.safety.id().clone(),
+            plan: format!("sha256:{}", plan.digest()),
+            roots: plan.roots.keys().cloned().collect(),
+        };
+        record.to_text()
     }
 
     /// Stages, puts in place and proves. `before` is set when it is known what the host had.

@@ -3,6 +3,7 @@
 //! [`prepare`] judges the host, looks at it and makes the plan. Whoever calls it shows the plan and asks for
 //! consent. [`Prepared::execute`] writes. Nothing is written on the host before that.
 
+mod conclude;
 mod error;
 mod execute;
 mod record;
@@ -33,6 +34,7 @@ use crate::source::probe::Probe;
 use crate::ssh::{ReadSession, WriteSession};
 use crate::store::{self, HostLock, SealedCheckpoint, Store};
 
+pub use conclude::{Concluded, Pending, pending};
 pub use error::Error;
 pub use execute::{Ending, Executed};
 

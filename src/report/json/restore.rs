@@ -5,11 +5,13 @@ use serde::Serialize;
 
 use super::diff::text_or_base64;
 use super::{Problem, SummaryTag, Version};
-use crate::engine::restore::{Ending, Executed};
+use crate::engine::restore::{Concluded, Ending, Executed};
 use crate::fault;
 use crate::fault::ExitClass;
+use crate::name::HostName;
 use crate::restore::plan::compare::Action;
 use crate::restore::plan::{PartPlan, Plan, PlannedChange};
+use crate::restore::unfinished::Way;
 
 /// `restore --dry-run`
 #[derive(Debug, Serialize, JsonSchema)]
@@ -95,7 +97,7 @@ pub struct RestoreSummary {
     /// The host.
     pub host: String,
     /// `HOST@STAMP`.
-    pub checkpoint: String,
+    pub checkpoint: Option<String>,
     /// The safety checkpoint, `HOST@STAMP`.
     pub safety: Option<String>,
     /// The checkpoint of the restored state, `HOST@STAMP`.
@@ -163,6 +165,38 @@ impl From<&PlannedChange> for Change {
 }
 
 impl RestoreSummary {
+    /// How a restore that was cut off was ended; none: nothing was under way.
+    #[must_use]
+    pub fn concluded(
+        host: &HostName,
+        concluded: Option<&Concluded>,
+        class: Option<ExitClass>,
+    ) -> Self {
+        let record = concluded.and_then(|concluded| concluded.restore.record.as_ref());
+        let ended = concluded.map(|concluded| &concluded.ended);
+        let outcome = match ended {
+            None => "unchanged",
+            Some(Ok(Way::Forward)) => "restored",
+            Some(Ok(Way::Back)) => "rolled-back",
+            Some(Err(_)) => "failed",
+        };
+        let error = ended.and_then(|ended| ended.as_ref().err());
+        Self {
+            kind: SummaryTag,
+            version: Version,
+            exit: class.map_or(0, ExitClass::status),
+            host: host.to_string(),
+            checkpoint: record.map(|record| record.checkpoint.to_string()),
+            safety: record.map(|record| record.safety.to_string()),
+            sealed: None,
+            outcome: outcome.to_owned(),
+            changed: 0,
+            deleted: 0,
+            sent_bytes: 0,
+            error: error.map(Problem::from),
+        }
+    }
+
     /// How a restore ended.
     #[must_use]
     pub fn of(
@@ -184,7 +218,7 @@ impl RestoreSummary {
             version: Version,
             exit: class.map_or(0, ExitClass::status),
             host: plan.target.host.to_string(),
-            checkpoint: plan.checkpoint.to_string(),
+            checkpoint: Some(plan.checkpoint.to_string()),
             safety: executed.safety.as_ref().map(|safety| safety.id.to_string()),
             sealed: executed.sealed.as_ref().map(|sealed| sealed.id.to_string()),
             outcome: outcome.to_owned(),

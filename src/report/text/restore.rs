@@ -3,12 +3,13 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use crate::engine::restore::{Ending, Executed};
+use crate::engine::restore::{Concluded, Ending, Executed, Pending};
 use crate::event::{Restore, RestoreStep};
-use crate::name::RemotePath;
+use crate::name::{HostName, RemotePath};
 use crate::report::Verbosity;
 use crate::restore::plan::compare::Action;
 use crate::restore::plan::{PartPlan, Plan, PlannedChange};
+use crate::restore::unfinished::Way;
 use crate::units::{count, size};
 
 /// So many paths of a part are named one by one.
@@ -237,4 +238,71 @@ pub fn ended(plan: &Plan, executed: &Executed) -> String {
             format!("{host} is in between: its staging folders `.fleet-restore` are kept\n{before}")
         }
     }
+}
+
+/// What is under way or unfinished on a host.
+#[must_use]
+pub fn pending(pending: &Pending) -> String {
+    let mut text = String::new();
+    for restore in &pending.restores {
+        let what = match &restore.record {
+            Some(record) => format!("{} to {}", record.checkpoint, record.host),
+            None => "a restore whose record does not read".to_owned(),
+        };
+        let state = if restore.is_running {
+            "a command of it is still at work"
+        } else if restore.can_go_forward() {
+            "everything has arrived: it can be finished or undone"
+        } else if restore.may_have_changed() {
+            "it was being undone"
+        } else {
+            "nothing has changed: it can be undone"
+        };
+        text.push_str(&format!("restore {}: {what}\n  {state}\n", restore.id));
+        for root in restore.record.iter().flat_map(|record| &record.roots) {
+            text.push_str(&format!("  {root}\n"));
+        }
+    }
+    text
+}
+
+/// What the operator is asked.
+#[must_use]
+pub fn question_to_conclude(host: &HostName, way: Way) -> String {
+    let what = match way {
+        Way::Forward => "finish",
+        Way::Back => "undo",
+    };
+    format!("Type the name of the host to {what} it ({host}):")
+}
+
+/// How restores that were cut off ended.
+#[must_use]
+pub fn concluded(host: &HostName, concluded: &[Concluded]) -> String {
+    if concluded.is_empty() {
+        return format!("no restore is under way on {host}\n");
+    }
+    let mut text = String::new();
+    for one in concluded {
+        let (id, record) = (&one.restore.id, one.restore.record.as_ref());
+        let line = match (&one.ended, record) {
+            (Ok(Way::Forward), Some(record)) => {
+                format!(
+                    "{host} is restored to {}, which is proven",
+                    record.checkpoint
+                )
+            }
+            (Ok(Way::Forward), None) => format!("restore {id} of {host} is finished"),
+            (Ok(Way::Back), _) => {
+                format!("{host} is as it was before restore {id}, which is proven")
+            }
+            (Err(_), _) => format!("restore {id} of {host} is still unfinished"),
+        };
+        text.push_str(&line);
+        text.push('\n');
+        if let Some(record) = record {
+            text.push_str(&format!("the state before is {}\n", record.safety));
+        }
+    }
+    text
 }

@@ -1,0 +1,205 @@
+//! Finishes or undoes restores that were cut off: `--resume` and `--rollback`.
+//!
+//! Everything that it takes is on the host: its own record, and what it has staged and kept.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::{Error, judge, record_refusal};
+use crate::audit::{Act, Audit, Outcome, Target};
+use crate::engine::Workspace;
+use crate::event::{Event, HostEvent, Restore, RestoreStep, Sink};
+use crate::evidence;
+use crate::fault::Problem;
+use crate::guard::{Operation, TransactionStep};
+use crate::interrupt::{Interrupt, StopLevel};
+use crate::name::HostName;
+use crate::restore::unfinished::{self, Unfinished, Way};
+use crate::scan;
+use crate::source::probe::SudoRights;
+use crate::ssh::WriteSession;
+
+/// What is under way or unfinished on a host.
+#[must_use = "nothing was written yet"]
+#[derive(Debug)]
+pub struct Pending {
+    /// The host.
+    pub host: HostName,
+    /// The restores.
+    pub restores: Vec<Unfinished>,
+    session: WriteSession,
+    target: Target,
+}
+
+/// How an unfinished restore ended.
+#[derive(Debug)]
+pub struct Concluded {
+    /// The restore.
+    pub restore: Unfinished,
+    /// Where the host was brought to, proven; else why not.
+    pub ended: Result<Way, Problem>,
+}
+
+/// Looks for restores on `host` that have begun and have not ended. Nothing is written.
+///
+/// # Errors
+///
+/// [`Error`] if the host is protected or can't be asked.
+///
+/// # Cancel
+///
+/// Raise `interrupt`.
+pub async fn pending(
+    host: &HostName,
+    workspace: &Arc<Workspace>,
+    audit: &Audit,
+    sink: &Sink,
+    interrupt: &Interrupt,
+) -> Result<Pending, Error> {
+    sink(Event::of(host, HostEvent::Started));
+    let found = tokio::select! {
+        biased;
+        () = interrupt.reached(StopLevel::Soon) => Err(Error::Interrupted),
+        found = find(host, workspace, sink) => found,
+    };
+    sink(Event::of(host, Restore::Ended));
+    if let Err(error) = &found {
+        record_refusal(host, audit, error).await?;
+    }
+    found
+}
+
+async fn find(host: &HostName, workspace: &Arc<Workspace>, sink: &Sink) -> Result<Pending, Error> {
+    let network = &workspace.network;
+    let (host, permit) = judge(&network.inventory, host)?;
+    let endpoint = network.connector.endpoint(&network.inventory, host).await?;
+    let address = format!("{}:{}", endpoint.address, endpoint.port);
+    let known = evidence::gather(&network.inventory, &workspace.store, &network.connector).await?;
+    let session = WriteSession::open(
+        permit,
+        &known.evidence,
+        &network.connector,
+        &network.inventory,
+    )
+    .await?;
+    sink(Event::of(
+        &host.name,
+        HostEvent::Connected {
+            user: session.reader().user().to_owned(),
+            address: address.clone(),
+        },
+    ));
+    let probe = scan::probe(session.reader(), true).await?;
+    let mut restores = Unfinished::find(session.reader(), false).await?;
+    let may_be_root = match probe.sudo {
+        Some(SudoRights::Shell | SudoRights::Nothing) => true,
+        Some(SudoRights::Root | SudoRights::Tools | SudoRights::Missing) | None => false,
+    };
+    if may_be_root {
+        match Unfinished::find(session.reader(), true).await {
+            Ok(found) => restores.extend(found),
+            // An account that may not become root has begun none as root.
+            Err(error) if probe.sudo == Some(SudoRights::Nothing) => {
+                tracing::debug!(%error, "restores of root can't be listed");
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(Pending {
+        host: host.name.clone(),
+        restores,
+        target: Target {
+            address,
+            host_key: session.reader().host_key_fingerprint(),
+            machine_id: probe.machine_id,
+            hostname: probe.hostname,
+        },
+        session,
+    })
+}
+
+impl Pending {
+    /// Ends the connection: nothing was written.
+    pub async fn abandon(self) {
+        self.session.close().await;
+    }
+
+    /// Brings all restores to an end: forward, or back. What can't go forward stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Audit`] if it can't be recorded; nothing more is written then.
+    ///
+    /// # Cancel
+    ///
+    /// A step that has begun goes on on the host; the next run finds where it is.
+    pub async fn conclude(
+        self,
+        way: Way,
+        audit: &Audit,
+        sink: &Sink,
+    ) -> Result<Vec<Concluded>, Error> {
+        let Self {
+            host,
+            restores,
+            session,
+            target,
+        } = self;
+        let mut concluded = Vec::with_capacity(restores.len());
+        for restore in restores {
+            let record = restore.record.as_ref();
+            let act = Act {
+                target: target.clone(),
+                checkpoint: record.map(|record| record.checkpoint.clone()),
+                plan: record.map(|record| record.plan.clone()),
+                run: Some(restore.id.to_string()),
+                ..Act::new(Operation::Restore, host.clone())
+            };
+            let begun = audit.begin(act, Timestamp::now()).await?;
+            let tell = |step| sink(Event::of(&host, Restore::Step(step)));
+            let ended = one(&restore, way, &session, &tell).await;
+            let ended = ended.map_err(|error| Problem::of(&error));
+            let outcome = match &ended {
+                Ok(Way::Forward) => Outcome::Done,
+                Ok(Way::Back) => Outcome::RolledBack,
+                Err(_) => Outcome::Failed,
+            };
+            begun
+                .end(outcome, ended.as_ref().err(), Timestamp::now())
+                .await?;
+            concluded.push(Concluded { restore, ended });
+        }
+        sink(Event::of(&host, Restore::Ended));
+        session.close().await;
+        Ok(concluded)
+    }
+}
+
+async fn one(
+    restore: &Unfinished,
+    way: Way,
+    session: &WriteSession,
+    tell: &(dyn Fn(RestoreStep) + Sync),
+) -> Result<Way, crate::restore::Error> {
+    let transaction = restore.transaction()?;
+    if way == Way::Forward {
+        if !restore.can_go_forward() {
+            return Err(crate::restore::Error::NotStaged {
+                id: restore.id.clone(),
+            });
+        }
+        tell(RestoreStep::Place);
+        transaction.step(session, TransactionStep::Forward).await?;
+    } else if restore.may_have_changed() {
+        tell(RestoreStep::Undo);
+        transaction.step(session, TransactionStep::Back).await?;
+    }
+    tell(RestoreStep::Prove);
+    if way == Way::Forward || restore.may_have_changed() {
+        unfinished::prove(&transaction, way, session.reader()).await?;
+    }
+    tell(RestoreStep::Clean);
+    transaction.step(session, TransactionStep::Done).await?;
+    Ok(way)
+}
