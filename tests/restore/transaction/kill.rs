@@ -1,7 +1,7 @@
 //! Kills every step before its changes, one after another, and then goes forward and back: the whole tree is
 //! as it should be or as it was.
 //!
-//! A run takes every nth of these points; with `FLEET_TEST_KILLS=all` every one.
+//! A run takes every nth of these points; with `FLEET_TEST_KILLS=all` every one, and with a number every so many.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -173,12 +173,12 @@ fn tracer(folder: &Path) -> Option<PathBuf> {
     Some(program)
 }
 
-/// Every nth point, or all of them.
+/// Every nth point, or as many as is asked for.
 fn stride(usually: u64) -> u64 {
-    if std::env::var_os("FLEET_TEST_KILLS").is_some_and(|value| value == "all") {
-        1
-    } else {
-        usually
+    match std::env::var("FLEET_TEST_KILLS").as_deref() {
+        Ok("all") => 1,
+        Ok(number) => number.parse().expect("`all` or a number"),
+        Err(_) => usually,
     }
 }
 
