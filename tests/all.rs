@@ -11,6 +11,7 @@ mod docs;
 mod inventory;
 mod pull;
 mod restore;
+mod services;
 mod ssh;
 mod store;
 mod support;

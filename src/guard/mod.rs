@@ -21,7 +21,12 @@ mod write_command;
 pub use http_get::HttpGet;
 pub use judgement::{Decision, Judgement, Operation, Rule, is_protected, judge, protection};
 pub use permit::{Refusal, WritePermit, permit};
-pub use read_command::{Compression, DumpOf, PostgresDump, Prune, ReadCommand, TarFlavour};
+pub use read_command::{
+    Compression, DumpOf, PostgresDump, ProcessPattern, Prune, ReadCommand, ServiceQuery, TarFlavour,
+};
 pub use rendered::{Priority, Rendered, Sudo};
 pub use vouched_command::{NotVouched, VouchedCommand};
-pub use write_command::{RestoreRoot, Transaction, TransactionStep, WriteCommand};
+pub use write_command::{
+    Launch, ProcessId, ReloadHook, RestoreRoot, ServiceChange, Signal, Transaction,
+    TransactionStep, UnitChange, WriteCommand,
+};

@@ -9,8 +9,10 @@
 
 mod postgres;
 mod request;
+mod services;
 
 pub use postgres::{DumpOf, PostgresDump};
+pub use services::{ProcessPattern, ServiceQuery};
 
 use super::rendered::{Priority, Rendered, Sudo};
 use super::vouched_command::VouchedCommand;
@@ -90,6 +92,8 @@ pub enum ReadCommand {
         /// Directories that may hold the staging folder of a restore that has no record here.
         roots: Vec<RemotePath>,
     },
+    /// What state are these units in, and which processes run these commands?
+    Services(ServiceQuery),
 }
 
 /// A directory that a scan need not walk.
@@ -174,7 +178,8 @@ impl ReadCommand {
             | Self::Fetch { .. }
             | Self::FetchWhole { .. }
             | Self::Dump(_)
-            | Self::Restores { .. } => None,
+            | Self::Restores { .. }
+            | Self::Services(_) => None,
         }
     }
 
@@ -184,6 +189,7 @@ impl ReadCommand {
         match self {
             Self::Dump(dump) => dump.run_as.as_ref(),
             Self::Run(command) => command.run_as(),
+            Self::Services(query) => query.account.as_ref(),
             Self::Probe { .. }
             | Self::Scan { .. }
             | Self::ScanFiles { .. }

@@ -11,6 +11,7 @@ mod lines;
 pub mod plan;
 pub mod prove;
 pub mod record;
+pub mod services;
 pub mod sources;
 pub mod stage;
 pub mod transaction;

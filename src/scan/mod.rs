@@ -11,6 +11,7 @@ pub(crate) mod machine;
 mod preview;
 mod probe;
 pub(crate) mod result;
+pub mod services;
 pub(crate) mod unchanged;
 pub(crate) mod unsized_files;
 

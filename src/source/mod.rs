@@ -16,3 +16,4 @@ pub mod probe;
 pub mod reading;
 pub mod scan;
 pub mod secret;
+pub mod services;

@@ -84,7 +84,7 @@ impl Command for WriteCommand {
     }
 
     fn only_host(&self) -> Option<&HostName> {
-        None
+        self.only_host()
     }
 
     fn account(&self) -> Option<&AccountName> {

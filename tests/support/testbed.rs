@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use fleet::ssh::SshConfig;
 use serde_json::{Value, json};
 
 use super::fleet::Fleet;
@@ -50,6 +51,14 @@ impl Testbed {
 
     fn text(&self, key: &str) -> &str {
         self.facts[key].as_str().expect("testbed.json has it")
+    }
+
+    /// The configuration for `ssh -F` that knows its hosts.
+    #[must_use]
+    pub(crate) fn ssh_config(&self) -> SshConfig {
+        SshConfig {
+            file: Some(self.text("ssh_config").into()),
+        }
     }
 
     /// A workstation with the test bed's own inventory.

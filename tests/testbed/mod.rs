@@ -6,6 +6,7 @@ mod faults;
 mod logins;
 mod pull;
 mod secrets;
+mod services;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

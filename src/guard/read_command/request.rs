@@ -69,6 +69,7 @@ impl ReadCommand {
                 }
                 request
             }
+            Self::Services(query) => query.request(),
         }
     }
 }

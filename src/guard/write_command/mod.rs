@@ -4,19 +4,23 @@
 //! As with [`ReadCommand`](super::ReadCommand), a command is a request and a fixed script; values travel
 //! encoded, never as shell text and never as an option of a tool. The scripts are in `src/guard/scripts`.
 
+mod service;
 mod transaction;
 
+pub use service::{Launch, ProcessId, ReloadHook, ServiceChange, Signal, UnitChange};
 pub use transaction::{RestoreRoot, Transaction, TransactionStep};
 
 use super::rendered::{Priority, Rendered, Sudo};
 use super::script::Request;
-use crate::name::AccountName;
+use crate::name::{AccountName, HostName};
 
 /// One thing that fleet says to a host to change it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WriteCommand {
     /// A step of putting files in place.
     Transaction(Transaction),
+    /// A change of a service.
+    Service(ServiceChange),
 }
 
 impl WriteCommand {
@@ -31,6 +35,7 @@ impl WriteCommand {
     fn request(&self, data_bytes: u64) -> Request {
         match self {
             Self::Transaction(transaction) => transaction.request(data_bytes),
+            Self::Service(change) => change.request(),
         }
     }
 
@@ -39,6 +44,16 @@ impl WriteCommand {
     pub fn account(&self) -> Option<&AccountName> {
         match self {
             Self::Transaction(_) => None,
+            Self::Service(change) => change.account(),
+        }
+    }
+
+    /// The only host on which it may run; none: the host of the permit.
+    #[must_use]
+    pub fn only_host(&self) -> Option<&HostName> {
+        match self {
+            Self::Transaction(_) => None,
+            Self::Service(change) => change.only_host(),
         }
     }
 }

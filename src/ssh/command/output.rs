@@ -1,6 +1,6 @@
 //! Collects the output of a command that answers little.
 
-use crate::ssh::channel::running::{Exit, Running};
+use crate::ssh::channel::running::{Exit, Missing, Running};
 use crate::ssh::channel::stderr::Stderr;
 use crate::ssh::error::Error;
 
@@ -13,6 +13,8 @@ pub struct Output {
     pub stderr: Stderr,
     /// Its exit status.
     pub status: u32,
+    /// What the host lacks, if that is why it did nothing.
+    pub missing: Option<Missing>,
 }
 
 impl Output {
@@ -35,11 +37,16 @@ impl Output {
             }
             stdout.extend_from_slice(&chunk);
         }
-        let Exit { status, stderr, .. } = running.finish().await?;
+        let Exit {
+            status,
+            stderr,
+            missing,
+        } = running.finish().await?;
         Ok(Self {
             stdout,
             stderr,
             status,
+            missing,
         })
     }
 }

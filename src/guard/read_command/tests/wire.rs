@@ -25,6 +25,17 @@ fn every_command() -> Vec<ReadCommand> {
         })
     };
     let run = |run_as| run_of(CommandLine::Shell("echo ! it's; x".repeat(1000)), run_as);
+    let services = |account| {
+        ReadCommand::Services(ServiceQuery {
+            account,
+            units: vec![r"srv-a\x2db.mount".parse().expect("a unit"); 50],
+            processes: vec![ProcessPattern {
+                argv: vec!["sh".to_owned(), "! it's $(id)\n\"x\"".to_owned()],
+                cwd: Some("/srv/it's a !$(id)".parse().expect("a path")),
+                of_anybody: true,
+            }],
+        })
+    };
     vec![
         ReadCommand::Probe { ask_sudo: true },
         ReadCommand::Scan {
@@ -44,6 +55,8 @@ fn every_command() -> Vec<ReadCommand> {
         run(account("daemon")),
         dump(None),
         dump(account("postgres")),
+        services(None),
+        services(account("daemon")),
     ]
 }
 
@@ -97,6 +110,7 @@ fn the_script_depends_on_the_verb_alone() {
                 b"fetch" => Verb::Fetch,
                 b"whole" => Verb::Whole,
                 b"run" => Verb::Run,
+                b"services" => Verb::Services,
                 _ => Verb::Dump,
             };
             verb.script()
