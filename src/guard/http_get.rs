@@ -3,11 +3,11 @@
 
 use std::fmt;
 
-use crate::inventory::{HttpSource, HttpUrl, Secret};
+use crate::inventory::{HttpProbe, HttpSource, HttpUrl, Secret};
 
 /// A `GET` that the inventory asks for, sent through the SSH connection to a server as the host sees it.
 ///
-/// There is no other method and no body, and nothing but an [`HttpSource`] makes one:
+/// There is no other method and no body, and nothing but an [`HttpSource`] or an [`HttpProbe`] makes one:
 ///
 /// ```compile_fail,E0451
 /// fn sneak(url: fleet::inventory::HttpUrl) -> fleet::guard::HttpGet {
@@ -35,6 +35,15 @@ impl HttpGet {
         Self {
             url: source.url.clone(),
             headers: source.headers.clone(),
+        }
+    }
+
+    /// What `probe` asks for.
+    #[must_use]
+    pub fn of_probe(probe: &HttpProbe) -> Self {
+        Self {
+            url: probe.url.clone(),
+            headers: Vec::new(),
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Three layers live here: default-deny rules that nothing loosens ([`judge`]), the proof of having
 //! been judged ([`WritePermit`]), and the closed lists of what fleet can say to a host for reading
-//! ([`ReadCommand`]), for writing ([`WriteCommand`]), or ask of a web server there ([`HttpGet`]). Nothing
+//! ([`ReadCommand`]), for writing ([`WriteCommand`]), or ask of a server there ([`HttpGet`], [`TcpConnect`]). Nothing
 //! here does I/O, and no function takes a flag that widens a permission.
 //!
 //! Whether a host is protected is asked of [`is_protected`] alone. Whether a machine is one under another
@@ -15,6 +15,7 @@ mod permit;
 mod read_command;
 mod rendered;
 mod script;
+mod tcp_connect;
 mod vouched_command;
 mod write_command;
 
@@ -25,6 +26,7 @@ pub use read_command::{
     Compression, DumpOf, PostgresDump, ProcessPattern, Prune, ReadCommand, ServiceQuery, TarFlavour,
 };
 pub use rendered::{Priority, Rendered, Sudo};
+pub use tcp_connect::TcpConnect;
 pub use vouched_command::{NotVouched, VouchedCommand};
 pub use write_command::{
     Launch, ProcessId, ReloadHook, RestoreRoot, ServiceChange, Signal, Transaction,

@@ -86,6 +86,13 @@ pub enum ReadCommand {
     Run(VouchedCommand),
     /// Sends a dump of a database, or of the roles of a server.
     Dump(PostgresDump),
+    /// Does a PostgreSQL server answer a query on a database? Answers `1`.
+    Answers {
+        /// The database.
+        database: String,
+        /// The account that asks; none: the one that logged in.
+        run_as: Option<AccountName>,
+    },
     /// Lists the restores that are under way or unfinished on the host, and how their roots are. Answers
     /// lines, see `src/guard/scripts/transaction/restores.sh`.
     Restores {
@@ -179,6 +186,7 @@ impl ReadCommand {
             | Self::FetchWhole { .. }
             | Self::Dump(_)
             | Self::Restores { .. }
+            | Self::Answers { .. }
             | Self::Services(_) => None,
         }
     }
@@ -190,6 +198,7 @@ impl ReadCommand {
             Self::Dump(dump) => dump.run_as.as_ref(),
             Self::Run(command) => command.run_as(),
             Self::Services(query) => query.account.as_ref(),
+            Self::Answers { run_as, .. } => run_as.as_ref(),
             Self::Probe { .. }
             | Self::Scan { .. }
             | Self::ScanFiles { .. }

@@ -3,3 +3,4 @@
 //! Reads only; judges from what the host reported about itself.
 
 pub mod doctor;
+pub mod probe;

@@ -1,5 +1,5 @@
-//! Forwards a connection through a host to a web server as the host sees it: for the guard's `GET`, and for
-//! nothing else.
+//! Forwards a connection through a host to a server as the host sees it: for the guard's `GET`, to see
+//! whether a port takes connections, and for nothing else.
 //!
 //! Nothing runs on the host for it: the SSH server itself makes the connection.
 
@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use super::error::{Error, ReachRefusal};
 use super::options::Sent;
 use super::session::ReadSession;
-use crate::guard::HttpGet;
+use crate::guard::{HttpGet, TcpConnect};
 use crate::ssh::connection::transport::ChannelStream;
 
 /// How long the words of a refusal may come behind it. They are in the same packet.
@@ -66,6 +66,14 @@ impl std::fmt::Debug for ForwardedStream {
     }
 }
 
+/// Where a way leads, as the host sees it.
+struct ForwardTarget<'a> {
+    host: &'a str,
+    port: u16,
+    /// The same for people.
+    place: String,
+}
+
 impl ReadSession {
     /// Why the connection has ended, if it has.
     #[must_use]
@@ -89,6 +97,44 @@ impl ReadSession {
         request: &HttpGet,
         limit: Duration,
     ) -> Result<ForwardedStream, Error> {
+        let url = request.url();
+        let host = &self.connection().name;
+        let target = ForwardTarget {
+            host: url.host(),
+            port: url.port(),
+            place: url.place(),
+        };
+        self.open_way(&target, &Sent::Request { host, request }, limit)
+            .await
+    }
+
+    /// Sees whether something takes connections where `request` says, and closes the connection at once.
+    /// Nothing is sent on it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::open_forward`].
+    ///
+    /// # Cancel
+    ///
+    /// As there.
+    pub async fn reach(&self, request: &TcpConnect, limit: Duration) -> Result<(), Error> {
+        let host = &self.connection().name;
+        let target = ForwardTarget {
+            host: TcpConnect::HOST,
+            port: request.port().get(),
+            place: request.to_string(),
+        };
+        let sent = Sent::Connect { host, request };
+        self.open_way(&target, &sent, limit).await.map(drop)
+    }
+
+    async fn open_way(
+        &self,
+        target: &ForwardTarget<'_>,
+        sent: &Sent<'_>,
+        limit: Duration,
+    ) -> Result<ForwardedStream, Error> {
         let connection = self.connection();
         let (link, ways) = (&connection.link, &connection.ways);
         let place = Arc::clone(&ways.places)
@@ -96,22 +142,20 @@ impl ReadSession {
             .await
             .map_err(|_| link.ended())?;
         let turn = ways.turn.lock().await;
-        let url = request.url();
         if let Some(recorder) = &self.executor.recorder {
-            let host = &connection.name;
-            recorder(&Sent::Request { host, request });
+            recorder(sent);
         }
         let refused = |source| Error::Reach {
             host: connection.name.clone(),
-            address: url.place(),
+            address: target.place.clone(),
             source,
         };
         let mut words = link.refusals();
         let mut cut = link.switch();
         let asked = Instant::now();
         let opening = connection.handle.channel_open_direct_tcpip(
-            url.host(),
-            u32::from(url.port()),
+            target.host,
+            u32::from(target.port),
             "127.0.0.1",
             0,
         );

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::command::input::Input;
-use crate::guard::HttpGet;
+use crate::guard::{HttpGet, TcpConnect};
 
 /// How connections are made. [`Options::default`] is right for everything but tests and terminals.
 #[derive(Clone)]
@@ -71,13 +71,19 @@ pub type Recorder = Arc<dyn Fn(&Sent<'_>) + Send + Sync>;
 pub enum Sent<'a> {
     /// A command.
     Command(SentCommand<'a>),
-    /// A request to a web server as the host sees it: the only thing beside commands that a connection
-    /// carries.
+    /// A request to a web server as the host sees it.
     Request {
         /// The host, as the operator names it.
         host: &'a str,
         /// The request.
         request: &'a HttpGet,
+    },
+    /// A connection to a port of the host's own, on which nothing is sent.
+    Connect {
+        /// The host, as the operator names it.
+        host: &'a str,
+        /// The port.
+        request: &'a TcpConnect,
     },
 }
 

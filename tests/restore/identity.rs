@@ -52,6 +52,7 @@ impl Bed {
                     Sent::Command(command) => {
                         format!("{} writes={}", command.verb, command.writes)
                     }
+                    Sent::Connect { request, .. } => request.to_string(),
                     Sent::Request { request, .. } => request.to_string(),
                 };
                 sent.lock().expect("no panic").push(text);

@@ -89,6 +89,7 @@ async fn each_request_is_recorded_though_nobody_answers_it() -> Result<(), Error
             let text = match sent {
                 Sent::Command(command) => command.verb.to_owned(),
                 Sent::Request { host, request } => format!("{host}: {request}"),
+                Sent::Connect { host, request } => format!("{host}: {request}"),
             };
             keep.lock().expect("no panic").push(text);
         })),

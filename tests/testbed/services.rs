@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use fleet::health::probe::run_all;
 use fleet::restore::services::{
     Action, Error, Role, ServiceRecord, StartRule, record, reload, start, still_stopped, stop, undo,
 };
@@ -75,9 +76,13 @@ impl Drop for Units<'_> {
 
 /// A connection to `new-vm` with these services, one a line.
 async fn with(testbed: &Testbed, services: &[&str]) -> Writable {
+    with_keys(testbed, "new-vm", "services", services).await
+}
+
+/// A connection to `host` with the entries of `key`, one a line.
+async fn with_keys(testbed: &Testbed, host: &str, key: &str, services: &[&str]) -> Writable {
     let mut text =
-        "version: 1\nhosts:\n  new-vm:\n    env: dev\n    access: writable\n    services:\n"
-            .to_owned();
+        format!("version: 1\nhosts:\n  {host}:\n    env: dev\n    access: writable\n    {key}:\n");
     for service in services {
         text += &format!("      {service}\n");
     }
@@ -517,4 +522,50 @@ async fn units_of_accounts_are_stopped_and_started_by_their_own_managers() {
              systemctl --user stop svctest-own.service; systemctl --user daemon-reload'"
         ));
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn units_and_databases_are_probed_as_the_accounts_that_they_belong_to() {
+    let Some(testbed) = testbed() else { return };
+    if !testbed.has("postgres") {
+        return;
+    }
+    let host = with_keys(
+        &testbed,
+        "dev-vm",
+        "probes",
+        &[
+            "db: { postgres: monitoring_v2, run_as: postgres, within: 20s }",
+            "other: { postgres: no_such_database, run_as: postgres, within: 1s }",
+            "gone: { postgres: monitoring_v2, run_as: no-such-account, within: 1s }",
+            "unit: { unit: ssh.service }",
+            "down: { unit: rescue.service, within: 1s }",
+            "unknown: { unit: no-such.service, within: 1s }",
+            "own: { unit: default.target, run_as: azureuser }",
+        ],
+    )
+    .await;
+    let outcomes = run_all(host.session.reader(), &host.host.probes).await;
+    let told: Vec<String> = outcomes
+        .expect("connected")
+        .into_iter()
+        .map(|outcome| format!("{} {}: {}", outcome.name, outcome.ok, outcome.says))
+        .collect();
+    assert!(
+        told[1].starts_with("other false: ") && told[1].ends_with("does not exist"),
+        "{}",
+        told[1]
+    );
+    assert_eq!(told[0], "db true: it answers");
+    assert_eq!(
+        told[2..],
+        [
+            "gone false: the host has no account `no-such-account`",
+            "unit true: active (running)",
+            "down false: inactive (dead)",
+            "unknown false: not found",
+            "own true: active (active)",
+        ]
+    );
+    assert_eq!(host.changes(), Vec::<String>::new());
 }

@@ -70,6 +70,12 @@ impl ReadCommand {
                 request
             }
             Self::Services(query) => query.request(),
+            Self::Answers { database, .. } => {
+                let mut request = Request::new(Verb::Answers);
+                request.with("timeout", "5");
+                request.with("db", database);
+                request
+            }
         }
     }
 }

@@ -158,7 +158,7 @@ begin | staged | prepare | forward | back | finish) grace=8 ;;
 esac
 case $verb in
 fetch | digest | contents | begin | stage) $verb ;;
-staged | prepare | forward | back | finish | restores | accounts | probe | scan | files | whole | facts | run | dump | services | service)
+staged | prepare | forward | back | finish | restores | accounts | probe | scan | files | whole | facts | run | dump | answers | services | service)
   { exec >/dev/null 2>&1 4>&- 5>&-; watch; } &
   w=$!
   "$verb" 3<&- 4>&-

@@ -56,6 +56,10 @@ fn every_command() -> Vec<ReadCommand> {
         dump(None),
         dump(account("postgres")),
         services(None),
+        ReadCommand::Answers {
+            database: "it's !$(id)".to_owned(),
+            run_as: account("postgres"),
+        },
         services(account("daemon")),
     ]
 }
@@ -111,6 +115,7 @@ fn the_script_depends_on_the_verb_alone() {
                 b"whole" => Verb::Whole,
                 b"run" => Verb::Run,
                 b"services" => Verb::Services,
+                b"answers" => Verb::Answers,
                 _ => Verb::Dump,
             };
             verb.script()
