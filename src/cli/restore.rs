@@ -2,7 +2,9 @@
 
 mod conclude;
 mod refused;
+mod to_dir;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::consent;
@@ -35,6 +37,7 @@ Examples:
   fleet restore dev-vm@latest --dry-run
   fleet restore dev-vm@latest
   fleet restore dev-vm@~1 /etc/asterisk/pjsip.conf
+  fleet restore dev-vm@latest /etc/asterisk --to-dir before/
   fleet restore dev-vm@latest --to new-vm --confirm new-vm
   fleet restore --rollback dev-vm               after a restore that was cut off")]
 pub(super) struct Args {
@@ -49,6 +52,10 @@ pub(super) struct Args {
     /// Restore to this host [default: the checkpoint's host]
     #[arg(long, value_name = "HOST")]
     to: Option<HostName>,
+
+    /// Write the files into this directory of the workstation, not onto a host
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["to", "delete", "dry_run", "plan", "confirm"])]
+    to_dir: Option<PathBuf>,
 
     /// Only this source; may be given several times
     #[arg(long, value_name = "SOURCE")]
@@ -97,6 +104,9 @@ pub(super) fn run(args: &Args, setup: &Setup) -> Status {
     let Some(checkpoint) = &args.checkpoint else {
         return Ok(Some(ExitClass::Usage));
     };
+    if let Some(dir) = &args.to_dir {
+        return to_dir::run(checkpoint, &args.paths, &args.only, dir, setup);
+    }
     let inventory = setup.inventory()?;
     // A protected host is refused before anything else, and before any connection.
     let target = args.to.as_ref().unwrap_or(&checkpoint.host).clone();

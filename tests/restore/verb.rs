@@ -794,3 +794,30 @@ fn tree_without_staging(host: &HostFixture) -> BTreeMap<PathBuf, String> {
     described.retain(|path, _| !path.starts_with(".fleet-restore") && path != Path::new(""));
     described
 }
+
+#[test]
+fn files_are_written_onto_the_workstation_without_a_host() {
+    let Some(host) = start() else {
+        return;
+    };
+    plain_tree(&host);
+    let id = pull(&host);
+    // No host is connected to, and a protected one is as good as any.
+    let mut prod = host.host(host.app());
+    prod["env"] = json!("prod");
+    prod["access"] = json!("read-only");
+    prod["port"] = json!(1);
+    host.describe(prod);
+    let dir = host.fleet.folder().join("taken");
+    let dir = dir.to_str().expect("text");
+    let conf = host.tree.join("conf");
+    let conf = conf.to_str().expect("text");
+    let output = host.fleet.run(&["restore", &id, conf, "--to-dir", dir]);
+    assert_eq!(output.exit, Some(0), "{}", output.stderr);
+    let taken = tree::beneath(Path::new(dir), &host.tree);
+    tree::assert_same(&host.tree.join("conf"), &taken.join("conf"));
+    assert!(!taken.join("data").exists());
+    // What is there is never overwritten.
+    let again = host.fleet.run(&["restore", &id, conf, "--to-dir", dir]);
+    assert_eq!(again.exit, Some(2), "{}", again.stderr);
+}
