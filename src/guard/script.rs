@@ -21,6 +21,8 @@ const VERSION: u32 = 1;
 /// The script that a restore leaves on the host for people who have to end it without fleet. It is never run
 /// by fleet.
 const FINISH: &str = concat!(
+    include_str!("scripts/transaction/usage.sh"),
+    "\n",
     include_str!("scripts/transaction/own.sh"),
     include_str!("scripts/transaction/claim.sh"),
     include_str!("scripts/transaction/standing.sh"),
