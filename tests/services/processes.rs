@@ -454,3 +454,37 @@ async fn a_process_of_another_account_is_stopped_and_started_as_that() {
     decided.decide(&web.host.services, &rule);
     assert_eq!(decided.services[0].action, Action::None);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_shell_serves_the_requests() {
+    for shell in ["dash", "bash", "busybox"] {
+        let Some(program) = installed(shell) else {
+            continue;
+        };
+        let tools = tempfile::tempdir().expect("a folder");
+        let mode = fs::Permissions::from_mode(0o755);
+        fs::set_permissions(tools.path(), mode).expect("mode");
+        std::os::unix::fs::symlink(program, tools.path().join("sh")).expect("a link");
+        let at = tools.path().display();
+        let path = std::env::var("PATH").unwrap_or_default();
+        let line = format!("SetEnv PATH={at}:{path} HOME={at}");
+        let Some(sshd) = Sshd::builder().option(line).start() else {
+            return;
+        };
+        let folder = folder(&sshd);
+        let argv = "[sh, ./deaf.sh, \"it's $HOME\", \"\", \"a\\\\b\"]";
+        let web = Writable::new(&sshd, &app(&folder, argv, "")).await;
+        let before = recorded(&web).await;
+        start(&web.session, &web.host, &before)
+            .await
+            .expect("it starts");
+        let now = recorded(&web).await;
+        assert_eq!(now.services[0].state, "1 process", "{shell}");
+        let loose = Loose(now.services[0].processes[0].pid);
+        stop(&web.session, &web.host.services, &now)
+            .await
+            .expect("it stops");
+        assert_eq!(recorded(&web).await.services[0].state, "no process");
+        drop(loose);
+    }
+}
