@@ -8,9 +8,12 @@ use fleet::audit::{Act, Audit, Error, Outcome, state_dir};
 use fleet::fault::{Code, ExitClass, Fault as _, Problem};
 use fleet::guard::Operation;
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::disk::SmallDisk;
+use crate::support::fleet::FleetOutput;
+use crate::support::host_fixture::HostFixture;
+use crate::support::tree;
 
 fn act(run: &str) -> Act {
     Act {
@@ -230,4 +233,108 @@ fn an_empty_name_of_the_state_folder_is_none() {
     assert_eq!(named("state"), here.join("state"));
     assert_eq!(named(""), state_dir(None).expect("a folder"));
     assert!(named("").ends_with("fleet"));
+}
+
+/// A host `web` with a checkpoint, and one file that was changed since.
+fn damaged() -> Option<HostFixture> {
+    let host = HostFixture::start()?;
+    tree::fill(&host.tree, &[("conf/a", "one"), ("conf/b", "two")]);
+    let _id = host.fleet.checkpoint(&["web"]).exits(0).id();
+    fs::write(host.tree.join("conf/a"), "ONE").expect("a file");
+    Some(host)
+}
+
+fn audit_of(host: &HostFixture) -> Audit {
+    Audit::in_state(&host.fleet.folder().join("state"))
+}
+
+const RESTORE: [&str; 5] = ["--json", "restore", "web@latest", "--confirm", "web"];
+
+#[test]
+fn a_restore_is_recorded_when_it_begins_and_when_it_ended() {
+    let Some(host) = damaged() else { return };
+    let audit = audit_of(&host);
+    let dry = host
+        .fleet
+        .run(&["--json", "restore", "web@latest", "--dry-run"]);
+    let plan: Value = serde_json::from_str(&dry.exits(0).stdout).expect("a plan");
+    assert!(!audit.file().exists(), "a dry run writes nothing anywhere");
+    let ran = host.fleet.run(&RESTORE).exits(0);
+    assert!(ran.stdout.contains("\"restored\""), "{}", ran.stdout);
+    let records = records(&audit);
+    let told: Vec<&str> = records.iter().filter_map(|r| r["event"].as_str()).collect();
+    assert_eq!(told, ["allowed", "ended"]);
+    for record in &records {
+        assert_eq!(record["checkpoint"], plan["checkpoint"]);
+        assert_eq!(record["plan"], plan["plan"]);
+        for key in ["address", "host_key", "machine_id", "hostname"] {
+            assert_eq!(record["target"][key], plan["target"][key], "{key}");
+        }
+    }
+    assert_eq!(records[1]["outcome"], "done");
+    // Nothing to do is nothing to record.
+    let _ran = host.fleet.run(&RESTORE).exits(0);
+    assert_eq!(self::records(&audit).len(), 2);
+}
+
+#[test]
+fn a_refusal_is_recorded_whoever_refuses() {
+    let Some(host) = damaged() else { return };
+    let audit = audit_of(&host);
+    // By the name of the host: nobody connects.
+    let mut prod = host.host(host.app());
+    prod["env"] = json!("prod");
+    prod["access"] = json!("read-only");
+    host.describe(prod.clone());
+    let before = host.sshd.log().len();
+    let _ran = host.fleet.run(&RESTORE).exits(4);
+    assert_eq!(host.sshd.log().len(), before);
+    // By the machine: another name for it.
+    let checkpoint = host.fleet.checkpoint(&["web"]).exits(0).id();
+    let known = json!({ "other": host.host(host.app()) });
+    host.describe_all(known);
+    let arguments = [
+        "--json",
+        "restore",
+        &checkpoint,
+        "--to",
+        "other",
+        "--confirm",
+        "other",
+    ];
+    let ran = host.fleet.run(&arguments).exits(4);
+    assert!(ran.stdout.contains("protected-machine"), "{}", ran.stdout);
+    // A dry run is refused as well, and writes nothing anywhere.
+    let arguments = ["restore", &checkpoint, "--to", "other", "--dry-run"];
+    let _ran = host.fleet.run(&arguments).exits(4);
+    let records = records(&audit);
+    let told: Vec<(&str, &str)> = records
+        .iter()
+        .map(|record| {
+            assert_eq!(record["event"], "refused");
+            let text = |key: &str| record[key].as_str().expect("a text");
+            (text("host"), text("code"))
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [("web", "guard-refused"), ("other", "protected-machine")]
+    );
+}
+
+#[test]
+fn where_nothing_can_be_recorded_no_host_is_written() {
+    let Some(host) = damaged() else { return };
+    let before = tree::describe(&host.tree);
+    let state = host.fleet.folder().join("elsewhere");
+    fs::write(&state, "no folder").expect("a file");
+    let run = |arguments: &[&str]| {
+        FleetOutput::of(host.fleet.command(arguments).env("FLEET_STATE", &state))
+    };
+    let ran = run(&RESTORE).exits(1);
+    assert!(ran.stdout.contains("audit-unwritable"), "{}", ran.stdout);
+    assert_eq!(tree::describe(&host.tree), before);
+    assert!(!host.tree.join(".fleet-restore").exists());
+    // A checkpoint writes to no host and needs no record.
+    let _ran = run(&["checkpoint", "web"]).exits(0);
 }
