@@ -7,10 +7,12 @@
 //! of an archive. Nothing within the data is ever touched. Memory is flat however large the dump is.
 
 mod archive;
+mod contents;
 mod reconnect;
 mod said;
 mod text;
 
+pub use contents::{ArchiveContents, ArchiveItem, ArchiveReader};
 pub use said::{Complaint, complaint, warnings};
 
 use archive::Archive;

@@ -17,6 +17,7 @@
 
 use std::collections::HashSet;
 
+use super::contents::Contents;
 use super::{Error, Whole, not_a_dump};
 
 /// Format versions 1.12 (PostgreSQL 9.0) to 1.16 (17 and 18).
@@ -105,6 +106,7 @@ pub(super) struct Archive {
     /// Items whose data hasn't come.
     awaited: HashSet<i64>,
     whole: Whole,
+    contents: Contents,
 }
 
 impl Default for Archive {
@@ -122,11 +124,25 @@ impl Default for Archive {
             number: 0,
             awaited: HashSet::new(),
             whole: Whole::default(),
+            contents: Contents::default(),
         }
     }
 }
 
 impl Archive {
+    /// One that takes note of what is in it.
+    pub(super) fn with_contents() -> Self {
+        Self {
+            contents: Contents::wanted(),
+            ..Self::default()
+        }
+    }
+
+    /// What was noted so far.
+    pub(super) fn take_contents(&mut self) -> Contents {
+        std::mem::take(&mut self.contents)
+    }
+
     pub(super) fn feed(&mut self, piece: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
         let begin = out.len();
         out.extend_from_slice(piece);
@@ -147,14 +163,14 @@ impl Archive {
         if self.skip_bytes > 0 {
             let taken = within(self.skip_bytes, bytes.len());
             self.skip_bytes -= taken as u64;
+            self.contents.data(&bytes[..taken]);
             return Ok(taken);
         }
         if let Some((length, have)) = self.text {
             let taken = within(length - have, bytes.len());
-            let room = TEXT_MAX_BYTES.saturating_sub(self.field.len()).min(taken);
-            if self.is_told() {
-                self.field.extend_from_slice(&bytes[..room]);
-            }
+            let limit = self.kept_bytes();
+            let room = limit.saturating_sub(self.field.len()).min(taken);
+            self.field.extend_from_slice(&bytes[..room]);
             self.text = Some((length, have + taken as u64));
             if have + taken as u64 == length {
                 self.text_is_whole()?;
@@ -202,9 +218,15 @@ impl Archive {
         self.came(Value::Text(Some(&text)))
     }
 
-    /// Whether the text that is being read is one that is kept.
-    fn is_told(&self) -> bool {
-        matches!(self.step, Step::ServerVersion | Step::ToolVersion)
+    /// How much is kept of the text that is being read.
+    fn kept_bytes(&self) -> usize {
+        match self.step {
+            Step::ServerVersion | Step::ToolVersion => TEXT_MAX_BYTES,
+            Step::Before(_) | Step::Between(_) | Step::Owner if self.contents.is_wanted() => {
+                Contents::TEXT_MAX_BYTES
+            }
+            _ => 0,
+        }
     }
 
     fn decode(&self, field: &[u8]) -> Result<i64, Error> {
@@ -310,6 +332,13 @@ impl Archive {
 
     /// The step behind one of an item of the contents.
     fn after_item(&mut self, value: Value<'_>) -> Result<Step, Error> {
+        match (self.step, &value) {
+            (Step::Number, Value::Number(number)) => self.contents.begin(*number),
+            (Step::Before(place), Value::Text(Some(text))) => self.contents.before(place, text),
+            (Step::Between(place), Value::Text(Some(text))) => self.contents.between(place, text),
+            (Step::Owner, Value::Text(text)) => self.contents.owner(text.unwrap_or_default()),
+            _ => {}
+        }
         Ok(match (self.step, value) {
             (Step::Number, Value::Number(number)) => {
                 self.number = number;
@@ -356,6 +385,7 @@ impl Archive {
                 if !self.awaited.remove(&number) {
                     return Err(self.senseless("a block belongs to no item"));
                 }
+                self.contents.block(number);
                 if is_large_objects {
                     Step::LargeObject
                 } else {
@@ -365,9 +395,12 @@ impl Archive {
                 }
             }
             (Step::LargeObject, Value::Number(0)) => Step::Block,
-            (Step::LargeObject, _) => Step::Piece {
-                is_large_object: true,
-            },
+            (Step::LargeObject, Value::Number(object)) => {
+                self.contents.large_object(object);
+                Step::Piece {
+                    is_large_object: true,
+                }
+            }
             // A piece of no length is the end of a table's data, or of a large object.
             (Step::Piece { is_large_object }, Value::Number(0)) => {
                 if is_large_object {
