@@ -12,6 +12,7 @@ mod http_get;
 pub mod identity;
 mod judgement;
 mod permit;
+mod postgres_server;
 mod read_command;
 mod rendered;
 mod script;
@@ -22,13 +23,15 @@ mod write_command;
 pub use http_get::HttpGet;
 pub use judgement::{Decision, Judgement, Operation, Rule, is_protected, judge, protection};
 pub use permit::{Refusal, WritePermit, permit};
+pub use postgres_server::PostgresServer;
 pub use read_command::{
-    Compression, DumpOf, PostgresDump, ProcessPattern, Prune, ReadCommand, ServiceQuery, TarFlavour,
+    Compression, DatabaseFacts, DumpOf, PostgresDump, ProcessPattern, Prune, ReadCommand,
+    ServiceQuery, TarFlavour,
 };
 pub use rendered::{Priority, Rendered, Sudo};
 pub use tcp_connect::TcpConnect;
 pub use vouched_command::{NotVouched, VouchedCommand};
 pub use write_command::{
-    Launch, ProcessId, ReloadHook, RestoreRoot, ServiceChange, Signal, Transaction,
-    TransactionStep, UnitChange, WriteCommand,
+    DatabaseChange, DatabaseNames, DatabaseStep, Launch, ProcessId, ReloadHook, RestoreRoot,
+    ServiceChange, Signal, Transaction, TransactionStep, UnitChange, WriteCommand,
 };

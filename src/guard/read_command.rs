@@ -7,10 +7,12 @@
 //!
 //! A host's web server is asked through the SSH connection, without a command: see [`super::http_get`].
 
+mod databases;
 mod postgres;
 mod request;
 mod services;
 
+pub use databases::DatabaseFacts;
 pub use postgres::{DumpOf, PostgresDump};
 pub use services::{ProcessPattern, ServiceQuery};
 
@@ -101,6 +103,8 @@ pub enum ReadCommand {
     },
     /// What state are these units in, and which processes run these commands?
     Services(ServiceQuery),
+    /// Tells what a PostgreSQL server has, and what is in some of its databases.
+    Databases(DatabaseFacts),
 }
 
 /// A directory that a scan need not walk.
@@ -187,7 +191,8 @@ impl ReadCommand {
             | Self::Dump(_)
             | Self::Restores { .. }
             | Self::Answers { .. }
-            | Self::Services(_) => None,
+            | Self::Services(_)
+            | Self::Databases(_) => None,
         }
     }
 
@@ -196,6 +201,7 @@ impl ReadCommand {
     pub fn account(&self) -> Option<&AccountName> {
         match self {
             Self::Dump(dump) => dump.run_as.as_ref(),
+            Self::Databases(facts) => facts.server.run_as.as_ref(),
             Self::Run(command) => command.run_as(),
             Self::Services(query) => query.account.as_ref(),
             Self::Answers { run_as, .. } => run_as.as_ref(),

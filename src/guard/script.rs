@@ -49,6 +49,8 @@ pub(super) enum Verb {
     Restores,
     Services,
     Service,
+    Databases,
+    Database,
     Begin,
     Stage,
     Staged,
@@ -76,6 +78,8 @@ impl Verb {
             Self::Restores => "restores",
             Self::Services => "services",
             Self::Service => "service",
+            Self::Databases => "databases",
+            Self::Database => "database",
             Self::Begin => "begin",
             Self::Stage => "stage",
             Self::Staged => "staged",
@@ -111,11 +115,21 @@ impl Verb {
             Self::Fetch => script!("fetch.sh"),
             Self::Whole => script!("whole.sh"),
             Self::Run => script!("run.sh"),
-            Self::Dump => script!("dump.sh"),
-            Self::Answers => script!("dump.sh", "select.sh"),
+            Self::Dump => script!("postgres/tools.sh", "dump.sh"),
+            Self::Answers => script!("postgres/tools.sh", "select.sh"),
             Self::Accounts => script!("accounts.sh"),
             Self::Services => script!("systemctl.sh", "services.sh"),
             Self::Service => script!("systemctl.sh", "service.sh"),
+            Self::Databases => script!(
+                "postgres/tools.sh",
+                "postgres/psql.sh",
+                "postgres/databases.sh"
+            ),
+            Self::Database => script!(
+                "postgres/tools.sh",
+                "postgres/psql.sh",
+                "postgres/database.sh"
+            ),
             Self::Restores => script!(
                 "transaction/own.sh",
                 "transaction/claim.sh",

@@ -3,6 +3,7 @@
 //! A password is not part of the request: it is the first line of the data, and the host's shell hands
 //! it on in the environment.
 
+use crate::guard::PostgresServer;
 use crate::guard::script::{Request, Verb};
 use crate::inventory::{Dump, DumpFormat};
 use crate::name::AccountName;
@@ -62,9 +63,6 @@ impl PostgresDump {
     /// A table that stays locked for so long ends the dump.
     const LOCK_WAIT_MILLISECONDS: u32 = 60_000;
 
-    /// A server that doesn't answer is given up after so long.
-    const CONNECT_TIMEOUT_SECONDS: u32 = 20;
-
     pub(super) fn request(&self) -> Request {
         let mut request = Request::new(Verb::Dump);
         match &self.of {
@@ -90,19 +88,14 @@ impl PostgresDump {
             }
             DumpOf::Globals => request.with("globals", "1"),
         }
-        if let Some(host) = &self.host {
-            request.with("host", host);
-        }
-        if let Some(port) = self.port {
-            request.with("port", port.to_string());
-        }
-        if let Some(user) = &self.user {
-            request.with("user", user);
-        }
-        request.with("timeout", Self::CONNECT_TIMEOUT_SECONDS.to_string());
-        if self.password_follows {
-            request.with("password", "1");
-        }
+        let server = PostgresServer {
+            run_as: None,
+            host: self.host.clone(),
+            port: self.port,
+            user: self.user.clone(),
+            password_follows: self.password_follows,
+        };
+        server.describe(&mut request);
         request
     }
 }

@@ -76,6 +76,7 @@ impl ReadCommand {
                 request.with("db", database);
                 request
             }
+            Self::Databases(facts) => facts.request(),
         }
     }
 }

@@ -2,14 +2,7 @@
 # Asks a PostgreSQL server for a row of a database that holds nothing but a number. Names go into a
 # connection string, see `pair`.
 answers() {
-set +f
-p=
-for d in /usr/local/pgsql/bin /usr/pgsql-[1-9][0-9]/bin /usr/lib/postgresql/[1-9][0-9]/bin; do
-  if [ -d "$d" ]; then p=:$d$p; fi
-done
-set -f
-PATH=$PATH$p
-export PATH
+pg_path
 c=
 for k in $q; do
   dec "${k#*=}"

@@ -157,8 +157,8 @@ case $verb in
 begin | staged | prepare | forward | back | finish) grace=8 ;;
 esac
 case $verb in
-fetch | digest | contents | begin | stage) $verb ;;
-staged | prepare | forward | back | finish | restores | accounts | probe | scan | files | whole | facts | run | dump | answers | services | service)
+fetch | digest | contents | begin | stage | database) $verb ;;
+staged | prepare | forward | back | finish | restores | accounts | probe | scan | files | whole | facts | run | dump | answers | services | service | databases)
   { exec >/dev/null 2>&1 4>&- 5>&-; watch; } &
   w=$!
   "$verb" 3<&- 4>&-

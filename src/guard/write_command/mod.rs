@@ -4,9 +4,11 @@
 //! As with [`ReadCommand`](super::ReadCommand), a command is a request and a fixed script; values travel
 //! encoded, never as shell text and never as an option of a tool. The scripts are in `src/guard/scripts`.
 
+mod database;
 mod service;
 mod transaction;
 
+pub use database::{DatabaseChange, DatabaseNames, DatabaseStep};
 pub use service::{Launch, ProcessId, ReloadHook, ServiceChange, Signal, UnitChange};
 pub use transaction::{RestoreRoot, Transaction, TransactionStep};
 
@@ -21,6 +23,8 @@ pub enum WriteCommand {
     Transaction(Transaction),
     /// A change of a service.
     Service(ServiceChange),
+    /// A step of putting a PostgreSQL database back.
+    Database(DatabaseChange),
 }
 
 impl WriteCommand {
@@ -36,6 +40,7 @@ impl WriteCommand {
         match self {
             Self::Transaction(transaction) => transaction.request(data_bytes),
             Self::Service(change) => change.request(),
+            Self::Database(change) => change.request(),
         }
     }
 
@@ -45,6 +50,7 @@ impl WriteCommand {
         match self {
             Self::Transaction(_) => None,
             Self::Service(change) => change.account(),
+            Self::Database(change) => change.server.run_as.as_ref(),
         }
     }
 
@@ -52,7 +58,7 @@ impl WriteCommand {
     #[must_use]
     pub fn only_host(&self) -> Option<&HostName> {
         match self {
-            Self::Transaction(_) => None,
+            Self::Transaction(_) | Self::Database(_) => None,
             Self::Service(change) => change.only_host(),
         }
     }
