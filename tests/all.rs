@@ -7,6 +7,7 @@
 
 mod capture;
 mod cli;
+mod databases;
 mod docs;
 mod inventory;
 mod pull;

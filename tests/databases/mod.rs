@@ -1,0 +1,6 @@
+//! Databases of a real server, put back through a real host.
+
+mod bed;
+mod ends;
+mod plans;
+mod steps;
