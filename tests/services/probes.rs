@@ -180,9 +180,9 @@ async fn a_process_is_found_by_its_arguments() {
     let found = outcomes(
         &sshd,
         &[
-            format!("there: {{ process: [sleep, 86399], cwd: \"{cwd}\", within: 1s }}"),
-            "elsewhere: { process: [sleep, 86399], cwd: /, within: 1s }".to_owned(),
-            format!("other: {{ process: [sleep, 86399, x], cwd: \"{cwd}\", within: 1s }}"),
+            format!("there: {{ process: [sleep, 86399], cwd: \"{cwd}\", within: 3s }}"),
+            "elsewhere: { process: [sleep, 86399], cwd: /, within: 3s }".to_owned(),
+            format!("other: {{ process: [sleep, 86399, x], cwd: \"{cwd}\", within: 3s }}"),
         ],
     )
     .await;

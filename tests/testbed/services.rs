@@ -61,9 +61,10 @@ impl<'a> Units<'a> {
 
     fn remove(&self) {
         self.run(&format!(
-            "cd /etc/systemd/system; for unit in $(ls | grep ^{PREFIX}); do \
-             systemctl kill -s KILL $unit 2>/dev/null; systemctl stop $unit 2>/dev/null; rm -rf $unit; done; \
-             systemctl daemon-reload; systemctl reset-failed \"{PREFIX}*\" 2>/dev/null; :"
+            "systemctl stop \"{PREFIX}*.timer\" \"{PREFIX}*.socket\" 2>/dev/null; \
+             systemctl kill -s KILL \"{PREFIX}*\" 2>/dev/null; systemctl stop \"{PREFIX}*\" 2>/dev/null; \
+             rm -rf /etc/systemd/system/{PREFIX}*; systemctl daemon-reload; \
+             systemctl reset-failed \"{PREFIX}*\" 2>/dev/null; :"
         ));
     }
 }
@@ -536,11 +537,11 @@ async fn units_and_databases_are_probed_as_the_accounts_that_they_belong_to() {
         "probes",
         &[
             "db: { postgres: monitoring_v2, run_as: postgres, within: 20s }",
-            "other: { postgres: no_such_database, run_as: postgres, within: 1s }",
-            "gone: { postgres: monitoring_v2, run_as: no-such-account, within: 1s }",
+            "other: { postgres: no_such_database, run_as: postgres, within: 5s }",
+            "gone: { postgres: monitoring_v2, run_as: no-such-account, within: 5s }",
             "unit: { unit: ssh.service }",
-            "down: { unit: rescue.service, within: 1s }",
-            "unknown: { unit: no-such.service, within: 1s }",
+            "down: { unit: rescue.service, within: 3s }",
+            "unknown: { unit: no-such.service, within: 3s }",
             "own: { unit: default.target, run_as: azureuser }",
         ],
     )
