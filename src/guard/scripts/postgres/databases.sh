@@ -43,7 +43,7 @@ ask "$main" -c "SELECT json_build_object('machine', json_build_object(
 case $local in
 yes)
   d=$(ask "$main" -c 'SHOW data_directory' 2>/dev/null) &&
-    $sudo df -Pk -- "$d" 2>/dev/null | { read -r x; read -r x x x k x; echo "{\"free_kib\":\"$k\"}"; }
+    $sudo df -Pk -- "$d" 2>/dev/null | { read -r o; read -r o o o v o; echo "{\"free_kib\":\"$v\"}"; }
   printf '{"locales":"%s"}\n' "$(locale -a 2>/dev/null | tr -cd 'A-Za-z0-9_.@\n-' | tr '\n' ' ')" ;;
 esac
 limit=5
