@@ -111,12 +111,18 @@ pub enum RestoreStep {
     Compare,
     /// What is new is sent and hashed there.
     Stage,
+    /// Services are stopped.
+    Stop,
     /// What will be replaced is kept.
     Prepare,
     /// Everything is put in place.
     Place,
     /// What is in place is compared with what was sent.
     Prove,
+    /// Services are started, and asked to read their files again.
+    Start,
+    /// It is checked whether the host works.
+    Probe,
     /// Everything is put back as it was.
     Undo,
     /// The staging folders are removed.
@@ -130,9 +136,12 @@ impl RestoreStep {
         match self {
             Self::Compare => "compare",
             Self::Stage => "stage",
+            Self::Stop => "stop",
             Self::Prepare => "prepare",
             Self::Place => "place",
             Self::Prove => "prove",
+            Self::Start => "start",
+            Self::Probe => "probe",
             Self::Undo => "undo",
             Self::Clean => "clean",
         }
@@ -144,9 +153,12 @@ impl RestoreStep {
         match self {
             Self::Compare => "comparing with the checkpoint",
             Self::Stage => "sending what is new",
+            Self::Stop => "stopping services",
             Self::Prepare => "keeping what will be replaced",
             Self::Place => "putting everything in place",
             Self::Prove => "proving what is in place",
+            Self::Start => "starting services",
+            Self::Probe => "checking whether the host works",
             Self::Undo => "putting everything back as it was",
             Self::Clean => "removing the staging folders",
         }

@@ -18,6 +18,7 @@ use crate::engine::restore::{self, Ending, Executed, Prepared, Request};
 use crate::event::{Event, Sink};
 use crate::fault::{ExitClass, Problem};
 use crate::interrupt::Interrupt;
+use crate::inventory::Start;
 use crate::name::{CheckpointRef, HostName, RemotePath, SourceName};
 use crate::report::text::restore as text;
 use crate::report::{Reporter, Style, Verbosity, json};
@@ -65,6 +66,10 @@ pub(super) struct Args {
     #[arg(long)]
     delete: bool,
 
+    /// Whether to start services that the inventory leaves open: ask, always or never
+    #[arg(long, value_name = "WHEN", value_enum)]
+    start: Option<StartWhen>,
+
     /// Show what would happen, and write nothing anywhere
     #[arg(long)]
     dry_run: bool,
@@ -84,6 +89,24 @@ pub(super) struct Args {
     /// Confirm with the name of the host, for scripts
     #[arg(long, value_name = "HOST", conflicts_with = "dry_run")]
     confirm: Option<HostName>,
+}
+
+/// `--start`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum StartWhen {
+    Ask,
+    Always,
+    Never,
+}
+
+impl From<StartWhen> for Start {
+    fn from(when: StartWhen) -> Self {
+        match when {
+            StartWhen::Ask => Self::Ask,
+            StartWhen::Always => Self::Always,
+            StartWhen::Never => Self::Never,
+        }
+    }
 }
 
 fn plan_digest(text: &str) -> Result<Sha256, String> {
@@ -142,6 +165,7 @@ pub(super) fn run(args: &Args, setup: &Setup) -> Status {
         paths: paths.collect::<Result<Vec<RemotePath>, _>>()?,
         only: args.only.clone(),
         delete: args.delete,
+        start: args.start.map(Start::from),
         dry_run: args.dry_run,
     };
     let interrupt = Interrupt::new();

@@ -97,6 +97,19 @@ impl Sight {
         })
     }
 
+    /// Whether nothing came where something will be put that is not there: services may write while they stop.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Changed`] names what came.
+    pub fn has_nothing_new(&self, plan: &Plan) -> Result<(), Error> {
+        let came = plan
+            .before
+            .iter()
+            .filter(|(path, before)| *before == Before::Absent && self.facts.contains_key(path));
+        named(came.map(|(path, _)| path), |paths| Error::Changed { paths })
+    }
+
     /// Whether everything of `plan` is in place: files are those that were `staged` and hashed.
     ///
     /// # Errors

@@ -4,6 +4,7 @@
 use data_encoding::BASE64;
 use serde::{Deserialize, Serialize};
 
+use super::services::ServiceRecord;
 use crate::name::{CheckpointId, HostName, RemotePath, RestoreId};
 
 /// What this version writes and reads.
@@ -24,6 +25,8 @@ pub struct RestoreRecord {
     pub plan: String,
     /// The roots, in the order of the transaction.
     pub roots: Vec<RemotePath>,
+    /// What was active, and what is done about it.
+    pub services: ServiceRecord,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -36,6 +39,8 @@ struct Text {
     safety: String,
     plan: String,
     roots_b64: Vec<String>,
+    #[serde(default)]
+    services: String,
 }
 
 impl RestoreRecord {
@@ -54,6 +59,10 @@ impl RestoreRecord {
                 .iter()
                 .map(|root| BASE64.encode(root.as_bytes()))
                 .collect(),
+            services: match self.services.is_empty() {
+                true => String::new(),
+                false => self.services.to_text(),
+            },
         };
         let mut line = serde_json::to_vec(&text).expect("it holds only texts");
         line.push(b'\n');
@@ -76,6 +85,10 @@ impl RestoreRecord {
             safety: text.safety.parse().ok()?,
             plan: text.plan,
             roots: text.roots_b64.iter().map(root).collect::<Option<_>>()?,
+            services: match text.services.as_str() {
+                "" => ServiceRecord::default(),
+                services => ServiceRecord::parse(services).ok()?,
+            },
         })
     }
 }
@@ -93,6 +106,7 @@ mod tests {
             safety: "dev-vm@20261121T101600Z".parse().expect("a name"),
             plan: "sha256:00".to_owned(),
             roots: vec![RemotePath::from_bytes(&b"/a\n\xff"[..]).expect("a path")],
+            services: ServiceRecord::default(),
         };
         assert_eq!(
             RestoreRecord::parse(&record.to_text()),

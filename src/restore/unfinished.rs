@@ -278,6 +278,7 @@ async fn look(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::restore::services::ServiceRecord;
 
     #[test]
     fn what_a_host_lists_is_read() {
@@ -288,6 +289,7 @@ mod tests {
             safety: "dev-vm@20261121T101600Z".parse().expect("a name"),
             plan: "sha256:00".to_owned(),
             roots: vec!["/a".parse().expect("a path"), "/b".parse().expect("a path")],
+            services: ServiceRecord::default(),
         };
         let hex: String = record
             .to_text()

@@ -2,5 +2,6 @@
 
 mod audit;
 mod identity;
+mod services;
 mod transaction;
 mod verb;

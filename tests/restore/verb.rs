@@ -14,7 +14,7 @@ use crate::support::sshd::Sshd;
 use crate::support::tree;
 
 /// A host whose records of restores are its own.
-fn start() -> Option<HostFixture> {
+pub(super) fn start() -> Option<HostFixture> {
     HostFixture::with(Sshd::builder().own_var_lib())
 }
 
@@ -29,18 +29,18 @@ fn start_with_tools(make: impl FnOnce(&Path)) -> Option<HostFixture> {
 }
 
 /// Takes a checkpoint of `web`.
-fn pull(host: &HostFixture) -> String {
+pub(super) fn pull(host: &HostFixture) -> String {
     host.fleet.checkpoint(&["web"]).exits(0).id()
 }
 
 /// `fleet restore web@latest --confirm web` with these options.
-fn restore(host: &HostFixture, options: &[&str]) -> FleetOutput {
+pub(super) fn restore(host: &HostFixture, options: &[&str]) -> FleetOutput {
     let arguments = ["--json", "restore", "web@latest", "--confirm", "web"];
     host.fleet.run(&[&arguments, options].concat())
 }
 
 /// The summary of a restore that ended with `status`.
-fn summary(output: FleetOutput, status: i32) -> Value {
+pub(super) fn summary(output: FleetOutput, status: i32) -> Value {
     let output = output.exits(status);
     let last = output.stdout.lines().last().unwrap_or_default();
     let summary: Value = serde_json::from_str(last).expect("a summary");
@@ -49,7 +49,7 @@ fn summary(output: FleetOutput, status: i32) -> Value {
 }
 
 /// The plan of a dry run.
-fn plan(host: &HostFixture, options: &[&str], status: i32) -> Value {
+pub(super) fn plan(host: &HostFixture, options: &[&str], status: i32) -> Value {
     let arguments = ["--json", "restore", "web@latest", "--dry-run"];
     let output = host.fleet.run(&[&arguments, options].concat());
     let output = output.exits(status);

@@ -6,15 +6,18 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{Error, judge, record_refusal};
+use super::{Error, judge, record_refusal, serving};
 use crate::audit::{Act, Audit, Outcome, Target};
 use crate::engine::Workspace;
 use crate::event::{Event, HostEvent, Restore, RestoreStep, Sink};
 use crate::evidence;
 use crate::fault::Problem;
 use crate::guard::{Operation, TransactionStep};
+use crate::health::probe;
 use crate::interrupt::{Interrupt, StopLevel};
+use crate::inventory::Host;
 use crate::name::HostName;
+use crate::restore::services;
 use crate::restore::unfinished::{self, Unfinished, Way};
 use crate::scan;
 use crate::source::probe::SudoRights;
@@ -29,6 +32,7 @@ pub struct Pending {
     /// The restores.
     pub restores: Vec<Unfinished>,
     session: WriteSession,
+    serving: Host,
     target: Target,
 }
 
@@ -106,8 +110,11 @@ async fn find(host: &HostName, workspace: &Arc<Workspace>, sink: &Sink) -> Resul
             Err(error) => return Err(error.into()),
         }
     }
+    let of = restores.first().and_then(|restore| restore.record.as_ref());
+    let source = of.and_then(|record| network.inventory.host(&record.checkpoint.host));
     Ok(Pending {
         host: host.name.clone(),
+        serving: serving(host, source),
         restores,
         target: Target {
             address,
@@ -144,6 +151,7 @@ impl Pending {
             host,
             restores,
             session,
+            serving,
             target,
         } = self;
         let mut concluded = Vec::with_capacity(restores.len());
@@ -158,7 +166,7 @@ impl Pending {
             };
             let begun = audit.begin(act, Timestamp::now()).await?;
             let tell = |step| sink(Event::of(&host, Restore::Step(step)));
-            let ended = one(&restore, way, &session, &tell).await;
+            let ended = one(&restore, way, (&session, &serving), &tell).await;
             let ended = ended.map_err(|error| Problem::of(&error));
             let outcome = match &ended {
                 Ok(Way::Forward) => Outcome::Done,
@@ -179,15 +187,23 @@ impl Pending {
 async fn one(
     restore: &Unfinished,
     way: Way,
-    session: &WriteSession,
+    (session, host): (&WriteSession, &Host),
     tell: &(dyn Fn(RestoreStep) + Sync),
-) -> Result<Way, crate::restore::Error> {
+) -> Result<Way, Error> {
     let transaction = restore.transaction()?;
+    let known = restore.record.as_ref().map(|record| &record.services);
+    // They may be down before anything else has changed.
+    let known = known.filter(|known| !known.is_empty());
     if way == Way::Forward {
         if !restore.can_go_forward() {
             return Err(crate::restore::Error::NotStaged {
                 id: restore.id.clone(),
-            });
+            }
+            .into());
+        }
+        if let Some(known) = known {
+            tell(RestoreStep::Stop);
+            services::stop(session, &host.services, known).await?;
         }
         tell(RestoreStep::Place);
         transaction.step(session, TransactionStep::Forward).await?;
@@ -198,6 +214,25 @@ async fn one(
     tell(RestoreStep::Prove);
     if way == Way::Forward || restore.may_have_changed() {
         unfinished::prove(&transaction, way, session.reader()).await?;
+    }
+    if let Some(known) = known {
+        tell(RestoreStep::Start);
+        match way {
+            Way::Forward => {
+                services::reload(session, host, known).await?;
+                services::start(session, host, known).await?;
+                tell(RestoreStep::Probe);
+                for outcome in probe::run_all(session.reader(), &host.probes).await? {
+                    outcome.required_of(&host.name)?;
+                }
+            }
+            Way::Back => {
+                let failed = services::undo(session, host, known).await?;
+                if let Some(error) = failed.into_iter().next() {
+                    return Err(error.into());
+                }
+            }
+        }
     }
     tell(RestoreStep::Clean);
     transaction.step(session, TransactionStep::Done).await?;

@@ -8,8 +8,9 @@ use crate::checkpoint;
 use crate::evidence;
 use crate::fault::{Code, ExitClass, Fault};
 use crate::guard::Refusal;
+use crate::health::probe::ProbeFailed;
 use crate::name::{CheckpointId, HostName, SourceName};
-use crate::restore;
+use crate::restore::{self, services};
 use crate::ssh;
 use crate::store;
 
@@ -62,6 +63,12 @@ pub enum Error {
     /// The restore could not be planned or did not work.
     #[error(transparent)]
     Restore(#[from] restore::Error),
+    /// Services can't be looked at, stopped or started.
+    #[error(transparent)]
+    Services(#[from] services::Error),
+    /// The host does not work as it should afterwards.
+    #[error(transparent)]
+    Probe(#[from] ProbeFailed),
     /// The host can't be reached.
     #[error(transparent)]
     Ssh(#[from] ssh::Error),
@@ -85,6 +92,8 @@ impl Fault for Error {
             Self::Scratch(_) => Code::LocalIoFailed,
             Self::Capture(error) => error.code(),
             Self::Restore(error) => error.code(),
+            Self::Services(error) => error.code(),
+            Self::Probe(error) => error.code(),
             Self::Ssh(error) => error.code(),
             Self::Store(error) => error.code(),
             Self::Interrupted => Code::Interrupted,
@@ -107,6 +116,8 @@ impl Fault for Error {
             }
             Self::Capture(error) => error.hint(),
             Self::Restore(error) => error.hint(),
+            Self::Services(error) => error.hint(),
+            Self::Probe(error) => error.hint(),
             Self::Ssh(error) => error.hint(),
             Self::Store(error) => error.hint(),
         }
@@ -121,6 +132,8 @@ impl Fault for Error {
             Self::Impossible { .. } | Self::Scratch(_) => ExitClass::Failed,
             Self::Capture(error) => error.exit_class(),
             Self::Restore(error) => error.exit_class(),
+            Self::Services(error) => error.exit_class(),
+            Self::Probe(error) => error.exit_class(),
             Self::Ssh(error) => error.exit_class(),
             Self::Store(error) => error.exit_class(),
             Self::Interrupted => ExitClass::Interrupted,

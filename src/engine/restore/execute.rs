@@ -12,13 +12,16 @@ use crate::engine::Workspace;
 use crate::event::{Event, Restore, RestoreStep, Sink};
 use crate::fault::Problem;
 use crate::guard::{Compression, Operation, RestoreRoot, TransactionStep};
+use crate::health::probe::{self, ProbeOutcome};
 use crate::interrupt::Interrupt;
+use crate::inventory::Host;
 use crate::manifest::{Checkpoint, Entry};
 use crate::name::{RemotePath, RestoreId};
 use crate::restore::Error as RestoreError;
 use crate::restore::plan::Plan;
 use crate::restore::prove::{self, Sight, Staged};
 use crate::restore::record::RestoreRecord;
+use crate::restore::services;
 use crate::restore::sources::RestoredPart;
 use crate::restore::stage::{Archive, Stager};
 use crate::restore::transaction::Transaction;
@@ -58,12 +61,15 @@ pub struct Executed {
     pub unsealed: Option<Problem>,
     /// File content that was sent, uncompressed.
     pub sent_bytes: u64,
+    /// What the probes found.
+    pub probes: Vec<ProbeOutcome>,
 }
 
 /// What it takes to write.
 struct Execution<'a> {
     plan: &'a Plan,
     parts: &'a [RestoredPart],
+    host: &'a Host,
     session: &'a WriteSession,
     checkpoint: Arc<SealedCheckpoint>,
     safety: Arc<SealedCheckpoint>,
@@ -73,6 +79,9 @@ struct Execution<'a> {
     sent_bytes: u64,
     /// What was put in place, as the host has it.
     placed: Vec<Entry>,
+    /// Services may be down.
+    has_stopped: bool,
+    probes: Vec<ProbeOutcome>,
 }
 
 impl Prepared {
@@ -86,7 +95,7 @@ impl Prepared {
     ///
     /// Raise `interrupt`: the restore is undone, or finished if everything is being put in place already.
     pub async fn execute(
-        self,
+        mut self,
         workspace: &Arc<Workspace>,
         audit: &Audit,
         sink: &Sink,
@@ -110,16 +119,18 @@ impl Prepared {
                 sealed: None,
                 unsealed: None,
                 sent_bytes: 0,
+                probes: Vec::new(),
             });
         }
-        let written =
-            Arc::into_inner(self.safety).expect("the plan is made, and nothing else has it");
+        let written = self.safety.take().and_then(Arc::into_inner);
+        let written = written.expect("the plan is made, and nothing else has it");
         let safety = blocking(move || written.seal()).await?;
         let (shared, id) = (Arc::clone(workspace), safety.id.clone());
         let sealed = blocking(move || shared.store.open_checkpoint(&id)).await?;
         let mut execution = Execution {
             plan: &self.plan,
             parts: &self.parts,
+            host: &self.serving,
             session: &self.session,
             checkpoint: Arc::clone(&self.checkpoint),
             safety: Arc::new(sealed),
@@ -128,6 +139,8 @@ impl Prepared {
             interrupt,
             sent_bytes: 0,
             placed: Vec::new(),
+            has_stopped: false,
+            probes: Vec::new(),
         };
         // From here on the host may change.
         let begun = audit.begin(act(&self.plan), Timestamp::now()).await?;
@@ -139,28 +152,13 @@ impl Prepared {
         begun.end(outcome, why.as_ref(), Timestamp::now()).await?;
         let ending = ended?;
         let (sent_bytes, placed) = (execution.sent_bytes, execution.placed);
-        let sealed = match ending {
-            Ending::Restored => {
-                let place = (self.session.reader(), self.address.as_str());
-                let restored = &self.plan.checkpoint;
-                // The packs of another host are none of this one's.
-                let is_own = restored.host == self.permit_host.name;
-                let placed = if is_own { placed } else { Vec::new() };
-                let host = &self.permit_host;
-                let parts = &self.parts;
-                let sealed =
-                    record::restored_state(workspace, host, place, parts, restored, placed);
-                Some(sealed.await)
-            }
+        let probes = execution.probes;
+        let (sealed, unsealed) = match ending {
+            Ending::Restored => self.seal(workspace, placed).await,
             Ending::Unchanged
             | Ending::RolledBack(_)
             | Ending::Failed { .. }
-            | Ending::Interrupted => None,
-        };
-        let (sealed, unsealed) = match sealed {
-            Some(Ok(checkpoint)) => (Some(checkpoint), None),
-            Some(Err(error)) => (None, Some(Problem::of(&error))),
-            None => (None, None),
+            | Ending::Interrupted => (None, None),
         };
         sink(Event::of(&self.permit_host.name, Restore::Ended));
         self.session.close().await;
@@ -170,7 +168,29 @@ impl Prepared {
             sealed,
             unsealed,
             sent_bytes,
+            probes,
         })
+    }
+}
+
+impl Prepared {
+    /// Seals a checkpoint of the restored state; else why that did not work.
+    async fn seal(
+        &self,
+        workspace: &Arc<Workspace>,
+        placed: Vec<Entry>,
+    ) -> (Option<Checkpoint>, Option<Problem>) {
+        let place = (self.session.reader(), self.address.as_str());
+        let restored = &self.plan.checkpoint;
+        // The packs of another host are none of this one's.
+        let is_own = restored.host == self.permit_host.name;
+        let placed = if is_own { placed } else { Vec::new() };
+        let (host, parts) = (&self.permit_host, &self.parts);
+        let sealed = record::restored_state(workspace, host, place, parts, restored, placed);
+        match sealed.await {
+            Ok(checkpoint) => (Some(checkpoint), None),
+            Err(error) => (None, Some(Problem::of(&error))),
+        }
     }
 }
 
@@ -203,12 +223,12 @@ fn outcome(ending: &Ending) -> (Outcome, Option<Problem>) {
 /// What ended the way forward.
 enum Stop {
     Interrupted,
-    Failed(RestoreError),
+    Failed(Box<Error>),
 }
 
-impl<E: Into<RestoreError>> From<E> for Stop {
+impl<E: Into<Error>> From<E> for Stop {
     fn from(error: E) -> Self {
-        Self::Failed(error.into())
+        Self::Failed(Box::new(error.into()))
     }
 }
 
@@ -238,11 +258,11 @@ impl Execution<'_> {
         let undone = self.undo(&transaction, before.as_ref()).await;
         Ok(match (stop, undone) {
             (Stop::Interrupted, Ok(())) => Ending::Interrupted,
-            (Stop::Failed(error), Ok(())) => Ending::RolledBack(Problem::of(&error)),
+            (Stop::Failed(error), Ok(())) => Ending::RolledBack(Problem::of(&*error)),
             (stop, Err(undo)) => Ending::Failed {
                 problem: match stop {
                     Stop::Interrupted => Problem::of(&Error::Interrupted),
-                    Stop::Failed(error) => Problem::of(&error),
+                    Stop::Failed(error) => Problem::of(&*error),
                 },
                 undo: Problem::of(&undo),
             },
@@ -263,6 +283,7 @@ impl Execution<'_> {
             safety: self.safety.id().clone(),
             plan: format!("sha256:{}", plan.digest()),
             roots: plan.roots.keys().cloned().collect(),
+            services: plan.services.clone(),
         };
         record.to_text()
     }
@@ -287,9 +308,21 @@ impl Execution<'_> {
         sight.is_as_planned(plan)?;
         *before = Some(sight);
         self.go_on()?;
+        if !plan.services.is_empty() {
+            self.tell(RestoreStep::Stop);
+            self.has_stopped = true;
+            services::stop(session, &self.host.services, &plan.services).await?;
+            // What services wrote while they stopped is what there was before.
+            let sight = Sight::of(plan, parts, session.reader()).await?;
+            sight.has_nothing_new(plan)?;
+            *before = Some(sight);
+        }
         self.tell(RestoreStep::Prepare);
         transaction.step(session, TransactionStep::Prepare).await?;
         self.go_on()?;
+        if self.has_stopped {
+            services::still_stopped(session, &self.host.services, &plan.services).await?;
+        }
         self.tell(RestoreStep::Place);
         transaction.step(session, TransactionStep::Forward).await?;
 
@@ -297,6 +330,18 @@ impl Execution<'_> {
         let sight = Sight::of(plan, parts, session.reader()).await?;
         sight.is_in_place(plan, &staged)?;
         self.placed = sight.placed(plan);
+        if self.has_stopped {
+            self.tell(RestoreStep::Start);
+            services::reload(session, self.host, &plan.services).await?;
+            services::start(session, self.host, &plan.services).await?;
+        }
+        if !self.host.probes.is_empty() {
+            self.tell(RestoreStep::Probe);
+            self.probes = probe::run_all(session.reader(), &self.host.probes).await?;
+            for outcome in &self.probes {
+                outcome.clone().required_of(&self.host.name)?;
+            }
+        }
         Ok(())
     }
 
@@ -349,16 +394,24 @@ impl Execution<'_> {
     }
 
     /// Puts everything back, proves it, and removes what was staged.
-    async fn undo(
-        &self,
-        transaction: &Transaction,
-        before: Option<&Sight>,
-    ) -> Result<(), RestoreError> {
+    async fn undo(&self, transaction: &Transaction, before: Option<&Sight>) -> Result<(), Error> {
         let (session, plan) = (self.session, self.plan);
+        let mut stopped = Ok(());
+        if self.has_stopped {
+            // Some may run on the new files. What does not stop is no reason to leave those there.
+            stopped = services::stop(session, &self.host.services, &plan.services).await;
+        }
         transaction.step(session, TransactionStep::Back).await?;
         if let Some(before) = before {
             let sight = Sight::of(plan, self.parts, session.reader()).await?;
             sight.is_as(before, plan)?;
+        }
+        if self.has_stopped {
+            let failed = services::undo(session, self.host, &plan.services).await?;
+            stopped?;
+            if let Some(error) = failed.into_iter().next() {
+                return Err(error.into());
+            }
         }
         transaction.step(session, TransactionStep::Done).await?;
         Ok(())

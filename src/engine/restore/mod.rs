@@ -22,12 +22,13 @@ use crate::evidence;
 use crate::fault::{ExitClass, Fault};
 use crate::guard::{self, Operation, WritePermit};
 use crate::interrupt::{Interrupt, StopLevel};
-use crate::inventory::{Host, Inventory};
+use crate::inventory::{Host, Inventory, Start};
 use crate::manifest::{Trigger, Uncounted};
 use crate::name::{CheckpointId, HostName, RemotePath, SourceName};
 use crate::restore::plan::compare::Terms;
 use crate::restore::plan::make::{Basis, LiveEntries, make};
 use crate::restore::plan::{Plan, Target};
+use crate::restore::services::{self, StartRule};
 use crate::restore::sources::{self, RestoredPart};
 use crate::scan;
 use crate::source::probe::Probe;
@@ -51,6 +52,8 @@ pub struct Request {
     pub only: Vec<SourceName>,
     /// What the checkpoint does not have is removed.
     pub delete: bool,
+    /// Whether services are started that the inventory leaves to the operator; none: they stay down.
+    pub start: Option<Start>,
     /// Only the plan is wanted: nothing is written, on the host or here.
     pub dry_run: bool,
 }
@@ -61,11 +64,14 @@ pub struct Prepared {
     /// All that will happen.
     pub plan: Plan,
     permit_host: Host,
+    /// The target, with the services and probes that are meant.
+    serving: Host,
     session: WriteSession,
     address: String,
     checkpoint: Arc<SealedCheckpoint>,
     parts: Vec<RestoredPart>,
-    safety: Arc<WrittenCheckpoint>,
+    /// The safety checkpoint, until it is sealed.
+    safety: Option<Arc<WrittenCheckpoint>>,
     compression: guard::Compression,
     // Removed when it is dropped: where a dry run keeps what it fetched.
     _scratch: Option<TempDir>,
@@ -155,6 +161,7 @@ pub async fn prepare(
     let look = Look {
         request,
         host,
+        serving: serving(host, source_host),
         checkpoint: &checkpoint,
         parts,
         workspace,
@@ -176,10 +183,25 @@ pub async fn prepare(
     looked
 }
 
+/// `target` with its own services and probes, or those of the host that the checkpoint is of.
+pub(super) fn serving(target: &Host, source: Option<&Host>) -> Host {
+    let mut serving = target.clone();
+    if let Some(source) = source {
+        if serving.services.is_empty() {
+            serving.services.clone_from(&source.services);
+        }
+        if serving.probes.is_empty() {
+            serving.probes.clone_from(&source.probes);
+        }
+    }
+    serving
+}
+
 /// What it takes to look at a target.
 struct Look<'a> {
     request: &'a Request,
     host: &'a Host,
+    serving: Host,
     checkpoint: &'a Arc<SealedCheckpoint>,
     parts: Vec<RestoredPart>,
     workspace: &'a Arc<Workspace>,
@@ -225,12 +247,13 @@ impl Look<'_> {
         plan.warnings.extend(known.warnings);
         Ok(Prepared {
             plan,
+            serving: self.serving,
             permit_host: self.host.clone(),
             session,
             address,
             checkpoint: Arc::clone(self.checkpoint),
             parts: self.parts,
-            safety,
+            safety: Some(safety),
             compression,
             _scratch: scratch,
         })
@@ -334,6 +357,14 @@ impl Look<'_> {
             probe,
         };
         let mut plan = make(&basis, session.reader()).await?;
+        if !plan.is_empty() {
+            let rule = StartRule {
+                for_all: self.request.start,
+                ..StartRule::default()
+            };
+            let services = &self.serving.services;
+            plan.services = services::record(session.reader(), services, &rule).await?;
+        }
         plan.refusals.extend(safety.failed().map(|part| {
             let why = part
                 .failure
@@ -378,7 +409,7 @@ impl Prepared {
             session, safety, ..
         } = self;
         session.close().await;
-        if let Some(safety) = Arc::into_inner(safety) {
+        if let Some(safety) = safety.and_then(Arc::into_inner) {
             blocking(move || safety.abandon()).await?;
         }
         Ok(())

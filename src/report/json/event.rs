@@ -98,7 +98,7 @@ pub enum Event {
     RestoreStep {
         /// The host.
         host: String,
-        /// `compare`, `stage`, `prepare`, `place`, `prove`, `undo` or `clean`.
+        /// `compare`, `stage`, `stop`, `prepare`, `place`, `prove`, `start`, `probe`, `undo` or `clean`.
         step: String,
     },
     /// A restore sends content.

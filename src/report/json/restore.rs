@@ -26,6 +26,8 @@ pub struct RestorePlan {
     pub target: Target,
     /// What happens to each part.
     pub parts: Vec<Part>,
+    /// What happens to services.
+    pub services: Vec<Service>,
     /// What the operator should know.
     pub warnings: Vec<String>,
     /// Why it cannot be executed.
@@ -84,6 +86,28 @@ pub struct Change {
     pub path_b64: Option<String>,
 }
 
+/// What happens to a service.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Service {
+    /// Its name in the inventory.
+    pub name: String,
+    /// Its state, for people.
+    pub state: String,
+    /// `stop-start`, `stop`, `reload`, `start` or `none`.
+    pub action: String,
+}
+
+/// What a probe found afterwards.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ProbeFound {
+    /// Its name in the inventory.
+    pub name: String,
+    /// It holds.
+    pub ok: bool,
+    /// What was found.
+    pub says: String,
+}
+
 /// The last line of `restore`.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct RestoreSummary {
@@ -110,6 +134,8 @@ pub struct RestoreSummary {
     pub deleted: u64,
     /// File content that was sent, uncompressed.
     pub sent_bytes: u64,
+    /// What the probes found.
+    pub probes: Vec<ProbeFound>,
     /// Why it did not work.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<Problem>,
@@ -130,6 +156,16 @@ impl From<&Plan> for RestorePlan {
                 hostname: target.hostname.clone(),
             },
             parts: plan.parts.iter().map(Part::from).collect(),
+            services: plan
+                .services
+                .services
+                .iter()
+                .map(|service| Service {
+                    name: service.name.to_string(),
+                    state: service.state.clone(),
+                    action: service.action.as_str().to_owned(),
+                })
+                .collect(),
             warnings: plan.warnings.clone(),
             refusals: plan.refusals.clone(),
         }
@@ -193,6 +229,7 @@ impl RestoreSummary {
             changed: 0,
             deleted: 0,
             sent_bytes: 0,
+            probes: Vec::new(),
             error: error.map(Problem::from),
         }
     }
@@ -225,6 +262,15 @@ impl RestoreSummary {
             changed: done(plan.changed()),
             deleted: done(plan.deleted()),
             sent_bytes: executed.sent_bytes,
+            probes: executed
+                .probes
+                .iter()
+                .map(|probe| ProbeFound {
+                    name: probe.name.to_string(),
+                    ok: probe.ok,
+                    says: probe.says.clone(),
+                })
+                .collect(),
             error: error.map(Problem::from),
         }
     }

@@ -9,6 +9,7 @@ use crate::name::{HostName, RemotePath};
 use crate::report::Verbosity;
 use crate::restore::plan::compare::Action;
 use crate::restore::plan::{PartPlan, Plan, PlannedChange};
+use crate::restore::services::{self, ServiceRecord};
 use crate::restore::unfinished::Way;
 use crate::units::{count, size};
 
@@ -34,6 +35,7 @@ pub fn plan(plan: &Plan, verbosity: Verbosity) -> String {
         let names: Vec<&str> = same.iter().map(|part| part.name.as_str()).collect();
         text.push_str(&format!("\nunchanged: {}\n", names.join(", ")));
     }
+    push_services(&mut text, &plan.services);
     for warning in &plan.warnings {
         text.push_str(&format!("\nwarning: {warning}"));
     }
@@ -71,6 +73,23 @@ fn verb(action: Action) -> &'static str {
         Action::Type => "replace by another type",
         Action::Metadata => "change in metadata",
         Action::Delete => "delete",
+    }
+}
+
+fn push_services(text: &mut String, services: &ServiceRecord) {
+    if services.services.is_empty() {
+        return;
+    }
+    text.push_str("\nservices:\n");
+    for service in &services.services {
+        let what = match service.action {
+            services::Action::StopStart => "is stopped, and started again",
+            services::Action::Stop => "is stopped and stays down (--start always starts it)",
+            services::Action::Reload => "goes on, and reads its files again",
+            services::Action::Start => "is started",
+            services::Action::None => "stays down",
+        };
+        text.push_str(&format!("  {} ({}) {what}\n", service.name, service.state));
     }
 }
 
@@ -216,6 +235,10 @@ pub fn ended(plan: &Plan, executed: &Executed) -> String {
     let safety = executed.safety.as_ref();
     let before = safety.map(|safety| format!("the state before is {}\n", safety.id));
     let mut before = before.unwrap_or_default();
+    for probe in &executed.probes {
+        let ok = if probe.ok { "ok" } else { "FAILED" };
+        before.push_str(&format!("probe {}: {ok}, {}\n", probe.name, probe.says));
+    }
     if let Some(sealed) = &executed.sealed {
         before.push_str(&format!("the restored state is {}\n", sealed.id));
     }

@@ -28,6 +28,10 @@ impl Plan {
                 hasher.add(change.path.as_bytes());
             }
         }
+        for service in &self.services.services {
+            hasher.add(service.name.as_str().as_bytes());
+            hasher.add(service.action.as_str().as_bytes());
+        }
         for (root, (device, plan)) in &self.roots {
             hasher.add(root.as_bytes());
             hasher.add(&device.to_be_bytes());

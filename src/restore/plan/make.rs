@@ -15,6 +15,7 @@ use crate::name::{RemotePath, SourceName};
 use crate::restore::Error;
 use crate::restore::accounts::{Accounts, OwnerNames};
 use crate::restore::lines;
+use crate::restore::services::ServiceRecord;
 use crate::restore::sources::RestoredPart;
 use crate::scan::result::unfinished;
 use crate::source::exclude::Exclude;
@@ -122,6 +123,7 @@ pub async fn make(basis: &Basis, session: &ReadSession) -> Result<Plan, Error> {
         target: basis.target.clone(),
         parts: Vec::new(),
         roots: BTreeMap::new(),
+        services: ServiceRecord::default(),
         before: Vec::new(),
         sudo: false,
         warnings: warnings(basis, &differences, &accounts.missing(&owners)),

@@ -9,6 +9,7 @@ pub mod roots;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::services::ServiceRecord;
 use crate::digest::Sha256;
 use crate::manifest::{Entry, EntryKind, ScanMark};
 use crate::name::{CheckpointId, HostName, RemotePath, SourceName};
@@ -28,6 +29,8 @@ pub struct Plan {
     pub parts: Vec<PartPlan>,
     /// What is done in each root, by its path.
     pub roots: BTreeMap<RemotePath, (u64, RootPlan)>,
+    /// What happens to services.
+    pub services: ServiceRecord,
     /// What the target has at each path that changes.
     pub before: Vec<(RemotePath, Before)>,
     /// The commands that change files run as root.
