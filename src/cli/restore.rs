@@ -135,14 +135,15 @@ pub(super) fn run(args: &Args, setup: &Setup) -> Status {
     let target = args.to.as_ref().unwrap_or(&checkpoint.host).clone();
     let refused = restore::judge(&inventory, &target).err();
     let console = &setup.console;
-    let audit = setup.audit()?;
+    let audit = setup.audit();
     if let Some(error) = refused {
         // A dry run writes nothing anywhere.
         return match args.dry_run {
             true => Err(error.into()),
-            false => refused::record(&target, &audit, error),
+            false => refused::record(&target, setup, audit, error),
         };
     }
+    let audit = audit?;
     if !args.dry_run {
         consent::check(args.confirm.as_ref(), &target, console)?;
     }

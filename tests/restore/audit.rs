@@ -337,4 +337,11 @@ fn where_nothing_can_be_recorded_no_host_is_written() {
     assert!(!host.tree.join(".fleet-restore").exists());
     // A checkpoint writes to no host and needs no record.
     let _ran = run(&["checkpoint", "web"]).exits(0);
+    // A refusal stands, and says that it isn't recorded.
+    let mut prod = host.host(host.app());
+    prod["env"] = json!("prod");
+    prod["access"] = json!("read-only");
+    host.describe(prod);
+    let ran = run(&RESTORE).exits(4);
+    assert!(ran.stderr.contains("audit file"), "{}", ran.stderr);
 }

@@ -27,10 +27,11 @@ pub(super) fn run(
 ) -> Status {
     let inventory = setup.inventory()?;
     let refused = restore::judge(&inventory, host).err();
-    let audit = setup.audit()?;
+    let audit = setup.audit();
     if let Some(error) = refused {
-        return refused::record(host, &audit, error);
+        return refused::record(host, setup, audit, error);
     }
+    let audit = audit?;
     let console = &setup.console;
     consent::check(confirmed, host, console)?;
     let reporter = Reporter::new(Arc::clone(console), Style::of(console), 1);

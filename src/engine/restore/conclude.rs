@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{Error, judge, record_refusal, serving};
+use super::{Error, judge, record_refusal, serving, warn_unrecorded};
 use crate::audit::{Act, Audit, Outcome, Target};
 use crate::engine::Workspace;
 use crate::event::{Event, HostEvent, Restore, RestoreStep, Sink};
@@ -68,8 +68,10 @@ pub async fn pending(
         found = find(host, workspace, sink) => found,
     };
     sink(Event::of(host, Restore::Ended));
-    if let Err(error) = &found {
-        record_refusal(host, audit, error).await?;
+    if let Err(error) = &found
+        && let Err(unrecorded) = record_refusal(host, audit, error).await
+    {
+        warn_unrecorded(sink, host, &unrecorded);
     }
     found
 }
@@ -173,9 +175,11 @@ impl Pending {
                 Ok(Way::Back) => Outcome::RolledBack,
                 Err(_) => Outcome::Failed,
             };
-            begun
-                .end(outcome, ended.as_ref().err(), Timestamp::now())
-                .await?;
+            let recorded = begun.end(outcome, ended.as_ref().err(), Timestamp::now());
+            // What was done stays done, recorded or not.
+            if let Err(unrecorded) = recorded.await {
+                warn_unrecorded(sink, &host, &unrecorded);
+            }
             concluded.push(Concluded { restore, ended });
         }
         sink(Event::of(&host, Restore::Ended));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Error, Prepared, record};
 use jiff::Timestamp;
 
-use crate::audit::{Act, Audit, Outcome, Target};
+use crate::audit::{Act, Audit, Begun, Outcome, Target};
 use crate::blocking::blocking;
 use crate::digest::Sha256;
 use crate::engine::Workspace;
@@ -145,11 +145,7 @@ impl Prepared {
         // From here on the host may change.
         let begun = audit.begin(act(&self.plan), Timestamp::now()).await?;
         let ended = execution.run().await;
-        let (outcome, why) = match &ended {
-            Ok(ending) => outcome(ending),
-            Err(error) => (Outcome::Failed, Some(Problem::of(error))),
-        };
-        begun.end(outcome, why.as_ref(), Timestamp::now()).await?;
+        record_end(begun, &ended, sink).await;
         let ending = ended?;
         let (sent_bytes, placed) = (execution.sent_bytes, execution.placed);
         let probes = execution.probes;
@@ -207,6 +203,18 @@ fn act(plan: &Plan) -> Act {
         checkpoint: Some(plan.checkpoint.clone()),
         plan: Some(format!("sha256:{}", plan.digest())),
         ..Act::new(Operation::Restore, target.host.clone())
+    }
+}
+
+/// Records how a restore ended. What was done stays done, recorded or not.
+async fn record_end(begun: Begun, ended: &Result<Ending, Error>, sink: &Sink) {
+    let host = begun.act().host.clone();
+    let (outcome, why) = match ended {
+        Ok(ending) => outcome(ending),
+        Err(error) => (Outcome::Failed, Some(Problem::of(error))),
+    };
+    if let Err(error) = begun.end(outcome, why.as_ref(), Timestamp::now()).await {
+        super::warn_unrecorded(sink, &host, &error);
     }
 }
 

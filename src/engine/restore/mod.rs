@@ -13,13 +13,13 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tempfile::TempDir;
 
-use crate::audit::{Act, Audit};
+use crate::audit::{self, Act, Audit};
 use crate::blocking::blocking;
 use crate::checkpoint::{self, CaptureOptions, History, WrittenCheckpoint};
 use crate::engine::Workspace;
 use crate::event::{Event, HostEvent, Restore, RestoreStep, Sink};
 use crate::evidence;
-use crate::fault::{ExitClass, Fault};
+use crate::fault::{ExitClass, Fault, Problem};
 use crate::guard::{self, Operation, WritePermit};
 use crate::interrupt::{Interrupt, StopLevel};
 use crate::inventory::{Host, Inventory, Start};
@@ -106,17 +106,26 @@ pub fn judge<'i>(
 ///
 /// # Errors
 ///
-/// [`Error::Audit`] if it can't be recorded.
+/// [`audit::Error`] if it can't be recorded. The refusal stands all the same.
 pub async fn record_refusal(
     target: &HostName,
     audit: &Audit,
     refused: &dyn Fault,
-) -> Result<(), Error> {
+) -> Result<(), audit::Error> {
     if refused.exit_class() != ExitClass::Refused {
         return Ok(());
     }
     let act = Act::new(Operation::Restore, target.clone());
-    Ok(audit.refuse(&act, refused, Timestamp::now()).await?)
+    audit.refuse(&act, refused, Timestamp::now()).await
+}
+
+/// Tells the operator what is not in the audit file.
+fn warn_unrecorded(sink: &Sink, host: &HostName, error: &audit::Error) {
+    let warning = HostEvent::Warned {
+        part: None,
+        message: Problem::of(error).line(),
+    };
+    sink(Event::of(host, warning));
 }
 
 /// Looks at the target and makes the plan. Nothing is written on the host.
@@ -177,8 +186,9 @@ pub async fn prepare(
     // A dry run writes nothing anywhere.
     if let Err(error) = &looked
         && !request.dry_run
+        && let Err(unrecorded) = record_refusal(target, audit, error).await
     {
-        record_refusal(target, audit, error).await?;
+        warn_unrecorded(sink, target, &unrecorded);
     }
     looked
 }
