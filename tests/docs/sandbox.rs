@@ -37,7 +37,8 @@ impl Sandbox {
     /// None where there is no sshd; that was said loudly.
     pub(super) fn start() -> Option<Self> {
         let prod = Sshd::builder().start()?;
-        let dev = Sshd::builder().start()?;
+        // Records of restores are its own.
+        let dev = Sshd::builder().own_var_lib().start()?;
         let folder = tempfile::tempdir().expect("a folder");
         let tree = folder.path().join("host");
         let known = folder.path().join("known_hosts");
@@ -56,6 +57,10 @@ impl Sandbox {
                 (
                     "203.0.113.53".to_owned(),
                     format!("[127.0.0.1]:{}", dev.port),
+                ),
+                (
+                    "hostname  dev-vm".to_owned(),
+                    format!("hostname  {}", rustix::system::uname().nodename().to_string_lossy()),
                 ),
                 ("~/.ssh/known_hosts".to_owned(), known.display().to_string()),
                 ("admin@".to_owned(), format!("{}@", user())),
@@ -160,6 +165,7 @@ impl Sandbox {
         let helper = format!(
             "case $1 in\n\
              inventory) mkdir -p inventory && cp {} inventory/fleet.yaml ;;\n\
+             change) echo '; by hand' >>{tree}/etc/asterisk/extensions.conf; rm {tree}/opt/app/public/index.html ;;\n\
              forget-dev) echo '{}' >{} ;;\n\
              *) echo \"sandbox: $1?\" >&2; exit 2 ;;\n\
              esac",

@@ -363,3 +363,54 @@ pub fn missing_parent(path: RemotePath, part: SourceName, now: FileTime) -> Part
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(text: &str) -> RemotePath {
+        text.parse().expect("a path")
+    }
+
+    fn roots(all: &[(&str, u64)]) -> Roots {
+        let mut roots = Roots::default();
+        for (root, device) in all {
+            roots.add(path(root), *device);
+        }
+        roots
+    }
+
+    fn names(roots: &Roots) -> Vec<String> {
+        roots.iter().map(|(root, _)| root.to_string()).collect()
+    }
+
+    #[test]
+    fn a_path_belongs_to_the_deepest_root_above_it() {
+        let roots = roots(&[("/a", 1), ("/a/b/c", 1)]);
+        for (of, root) in [
+            ("/a", Some("/a")),
+            ("/a/b", Some("/a")),
+            ("/a/b/c", Some("/a/b/c")),
+            ("/a/b/c/d/e", Some("/a/b/c")),
+            ("/ab", None),
+        ] {
+            let found = roots.of(&path(of)).map(ToString::to_string);
+            assert_eq!(found.as_deref(), root, "{of}");
+        }
+    }
+
+    #[test]
+    fn roots_inside_one_another_are_one_where_all_between_them_is_known() {
+        let mut joined = roots(&[("/a", 1), ("/a/b/c", 1), ("/d", 1)]);
+        joined.join(|path| path.to_string() != "/a/x");
+        assert_eq!(names(&joined), ["/a", "/d"]);
+        // A directory between them that nobody captured.
+        let mut unknown = roots(&[("/a", 1), ("/a/b/c", 1)]);
+        unknown.join(|path| path.to_string() != "/a/b");
+        assert_eq!(names(&unknown), ["/a", "/a/b/c"]);
+        // Another file system.
+        let mut mounted = roots(&[("/a", 1), ("/a/b", 2)]);
+        mounted.join(|_| true);
+        assert_eq!(names(&mounted), ["/a", "/a/b"]);
+    }
+}
