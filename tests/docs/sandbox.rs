@@ -60,7 +60,10 @@ impl Sandbox {
                 ),
                 (
                     "hostname  dev-vm".to_owned(),
-                    format!("hostname  {}", rustix::system::uname().nodename().to_string_lossy()),
+                    format!(
+                        "hostname  {}",
+                        rustix::system::uname().nodename().to_string_lossy()
+                    ),
                 ),
                 ("~/.ssh/known_hosts".to_owned(), known.display().to_string()),
                 ("admin@".to_owned(), format!("{}@", user())),
@@ -219,7 +222,8 @@ impl Sandbox {
             .expect("bash runs");
         let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
         let is_progress = |line: &&str| {
-            command.starts_with("fleet checkpoint")
+            let works = ["fleet checkpoint", "fleet restore --r"];
+            works.iter().any(|verb| command.starts_with(verb))
                 && line.starts_with(['d', 'p'])
                 && line.contains("-vm")
                 && !line.contains("warning")
