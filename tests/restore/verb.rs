@@ -821,3 +821,29 @@ fn files_are_written_onto_the_workstation_without_a_host() {
     let again = host.fleet.run(&["restore", &id, conf, "--to-dir", dir]);
     assert_eq!(again.exit, Some(2), "{}", again.stderr);
 }
+
+#[test]
+fn names_outside_of_what_was_captured_are_told_and_keep_their_content() {
+    let Some(host) = start() else {
+        return;
+    };
+    let root = host.tree.join("app");
+    tree::fill(&root, &[("a", "old"), ("b", "old")]);
+    host.sources(json!({ "app": { "directory": root } }));
+    pull(&host);
+    fs::write(root.join("a"), "new").expect("a file");
+    fs::write(root.join("b"), "new").expect("a file");
+    fs::hard_link(root.join("a"), host.tree.join("elsewhere")).expect("a link");
+    let shown = plan(&host, &[], 0);
+    let warnings = shown["warnings"].to_string();
+    assert!(
+        warnings.contains("app/a") && !warnings.contains("app/b"),
+        "{warnings}"
+    );
+    summary(restore(&host, &[]), 0);
+    assert_eq!(fs::read(root.join("a")).expect("a file"), b"old");
+    assert_eq!(
+        fs::read(host.tree.join("elsewhere")).expect("a file"),
+        b"new"
+    );
+}

@@ -5,6 +5,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use super::link_groups::Linked;
 use super::merged::PartEntry;
 use crate::change::{Attribute, Change, ChangeKind};
 use crate::manifest::{Entry, FileType};
@@ -147,50 +148,8 @@ pub struct Differences {
     pub meant: u64,
     /// What is one of several names of an object, in the checkpoint or on the target.
     pub linked: Vec<Linked>,
-}
-
-/// A path whose object has several names, in the checkpoint or on the target.
-#[derive(Debug)]
-pub struct Linked {
-    /// The first name in the checkpoint.
-    wanted: RemotePath,
-    /// The first name on the target.
-    live: RemotePath,
-}
-
-impl Differences {
-    /// The first names of the hard-link groups of the checkpoint that are put in place as a whole: one of
-    /// their names is, or the target has other groups.
-    #[must_use]
-    pub fn groups_to_put(&self) -> BTreeSet<RemotePath> {
-        let mut put: BTreeSet<RemotePath> = BTreeSet::new();
-        for item in self.items.iter().filter(|item| item.is_put) {
-            let wanted = item.wanted.as_ref().map(|wanted| &wanted.entry);
-            let leader = wanted.and_then(|entry| {
-                let may_have_names =
-                    entry.link_target().is_some() || entry.scan.is_none_or(|mark| mark.links > 1);
-                may_have_names.then(|| entry.link_target().unwrap_or(&entry.path))
-            });
-            put.extend(leader.cloned());
-        }
-        // One group there is one group here, in both directions.
-        let (mut live_of, mut wanted_of) = (HashMap::new(), HashMap::new());
-        for Linked { wanted, live } in &self.linked {
-            let is_other = |known: &mut HashMap<RemotePath, RemotePath>,
-                            from: &RemotePath,
-                            to: &RemotePath| {
-                known.entry(from.clone()).or_insert_with(|| to.clone()) != to
-            };
-            if is_other(&mut live_of, wanted, live) {
-                put.insert(wanted.clone());
-            }
-            if is_other(&mut wanted_of, live, wanted) {
-                put.insert(wanted.clone());
-                put.extend(wanted_of.get(live).cloned());
-            }
-        }
-        put
-    }
+    /// By the first name of an object with several names on the target: how many of them were captured.
+    pub(super) names_seen: HashMap<RemotePath, u64>,
 }
 
 /// Compares `wanted` with `live`, both in path order.
@@ -230,6 +189,9 @@ pub fn compare(
         } else {
             None
         };
+        if let Some(live) = &live {
+            found.count_name(&live.entry);
+        }
         if terms.is_never(&path) {
             if wanted.is_some() && terms.is_meant(&path) {
                 found.left_alone.push(path);
@@ -350,45 +312,6 @@ fn action_of(change: &Change) -> Action {
         ChangeKind::Modified => Action::Overwrite,
         ChangeKind::Metadata if change.differs().contains(&Attribute::Link) => Action::Overwrite,
         ChangeKind::Metadata => Action::Metadata,
-    }
-}
-
-impl Differences {
-    /// Names of groups that are put in place as a whole and do not differ by themselves become differences.
-    pub fn add_groups(&mut self, found: &Found, is_meant: &dyn Fn(&RemotePath) -> bool) {
-        let known: BTreeSet<RemotePath> =
-            self.items.iter().map(|item| item.path().clone()).collect();
-        for one in found.groups.values().flatten() {
-            let path = &one.entry.path;
-            let live = found.named.get(path);
-            if live.is_none() || known.contains(path) || !is_meant(path) {
-                continue;
-            }
-            self.items.push(Item {
-                action: Action::Overwrite,
-                is_put: true,
-                wanted: Some(one.clone()),
-                live: live.cloned(),
-                content: None,
-            });
-            let unchanged = self.unchanged.entry(one.part.clone()).or_default();
-            *unchanged = unchanged.saturating_sub(1);
-        }
-        self.items.sort_by(|a, b| a.path().cmp(b.path()));
-    }
-
-    fn note_names(&mut self, wanted: &Entry, live: &Entry) {
-        let has_names = |entry: &Entry| {
-            entry.kind.file_type() != FileType::Directory
-                && (entry.link_target().is_some() || entry.scan.is_some_and(|mark| mark.links > 1))
-        };
-        if has_names(wanted) || has_names(live) {
-            let first = |entry: &Entry| entry.link_target().unwrap_or(&entry.path).clone();
-            self.linked.push(Linked {
-                wanted: first(wanted),
-                live: first(live),
-            });
-        }
     }
 }
 

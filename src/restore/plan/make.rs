@@ -155,6 +155,13 @@ pub async fn make(basis: &Basis, session: &ReadSession) -> Result<Plan, Error> {
             (root, (device, plan))
         })
         .collect();
+    let separated = differences.separated();
+    if !separated.is_empty() {
+        plan.warnings.push(format!(
+            "names elsewhere on the host are of the same file and keep its present content: {}",
+            listing(separated.len(), &separated)
+        ));
+    }
     plan.before = differences
         .items
         .iter()

@@ -3,6 +3,7 @@
 pub mod compare;
 mod digest;
 pub mod ground;
+pub mod link_groups;
 pub mod make;
 pub mod merged;
 pub mod roots;
