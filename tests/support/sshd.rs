@@ -69,11 +69,17 @@ pub(crate) struct Builder {
 }
 
 impl Builder {
-    /// What commands keep in `/var/lib` is this server's alone, and gone with it. Only for root: other
+    /// What commands keep in `/var/lib` is this server's alone, and gone with it, where root may mount. Other
     /// accounts keep nothing there.
     #[must_use]
     pub(crate) fn own_var_lib(mut self) -> Self {
-        self.own_var_lib = rustix::process::getuid().is_root();
+        let can_mount = || {
+            let mut command = Command::new("unshare");
+            command.args(["--mount", "--propagation", "private", "sh", "-c"]);
+            command.arg("mount -t tmpfs none /var/lib 2>/dev/null");
+            command.status().is_ok_and(|status| status.success())
+        };
+        self.own_var_lib = rustix::process::getuid().is_root() && can_mount();
         self
     }
 
