@@ -6,11 +6,10 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{Error, judge, record_refusal, serving, warn_unrecorded};
+use super::{Error, Reached, judge, reach, record_refusal, serving, warn_unrecorded};
 use crate::audit::{Act, Audit, Outcome, Target};
 use crate::engine::Workspace;
 use crate::event::{Event, HostEvent, Restore, RestoreStep, Sink};
-use crate::evidence;
 use crate::fault::Problem;
 use crate::guard::{Operation, TransactionStep};
 use crate::health::probe;
@@ -19,7 +18,6 @@ use crate::inventory::Host;
 use crate::name::HostName;
 use crate::restore::services;
 use crate::restore::unfinished::{self, Unfinished, Way};
-use crate::scan;
 use crate::source::probe::SudoRights;
 use crate::ssh::WriteSession;
 
@@ -79,24 +77,12 @@ pub async fn pending(
 async fn find(host: &HostName, workspace: &Arc<Workspace>, sink: &Sink) -> Result<Pending, Error> {
     let network = &workspace.network;
     let (host, permit) = judge(&network.inventory, host)?;
-    let endpoint = network.connector.endpoint(&network.inventory, host).await?;
-    let address = format!("{}:{}", endpoint.address, endpoint.port);
-    let known = evidence::gather(&network.inventory, &workspace.store, &network.connector).await?;
-    let session = WriteSession::open(
-        permit,
-        &known.evidence,
-        &network.connector,
-        &network.inventory,
-    )
-    .await?;
-    sink(Event::of(
-        &host.name,
-        HostEvent::Connected {
-            user: session.reader().user().to_owned(),
-            address: address.clone(),
-        },
-    ));
-    let probe = scan::probe(session.reader(), true).await?;
+    let Reached {
+        session,
+        address,
+        probe,
+        ..
+    } = reach(host, permit, workspace, sink).await?;
     let mut restores = Unfinished::find(session.reader(), false).await?;
     let may_be_root = match probe.sudo {
         Some(SudoRights::Shell | SudoRights::Nothing) => true,

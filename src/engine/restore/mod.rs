@@ -207,6 +207,46 @@ pub(super) fn serving(target: &Host, source: Option<&Host>) -> Host {
     serving
 }
 
+/// A target that is connected to, and is no protected machine.
+struct Reached {
+    session: WriteSession,
+    /// `address:port`.
+    address: String,
+    /// What the machine can do, sudo included.
+    probe: Probe,
+    /// What is not known of protected machines.
+    warnings: Vec<String>,
+}
+
+/// Connects to `host`, compared with what is known of protected machines.
+async fn reach(
+    host: &Host,
+    permit: WritePermit,
+    workspace: &Workspace,
+    sink: &Sink,
+) -> Result<Reached, Error> {
+    let network = &workspace.network;
+    let (inventory, connector) = (&network.inventory, &network.connector);
+    let endpoint = connector.endpoint(inventory, host).await?;
+    let address = format!("{}:{}", endpoint.address, endpoint.port);
+    let known = evidence::gather(inventory, &workspace.store, connector).await?;
+    let session = WriteSession::open(permit, &known.evidence, connector, inventory).await?;
+    sink(Event::of(
+        &host.name,
+        HostEvent::Connected {
+            user: session.reader().user().to_owned(),
+            address: address.clone(),
+        },
+    ));
+    let probe = scan::probe(session.reader(), true).await?;
+    Ok(Reached {
+        session,
+        address,
+        probe,
+        warnings: known.warnings,
+    })
+}
+
 /// What it takes to look at a target.
 struct Look<'a> {
     request: &'a Request,
@@ -223,38 +263,17 @@ impl Look<'_> {
     /// Connects, captures the target as it is, and makes the plan.
     async fn run(self, permit: WritePermit) -> Result<Prepared, Error> {
         let (lock, scratch) = self.lock().await?;
-        let network = &self.workspace.network;
-        let endpoint = network
-            .connector
-            .endpoint(&network.inventory, self.host)
-            .await?;
-        let address = format!("{}:{}", endpoint.address, endpoint.port);
-        let known = evidence::gather(
-            &network.inventory,
-            &self.workspace.store,
-            &network.connector,
-        );
-        let known = known.await?;
-        let session = WriteSession::open(
-            permit,
-            &known.evidence,
-            &network.connector,
-            &network.inventory,
-        )
-        .await?;
-        (self.sink)(Event::of(
-            &self.host.name,
-            HostEvent::Connected {
-                user: session.reader().user().to_owned(),
-                address: address.clone(),
-            },
-        ));
-        let probe = scan::probe(session.reader(), true).await?;
+        let Reached {
+            session,
+            address,
+            probe,
+            warnings,
+        } = reach(self.host, permit, self.workspace, self.sink).await?;
         self.tell(RestoreStep::Compare);
         let safety = Arc::new(self.capture(lock, session.reader(), &address).await?);
         let compression = compression(&probe);
         let mut plan = self.plan(&safety, probe, &session, &address).await?;
-        plan.warnings.extend(known.warnings);
+        plan.warnings.extend(warnings);
         Ok(Prepared {
             plan,
             serving: self.serving,
