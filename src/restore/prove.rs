@@ -15,7 +15,7 @@ use crate::manifest::{Entry, FileType, ScanMark};
 use crate::name::RemotePath;
 use crate::scan::digests::digests;
 use crate::scan::directory::{Listing, Scanned, list};
-use crate::scan::result::sorted;
+use crate::scan::result::{STAGING_FOLDER, sorted};
 use crate::scan::scan;
 use crate::source::scan::Facts;
 use crate::ssh::ReadSession;
@@ -226,7 +226,7 @@ pub async fn hash_staged(
     let mut expected = HashMap::with_capacity(files.len());
     let mut asked = Vec::new();
     for (place, sha256) in files {
-        let name = [b".fleet-restore", place.as_bytes()].concat();
+        let name = [STAGING_FOLDER, place.as_bytes()].concat();
         let Ok(path) = root.join(&name) else { continue };
         asked.extend_from_slice(path.as_bytes());
         asked.push(0);
@@ -251,18 +251,7 @@ impl Staged {
     /// looked at.
     pub async fn of(plan: &Plan, sudo: bool, session: &ReadSession) -> Result<Self, Error> {
         let roots: Vec<RemotePath> = plan.roots.keys().flat_map(stage::staging_folders).collect();
-        let command = ReadCommand::Scan {
-            roots: roots.clone(),
-            prune: Vec::new(),
-            one_file_system: true,
-        };
-        let Listing { found, .. } = list(&command, &roots, sudo, session)
-            .await
-            .map_err(|error| Error::Ground(Box::new(error)))?;
-        let found = found.into_iter();
-        let facts: HashMap<RemotePath, Facts> = found
-            .filter_map(|found| Some((found.path, found.facts?)))
-            .collect();
+        let facts = facts_beneath(roots, sudo, session).await?;
         let mut wrong = Vec::new();
         for (root, (_, root_plan)) in &plan.roots {
             for put in &root_plan.put {
@@ -284,6 +273,30 @@ impl Staged {
         named(wrong.iter(), |paths| Error::Staged { paths })?;
         Ok(Self { facts })
     }
+}
+
+/// What is beneath `roots`, on their file systems; nothing is left out.
+///
+/// # Errors
+///
+/// [`Error::Ground`] if the host can't be looked at.
+pub(super) async fn facts_beneath(
+    roots: Vec<RemotePath>,
+    sudo: bool,
+    session: &ReadSession,
+) -> Result<HashMap<RemotePath, Facts>, Error> {
+    let command = ReadCommand::Scan {
+        roots: roots.clone(),
+        prune: Vec::new(),
+        one_file_system: true,
+    };
+    let Listing { found, .. } = list(&command, &roots, sudo, session)
+        .await
+        .map_err(|error| Error::Ground(Box::new(error)))?;
+    let found = found.into_iter();
+    Ok(found
+        .filter_map(|found| Some((found.path, found.facts?)))
+        .collect())
 }
 
 /// Whether `now` is what was staged as `sent`: the same inode, or a symbolic link like it.

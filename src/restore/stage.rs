@@ -13,6 +13,7 @@ use crate::guard::Compression;
 use crate::manifest::{Entry, FileTime, FileType, PackName};
 use crate::name::RemotePath;
 use crate::restore::plan::roots::{Put, RootPlan, Side};
+use crate::scan::result::STAGING_FOLDER;
 use crate::store::{self, MemberWriter, SealedCheckpoint};
 use crate::tarstream::{BLOCK_BYTES, Head, padding};
 
@@ -250,7 +251,7 @@ fn folder(entry: &Entry) -> &'static [u8] {
 /// Where `put` is staged, beneath the root.
 #[must_use]
 pub fn staged_in(root: &RemotePath, put: &Put) -> Option<RemotePath> {
-    let mut name = b".fleet-restore".to_vec();
+    let mut name = STAGING_FOLDER.to_vec();
     name.extend_from_slice(folder(&put.one.entry));
     name.push(b'/');
     name.extend_from_slice(put.place.relative_to(root)?);
@@ -262,7 +263,7 @@ pub fn staged_in(root: &RemotePath, put: &Put) -> Option<RemotePath> {
 pub fn staging_folders(root: &RemotePath) -> Vec<RemotePath> {
     [NEW, NEW_LINKS]
         .iter()
-        .filter_map(|folder| root.join(&[b".fleet-restore", *folder].concat()).ok())
+        .filter_map(|folder| root.join(&[STAGING_FOLDER, *folder].concat()).ok())
         .collect()
 }
 

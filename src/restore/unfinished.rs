@@ -1,15 +1,15 @@
 //! Finds restores that are under way or unfinished on a host, and proves how they ended.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use super::Error;
+use super::prove::facts_beneath;
 use super::record::RestoreRecord;
 use super::transaction::{State, Transaction};
 use crate::guard::{ReadCommand, RestoreRoot};
 use crate::manifest::FileType;
 use crate::name::{RemotePath, RestoreId};
-use crate::scan::directory::{Listing, list};
-use crate::source::scan::Facts;
+use crate::scan::result::STAGING_FOLDER;
 use crate::ssh::{Input, ReadSession};
 use crate::units::listing;
 
@@ -225,9 +225,9 @@ pub async fn prove(
             Way::Forward => &[b"new", b"lnew"],
             Way::Back => &[b"old", b"lold"],
         };
-        let kept = look(root, transaction.sudo, session).await?;
+        let kept = facts_beneath(vec![root.clone()], transaction.sudo, session).await?;
         for folder in folders {
-            let folder = root.join(&[b".fleet-restore/".as_slice(), *folder].concat());
+            let folder = root.join(&[STAGING_FOLDER, *folder].join(&b'/'));
             let Ok(folder) = folder else { continue };
             for (path, staged) in kept.iter().filter(|(path, _)| path.is_within(&folder)) {
                 let place = path
@@ -252,27 +252,6 @@ pub async fn prove(
     }
     wrong.sort();
     Err(Error::Unproven { paths: wrong })
-}
-
-/// All that is beneath `root`, on its file system.
-async fn look(
-    root: &RemotePath,
-    sudo: bool,
-    session: &ReadSession,
-) -> Result<HashMap<RemotePath, Facts>, Error> {
-    let roots = vec![root.clone()];
-    let command = ReadCommand::Scan {
-        roots: roots.clone(),
-        prune: Vec::new(),
-        one_file_system: true,
-    };
-    let Listing { found, .. } = list(&command, &roots, sudo, session)
-        .await
-        .map_err(|error| Error::Ground(Box::new(error)))?;
-    let found = found.into_iter();
-    Ok(found
-        .filter_map(|found| Some((found.path, found.facts?)))
-        .collect())
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ use crate::units::{NAMED_MAX, listing};
 pub(crate) use error::{Error, Unread};
 
 pub(crate) use bounds::{ScanLimits, check_found};
-pub(crate) use staging::{drop_staging, unfinished};
+pub(crate) use staging::{STAGING_FOLDER, drop_staging, unfinished};
 
 /// What a source of files holds on a host, and what of it is captured.
 #[derive(Debug, Default)]

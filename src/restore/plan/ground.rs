@@ -8,6 +8,7 @@ use crate::inventory::glob::Walk;
 use crate::manifest::FileType;
 use crate::name::RemotePath;
 use crate::scan::directory::{Listing, ScanError, list};
+use crate::scan::result::STAGING_FOLDER;
 use crate::source::scan::Facts;
 use crate::ssh::ReadSession;
 
@@ -52,7 +53,7 @@ impl Ground {
                 }
             }
         }
-        let staging = |path: &RemotePath| path.join(b".fleet-restore").ok();
+        let staging = |path: &RemotePath| path.join(STAGING_FOLDER).ok();
         let staged: Vec<RemotePath> = all.iter().filter_map(staging).collect();
         all.extend(staged);
         let mut ground = Self::default();
@@ -112,7 +113,7 @@ impl Ground {
     /// Whether a restore is under way or unfinished in the directory `root`.
     #[must_use]
     pub fn is_staged_in(&self, root: &RemotePath) -> bool {
-        root.join(b".fleet-restore")
+        root.join(STAGING_FOLDER)
             .is_ok_and(|path| self.facts.contains_key(&path))
     }
 

@@ -6,9 +6,12 @@ use crate::name::RemotePath;
 use crate::source::scan::Found;
 use crate::units::listing;
 
+/// The folder in a root in which a restore stages what is new, and keeps what it replaces.
+pub(crate) const STAGING_FOLDER: &[u8] = b".fleet-restore";
+
 /// The folder in which a restore stages what it puts into a root, and the name that it has while it is
 /// removed.
-const STAGING: [&[u8]; 2] = [b".fleet-restore", b".fleet-restore.over"];
+const STAGING: [&[u8]; 2] = [STAGING_FOLDER, b".fleet-restore.over"];
 
 /// The folder in the home of an account in which its restores are written down.
 const RECORDS: &[u8] = b".fleet-restores";
