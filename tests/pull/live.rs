@@ -4,7 +4,6 @@
 mod lacking;
 mod patch;
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
@@ -46,18 +45,6 @@ fn told(scene: &HostFixture, document: &Value) -> Vec<String> {
     changes.iter().map(one).collect()
 }
 
-/// Everything beneath `root`, change times included.
-fn with_change_times(root: &Path) -> BTreeMap<PathBuf, String> {
-    let described = tree::describe(root).into_iter();
-    described
-        .map(|(path, mut facts)| {
-            let found = fs::symlink_metadata(root.join(&path)).expect("an entry");
-            facts += &format!(" {}.{:09}", found.ctime(), found.ctime_nsec());
-            (path, facts)
-        })
-        .collect()
-}
-
 fn set_times(file: &Path, times: std::time::SystemTime) {
     let opened = fs::File::options().write(true).open(file);
     let set = opened.and_then(|file| file.set_modified(times));
@@ -79,8 +66,8 @@ fn nothing_changed_prints_nothing_and_writes_nowhere() {
     fs::hard_link(scene.tree.join("etc/a"), scene.tree.join("c")).expect("a link");
     let id = pull(&scene).id();
     let before = (
-        with_change_times(&scene.tree),
-        with_change_times(scene.fleet.store()),
+        tree::with_change_times(&scene.tree),
+        tree::with_change_times(scene.fleet.store()),
     );
     let arguments = ["diff", "web@latest", "--live", "--exit-code", "-p"];
     let ran = scene.fleet.run(&arguments).exits(0);
@@ -94,10 +81,10 @@ fn nothing_changed_prints_nothing_and_writes_nowhere() {
 
     // What there is to be seen changes nothing either.
     tree::fill(&scene.tree, &[("etc/b", "3"), ("etc/new", "4")]);
-    let tree_before = with_change_times(&scene.tree);
+    let tree_before = tree::with_change_times(&scene.tree);
     live(&scene, &["-p", "--exit-code"], 1);
-    assert_eq!(with_change_times(&scene.tree), tree_before);
-    assert_eq!(with_change_times(scene.fleet.store()), before.1);
+    assert_eq!(tree::with_change_times(&scene.tree), tree_before);
+    assert_eq!(tree::with_change_times(scene.fleet.store()), before.1);
     assert_ne!(tree_before, before.0);
     scene.sshd.wait_until_idle();
 }

@@ -82,18 +82,6 @@ fn changes(host: &HostFixture, plan: &Value) -> Vec<String> {
     lines
 }
 
-/// Everything beneath `root`, change times included.
-fn with_change_times(root: &Path) -> BTreeMap<PathBuf, String> {
-    let described = tree::describe(root).into_iter();
-    described
-        .map(|(path, mut facts)| {
-            let found = fs::symlink_metadata(root.join(&path)).expect("an entry");
-            facts += &format!(" {}.{:09}", found.ctime(), found.ctime_nsec());
-            (path, facts)
-        })
-        .collect()
-}
-
 /// A tree with plain things in it.
 fn plain_tree(host: &HostFixture) {
     tree::fill(
@@ -148,9 +136,13 @@ fn ten_kinds_of_damage_are_restored_and_the_tree_is_identical() {
     fs::remove_file(tree.join("fifo")).expect("a pipe");
     fs::remove_file(tree.join("-rf")).expect("a file");
 
-    let damaged = with_change_times(tree);
+    let damaged = tree::with_change_times(tree);
     let shown = plan(&host, &["--delete"], 0);
-    assert_eq!(with_change_times(tree), damaged, "a dry run writes nothing");
+    assert_eq!(
+        tree::with_change_times(tree),
+        damaged,
+        "a dry run writes nothing"
+    );
     let of = |kind: &str| {
         let lines = changes(&host, &shown);
         lines
@@ -178,14 +170,14 @@ fn ten_kinds_of_damage_are_restored_and_the_tree_is_identical() {
     assert_nothing_left(&host);
 
     // Again: nothing is sent, and not even a change time moves.
-    let restored = with_change_times(tree);
+    let restored = tree::with_change_times(tree);
     let again = summary(restore(&host, &["--delete"]), 0);
     assert_eq!(
         (&again["outcome"], &again["sent_bytes"]),
         (&json!("unchanged"), &json!(0))
     );
     assert_eq!(again["safety"], Value::Null);
-    assert_eq!(with_change_times(tree), restored);
+    assert_eq!(tree::with_change_times(tree), restored);
 }
 
 #[test]
@@ -341,7 +333,7 @@ fn nothing_is_written_without_the_name_of_the_host() {
     plain_tree(&host);
     pull(&host);
     fs::write(host.tree.join("conf/a"), "ONE").expect("a file");
-    let before = with_change_times(&host.tree);
+    let before = tree::with_change_times(&host.tree);
     let checkpoints = host.fleet.listed().len();
     let output = host.fleet.run(&["restore", "web@latest"]).exits(2);
     assert!(
@@ -356,7 +348,7 @@ fn nothing_is_written_without_the_name_of_the_host() {
     assert_eq!(other.exit, Some(2));
     let other = format!("sha256:{}", "0".repeat(64));
     assert_eq!(restore(&host, &["--plan", &other]).exit, Some(2));
-    assert_eq!(with_change_times(&host.tree), before);
+    assert_eq!(tree::with_change_times(&host.tree), before);
     assert_eq!(host.fleet.listed().len(), checkpoints);
     // The plan that was shown is the plan that is executed.
     let digest = plan(&host, &[], 0)["plan"]
@@ -510,7 +502,7 @@ fn an_empty_part_deletes_nothing() {
     host.sources(json!({ "app": { "directory": host.tree, "may_shrink": true } }));
     pull(&host);
     plain_tree(&host);
-    let before = with_change_times(&host.tree);
+    let before = tree::with_change_times(&host.tree);
     let shown = plan(&host, &["--delete"], 1);
     assert!(
         shown["refusals"]
@@ -519,7 +511,7 @@ fn an_empty_part_deletes_nothing() {
         "{shown}"
     );
     assert_eq!(restore(&host, &["--delete"]).exit, Some(1));
-    assert_eq!(with_change_times(&host.tree), before);
+    assert_eq!(tree::with_change_times(&host.tree), before);
     let ended = summary(restore(&host, &[]), 0);
     assert_eq!(ended["outcome"], json!("unchanged"));
 }

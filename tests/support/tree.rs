@@ -66,6 +66,18 @@ pub(crate) fn describe(root: &Path) -> BTreeMap<PathBuf, String> {
     described
 }
 
+/// Everything beneath `root`, change times included.
+pub(crate) fn with_change_times(root: &Path) -> BTreeMap<PathBuf, String> {
+    let described = describe(root).into_iter();
+    described
+        .map(|(path, mut facts)| {
+            let found = fs::symlink_metadata(root.join(&path)).expect("an entry");
+            facts += &format!(" {}.{:09}", found.ctime(), found.ctime_nsec());
+            (path, facts)
+        })
+        .collect()
+}
+
 /// Asserts that two trees are the same; says just what differs.
 pub(crate) fn assert_same(wanted: &Path, got: &Path) {
     let (wanted, got) = (describe(wanted), describe(got));
