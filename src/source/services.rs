@@ -19,6 +19,10 @@ pub struct UnitState {
     pub active: ActiveState,
     /// The same in more detail, in systemd's own word for units of its type.
     pub sub: String,
+    /// When it became active, in µs of the host's own clock; none: it has never been. Another run has another.
+    pub active_since: Option<u64>,
+    /// How a service is to be started, in systemd's own word: `simple`, `oneshot` …
+    pub service_type: String,
     /// How its last run ended, in systemd's own word: `success`, `exit-code`, `timeout` …
     pub result: String,
     /// Its files have changed since systemd has read them.
@@ -130,6 +134,10 @@ impl UnitState {
                 "LoadState" => state.is_found = !matches!(value, "not-found" | ""),
                 "ActiveState" => state.active = ActiveState::parse(value),
                 "SubState" => state.sub = escape(value.as_bytes()),
+                "ActiveEnterTimestampMonotonic" => {
+                    state.active_since = value.parse().ok().filter(|&since| since != 0);
+                }
+                "Type" => state.service_type = escape(value.as_bytes()),
                 "Result" => state.result = escape(value.as_bytes()),
                 "NeedDaemonReload" => state.needs_daemon_reload = value == "yes",
                 "Job" => state.has_job = !matches!(value, "" | "0"),
@@ -254,6 +262,8 @@ Names=app.service
 LoadState=loaded
 ActiveState=active
 SubState=running
+Type=simple
+ActiveEnterTimestampMonotonic=45000123
 Result=success
 NeedDaemonReload=yes
 Job=17
@@ -268,6 +278,7 @@ Id=gone.service
 LoadState=not-found
 ActiveState=inactive
 SubState=dead
+ActiveEnterTimestampMonotonic=0
 
 Id=bad.service
 LoadState=loaded
@@ -298,6 +309,8 @@ process x 1 1
                 is_found: true,
                 active: ActiveState::Active,
                 sub: "running".to_owned(),
+                active_since: Some(45_000_123),
+                service_type: "simple".to_owned(),
                 result: "success".to_owned(),
                 needs_daemon_reload: true,
                 has_job: true,
@@ -310,6 +323,7 @@ process x 1 1
         );
         let says: Vec<String> = answer.units.iter().map(UnitState::says).collect();
         assert_eq!(says, ["active (running)", "not found", "failed (timeout)"]);
+        assert_eq!(answer.units[1].active_since, None);
         assert_eq!(answer.units[2].stop_timeout, None);
         assert_eq!(
             answer.processes,

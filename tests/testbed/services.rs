@@ -432,6 +432,62 @@ async fn a_unit_whose_file_is_another_one_is_read_again_and_one_that_fails_is_to
     clippy::await_holding_lock,
     reason = "one test at a time disturbs the host"
 )]
+async fn a_service_that_ends_right_after_its_start_has_not_started() {
+    let Some(testbed) = testbed() else { return };
+    let _alone = alone();
+    let units = Units::new(
+        &testbed,
+        &[("svctest-app.service", SLEEPER)],
+        "svctest-app.service",
+    );
+    let services = ["app: { unit: svctest-app.service, start: always }"];
+    let host = with(&testbed, &services).await;
+    let before = recorded(&host).await;
+    let stopped = stop(&host.session, &host.host.services, &before).await;
+    stopped.expect("it stops");
+    units.write(
+        "svctest-app.service",
+        "[Service]\nExecStart=/bin/sleep 0.3\n",
+    );
+    let error = start(&host.session, &host.host, &before).await;
+    assert_eq!(
+        error.expect_err("it ends").to_string(),
+        "svctest-app.service did not start: inactive (dead)"
+    );
+    // The same service has a job of its own now, and another is started again and again.
+    let again = "[Unit]\nStartLimitIntervalSec=0\n[Service]\nExecStart=/bin/sleep 0.3\n\
+                 Restart=always\nRestartSec=1s\n";
+    units.write("svctest-again.service", again);
+    units.write(
+        "svctest-app.service",
+        "[Service]\nType=oneshot\nExecStart=/bin/sleep 0.3\n",
+    );
+    units.run("systemctl daemon-reload; systemctl start svctest-again.service");
+    let services = [
+        services[0],
+        "again: { unit: svctest-again.service, start: always }",
+    ];
+    let host = with(&testbed, &services).await;
+    let mut before = recorded(&host).await;
+    before.services[0].action = Action::Start;
+    before.services[1].state = "activating (auto-restart)".to_owned();
+    let error = start(&host.session, &host.host, &before).await;
+    let error = error.expect_err("it ends again and again").to_string();
+    assert!(
+        error.starts_with("svctest-again.service did not start: "),
+        "{error}"
+    );
+    // It was no better before.
+    let problems = undo(&host.session, &host.host, &before).await;
+    let problems = problems.expect("connected");
+    assert!(problems.is_empty(), "{problems:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[expect(
+    clippy::await_holding_lock,
+    reason = "one test at a time disturbs the host"
+)]
 async fn a_unit_with_a_reload_command_goes_on() {
     let Some(testbed) = testbed() else { return };
     let _alone = alone();

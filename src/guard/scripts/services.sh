@@ -3,7 +3,7 @@
 
 # `systemctl show` prints a paragraph a unit, in the order asked for, also for those that there are not.
 units() {
-$ctl show -p Id,Names,LoadState,ActiveState,SubState,Result,NeedDaemonReload,TimeoutStopUSec,Job,TriggeredBy,UpheldBy,WantedBy,RequiredBy,RequisiteOf,BoundBy,ConsistsOf,PropagatesStopTo -- "$@"
+$ctl show -p Id,Names,LoadState,ActiveState,SubState,ActiveEnterTimestampMonotonic,Type,Result,NeedDaemonReload,TimeoutStopUSec,Job,TriggeredBy,UpheldBy,WantedBy,RequiredBy,RequisiteOf,BoundBy,ConsistsOf,PropagatesStopTo -- "$@"
 }
 
 # The processes that run a command, as lines `process NUMBER PID START`. $tail has the bytes of its

@@ -15,6 +15,7 @@ mod error;
 mod look;
 mod record;
 mod relations;
+mod settle;
 mod start;
 mod stop;
 mod undo;

@@ -13,6 +13,7 @@ use crate::guard::ProcessId;
 use crate::inventory::Service;
 use crate::name::ServiceName;
 use crate::scan::services::UnitRef;
+use crate::source::services::ActiveState;
 
 /// The version of the text form.
 const VERSION: u32 = 1;
@@ -146,6 +147,18 @@ impl ServiceRecord {
         of.iter()
             .filter_map(|name| self.service(name))
             .any(|line| holds(line.action))
+    }
+
+    /// Whether a unit was about to start when it was looked at: it may have ended and been started again
+    /// and again.
+    pub(super) fn was_starting(&self, unit: &UnitRef) -> bool {
+        let starting = ActiveState::Activating.as_str();
+        self.units
+            .iter()
+            .filter(|line| line.unit == *unit && line.role == Role::Main)
+            .flat_map(|line| &line.of)
+            .filter_map(|name| self.service(name))
+            .any(|line| line.state.starts_with(starting))
     }
 
     pub(super) fn set_units(&mut self, related: BTreeMap<UnitRef, Related>) {

@@ -12,6 +12,7 @@ use super::decision::Action;
 use super::error::Error;
 use super::record::ServiceRecord;
 use super::relations::Role;
+use super::settle::{SETTLES, Settling};
 use crate::guard::{Launch, ReloadHook, ServiceChange, UnitChange};
 use crate::inventory::{Host, Service};
 use crate::name::AccountName;
@@ -19,15 +20,8 @@ use crate::scan::services::UnitRef;
 use crate::source::services::{ActiveState, UnitState};
 use crate::ssh::WriteSession;
 
-/// A unit that starts for longer is given up. systemd's own default is 90 s.
-const START_MAX: Duration = Duration::from_secs(120);
-
-/// So long a unit that fails may be started again by systemd before it counts as failed.
-const RESTART_MAX: Duration = Duration::from_secs(10);
-
-/// A process that is started is there at once, and must be there a little later, too.
+/// A process that is started is there at once.
 const LAUNCH_MAX: Duration = Duration::from_secs(5);
-const LAUNCH_SETTLES: Duration = Duration::from_millis(700);
 
 /// A reload hook that takes longer is given up.
 const RELOAD_MAX: Duration = Duration::from_secs(60);
@@ -73,7 +67,7 @@ pub(super) async fn run_hook(
 
 /// Starts every service whose action says that it ends active, and what was active with it: sockets before
 /// it, then units that systemd has stopped along, and at last what else triggers it. Waits until all of them
-/// are active.
+/// are active, and stay so.
 ///
 /// # Errors
 ///
@@ -91,18 +85,21 @@ pub async fn start(
     let services: Vec<&Service> = host.services.iter().filter(is_wanted).collect();
     let (sockets, triggers) = came_down(record, Role::Trigger);
     // systemd refuses to open a socket whose service is active.
-    start_units(session, &sockets).await?;
+    let mut settling = Settling::default();
+    start_units(session, &sockets, &mut settling).await?;
     let mains = services.iter().filter_map(|service| unit_of(service));
-    start_units(session, &mains.collect()).await?;
+    start_units(session, &mains.collect(), &mut settling).await?;
     for service in services {
         if unit_of(service).is_none() {
             launch(session, host, service).await?;
         }
     }
     let (others, dependents) = came_down(record, Role::Dependent);
-    start_units(session, &others).await?;
-    start_units(session, &dependents).await?;
-    start_units(session, &triggers).await
+    start_units(session, &others, &mut settling).await?;
+    start_units(session, &dependents, &mut settling).await?;
+    start_units(session, &triggers, &mut settling).await?;
+    let failed = settling.end(session).await?;
+    failed.into_iter().next().map_or(Ok(()), Err)
 }
 
 /// What was active beside the services and is to be so again: sockets, and everything else.
@@ -141,17 +138,21 @@ pub(super) async fn daemon_reload(
     Ok(())
 }
 
-/// Has systemd start units that are down, and waits until they are active.
+/// Has systemd start units that are down, and waits until they are active; `settling` takes them then.
 pub(super) async fn start_units(
     session: &WriteSession,
     units: &BTreeSet<UnitRef>,
+    settling: &mut Settling,
 ) -> Result<(), Error> {
     let seen = look_at_units(session, units).await?;
-    let down: BTreeMap<UnitRef, UnitState> = seen
-        .units
-        .into_iter()
-        .filter(|(_, state)| !matches!(state.active, ActiveState::Active | ActiveState::Reloading))
-        .collect();
+    let mut down: BTreeMap<UnitRef, UnitState> = BTreeMap::new();
+    for (unit, state) in seen.units {
+        if matches!(state.active, ActiveState::Active | ActiveState::Reloading) {
+            settling.add(unit, &state);
+        } else {
+            down.insert(unit, state);
+        }
+    }
     let failed = down
         .iter()
         .filter(|(_, state)| state.active == ActiveState::Failed)
@@ -161,53 +162,9 @@ pub(super) async fn start_units(
         .into_keys()
         .partition(|unit| unit.unit.kind() == "target");
     change_units(session, UnitChange::Start, &others).await?;
-    wait_for_start(session, &others).await?;
+    settling.wait_for_start(session, &others).await?;
     change_units(session, UnitChange::StartAlone, &targets).await?;
-    wait_for_start(session, &targets).await
-}
-
-async fn wait_for_start(session: &WriteSession, units: &BTreeSet<UnitRef>) -> Result<(), Error> {
-    let asked = Instant::now();
-    let mut left = units.clone();
-    while !left.is_empty() {
-        let seen = look_at_units(session, &left).await?;
-        for (unit, state) in seen.units {
-            match outcome(&state, asked.elapsed()) {
-                Some(true) => {
-                    left.remove(&unit);
-                }
-                Some(false) => {
-                    return Err(Error::UnitNotStarted {
-                        unit,
-                        state: state.says(),
-                    });
-                }
-                None => {}
-            }
-        }
-        if !left.is_empty() {
-            sleep(PAUSE).await;
-        }
-    }
-    Ok(())
-}
-
-/// Whether a unit that was to start `after` ago has; none: not known yet.
-fn outcome(state: &UnitState, after: Duration) -> Option<bool> {
-    let is_restarting = state.sub.starts_with("auto-restart");
-    let has_time = after < START_MAX && (!is_restarting || after < RESTART_MAX);
-    match state.active {
-        ActiveState::Active | ActiveState::Reloading => Some(true),
-        ActiveState::Failed => Some(false),
-        // A job of its own that has done what it had to do.
-        ActiveState::Inactive if !state.has_job => {
-            Some(state.is_found && state.result == "success")
-        }
-        ActiveState::Inactive
-        | ActiveState::Activating
-        | ActiveState::Deactivating
-        | ActiveState::Other => (!has_time).then_some(false),
-    }
+    settling.wait_for_start(session, &targets).await
 }
 
 /// Starts the process of a service, if none is there, and waits until it is.
@@ -231,7 +188,7 @@ pub(super) async fn launch(
     loop {
         let found = look_for_processes(session, &process).await?;
         match (first, found.is_empty()) {
-            (Some(since), false) if Instant::now() - since >= LAUNCH_SETTLES => return Ok(()),
+            (Some(since), false) if Instant::now() - since >= SETTLES => return Ok(()),
             (Some(_), false) => {}
             (None, false) => first = Some(Instant::now()),
             (Some(_), true) => break,
@@ -243,72 +200,4 @@ pub(super) async fn launch(
     Err(Error::ProcessNotStarted {
         service: service.name.clone(),
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_unit_has_started_failed_or_needs_more_time() {
-        let state = |active, sub: &str, result: &str, has_job| UnitState {
-            is_found: true,
-            active,
-            sub: sub.to_owned(),
-            result: result.to_owned(),
-            has_job,
-            ..UnitState::default()
-        };
-        let now = Duration::ZERO;
-        for (state, after, expected) in [
-            (
-                state(ActiveState::Active, "running", "success", false),
-                now,
-                Some(true),
-            ),
-            (
-                state(ActiveState::Failed, "failed", "exit-code", false),
-                now,
-                Some(false),
-            ),
-            (
-                state(ActiveState::Inactive, "dead", "success", true),
-                now,
-                None,
-            ),
-            (
-                state(ActiveState::Inactive, "dead", "success", false),
-                now,
-                Some(true),
-            ),
-            (
-                state(ActiveState::Inactive, "dead", "exit-code", false),
-                now,
-                Some(false),
-            ),
-            (
-                state(ActiveState::Activating, "start", "success", true),
-                START_MAX / 2,
-                None,
-            ),
-            (
-                state(ActiveState::Activating, "start", "success", true),
-                START_MAX,
-                Some(false),
-            ),
-            (
-                state(ActiveState::Activating, "auto-restart", "exit-code", false),
-                now,
-                None,
-            ),
-            (
-                state(ActiveState::Activating, "auto-restart", "exit-code", false),
-                RESTART_MAX,
-                Some(false),
-            ),
-            (UnitState::default(), now, Some(false)),
-        ] {
-            assert_eq!(outcome(&state, after), expected, "{state:?} {after:?}");
-        }
-    }
 }

@@ -7,6 +7,7 @@ use super::decision::Action;
 use super::error::Error;
 use super::record::{ServiceRecord, UnitLine};
 use super::relations::Role;
+use super::settle::Settling;
 use super::start::{daemon_reload, launch, run_hook, start_units};
 use super::stop::stop;
 use crate::guard::UnitChange;
@@ -34,9 +35,11 @@ pub async fn undo(
     failed.keep(stop_what_was_down(session, host, record).await)?;
     let mut lines: Vec<&UnitLine> = record.units.iter().filter(|line| line.was_up).collect();
     lines.sort_by_key(|line| turn(line));
+    let mut settling = Settling::default();
     for line in lines {
         let unit = BTreeSet::from([line.unit.clone()]);
-        failed.keep(start_units(session, &unit).await)?;
+        let started = start_units(session, &unit, &mut settling).await;
+        failed.keep(started.or_else(|error| as_before(record, error)))?;
     }
     for line in &record.services {
         let service = host
@@ -57,7 +60,23 @@ pub async fn undo(
             Some(_) | None => {}
         }
     }
+    match settling.end(session).await {
+        Ok(ended) => {
+            let ended = ended.into_iter();
+            let ended = ended.filter_map(|error| as_before(record, error).err());
+            failed.0.extend(ended);
+        }
+        Err(error) => failed.keep(Err(error))?,
+    }
     Ok(failed.0)
+}
+
+/// Passes over a unit that does not stay active, if it did not before either.
+fn as_before(record: &ServiceRecord, error: Error) -> Result<(), Error> {
+    match &error {
+        Error::UnitNotStarted { unit, .. } if record.was_starting(unit) => Ok(()),
+        _ => Err(error),
+    }
 }
 
 /// In which order units are started: sockets come first, for systemd refuses to open one whose service is
