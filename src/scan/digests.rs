@@ -12,7 +12,7 @@ use crate::ssh::{self, Input, ReadSession};
 /// A record is a digest and a path; a host that sends longer ones gets no more names.
 const RECORD_MAX_BYTES: usize = 64 << 10;
 
-/// How much longer the answer to a file is than its path: the digest and two blanks.
+/// How much longer the answer to a file is than its path: the digest and two bytes.
 const BESIDE_BYTES: usize = 64 + 2;
 
 /// The SHA-256 of each file that the host could hash; none if it answers more than it was asked for.
@@ -56,7 +56,11 @@ pub(crate) async fn digests(
 fn record(bytes: &[u8]) -> Option<(RemotePath, Sha256)> {
     let (sha256, path) = bytes.split_at_checked(64)?;
     let sha256 = std::str::from_utf8(sha256).ok()?.parse().ok()?;
-    let path = RemotePath::from_bytes(path.strip_prefix(b"  ")?).ok()?;
+    // A star means that the file was read as binary.
+    let path = path
+        .strip_prefix(b"  ")
+        .or_else(|| path.strip_prefix(b" *"))?;
+    let path = RemotePath::from_bytes(path).ok()?;
     Some((path, sha256))
 }
 
@@ -68,12 +72,14 @@ mod tests {
     fn records_are_read_and_other_texts_are_not() {
         let sha256 = Sha256::of(b"abc");
         let path: RemotePath = "/a b".parse().expect("a path");
-        let text = format!("{sha256}  /a b");
-        assert_eq!(record(text.as_bytes()), Some((path, sha256)));
+        for text in [format!("{sha256}  /a b"), format!("{sha256} */a b")] {
+            assert_eq!(record(text.as_bytes()), Some((path.clone(), sha256)));
+        }
         for other in [
             "",
             "sha256sum: /a: Permission denied",
-            &format!("{sha256} */a"),
+            &format!("{sha256} /a"),
+            &format!("SHA256(/a)= {sha256}"),
             &format!("{sha256}  a"),
             &format!("\\{sha256}  /a"),
         ] {

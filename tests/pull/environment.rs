@@ -176,6 +176,11 @@ fn a_sudo_that_allows_the_tools_but_no_shell_is_enough() {
     let ran = scene.fleet.checkpoint(&["web"]).exits(0);
     assert_eq!(ran.state(), "complete", "{}", ran.stdout);
     scene.assert_holds_tree(&ran.id());
+    let ran = scene
+        .fleet
+        .checkpoint(&["web", "--verify-unchanged"])
+        .exits(0);
+    assert_eq!(ran.state(), "complete", "{}", ran.stdout);
     let ran = scene.fleet.run(&["--json", "doctor", "web"]).exits(0);
     assert!(ran.stdout.contains("without a password"), "{}", ran.stdout);
     scene.sources(json!({ "says": { "command": ["true"], "sudo": true, "optional": true } }));

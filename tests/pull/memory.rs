@@ -80,6 +80,7 @@ fn digests_without_end_prove_nothing() {
         let script =
             "n=$(printf '%064d' 0); exec yes \"$n  /$(printf '%01000d' 0)\" | tr '\\n' '\\0'";
         program(folder, "sha256sum", script);
+        program(folder, "openssl", "exit 1");
     }) else {
         return;
     };

@@ -10,6 +10,7 @@ use super::*;
 use crate::guard::{judgement, vouched_command};
 use crate::inventory::CommandLine;
 
+mod digests;
 mod ends;
 mod files;
 mod postgres;
@@ -262,28 +263,6 @@ fn a_probe_answers_key_value_lines() {
         text.contains("tool=tar\n") && text.contains("find=find (GNU findutils)"),
         "{text}"
     );
-}
-
-#[test]
-fn digests_come_for_what_can_be_read_and_for_nothing_else() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let odd = folder.path().join("-z it's\n\\");
-    fs::write(&odd, "abc").expect("a file");
-    let mut list = odd.as_os_str().as_bytes().to_vec();
-    list.push(0);
-    list.extend_from_slice(folder.path().join("gone").as_os_str().as_bytes());
-    list.push(0);
-    for shell in ["sh", "bash"] {
-        let answer = answer(shell, &ReadCommand::Digest, &list);
-        assert_ne!(answer.status, Some(0), "one is gone");
-        let mut expected =
-            b"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad  ".to_vec();
-        expected.extend_from_slice(odd.as_os_str().as_bytes());
-        expected.push(0);
-        assert_eq!(answer.body, expected, "{shell}");
-    }
-    let nothing = answer("sh", &ReadCommand::Digest, b"");
-    assert_eq!((nothing.body, nothing.status), (Vec::new(), Some(0)));
 }
 
 #[test]

@@ -1,6 +1,29 @@
 # shellcheck shell=sh
 # Sends the SHA-256 of the regular files of a list. Hashing is silent for long on large files.
+#
+# A record is the digest, two bytes and the name, ended by NUL.
 digest() {
 beat 5 3<&- 4>&-
-listed xargs -0 -r $sudo sha256sum -z --
+listed hashes
+}
+
+# openssl uses the instructions that the processor has for this, which the sha256sum of some distributions does
+# not: it is three times as fast. Its versions print names with line ends or backslashes in different ways,
+# so a call with such a name in it is sha256sum's. An account that has to ask sudo may run just that one.
+hashes() {
+case $sudo in
+'') x=$(printf abc | openssl dgst -sha256 -r 2>/dev/null) ;;
+*) x= ;;
+esac
+case $x in
+'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad *'*)
+  # shellcheck disable=SC2016
+  xargs -0 -r sh -c 'n="
+"
+  case "$*" in *"$n"* | *\\*) exec sha256sum -z -- "$@" ;; esac
+  exec 4>&1
+  r=$({ { openssl dgst -sha256 -r "$@" 3>&- || echo 1 >&3; } | tr "\n" "\0" >&4 3>&-; } 3>&1)
+  exit "${r:-0}"' sh ;;
+*) xargs -0 -r $sudo sha256sum -z -- ;;
+esac
 }

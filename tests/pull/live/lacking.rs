@@ -139,6 +139,7 @@ fn another_machine_goes_by_content() {
         set_machine_id(folder, 1);
         let script = ": >\"${0%/*}/hashed\"; exec /usr/bin/sha256sum \"$@\"";
         program(folder, "sha256sum", script);
+        program(folder, "openssl", "exit 1");
     });
     let Some(scene) = scene else { return };
     tree::fill(&scene.tree, &[("a", "1"), ("b", "2")]);
@@ -192,8 +193,10 @@ fn a_find_that_tells_just_names_tells_what_came_and_went() {
 
 #[test]
 fn a_host_that_cannot_hash_goes_by_size_and_time() {
-    let Some(scene) = HostFixture::with_tools(|folder| program(folder, "sha256sum", "exit 1"))
-    else {
+    let Some(scene) = HostFixture::with_tools(|folder| {
+        program(folder, "sha256sum", "exit 1");
+        program(folder, "openssl", "exit 1");
+    }) else {
         return;
     };
     let names = ["chmod", "put-back", "still", "touched"];

@@ -75,7 +75,7 @@ fn left(mark: &str) -> Vec<String> {
 fn silent_tools(folder: &std::path::Path, mark: &str, deaf: bool) -> OsString {
     use std::os::unix::fs::PermissionsExt as _;
     let trap = if deaf { "trap '' TERM HUP INT; " } else { "" };
-    for tool in ["tar", "sha256sum", "silent"] {
+    for tool in ["tar", "openssl", "sha256sum", "silent"] {
         let file = folder.join(tool);
         let script = format!(
             "#!/bin/sh\n{trap}sh -c '{trap}while :; do sleep 1; done' {mark} & wait; wait\n"
