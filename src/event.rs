@@ -111,12 +111,16 @@ pub enum RestoreStep {
     Compare,
     /// What is new is sent and hashed there.
     Stage,
+    /// Databases are loaded beside those that are there.
+    Load,
     /// Services are stopped.
     Stop,
     /// What will be replaced is kept.
     Prepare,
     /// Everything is put in place.
     Place,
+    /// The new databases take the names of the old ones.
+    Switch,
     /// What is in place is compared with what was sent.
     Prove,
     /// Services are started, and asked to read their files again.
@@ -136,9 +140,11 @@ impl RestoreStep {
         match self {
             Self::Compare => "compare",
             Self::Stage => "stage",
+            Self::Load => "load",
             Self::Stop => "stop",
             Self::Prepare => "prepare",
             Self::Place => "place",
+            Self::Switch => "switch",
             Self::Prove => "prove",
             Self::Start => "start",
             Self::Probe => "probe",
@@ -153,9 +159,11 @@ impl RestoreStep {
         match self {
             Self::Compare => "comparing with the checkpoint",
             Self::Stage => "sending what is new",
+            Self::Load => "loading databases",
             Self::Stop => "stopping services",
             Self::Prepare => "keeping what will be replaced",
             Self::Place => "putting everything in place",
+            Self::Switch => "switching databases",
             Self::Prove => "proving what is in place",
             Self::Start => "starting services",
             Self::Probe => "checking whether the host works",

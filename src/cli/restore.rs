@@ -55,7 +55,7 @@ pub(super) struct Args {
     to: Option<HostName>,
 
     /// Write the files into this directory of the workstation, not onto a host
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["to", "delete", "dry_run", "plan", "confirm"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["to", "delete", "replace_database", "dry_run", "plan", "confirm"])]
     to_dir: Option<PathBuf>,
 
     /// Only this source; may be given several times
@@ -65,6 +65,10 @@ pub(super) struct Args {
     /// Remove what the checkpoint does not have
     #[arg(long)]
     delete: bool,
+
+    /// Replace databases that hold something; what they hold is kept in the safety checkpoint
+    #[arg(long)]
+    replace_database: bool,
 
     /// Whether to start services that the inventory leaves open: ask, always or never
     #[arg(long, value_name = "WHEN", value_enum)]
@@ -79,11 +83,11 @@ pub(super) struct Args {
     plan: Option<Sha256>,
 
     /// Finish a restore of this host that was cut off
-    #[arg(long, value_name = "HOST", conflicts_with_all = ["checkpoint", "rollback", "to", "only", "delete", "dry_run", "plan"])]
+    #[arg(long, value_name = "HOST", conflicts_with_all = ["checkpoint", "rollback", "to", "only", "delete", "replace_database", "dry_run", "plan"])]
     resume: Option<HostName>,
 
     /// Undo a restore of this host that was cut off
-    #[arg(long, value_name = "HOST", conflicts_with_all = ["checkpoint", "to", "only", "delete", "dry_run", "plan"])]
+    #[arg(long, value_name = "HOST", conflicts_with_all = ["checkpoint", "to", "only", "delete", "replace_database", "dry_run", "plan"])]
     rollback: Option<HostName>,
 
     /// Confirm with the name of the host, for scripts
@@ -166,6 +170,7 @@ pub(super) fn run(args: &Args, setup: &Setup) -> Status {
         paths: paths.collect::<Result<Vec<RemotePath>, _>>()?,
         only: args.only.clone(),
         delete: args.delete,
+        replace_database: args.replace_database,
         start: args.start.map(Start::from),
         dry_run: args.dry_run,
     };

@@ -57,6 +57,7 @@ pub(super) enum Verb {
     Prepare,
     Forward,
     Back,
+    Commit,
     Done,
 }
 
@@ -86,6 +87,7 @@ impl Verb {
             Self::Prepare => "prepare",
             Self::Forward => "forward",
             Self::Back => "back",
+            Self::Commit => "commit",
             Self::Done => "finish",
         }
     }
@@ -156,6 +158,7 @@ impl Verb {
             | Self::Prepare
             | Self::Forward
             | Self::Back
+            | Self::Commit
             | Self::Done => {
                 script!(
                     "transaction/own.sh",

@@ -3,7 +3,7 @@
 use std::io;
 
 use crate::fault::{Code, ExitClass, Fault};
-use crate::name::{RemotePath, RestoreId};
+use crate::name::{CheckpointId, RemotePath, RestoreId};
 use crate::ssh;
 use crate::store;
 use crate::units::listing;
@@ -21,7 +21,7 @@ pub enum Error {
     #[error("{checkpoint} has nothing of what was named: {named}")]
     NothingMeant {
         /// The checkpoint.
-        checkpoint: crate::name::CheckpointId,
+        checkpoint: CheckpointId,
         /// Paths or sources.
         named: String,
     },
@@ -61,6 +61,16 @@ pub enum Error {
         /// The restore.
         id: RestoreId,
     },
+    /// An unfinished restore can only be ended.
+    #[error(
+        "restore {id} can't be undone: everything was in place and proven when it was cut off, and it is finished now"
+    )]
+    Committed {
+        /// The restore.
+        id: RestoreId,
+        /// The safety checkpoint.
+        safety: Option<CheckpointId>,
+    },
     /// The host answered a step with something else.
     #[error("the host's answer to `{step}` is none: `{answer}`")]
     Answer {
@@ -96,6 +106,7 @@ fn step_text(step: &str, status: u32, said: Option<&str>) -> String {
         "prepare" => "the host can't keep what would be replaced",
         "forward" => "the host can't put everything in place",
         "back" => "the host can't put everything back",
+        "commit" => "the host can't keep that everything is in place",
         "done" => "the host can't remove the staging folders",
         other => other,
     };
@@ -114,9 +125,10 @@ impl Fault for Error {
             Self::Ground(_) => Code::ScanFailed,
             Self::Spool(_) => Code::LocalIoFailed,
             Self::Step { .. } | Self::Answer { .. } => Code::RestoreStepFailed,
-            Self::Busy { .. } | Self::Strange { .. } | Self::NotStaged { .. } => {
-                Code::RestoreUnfinished
-            }
+            Self::Busy { .. }
+            | Self::Strange { .. }
+            | Self::NotStaged { .. }
+            | Self::Committed { .. } => Code::RestoreUnfinished,
             Self::Staged { .. } | Self::Unproven { .. } => Code::RestoreUnproven,
             Self::Changed { .. } => Code::RestoreTargetChanged,
         }
@@ -136,6 +148,9 @@ impl Fault for Error {
             Self::NotStaged { .. } => Some(
                 "`fleet restore --rollback HOST` undoes it; then restore again.".to_owned(),
             ),
+            Self::Committed { safety, .. } => safety
+                .as_ref()
+                .map(|safety| format!("`fleet restore {safety}` restores the state before it.")),
             Self::Strange { .. } => Some(
                 "Look at the host: `.fleet-restore/finish` in each root says what it would do, and does it with `sh`."
                     .to_owned(),
@@ -166,6 +181,7 @@ impl Fault for Error {
             | Self::Busy { .. }
             | Self::Strange { .. }
             | Self::NotStaged { .. }
+            | Self::Committed { .. }
             | Self::Staged { .. }
             | Self::Changed { .. }
             | Self::Unproven { .. } => ExitClass::Failed,

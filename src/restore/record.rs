@@ -5,7 +5,8 @@ use data_encoding::BASE64;
 use serde::{Deserialize, Serialize};
 
 use super::services::ServiceRecord;
-use crate::name::{CheckpointId, HostName, RemotePath, RestoreId};
+use crate::guard::PostgresServer;
+use crate::name::{AccountName, CheckpointId, HostName, RemotePath, RestoreId, SourceName};
 
 /// What this version writes and reads.
 const VERSION: u32 = 1;
@@ -27,6 +28,23 @@ pub struct RestoreRecord {
     pub roots: Vec<RemotePath>,
     /// What was active, and what is done about it.
     pub services: ServiceRecord,
+    /// The databases that take a new one's place.
+    pub databases: Vec<RecordedDatabase>,
+}
+
+/// A database of a restore, as the host keeps it: its names follow from the restore's ID.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordedDatabase {
+    /// The part of the checkpoint.
+    pub part: SourceName,
+    /// Its name.
+    pub name: String,
+    /// There was none of that name before.
+    pub creates: bool,
+    /// How its server is reached. A password is not kept.
+    pub server: PostgresServer,
+    /// Its tools run through sudo.
+    pub sudo: bool,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -41,6 +59,57 @@ struct Text {
     roots_b64: Vec<String>,
     #[serde(default)]
     services: String,
+    #[serde(default)]
+    databases: Vec<DatabaseText>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct DatabaseText {
+    part: String,
+    name: String,
+    creates: bool,
+    sudo: bool,
+    run_as: Option<String>,
+    address: Option<String>,
+    port: Option<u16>,
+    user: Option<String>,
+    has_password: bool,
+}
+
+impl From<&RecordedDatabase> for DatabaseText {
+    fn from(database: &RecordedDatabase) -> Self {
+        let server = &database.server;
+        Self {
+            part: database.part.to_string(),
+            name: database.name.clone(),
+            creates: database.creates,
+            sudo: database.sudo,
+            run_as: server.run_as.as_ref().map(AccountName::to_string),
+            address: server.host.clone(),
+            port: server.port,
+            user: server.user.clone(),
+            has_password: server.password_follows,
+        }
+    }
+}
+
+impl DatabaseText {
+    fn read(self) -> Option<RecordedDatabase> {
+        let run_as = self.run_as.map(|account| account.parse());
+        Some(RecordedDatabase {
+            part: self.part.parse().ok()?,
+            name: self.name,
+            creates: self.creates,
+            server: PostgresServer {
+                run_as: run_as.transpose().ok()?,
+                host: self.address,
+                port: self.port,
+                user: self.user,
+                password_follows: self.has_password,
+            },
+            sudo: self.sudo,
+        })
+    }
 }
 
 impl RestoreRecord {
@@ -63,6 +132,7 @@ impl RestoreRecord {
                 true => String::new(),
                 false => self.services.to_text(),
             },
+            databases: self.databases.iter().map(DatabaseText::from).collect(),
         };
         let mut line = serde_json::to_vec(&text).expect("it holds only texts");
         line.push(b'\n');
@@ -89,6 +159,11 @@ impl RestoreRecord {
                 "" => ServiceRecord::default(),
                 services => ServiceRecord::parse(services).ok()?,
             },
+            databases: text
+                .databases
+                .into_iter()
+                .map(DatabaseText::read)
+                .collect::<Option<_>>()?,
         })
     }
 }
@@ -107,6 +182,19 @@ mod tests {
             plan: "sha256:00".to_owned(),
             roots: vec![RemotePath::from_bytes(&b"/a\n\xff"[..]).expect("a path")],
             services: ServiceRecord::default(),
+            databases: vec![RecordedDatabase {
+                part: "db".parse().expect("a name"),
+                name: "it's \u{fc}".to_owned(),
+                creates: true,
+                server: PostgresServer {
+                    run_as: Some("postgres".parse().expect("a name")),
+                    host: None,
+                    port: Some(5433),
+                    user: None,
+                    password_follows: true,
+                },
+                sudo: true,
+            }],
         };
         assert_eq!(
             RestoreRecord::parse(&record.to_text()),
@@ -117,6 +205,7 @@ mod tests {
             ("\"fleet-restore\":1", "\"fleet-restore\":2"),
             ("0123456789ab", "../../../etc"),
             ("@20261121", "@"),
+            ("\"postgres\"", "\"a b\""),
             ("{", "["),
         ] {
             assert_eq!(

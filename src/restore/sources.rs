@@ -30,14 +30,49 @@ pub fn of_checkpoint(
     parts.filter_map(|part| of_part(part, hosts)).collect()
 }
 
+/// A part of the checkpoint that holds dumps of databases.
+#[derive(Debug, Clone)]
+pub struct DumpedPart {
+    /// The part.
+    pub part: Part,
+    /// How its server is reached on the target; none if no inventory entry says it.
+    pub source: Option<Source>,
+}
+
+/// The parts of `checkpoint` that hold databases, as [`of_checkpoint`] gives those that hold files.
+#[must_use]
+pub fn databases_of(
+    checkpoint: &Checkpoint,
+    only: &[SourceName],
+    hosts: &[&Host],
+) -> Vec<DumpedPart> {
+    let meant = |part: &&Part| {
+        (only.is_empty() || only.contains(&part.name))
+            && part.kind == "postgres"
+            && part.state != PartState::Absent
+    };
+    let parts = checkpoint.parts.iter().filter(meant);
+    parts
+        .map(|part| DumpedPart {
+            part: part.clone(),
+            source: known(part, hosts).cloned(),
+        })
+        .collect()
+}
+
+/// The source of the part's name and kind.
+fn known<'h>(part: &Part, hosts: &[&'h Host]) -> Option<&'h Source> {
+    hosts
+        .iter()
+        .flat_map(|host| &host.sources)
+        .find(|source| source.name == part.name && source.kind.as_str() == part.kind)
+}
+
 fn of_part(part: &Part, hosts: &[&Host]) -> Option<RestoredPart> {
     if part.state == PartState::Absent || part.roots.is_empty() {
         return None;
     }
-    let known = hosts
-        .iter()
-        .flat_map(|host| &host.sources)
-        .find(|source| source.name == part.name && source.kind.as_str() == part.kind);
+    let known = known(part, hosts);
     let (roots, kind) = match part.kind.as_str() {
         "directory" => {
             let mut roots: Vec<RemotePath> = part

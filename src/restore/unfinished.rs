@@ -25,6 +25,8 @@ pub struct Unfinished {
     pub record: Option<RestoreRecord>,
     /// Its roots, by number.
     pub roots: Vec<UnfinishedRoot>,
+    /// Everything is in place and proven: only the end is left.
+    pub is_committed: bool,
     /// A script works for it right now.
     pub is_running: bool,
     /// Root began it.
@@ -83,10 +85,18 @@ impl Unfinished {
             | RootState::Clean
             | RootState::Strange => false,
         };
-        !self.roots.is_empty() && self.roots.iter().all(is_ready)
+        let has_any = !self.roots.is_empty() || self.has_databases();
+        self.is_committed || (has_any && self.roots.iter().all(is_ready))
     }
 
-    /// Whether anything on the host may be other than it was.
+    /// Whether databases take another one's place.
+    #[must_use]
+    pub fn has_databases(&self) -> bool {
+        let record = self.record.as_ref();
+        record.is_some_and(|record| !record.databases.is_empty())
+    }
+
+    /// Whether any file of the host may be other than it was.
     #[must_use]
     pub fn may_have_changed(&self) -> bool {
         self.roots.iter().any(|root| match root.state {
@@ -159,6 +169,7 @@ fn parse(text: &str, sudo: bool) -> Vec<Unfinished> {
                         id,
                         record: None,
                         roots: Vec::new(),
+                        is_committed: false,
                         is_running: false,
                         sudo,
                     });
@@ -179,6 +190,7 @@ fn parse(text: &str, sudo: bool) -> Vec<Unfinished> {
                     root.state = RootState::Strange;
                 }
             }
+            (["committed"], Some(last)) => last.is_committed = true,
             (["running", ..], Some(last)) => last.is_running = true,
             _ => {}
         }
@@ -269,6 +281,7 @@ mod tests {
             plan: "sha256:00".to_owned(),
             roots: vec!["/a".parse().expect("a path"), "/b".parse().expect("a path")],
             services: ServiceRecord::default(),
+            databases: Vec::new(),
         };
         let hex: String = record
             .to_text()

@@ -11,11 +11,12 @@ use crate::audit::Audit;
 use crate::engine::Workspace;
 use crate::engine::restore::{self, Concluded};
 use crate::event::{Event, Sink};
-use crate::fault::ExitClass;
+use crate::fault::{ExitClass, Problem};
 use crate::interrupt::Interrupt;
 use crate::name::HostName;
 use crate::report::text::restore as text;
 use crate::report::{Reporter, Style, Verbosity, json};
+use crate::restore::Error as CutOff;
 use crate::restore::unfinished::Way;
 
 /// Brings what is unfinished on `host` to an end.
@@ -95,27 +96,46 @@ impl Work<'_> {
                 return Err(error.into());
             }
         }
-        let concluded = pending.conclude(self.way, self.audit, self.sink).await?;
+        let inventory = &self.workspace.network.inventory;
+        let concluded = pending
+            .conclude(self.way, inventory, self.audit, self.sink)
+            .await?;
         self.reporter.finish();
         self.tell(&concluded)
     }
 
     fn tell(&self, concluded: &[Concluded]) -> Status {
         let console = &self.setup.console;
-        let mut class = None;
+        let mut failed = None;
         for one in concluded {
-            if let Err(problem) = &one.ended {
-                console.problem(problem);
-                class = Some(ExitClass::Failed);
+            if let Some(problem) = self.problem(one) {
+                console.problem(&problem);
+                failed = failed.or(Some((one, problem)));
             }
         }
+        let class = failed.is_some().then_some(ExitClass::Failed);
         if console.is_json() {
-            let failed = concluded.iter().find(|one| one.ended.is_err());
-            let shown = failed.or(concluded.last());
-            console.event(&json::RestoreSummary::concluded(self.host, shown, class))?;
+            let (shown, problem) = failed.unzip();
+            let shown = shown.or(concluded.last());
+            let summary =
+                json::RestoreSummary::concluded(self.host, shown, class, problem.as_ref());
+            console.event(&summary)?;
         } else if console.talk() != Verbosity::Quiet {
             console.answer(&text::concluded(self.host, concluded))?;
         }
         Ok(class)
+    }
+
+    /// Why a restore is not where it was to be brought to.
+    fn problem(&self, concluded: &Concluded) -> Option<Problem> {
+        let restore = &concluded.restore;
+        match &concluded.ended {
+            Err(problem) => Some(problem.clone()),
+            Ok(way) if *way == self.way => None,
+            Ok(_) => Some(Problem::of(&CutOff::Committed {
+                id: restore.id.clone(),
+                safety: restore.record.as_ref().map(|record| record.safety.clone()),
+            })),
+        }
     }
 }

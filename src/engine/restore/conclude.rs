@@ -6,17 +6,21 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{Error, Reached, judge, reach, record_refusal, serving, warn_unrecorded};
+use super::undo::Undo;
+use super::{
+    Error, Reached, databases, judge, reach, record_refusal, serving, start, warn_unrecorded,
+};
 use crate::audit::{Act, Audit, Outcome, Target};
 use crate::engine::Workspace;
 use crate::event::{Event, HostEvent, Restore, RestoreStep, Sink};
 use crate::fault::Problem;
 use crate::guard::{Operation, TransactionStep};
-use crate::health::probe;
 use crate::interrupt::{Interrupt, StopLevel};
-use crate::inventory::Host;
+use crate::inventory::{Host, Inventory};
 use crate::name::HostName;
-use crate::restore::services;
+use crate::restore::databases::{DatabaseState, DatabaseTarget};
+use crate::restore::services::{self, ServiceRecord};
+use crate::restore::transaction::Transaction;
 use crate::restore::unfinished::{self, Unfinished, Way};
 use crate::source::probe::SudoRights;
 use crate::ssh::WriteSession;
@@ -120,7 +124,8 @@ impl Pending {
         self.session.close().await;
     }
 
-    /// Brings all restores to an end: forward, or back. What can't go forward stays as it is.
+    /// Brings all restores to an end: forward, or back. What can't go forward stays as it is; one that is in
+    /// place and proven is ended forward, whatever is asked for. `inventory` knows the passwords of databases.
     ///
     /// # Errors
     ///
@@ -132,6 +137,7 @@ impl Pending {
     pub async fn conclude(
         self,
         way: Way,
+        inventory: &Inventory,
         audit: &Audit,
         sink: &Sink,
     ) -> Result<Vec<Concluded>, Error> {
@@ -154,7 +160,7 @@ impl Pending {
             };
             let begun = audit.begin(act, Timestamp::now()).await?;
             let tell = |step| sink(Event::of(&host, Restore::Step(step)));
-            let ended = one(&restore, way, (&session, &serving), &tell).await;
+            let ended = one(&restore, way, (&session, &serving), inventory, &tell).await;
             let ended = ended.map_err(|error| Problem::of(&error));
             let outcome = match &ended {
                 Ok(Way::Forward) => Outcome::Done,
@@ -174,57 +180,115 @@ impl Pending {
     }
 }
 
+/// An unfinished restore, and what it takes to end it.
+struct Ending<'a> {
+    restore: &'a Unfinished,
+    session: &'a WriteSession,
+    host: &'a Host,
+    transaction: Transaction,
+    /// What was active before; none: nothing was stopped.
+    stopped: Option<&'a ServiceRecord>,
+    databases: Vec<DatabaseTarget>,
+    tell: &'a (dyn Fn(RestoreStep) + Sync),
+}
+
+/// Ends `restore`, if it can in the way that is asked for. One that is in place and proven already can only be
+/// ended forward.
 async fn one(
     restore: &Unfinished,
     way: Way,
     (session, host): (&WriteSession, &Host),
+    inventory: &Inventory,
     tell: &(dyn Fn(RestoreStep) + Sync),
 ) -> Result<Way, Error> {
-    let transaction = restore.transaction()?;
-    let known = restore.record.as_ref().map(|record| &record.services);
-    // They may be down before anything else has changed.
-    let known = known.filter(|known| !known.is_empty());
-    if way == Way::Forward {
-        if !restore.can_go_forward() {
-            return Err(crate::restore::Error::NotStaged {
-                id: restore.id.clone(),
-            }
-            .into());
+    let record = restore.record.as_ref();
+    let ending = Ending {
+        restore,
+        session,
+        host,
+        transaction: restore.transaction()?,
+        // They may be down before anything else has changed.
+        stopped: record
+            .map(|record| &record.services)
+            .filter(|known| !known.is_empty()),
+        databases: match record {
+            Some(record) => databases::of_record(record, inventory).await?,
+            None => Vec::new(),
+        },
+        tell,
+    };
+    if restore.is_committed {
+        ending.clean().await?;
+        return Ok(Way::Forward);
+    }
+    match way {
+        Way::Forward => ending.forward().await?,
+        Way::Back => ending.back().await?,
+    }
+    Ok(way)
+}
+
+impl Ending<'_> {
+    async fn forward(&self) -> Result<(), Error> {
+        let (session, host, tell) = (self.session, self.host, self.tell);
+        if !self.restore.can_go_forward() || !self.are_loaded().await {
+            let id = self.restore.id.clone();
+            return Err(crate::restore::Error::NotStaged { id }.into());
         }
-        if let Some(known) = known {
+        if let Some(known) = self.stopped {
             tell(RestoreStep::Stop);
             services::stop(session, &host.services, known).await?;
         }
         tell(RestoreStep::Place);
+        let transaction = &self.transaction;
         transaction.step(session, TransactionStep::Forward).await?;
-    } else if restore.may_have_changed() {
-        tell(RestoreStep::Undo);
-        transaction.step(session, TransactionStep::Back).await?;
+        tell(RestoreStep::Prove);
+        unfinished::prove(transaction, Way::Forward, session.reader()).await?;
+        let probes = start::everything(session, host, self.stopped, &self.databases, tell);
+        for outcome in probes.await? {
+            outcome.required_of(&host.name)?;
+        }
+        transaction.step(session, TransactionStep::Commit).await?;
+        self.clean().await
     }
-    tell(RestoreStep::Prove);
-    if way == Way::Forward || restore.may_have_changed() {
-        unfinished::prove(&transaction, way, session.reader()).await?;
-    }
-    if let Some(known) = known {
-        tell(RestoreStep::Start);
-        match way {
-            Way::Forward => {
-                services::reload(session, host, known).await?;
-                services::start(session, host, known).await?;
-                tell(RestoreStep::Probe);
-                for outcome in probe::run_all(session.reader(), &host.probes).await? {
-                    outcome.required_of(&host.name)?;
-                }
-            }
-            Way::Back => {
-                let failed = services::undo(session, host, known).await?;
-                if let Some(error) = failed.into_iter().next() {
-                    return Err(error.into());
-                }
+
+    /// Whether every database was loaded to its end. A server that does not answer may be one of the services
+    /// that were stopped, which is after that.
+    async fn are_loaded(&self) -> bool {
+        for target in &self.databases {
+            match target.state(self.session.reader()).await {
+                Ok(DatabaseState::Ready | DatabaseState::Switched) => {}
+                Ok(DatabaseState::Untouched | DatabaseState::Loading) => return false,
+                Err(error) => tracing::debug!(%error, "a database's state can't be asked"),
             }
         }
+        true
     }
-    tell(RestoreStep::Clean);
-    transaction.step(session, TransactionStep::Done).await?;
-    Ok(way)
+
+    /// Removes what was replaced.
+    async fn clean(&self) -> Result<(), Error> {
+        (self.tell)(RestoreStep::Clean);
+        databases::drop_old(&self.databases, self.session).await?;
+        let step = TransactionStep::Done;
+        self.transaction.step(self.session, step).await?;
+        Ok(())
+    }
+
+    async fn back(&self) -> Result<(), Error> {
+        (self.tell)(RestoreStep::Undo);
+        let undo = Undo {
+            session: self.session,
+            host: self.host,
+            transaction: &self.transaction,
+            databases: &self.databases,
+            stopped: self.stopped,
+            may_have_changed: self.restore.may_have_changed(),
+        };
+        let proof = async || {
+            (self.tell)(RestoreStep::Prove);
+            let reader = self.session.reader();
+            Ok(unfinished::prove(&self.transaction, Way::Back, reader).await?)
+        };
+        undo.run(proof).await
+    }
 }

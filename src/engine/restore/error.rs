@@ -10,7 +10,7 @@ use crate::fault::{Code, ExitClass, Fault};
 use crate::guard::Refusal;
 use crate::health::probe::ProbeFailed;
 use crate::name::{CheckpointId, HostName, SourceName};
-use crate::restore::{self, services};
+use crate::restore::{self, databases, services};
 use crate::ssh;
 use crate::store;
 
@@ -63,6 +63,9 @@ pub enum Error {
     /// The restore could not be planned or did not work.
     #[error(transparent)]
     Restore(#[from] restore::Error),
+    /// A database can't be put back.
+    #[error(transparent)]
+    Databases(#[from] databases::Error),
     /// Services can't be looked at, stopped or started.
     #[error(transparent)]
     Services(#[from] services::Error),
@@ -92,6 +95,7 @@ impl Fault for Error {
             Self::Scratch(_) => Code::LocalIoFailed,
             Self::Capture(error) => error.code(),
             Self::Restore(error) => error.code(),
+            Self::Databases(error) => error.code(),
             Self::Services(error) => error.code(),
             Self::Probe(error) => error.code(),
             Self::Ssh(error) => error.code(),
@@ -116,6 +120,7 @@ impl Fault for Error {
             }
             Self::Capture(error) => error.hint(),
             Self::Restore(error) => error.hint(),
+            Self::Databases(error) => error.hint(),
             Self::Services(error) => error.hint(),
             Self::Probe(error) => error.hint(),
             Self::Ssh(error) => error.hint(),
@@ -132,6 +137,7 @@ impl Fault for Error {
             Self::Impossible { .. } | Self::Scratch(_) => ExitClass::Failed,
             Self::Capture(error) => error.exit_class(),
             Self::Restore(error) => error.exit_class(),
+            Self::Databases(error) => error.exit_class(),
             Self::Services(error) => error.exit_class(),
             Self::Probe(error) => error.exit_class(),
             Self::Ssh(error) => error.exit_class(),

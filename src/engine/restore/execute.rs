@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{Error, Prepared, record};
 use jiff::Timestamp;
+
+use super::databases::{self, Databases};
+use super::undo::Undo;
+use super::{Error, Prepared, record, start};
 
 use crate::audit::{Act, Audit, Begun, Outcome, Target};
 use crate::blocking::blocking;
@@ -12,12 +15,13 @@ use crate::engine::Workspace;
 use crate::event::{Event, Restore, RestoreStep, Sink};
 use crate::fault::Problem;
 use crate::guard::{Compression, Operation, RestoreRoot, TransactionStep};
-use crate::health::probe::{self, ProbeOutcome};
-use crate::interrupt::Interrupt;
+use crate::health::probe::ProbeOutcome;
+use crate::interrupt::{Interrupt, StopLevel};
 use crate::inventory::Host;
 use crate::manifest::{Checkpoint, Entry};
 use crate::name::{RemotePath, RestoreId};
 use crate::restore::Error as RestoreError;
+use crate::restore::databases::DatabaseTarget;
 use crate::restore::plan::Plan;
 use crate::restore::prove::{self, Sight, Staged};
 use crate::restore::record::RestoreRecord;
@@ -69,6 +73,7 @@ pub struct Executed {
 struct Execution<'a> {
     plan: &'a Plan,
     parts: &'a [RestoredPart],
+    databases: &'a Databases,
     host: &'a Host,
     session: &'a WriteSession,
     checkpoint: Arc<SealedCheckpoint>,
@@ -130,6 +135,7 @@ impl Prepared {
         let mut execution = Execution {
             plan: &self.plan,
             parts: &self.parts,
+            databases: &self.databases,
             host: &self.serving,
             session: &self.session,
             checkpoint: Arc::clone(&self.checkpoint),
@@ -146,20 +152,22 @@ impl Prepared {
         let begun = audit.begin(act(&self.plan), Timestamp::now()).await?;
         let ended = execution.run().await;
         record_end(begun, &ended, sink).await;
-        let ending = ended?;
         let (sent_bytes, placed) = (execution.sent_bytes, execution.placed);
         let probes = execution.probes;
-        let (sealed, unsealed) = match ending {
-            Ending::Restored => self.seal(workspace, placed).await,
-            Ending::Unchanged
-            | Ending::RolledBack(_)
-            | Ending::Failed { .. }
-            | Ending::Interrupted => (None, None),
+        let (sealed, unsealed) = match ended {
+            Ok(Ending::Restored) => self.seal(workspace, placed).await,
+            Ok(
+                Ending::Unchanged
+                | Ending::RolledBack(_)
+                | Ending::Failed { .. }
+                | Ending::Interrupted,
+            )
+            | Err(_) => (None, None),
         };
         sink(Event::of(&self.permit_host.name, Restore::Ended));
         self.session.close().await;
         Ok(Executed {
-            ending,
+            ending: ended?,
             safety: Some(safety),
             sealed,
             unsealed,
@@ -181,8 +189,10 @@ impl Prepared {
         // The packs of another host are none of this one's.
         let is_own = restored.host == self.permit_host.name;
         let placed = if is_own { placed } else { Vec::new() };
-        let (host, parts) = (&self.permit_host, &self.parts);
-        let sealed = record::restored_state(workspace, host, place, parts, restored, placed);
+        let host = &self.permit_host;
+        let sources = self.parts.iter().map(|part| &part.source);
+        let sources = sources.chain(self.databases.sources()).cloned().collect();
+        let sealed = record::restored_state(workspace, host, place, sources, restored, placed);
         match sealed.await {
             Ok(checkpoint) => (Some(checkpoint), None),
             Err(error) => (None, Some(Problem::of(&error))),
@@ -201,7 +211,7 @@ fn act(plan: &Plan) -> Act {
             hostname: target.hostname.clone(),
         },
         checkpoint: Some(plan.checkpoint.clone()),
-        plan: Some(format!("sha256:{}", plan.digest())),
+        plan: Some(plan.digest_text()),
         ..Act::new(Operation::Restore, target.host.clone())
     }
 }
@@ -248,22 +258,35 @@ impl Execution<'_> {
         let roots: Vec<RemotePath> = self.plan.roots.keys().cloned().collect();
         let record = self.record(&id);
         let session = self.session;
+        let targets = self.databases.targets(&id);
         let begun = Transaction::begin(session, self.plan.sudo, id, roots, record).await;
         let transaction = begun?;
         let mut before = None;
-        let stop = match self.forward(&transaction, &mut before).await {
+        let stop = match self.forward(&transaction, &targets, &mut before).await {
             Ok(()) => {
-                self.tell(RestoreStep::Clean);
-                // Everything is in place and proven: what stays of the staging folders is no failure.
-                if let Err(error) = transaction.step(session, TransactionStep::Done).await {
-                    tracing::warn!(%error, "the staging folders stay on the host");
-                }
+                self.clean(&transaction, &targets).await;
                 return Ok(Ending::Restored);
             }
             Err(stop) => stop,
         };
         self.tell(RestoreStep::Undo);
-        let undone = self.undo(&transaction, before.as_ref()).await;
+        let plan = self.plan;
+        let undo = Undo {
+            session,
+            host: self.host,
+            transaction: &transaction,
+            databases: &targets,
+            stopped: self.has_stopped.then_some(&plan.services),
+            may_have_changed: true,
+        };
+        let proof = async || {
+            if let Some(before) = &before {
+                let sight = Sight::of(plan, self.parts, session.reader()).await?;
+                sight.is_as(before, plan)?;
+            }
+            Ok(())
+        };
+        let undone = undo.run(proof).await;
         Ok(match (stop, undone) {
             (Stop::Interrupted, Ok(())) => Ending::Interrupted,
             (Stop::Failed(error), Ok(())) => Ending::RolledBack(Problem::of(&*error)),
@@ -275,6 +298,30 @@ impl Execution<'_> {
                 undo: Problem::of(&undo),
             },
         })
+    }
+
+    /// Everything is in place and proven: what stays of the staging folders, or of old databases, is no
+    /// failure. `--resume` removes it.
+    async fn clean(&self, transaction: &Transaction, targets: &[DatabaseTarget]) {
+        self.tell(RestoreStep::Clean);
+        let session = self.session;
+        let cleaned = async {
+            databases::drop_old(targets, session).await?;
+            let step = TransactionStep::Done;
+            transaction.step(session, step).await?;
+            Ok::<_, Error>(())
+        };
+        if let Err(error) = cleaned.await {
+            let host = &self.plan.target.host;
+            super::warn(
+                self.sink,
+                host,
+                format!(
+                    "what was replaced is still kept on the host: {}; `fleet restore --resume {host}` removes it",
+                    Problem::of(&error).line()
+                ),
+            );
+        }
     }
 
     fn tell(&self, step: RestoreStep) {
@@ -289,17 +336,20 @@ impl Execution<'_> {
             checkpoint: plan.checkpoint.clone(),
             host: plan.target.host.clone(),
             safety: self.safety.id().clone(),
-            plan: format!("sha256:{}", plan.digest()),
+            plan: plan.digest_text(),
             roots: plan.roots.keys().cloned().collect(),
             services: plan.services.clone(),
+            databases: self.databases.recorded(),
         };
         record.to_text()
     }
 
-    /// Stages, puts in place and proves. `before` is set when it is known what the host had.
+    /// Stages, puts in place, proves, and says on the host that it is so. `before` is set when it is known
+    /// what the host had.
     async fn forward(
         &mut self,
         transaction: &Transaction,
+        targets: &[DatabaseTarget],
         before: &mut Option<Sight>,
     ) -> Result<(), Stop> {
         let (session, plan, parts) = (self.session, self.plan, self.parts);
@@ -309,6 +359,9 @@ impl Execution<'_> {
             self.stage(transaction, root).await?;
         }
         let staged = Staged::of(plan, sudo, session.reader()).await?;
+        if !targets.is_empty() {
+            self.load(&transaction.id).await?;
+        }
         transaction.step(session, TransactionStep::Staged).await?;
 
         // The last look before anything changes.
@@ -338,19 +391,25 @@ impl Execution<'_> {
         let sight = Sight::of(plan, parts, session.reader()).await?;
         sight.is_in_place(plan, &staged)?;
         self.placed = sight.placed(plan);
-        if self.has_stopped {
-            self.tell(RestoreStep::Start);
-            services::reload(session, self.host, &plan.services).await?;
-            services::start(session, self.host, &plan.services).await?;
+        let known = self.has_stopped.then_some(&plan.services);
+        let tell = |step| self.tell(step);
+        let began = start::everything(session, self.host, known, targets, &tell);
+        self.probes = began.await?;
+        for outcome in &self.probes {
+            outcome.clone().required_of(&self.host.name)?;
         }
-        if !self.host.probes.is_empty() {
-            self.tell(RestoreStep::Probe);
-            self.probes = probe::run_all(session.reader(), &self.host.probes).await?;
-            for outcome in &self.probes {
-                outcome.clone().required_of(&self.host.name)?;
-            }
-        }
+        transaction.step(session, TransactionStep::Commit).await?;
         Ok(())
+    }
+
+    /// Loads all databases beside the live ones, unless the operator asks to stop meanwhile.
+    async fn load(&self, id: &RestoreId) -> Result<(), Stop> {
+        self.tell(RestoreStep::Load);
+        tokio::select! {
+            biased;
+            () = self.interrupt.reached(StopLevel::Soon) => Err(Stop::Interrupted),
+            loaded = self.databases.load(self.session, id, &self.checkpoint) => Ok(loaded?),
+        }
     }
 
     /// A safe point: the operator may want to stop.
@@ -399,29 +458,5 @@ impl Execution<'_> {
             ));
             staged = archive.files;
         }
-    }
-
-    /// Puts everything back, proves it, and removes what was staged.
-    async fn undo(&self, transaction: &Transaction, before: Option<&Sight>) -> Result<(), Error> {
-        let (session, plan) = (self.session, self.plan);
-        let mut stopped = Ok(());
-        if self.has_stopped {
-            // Some may run on the new files. What does not stop is no reason to leave those there.
-            stopped = services::stop(session, &self.host.services, &plan.services).await;
-        }
-        transaction.step(session, TransactionStep::Back).await?;
-        if let Some(before) = before {
-            let sight = Sight::of(plan, self.parts, session.reader()).await?;
-            sight.is_as(before, plan)?;
-        }
-        if self.has_stopped {
-            let failed = services::undo(session, self.host, &plan.services).await?;
-            stopped?;
-            if let Some(error) = failed.into_iter().next() {
-                return Err(error.into());
-            }
-        }
-        transaction.step(session, TransactionStep::Done).await?;
-        Ok(())
     }
 }

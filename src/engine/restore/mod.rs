@@ -4,9 +4,12 @@
 //! consent. [`Prepared::execute`] writes. Nothing is written on the host before that.
 
 mod conclude;
+mod databases;
 mod error;
 mod execute;
 mod record;
+mod start;
+mod undo;
 
 use std::sync::Arc;
 
@@ -22,7 +25,7 @@ use crate::evidence;
 use crate::fault::{ExitClass, Fault, Problem};
 use crate::guard::{self, Operation, WritePermit};
 use crate::interrupt::{Interrupt, StopLevel};
-use crate::inventory::{Host, Inventory, Start};
+use crate::inventory::{Host, Inventory, Source, Start};
 use crate::manifest::{Trigger, Uncounted};
 use crate::name::{CheckpointId, HostName, RemotePath, SourceName};
 use crate::restore::plan::compare::Terms;
@@ -34,6 +37,8 @@ use crate::scan;
 use crate::source::probe::Probe;
 use crate::ssh::{ReadSession, WriteSession};
 use crate::store::{self, HostLock, SealedCheckpoint, Store};
+
+use databases::Databases;
 
 pub use conclude::{Concluded, Pending, pending};
 pub use error::Error;
@@ -52,6 +57,8 @@ pub struct Request {
     pub only: Vec<SourceName>,
     /// What the checkpoint does not have is removed.
     pub delete: bool,
+    /// Databases that hold something may be replaced.
+    pub replace_database: bool,
     /// Whether services are started that the inventory leaves to the operator; none: they stay down.
     pub start: Option<Start>,
     /// Only the plan is wanted: nothing is written, on the host or here.
@@ -70,6 +77,7 @@ pub struct Prepared {
     address: String,
     checkpoint: Arc<SealedCheckpoint>,
     parts: Vec<RestoredPart>,
+    databases: Databases,
     /// The safety checkpoint, until it is sealed.
     safety: Option<Arc<WrittenCheckpoint>>,
     compression: guard::Compression,
@@ -121,9 +129,13 @@ pub async fn record_refusal(
 
 /// Tells the operator what is not in the audit file.
 fn warn_unrecorded(sink: &Sink, host: &HostName, error: &audit::Error) {
+    warn(sink, host, Problem::of(error).line());
+}
+
+fn warn(sink: &Sink, host: &HostName, message: String) {
     let warning = HostEvent::Warned {
         part: None,
-        message: Problem::of(error).line(),
+        message,
     };
     sink(Event::of(host, warning));
 }
@@ -170,6 +182,7 @@ pub async fn prepare(
     let look = Look {
         request,
         host,
+        hosts,
         serving: serving(host, source_host),
         checkpoint: &checkpoint,
         parts,
@@ -251,6 +264,8 @@ async fn reach(
 struct Look<'a> {
     request: &'a Request,
     host: &'a Host,
+    /// Whose inventory entries tell how things are read, the target first.
+    hosts: Vec<&'a Host>,
     serving: Host,
     checkpoint: &'a Arc<SealedCheckpoint>,
     parts: Vec<RestoredPart>,
@@ -270,9 +285,12 @@ impl Look<'_> {
             warnings,
         } = reach(self.host, permit, self.workspace, self.sink).await?;
         self.tell(RestoreStep::Compare);
-        let safety = Arc::new(self.capture(lock, session.reader(), &address).await?);
+        let (request, reader) = (self.request, session.reader());
+        let databases = Databases::plan(request, self.checkpoint, &self.hosts, reader).await?;
+        let place = (reader, address.as_str());
+        let safety = Arc::new(self.capture(lock, place, &databases).await?);
         let compression = compression(&probe);
-        let mut plan = self.plan(&safety, probe, &session, &address).await?;
+        let mut plan = self.plan(&safety, probe, place, &databases).await?;
         plan.warnings.extend(warnings);
         Ok(Prepared {
             plan,
@@ -282,6 +300,7 @@ impl Look<'_> {
             address,
             checkpoint: Arc::clone(self.checkpoint),
             parts: self.parts,
+            databases,
             safety: Some(safety),
             compression,
             _scratch: scratch,
@@ -310,16 +329,17 @@ impl Look<'_> {
     async fn capture(
         &self,
         mut lock: HostLock,
-        session: &ReadSession,
-        address: &str,
+        place: (&ReadSession, &str),
+        databases: &Databases,
     ) -> Result<WrittenCheckpoint, Error> {
         let (shared, interrupt) = (Arc::clone(self.workspace), self.interrupt.clone());
-        let names: Vec<SourceName> = self
-            .parts
-            .iter()
-            .map(|part| part.part.name.clone())
-            .collect();
         let dry_run = self.request.dry_run;
+        let mut sources: Vec<Source> = self.parts.iter().map(|part| part.source.clone()).collect();
+        // A dry run writes nothing, and has no need of their rows.
+        if !dry_run {
+            sources.extend(databases.safety_sources());
+        }
+        let names: Vec<SourceName> = sources.iter().map(|source| source.name.clone()).collect();
         let (incoming, history) = blocking(move || {
             let history = if dry_run {
                 History::peek(&shared.store, lock.host(), &names)?
@@ -338,11 +358,10 @@ impl Look<'_> {
             compression: None,
         };
         let target = Host {
-            sources: self.parts.iter().map(|part| part.source.clone()).collect(),
+            sources,
             ..self.host.clone()
         };
         let quiet: Sink = Arc::new(|_| {});
-        let place = (session, address);
         let gathered = checkpoint::gather(
             &order,
             &target,
@@ -360,8 +379,8 @@ impl Look<'_> {
         &self,
         safety: &Arc<WrittenCheckpoint>,
         probe: Probe,
-        session: &WriteSession,
-        address: &str,
+        (session, address): (&ReadSession, &str),
+        databases: &Databases,
     ) -> Result<Plan, Error> {
         let live: LiveEntries = {
             let safety = Arc::clone(safety);
@@ -374,7 +393,7 @@ impl Look<'_> {
             target: Target {
                 host: self.host.name.clone(),
                 address: address.to_owned(),
-                host_key: session.reader().host_key_fingerprint(),
+                host_key: session.host_key_fingerprint(),
                 machine_id: probe.machine_id.clone(),
                 hostname: probe.hostname.clone(),
             },
@@ -384,15 +403,17 @@ impl Look<'_> {
                 never: Vec::new(),
             },
             probe,
+            databases: databases.plans(),
         };
-        let mut plan = make(&basis, session.reader()).await?;
+        let mut plan = make(&basis, session).await?;
+        plan.refusals.extend(databases.refusals.iter().cloned());
         if !plan.is_empty() {
             let rule = StartRule {
                 for_all: self.request.start,
                 ..StartRule::default()
             };
             let services = &self.serving.services;
-            plan.services = services::record(session.reader(), services, &rule).await?;
+            plan.services = services::record(session, services, &rule).await?;
         }
         plan.refusals.extend(safety.failed().map(|part| {
             let why = part

@@ -9,17 +9,17 @@ use crate::checkpoint::{self, CaptureOptions, History};
 use crate::engine::Workspace;
 use crate::event::Sink;
 use crate::interrupt::Interrupt;
-use crate::inventory::Host;
+use crate::inventory::{Host, Source};
 use crate::manifest::{Checkpoint, Entry, Trigger};
 use crate::name::{CheckpointId, SourceName};
-use crate::restore::sources::RestoredPart;
 use crate::ssh::ReadSession;
 use crate::store;
 
 /// Longer than a host's file system takes to give a change another time.
 const REST: Duration = Duration::from_millis(60);
 
-/// Captures what was restored; of what was `placed`, with the marks that it has there, nothing is fetched. It is a subset unless that is all that the host has.
+/// Captures `sources`, which were restored; of what was `placed`, with the marks that it has there, nothing is
+/// fetched. It is a subset unless those are all that the host has.
 ///
 /// # Errors
 ///
@@ -28,18 +28,17 @@ pub(super) async fn restored_state(
     workspace: &Arc<Workspace>,
     host: &Host,
     (session, address): (&ReadSession, &str),
-    parts: &[RestoredPart],
+    sources: Vec<Source>,
     restored: &CheckpointId,
     placed: Vec<Entry>,
 ) -> Result<Checkpoint, Error> {
-    let names: Vec<SourceName> = parts.iter().map(|part| part.part.name.clone()).collect();
+    let names: Vec<SourceName> = sources.iter().map(|source| source.name.clone()).collect();
     let others = host
         .sources
         .iter()
         .filter(|source| !names.contains(&source.name));
-    let sources = parts.iter().map(|part| &part.source).chain(others);
     let target = Host {
-        sources: sources.cloned().collect(),
+        sources: sources.into_iter().chain(others.cloned()).collect(),
         ..host.clone()
     };
     let interrupt = Interrupt::new();

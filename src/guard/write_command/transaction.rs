@@ -61,7 +61,9 @@ pub enum TransactionStep {
     Forward,
     /// Puts everything back.
     Back,
-    /// Removes the staging folders and the record: there is no way back from here.
+    /// Everything is in place in all roots, and proven: there is no way back from here.
+    Commit,
+    /// Removes the staging folders and the record.
     Done,
 }
 
@@ -74,6 +76,7 @@ impl TransactionStep {
             Self::Prepare => "prepare",
             Self::Forward => "forward",
             Self::Back => "back",
+            Self::Commit => "commit",
             Self::Done => "done",
         }
     }
@@ -84,6 +87,7 @@ impl TransactionStep {
             Self::Prepare => Verb::Prepare,
             Self::Forward => Verb::Forward,
             Self::Back => Verb::Back,
+            Self::Commit => Verb::Commit,
             Self::Done => Verb::Done,
         }
     }

@@ -9,6 +9,7 @@ use crate::engine::restore::{Concluded, Ending, Executed};
 use crate::fault;
 use crate::fault::ExitClass;
 use crate::name::HostName;
+use crate::restore::databases::DatabasePlan;
 use crate::restore::plan::compare::Action;
 use crate::restore::plan::{PartPlan, Plan, PlannedChange};
 use crate::restore::unfinished::Way;
@@ -26,6 +27,10 @@ pub struct RestorePlan {
     pub target: Target,
     /// What happens to each part.
     pub parts: Vec<Part>,
+    /// What happens to databases.
+    pub databases: Vec<Database>,
+    /// The roles that are made on database servers.
+    pub roles: Vec<Role>,
     /// What happens to services.
     pub services: Vec<Service>,
     /// What the operator should know.
@@ -86,6 +91,34 @@ pub struct Change {
     pub path_b64: Option<String>,
 }
 
+/// What happens to a database.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Database {
+    /// The source.
+    pub part: String,
+    /// Its name.
+    pub name: String,
+    /// `create`, `load`, `replace`, `unchanged` or `refuse`.
+    pub action: String,
+    /// Why, for people.
+    pub why: String,
+    /// What will be lost, for people.
+    pub losses: Vec<String>,
+    /// The length of its dump.
+    pub bytes: u64,
+}
+
+/// A role that is made on a database server.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Role {
+    /// The source.
+    pub part: String,
+    /// Its name.
+    pub name: String,
+    /// It is a superuser.
+    pub superuser: bool,
+}
+
 /// What happens to a service.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Service {
@@ -132,6 +165,8 @@ pub struct RestoreSummary {
     pub changed: u64,
     /// Paths that were removed.
     pub deleted: u64,
+    /// Databases that were created or replaced.
+    pub databases: Vec<String>,
     /// File content that was sent, uncompressed.
     pub sent_bytes: u64,
     /// What the probes found.
@@ -146,7 +181,7 @@ impl From<&Plan> for RestorePlan {
         let target = &plan.target;
         Self {
             version: Version,
-            plan: format!("sha256:{}", plan.digest()),
+            plan: plan.digest_text(),
             checkpoint: plan.checkpoint.to_string(),
             target: Target {
                 host: target.host.to_string(),
@@ -156,6 +191,8 @@ impl From<&Plan> for RestorePlan {
                 hostname: target.hostname.clone(),
             },
             parts: plan.parts.iter().map(Part::from).collect(),
+            databases: plan.databases.iter().flat_map(databases).collect(),
+            roles: plan.databases.iter().flat_map(roles).collect(),
             services: plan
                 .services
                 .services
@@ -170,6 +207,25 @@ impl From<&Plan> for RestorePlan {
             refusals: plan.refusals.clone(),
         }
     }
+}
+
+fn databases(part: &DatabasePlan) -> impl Iterator<Item = Database> {
+    part.databases.iter().map(|database| Database {
+        part: part.part.to_string(),
+        name: database.name.clone(),
+        action: database.action.as_str().to_owned(),
+        why: database.why.clone(),
+        losses: database.losses.clone(),
+        bytes: database.size_bytes,
+    })
+}
+
+fn roles(part: &DatabasePlan) -> impl Iterator<Item = Role> {
+    part.roles.iter().map(|role| Role {
+        part: part.part.to_string(),
+        name: role.name.clone(),
+        superuser: role.is_superuser,
+    })
 }
 
 impl From<&PartPlan> for Part {
@@ -207,6 +263,7 @@ impl RestoreSummary {
         host: &HostName,
         concluded: Option<&Concluded>,
         class: Option<ExitClass>,
+        error: Option<&fault::Problem>,
     ) -> Self {
         let record = concluded.and_then(|concluded| concluded.restore.record.as_ref());
         let ended = concluded.map(|concluded| &concluded.ended);
@@ -216,7 +273,6 @@ impl RestoreSummary {
             Some(Ok(Way::Back)) => "rolled-back",
             Some(Err(_)) => "failed",
         };
-        let error = ended.and_then(|ended| ended.as_ref().err());
         Self {
             kind: SummaryTag,
             version: Version,
@@ -228,6 +284,14 @@ impl RestoreSummary {
             outcome: outcome.to_owned(),
             changed: 0,
             deleted: 0,
+            databases: match ended {
+                Some(Ok(Way::Forward)) => record
+                    .iter()
+                    .flat_map(|record| &record.databases)
+                    .map(|database| database.name.clone())
+                    .collect(),
+                Some(Ok(Way::Back) | Err(_)) | None => Vec::new(),
+            },
             sent_bytes: 0,
             probes: Vec::new(),
             error: error.map(Problem::from),
@@ -261,6 +325,11 @@ impl RestoreSummary {
             outcome: outcome.to_owned(),
             changed: done(plan.changed()),
             deleted: done(plan.deleted()),
+            databases: plan
+                .changed_databases()
+                .filter(|_| is_done)
+                .map(|database| database.name.clone())
+                .collect(),
             sent_bytes: executed.sent_bytes,
             probes: executed
                 .probes

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 
 use crate::engine::restore::{Concluded, Ending, Executed, Pending};
 use crate::event::{Restore, RestoreStep};
-use crate::name::{HostName, RemotePath};
+use crate::name::{HostName, RemotePath, escape};
 use crate::report::Verbosity;
+use crate::restore::databases::DatabasePlan;
 use crate::restore::plan::compare::Action;
 use crate::restore::plan::{PartPlan, Plan, PlannedChange};
 use crate::restore::services::{self, ServiceRecord};
@@ -35,6 +36,9 @@ pub fn plan(plan: &Plan, verbosity: Verbosity) -> String {
         let names: Vec<&str> = same.iter().map(|part| part.name.as_str()).collect();
         text.push_str(&format!("\nunchanged: {}\n", names.join(", ")));
     }
+    for part in &plan.databases {
+        push_databases(&mut text, part);
+    }
     push_services(&mut text, &plan.services);
     for warning in &plan.warnings {
         text.push_str(&format!("\nwarning: {warning}"));
@@ -46,9 +50,9 @@ pub fn plan(plan: &Plan, verbosity: Verbosity) -> String {
         text.push('\n');
     }
     text.push_str(&format!(
-        "\n{}\nplan sha256:{}\n",
+        "\n{}\nplan {}\n",
         summary(plan),
-        plan.digest()
+        plan.digest_text()
     ));
     text
 }
@@ -62,8 +66,44 @@ fn summary(plan: &Plan) -> String {
         let number: usize = plan.parts.iter().map(|part| part.count(action)).sum();
         (number > 0).then(|| format!("{number} to {}", verb(action)))
     };
-    let counts: Vec<String> = Action::ALL.into_iter().filter_map(of).collect();
-    format!("{}; {} to send", counts.join(", "), size(plan.send_bytes()))
+    let mut counts: Vec<String> = Action::ALL.into_iter().filter_map(of).collect();
+    let databases = plan.changed_databases();
+    let (number, bytes) = databases.fold((0, plan.send_bytes()), |(number, bytes), one| {
+        (number + 1, bytes + one.size_bytes)
+    });
+    if number > 0 {
+        counts.push(format!("{} to load", count(number, "database")));
+    }
+    format!("{}; {} to send", counts.join(", "), size(bytes))
+}
+
+/// The databases of a part: what is done with each, why, and what will be lost.
+fn push_databases(text: &mut String, part: &DatabasePlan) {
+    text.push_str(&format!(
+        "\n{} (PostgreSQL {}):\n",
+        part.part, part.server_version
+    ));
+    for role in &part.roles {
+        let superuser = if role.is_superuser {
+            ", a superuser"
+        } else {
+            ""
+        };
+        let name = escape(role.name.as_bytes());
+        text.push_str(&format!("  create    role {name}{superuser}\n"));
+    }
+    for database in &part.databases {
+        text.push_str(&format!(
+            "  {:<9} database {}  {}: {}\n",
+            database.action.as_str(),
+            escape(database.name.as_bytes()),
+            size(database.size_bytes),
+            database.why
+        ));
+        for loss in &database.losses {
+            text.push_str(&format!("            lost: {loss}\n"));
+        }
+    }
 }
 
 fn verb(action: Action) -> &'static str {
@@ -243,13 +283,20 @@ pub fn ended(plan: &Plan, executed: &Executed) -> String {
         before.push_str(&format!("the restored state is {}\n", sealed.id));
     }
     match &executed.ending {
-        Ending::Restored => format!(
-            "{host} is restored to {}: {}, {} deleted, {} sent, all proven\n{before}",
-            plan.checkpoint,
-            count(plan.changed() as u64, "change"),
-            plan.deleted(),
-            size(executed.sent_bytes),
-        ),
+        Ending::Restored => {
+            let databases = plan.changed_databases().count() as u64;
+            let databases = match databases {
+                0 => String::new(),
+                number => format!("{} loaded, ", count(number, "database")),
+            };
+            format!(
+                "{host} is restored to {}: {}, {} deleted, {} sent, {databases}all proven\n{before}",
+                plan.checkpoint,
+                count(plan.changed() as u64, "change"),
+                plan.deleted(),
+                size(executed.sent_bytes),
+            )
+        }
         Ending::Unchanged => format!(
             "{host} is as {} has it; nothing was written\n",
             plan.checkpoint
@@ -274,6 +321,10 @@ pub fn pending(pending: &Pending) -> String {
         };
         let state = if restore.is_running {
             "a command of it is still at work"
+        } else if restore.is_committed {
+            "everything is in place and proven: it can be finished"
+        } else if restore.can_go_forward() && restore.roots.is_empty() {
+            "its databases may have been loaded: it can be undone, and finished if they were"
         } else if restore.can_go_forward() {
             "everything has arrived: it can be finished or undone"
         } else if restore.may_have_changed() {
@@ -284,6 +335,10 @@ pub fn pending(pending: &Pending) -> String {
         text.push_str(&format!("restore {}: {what}\n  {state}\n", restore.id));
         for root in restore.record.iter().flat_map(|record| &record.roots) {
             text.push_str(&format!("  {root}\n"));
+        }
+        for database in restore.record.iter().flat_map(|record| &record.databases) {
+            let name = escape(database.name.as_bytes());
+            text.push_str(&format!("  database {name}\n"));
         }
     }
     text

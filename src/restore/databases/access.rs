@@ -4,6 +4,7 @@ use super::Error;
 use crate::blocking::blocking;
 use crate::guard::PostgresServer;
 use crate::inventory::PostgresSource;
+use crate::restore::record::RecordedDatabase;
 use crate::source::postgres;
 use crate::source::secret::{self, Revealed};
 use crate::ssh::{Input, Missing, Running};
@@ -50,6 +51,43 @@ impl ServerAccess {
             sudo: sudo || source.run_as.is_some(),
             password,
         })
+    }
+
+    /// As the host has kept it; `source` knows the password where one is needed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Password`], [`Error::NoPassword`].
+    pub async fn recorded(
+        database: &RecordedDatabase,
+        source: Option<&PostgresSource>,
+    ) -> Result<Self, Error> {
+        let mut access = Self {
+            server: database.server.clone(),
+            sudo: database.sudo,
+            password: None,
+        };
+        if database.server.password_follows {
+            let secret = source.and_then(|source| source.password.clone());
+            let secret = secret.ok_or_else(|| Error::NoPassword {
+                part: database.part.clone(),
+            })?;
+            let revealed = blocking(move || secret::reveal(&secret)).await;
+            access.password = Some(revealed.map_err(Error::Password)?);
+        }
+        Ok(access)
+    }
+
+    /// The server, without the password.
+    #[must_use]
+    pub fn server(&self) -> &PostgresServer {
+        &self.server
+    }
+
+    /// Whether its tools run through sudo.
+    #[must_use]
+    pub fn sudo(&self) -> bool {
+        self.sudo
     }
 
     /// What comes before all data: the password and a line end, or nothing.

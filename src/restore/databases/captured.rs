@@ -10,7 +10,7 @@ use super::{Error, Version};
 use crate::digest::Sha256;
 use crate::inventory::DumpFormat;
 use crate::manifest::Entry;
-use crate::name::SourceName;
+use crate::name::{RemotePath, SourceName};
 use crate::source::postgres::ArchiveReader;
 use crate::store::SealedCheckpoint;
 
@@ -45,6 +45,14 @@ pub struct CapturedDatabase {
     pub(super) settings: Option<Settings>,
     /// Of the file of its settings.
     pub(super) settings_sha256: Option<Sha256>,
+}
+
+impl CapturedDatabase {
+    /// Where its dump is in the checkpoint.
+    #[must_use]
+    pub fn path(&self) -> &RemotePath {
+        &self.entry.path
+    }
 }
 
 /// Which file of a part it is.

@@ -1,7 +1,7 @@
 //! Why a database could not be put back.
 
-use crate::fault::{Code, Fault};
-use crate::name::{AccountName, escape};
+use crate::fault::{Code, ExitClass, Fault};
+use crate::name::{AccountName, SourceName, escape};
 use crate::source::postgres::{self, Complaint};
 use crate::source::secret::SecretError;
 use crate::{ssh, store};
@@ -18,6 +18,14 @@ pub enum Error {
     /// The password is not to be had.
     #[error("can't read the password of the database role")]
     Password(#[source] SecretError),
+    /// The inventory has no source that the password could be of.
+    #[error(
+        "the database role needs a password, and the inventory has no `postgres` source `{part}` that names it"
+    )]
+    NoPassword {
+        /// The part of the checkpoint.
+        part: SourceName,
+    },
     /// The host has no client tools.
     #[error("the host has no `psql` or `pg_restore`")]
     NoTool,
@@ -168,6 +176,7 @@ impl Fault for Error {
             Self::Ssh(error) => error.code(),
             Self::Store(error) => error.code(),
             Self::Password(error) => error.code(),
+            Self::NoPassword { .. } => Code::SecretUnavailable,
             Self::NoTool => Code::ToolMissing,
             Self::NoAccount { .. } => Code::AccountMissing,
             Self::Refused { source } => source.code(),
@@ -191,6 +200,9 @@ impl Fault for Error {
             Self::Store(error) => return error.hint(),
             Self::Password(error) => return error.hint(),
             Self::Refused { source } => return source.hint(),
+            Self::NoPassword { .. } => {
+                "Add the source to the host in the inventory, with its `password`."
+            }
             Self::NoTool => "Install PostgreSQL's client tools on the host.",
             Self::NoAccount { .. } => "Correct `run_as` of the source.",
             Self::Killed { .. } => {
@@ -212,6 +224,30 @@ impl Fault for Error {
             Self::Unexpected { .. } => "Plan the restore again.",
         };
         Some(hint.to_owned())
+    }
+
+    fn exit_class(&self) -> ExitClass {
+        match self {
+            Self::Ssh(error) => error.exit_class(),
+            Self::Store(error) => error.exit_class(),
+            Self::Password(_)
+            | Self::NoPassword { .. }
+            | Self::NoTool
+            | Self::NoAccount { .. }
+            | Self::Refused { .. }
+            | Self::Statement { .. }
+            | Self::Killed { .. }
+            | Self::Exit { .. }
+            | Self::TooMuch { .. }
+            | Self::Answer { .. }
+            | Self::NoAnswer
+            | Self::Dump { .. }
+            | Self::Busy { .. }
+            | Self::Locked
+            | Self::Sessions { .. }
+            | Self::Unexpected { .. }
+            | Self::Rows { .. } => ExitClass::Failed,
+        }
     }
 }
 

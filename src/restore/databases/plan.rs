@@ -112,6 +112,11 @@ impl DatabasePlan {
 }
 
 impl PlannedDatabase {
+    /// The statements that make it.
+    pub(in crate::restore) fn statements(&self) -> String {
+        self.making(&self.name)
+    }
+
     /// The statements that make it under the name `new`.
     pub(super) fn making(&self, new: &str) -> String {
         self.settings.making(new, self.server_number)

@@ -28,6 +28,17 @@ impl Plan {
                 hasher.add(change.path.as_bytes());
             }
         }
+        for part in &self.databases {
+            let server = part.system_identifier.as_deref().unwrap_or_default();
+            for text in [part.part.as_str(), server, part.making_roles()] {
+                hasher.add(text.as_bytes());
+            }
+            for database in &part.databases {
+                hasher.add(database.name.as_bytes());
+                hasher.add(database.action.as_str().as_bytes());
+                hasher.add(database.statements().as_bytes());
+            }
+        }
         for service in &self.services.services {
             hasher.add(service.name.as_str().as_bytes());
             hasher.add(service.action.as_str().as_bytes());

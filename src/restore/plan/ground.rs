@@ -32,6 +32,23 @@ pub enum Obstacle {
     Elsewhere(RemotePath, RemotePath),
 }
 
+impl std::fmt::Display for Obstacle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NotADirectory(path) => {
+                write!(
+                    f,
+                    "{path} is no directory on the host, and something is to be put into it"
+                )
+            }
+            Self::Elsewhere(path, real) => write!(
+                f,
+                "{path} is {real} on the host, reached through a symbolic link: nothing is put through links"
+            ),
+        }
+    }
+}
+
 impl Ground {
     /// Looks at `directories` and all that is above them.
     ///

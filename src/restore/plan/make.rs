@@ -5,21 +5,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::compare::{self, Action, Differences, Found, Item, Terms};
-use super::ground::{Ground, Obstacle};
+use super::ground::Ground;
 use super::merged::{Merged, PartEntry};
+use super::notices::{lack_of_rights, refusals, warnings};
 use super::roots::{self, Roots};
 use super::{Before, Plan, Target, by_part, candidates};
 use crate::blocking::blocking;
-use crate::manifest::{FileTime, FileType, PartState};
+use crate::manifest::FileTime;
 use crate::name::{RemotePath, SourceName};
 use crate::restore::Error;
 use crate::restore::accounts::{Accounts, OwnerNames};
+use crate::restore::databases::DatabasePlan;
 use crate::restore::lines;
 use crate::restore::services::ServiceRecord;
 use crate::restore::sources::RestoredPart;
 use crate::scan::result::unfinished;
 use crate::source::exclude::Exclude;
-use crate::source::probe::{Probe, SudoRights};
+use crate::source::probe::Probe;
 use crate::ssh::ReadSession;
 use crate::store::{self, Entries, SealedCheckpoint};
 use crate::units::listing;
@@ -42,6 +44,8 @@ pub struct Basis {
     pub probe: Probe,
     /// Which paths are meant.
     pub terms: Terms,
+    /// What happens to databases.
+    pub databases: Vec<DatabasePlan>,
 }
 
 impl std::fmt::Debug for Basis {
@@ -123,6 +127,7 @@ pub async fn make(basis: &Basis, session: &ReadSession) -> Result<Plan, Error> {
         target: basis.target.clone(),
         parts: Vec::new(),
         roots: BTreeMap::new(),
+        databases: basis.databases.clone(),
         services: ServiceRecord::default(),
         before: Vec::new(),
         sudo: false,
@@ -218,7 +223,7 @@ async fn compare_sides(
         let checkpoint = &basis.checkpoint;
         lines::compare(checkpoint, part, live, terms, session, &mut differences).await?;
     }
-    if differences.meant == 0 && !terms.paths.is_empty() {
+    if differences.meant == 0 && !terms.paths.is_empty() && basis.databases.is_empty() {
         return Err(Error::NothingMeant {
             checkpoint: basis.checkpoint.id().clone(),
             named: listing(terms.paths.len(), &terms.paths),
@@ -392,105 +397,4 @@ fn needs_root(basis: &Basis, differences: &Differences, accounts: &Accounts) -> 
     !basis.probe.is_root
         && (basis.parts.iter().any(|part| part.source.sudo)
             || items.any(|item| item.wanted.iter().chain(&item.live).any(is_others)))
-}
-
-fn lack_of_rights(sudo: bool, probe: &Probe) -> Option<String> {
-    let why = match probe.sudo {
-        Some(SudoRights::Missing) => "the host has no sudo",
-        Some(SudoRights::Tools) => "sudo allows `find` and `tar` only",
-        Some(SudoRights::Root | SudoRights::Shell | SudoRights::Nothing) | None => return None,
-    };
-    sudo.then(|| {
-        format!(
-            "what is put back belongs to other accounts than `{}`, and {why}",
-            probe.account
-        )
-    })
-}
-
-fn warnings(
-    basis: &Basis,
-    differences: &Differences,
-    (users, groups): &(Vec<String>, Vec<String>),
-) -> Vec<String> {
-    let mut warnings = Vec::new();
-    for (what, names) in [("users", users), ("groups", groups)] {
-        if !names.is_empty() {
-            warnings.push(format!(
-                "{what} that the host does not have, so that their files get the recorded numbers: {}",
-                names.join(", ")
-            ));
-        }
-    }
-    if !differences.left_alone.is_empty() {
-        warnings.push(format!(
-            "left as it is, because it makes the host this host or lets fleet in: {}",
-            listing(differences.left_alone.len(), &differences.left_alone)
-        ));
-    }
-    if !differences.kept_attributes.is_empty() {
-        warnings.push(format!(
-            "extended attributes of directories are set, and those that the checkpoint does not have stay: {}",
-            listing(differences.kept_attributes.len(), &differences.kept_attributes)
-        ));
-    }
-    for part in &basis.parts {
-        let name = &part.part.name;
-        match part.part.state {
-            PartState::Failed => warnings.push(format!(
-                "`{name}` failed in the checkpoint: what it holds is put back, and more may be missing"
-            )),
-            PartState::Warned => warnings.push(format!(
-                "`{name}` has warnings in the checkpoint: `fleet show` lists them"
-            )),
-            PartState::Complete | PartState::Absent => {}
-        }
-    }
-    warnings
-}
-
-fn refusals(basis: &Basis, differences: &Differences) -> Vec<String> {
-    let mut refusals = Vec::new();
-    if !basis.terms.delete {
-        return refusals;
-    }
-    for part in &basis.parts {
-        let name = &part.part.name;
-        if part.part.state == PartState::Failed {
-            refusals.push(format!(
-                "`--delete` would remove what `{name}` lacks only because it failed in the checkpoint"
-            ));
-        }
-        let deletes = differences.items.iter().any(|item| {
-            item.action == Action::Delete
-                && item.part() == name
-                && item
-                    .live
-                    .as_ref()
-                    .is_some_and(|live| live.entry.kind.file_type() != FileType::Directory)
-        });
-        if deletes && part.part.totals.files == 0 {
-            refusals.push(format!(
-                "`--delete` would remove everything of `{name}`, which is empty in the checkpoint"
-            ));
-        }
-    }
-    refusals
-}
-
-impl std::fmt::Display for Obstacle {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::NotADirectory(path) => {
-                write!(
-                    f,
-                    "{path} is no directory on the host, and something is to be put into it"
-                )
-            }
-            Self::Elsewhere(path, real) => write!(
-                f,
-                "{path} is {real} on the host, reached through a symbolic link: nothing is put through links"
-            ),
-        }
-    }
 }

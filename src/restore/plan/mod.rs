@@ -6,10 +6,12 @@ pub mod ground;
 pub mod link_groups;
 pub mod make;
 pub mod merged;
+mod notices;
 pub mod roots;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::databases::{DatabasePlan, PlannedDatabase};
 use super::services::ServiceRecord;
 use crate::digest::Sha256;
 use crate::manifest::{Entry, EntryKind, ScanMark};
@@ -30,6 +32,8 @@ pub struct Plan {
     pub parts: Vec<PartPlan>,
     /// What is done in each root, by its path.
     pub roots: BTreeMap<RemotePath, (u64, RootPlan)>,
+    /// What happens to databases, by part.
+    pub databases: Vec<DatabasePlan>,
     /// What happens to services.
     pub services: ServiceRecord,
     /// What the target has at each path that changes.
@@ -108,6 +112,19 @@ impl Plan {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.parts.iter().all(|part| part.changes.is_empty())
+            && self.changed_databases().next().is_none()
+    }
+
+    /// The databases that take another one's place.
+    pub fn changed_databases(&self) -> impl Iterator<Item = &PlannedDatabase> {
+        let databases = self.databases.iter().flat_map(|part| &part.databases);
+        databases.filter(|database| database.action.changes())
+    }
+
+    /// Its digest as `sha256:` and hexadecimal digits.
+    #[must_use]
+    pub fn digest_text(&self) -> String {
+        format!("sha256:{}", self.digest())
     }
 
     /// How many paths something happens to.

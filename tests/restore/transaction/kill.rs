@@ -108,7 +108,7 @@ impl Bench {
 
     /// Kills `killed` before its change `at`, and goes on. Whether it was killed.
     fn run(&self, killed: Killed, at: u64, is_forward: bool) -> bool {
-        use TransactionStep::{Back, Done, Forward, Prepare, Staged};
+        use TransactionStep::{Back, Commit, Done, Forward, Prepare, Staged};
         let (host, fate) = (&self.host, Fate::Killed(&self.tracer, at));
         let when = format!("killed in {killed:?} before change {at}, then forward: {is_forward}");
         let answer = match killed {
@@ -123,10 +123,10 @@ impl Bench {
             }
             Killed::Step(step) => {
                 self.fresh("staged");
-                if matches!(step, Forward | Back | Done) {
+                if matches!(step, Forward | Back | Commit | Done) {
                     host.step(Prepare).ok();
                 }
-                if matches!(step, Back | Done) {
+                if matches!(step, Back | Commit | Done) {
                     host.step(Forward).ok();
                 }
                 host.step_then(step, fate)
@@ -141,9 +141,9 @@ impl Bench {
             Killed::Begin | Killed::Stage => false,
             Killed::Step(Staged | Prepare | Forward) => is_forward,
             Killed::Step(Back) => false,
-            Killed::Step(Done) => true,
+            Killed::Step(Commit | Done) => true,
         };
-        if is_new && killed != Killed::Step(Done) {
+        if is_new && !matches!(killed, Killed::Step(Commit | Done)) {
             host.step(Staged).ok();
             host.step(Prepare).ok();
             host.step(Forward).ok();
@@ -230,6 +230,11 @@ fn a_swap_that_is_killed_can_go_both_ways() {
 #[test]
 fn a_way_back_that_is_killed_goes_back() {
     kill_at_every_point(Killed::Step(TransactionStep::Back), 29);
+}
+
+#[test]
+fn a_commit_that_is_killed_ends_forward() {
+    kill_at_every_point(Killed::Step(TransactionStep::Commit), 7);
 }
 
 #[test]

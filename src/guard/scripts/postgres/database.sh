@@ -30,6 +30,9 @@ done
 pg_server "fleet restore $id" '-c default_transaction_read_only=off' 3<&- 4>&- || shut $?
 pulse 3<&- 4>&-
 case $step in
+switch | back | drop_beside | drop_old) grace=8 ;;
+esac
+case $step in
 roles | create | load) fed "step_$step" ;;
 esac
 { exec >/dev/null 2>&1 4>&- 5>&-; watch; } &

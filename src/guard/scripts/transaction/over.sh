@@ -1,5 +1,14 @@
 # shellcheck shell=sh
-# Ends a restore: the staging folders go, the record last. From here on there is no way back.
+# Ends a restore: the staging folders go, the record last.
+
+# Fails unless everything of the root is in place.
+commit_root() { if [ ! -e "$rec/committed" ]; then at new; fi; }
+
+# From here on there is no way back. Without this, one root could go back while another has ended.
+commit_record() {
+: >"$rec/committed"
+durable "$rec"
+}
 
 # Under another name, a folder that is removed by half is never taken for one to go back from. The time of
 # the root comes last; until then it is written down in the record.

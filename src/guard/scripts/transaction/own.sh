@@ -7,7 +7,7 @@
 #            root.N    the path of the Nth root               place.N  device and inode of that root
 #            mtime.N   when it was modified last, before      rtime.N  the same for the end, once known
 #            locked.N  its staging folder was made            id       the restore
-#            finish    the script for people
+#            finish    the script for people                  committed  there is no way back
 #   $T     `.fleet-restore` in the root, which is the current directory:
 #            id        the restore                            rtime    as mtime.N
 #            at-STATE  staging, staged, ready, going, cleared, new, back or old

@@ -43,6 +43,7 @@ back)
   each_recorded back_root ;;
 done)
   (set -eu; claim finish) || exit
+  each_recorded commit_root 2>/dev/null && (set -eu; commit_record)
   stubborn=yes
   each_recorded over_root
   s=$?

@@ -70,3 +70,7 @@ prepare() { steps prepare_root; }
 forward() { steps forward_root; }
 back() { steps back_root; }
 finish() { steps over_root; }
+commit() {
+steps commit_root || return
+( set -eu; record_is_ours; commit_record )
+}

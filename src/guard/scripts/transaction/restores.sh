@@ -5,6 +5,7 @@
 #   root N STATE DEVICE INODE OWNER MODE ID
 #                                 how its Nth root is now; OWNER, MODE and ID are those of the folder in it
 #   place N DEVICE INODE          where it was when the restore began
+#   committed                     everything is in place, and only the end is left
 #   running PID                   a script works for it
 #
 # and for each root of the request
@@ -44,6 +45,7 @@ for rec in "$1"/*; do
   printf 'record %s %s\n' "${rec##*/}" "$(stat -c '%U %a' -- "$rec")"
   if ! ours "$rec"; then continue; fi
   if [ -f "$rec/record" ]; then head -c 1048576 "$rec/record" | od -An -v -tx1; fi
+  if [ -e "$rec/committed" ]; then echo committed; fi
   N=0
   while [ -e "$rec/root.$N" ]; do
     x=$(cat "$rec/root.$N"; echo .)

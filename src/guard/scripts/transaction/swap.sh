@@ -114,6 +114,7 @@ mark new
 # Puts back what was, and takes away what was not. What was to change its type and has not is still in the
 # way of `drop`, not empty, or is in old/ as well.
 back_root() {
+if [ -e "$rec/committed" ]; then fail 13 "restore $id is in place and proven: there is no way back"; fi
 look
 case $state in none | over | bare | staging | staged | ready | old) return ;; esac
 rm -rf "$T/ballast"
