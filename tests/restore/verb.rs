@@ -105,6 +105,25 @@ pub(super) fn assert_nothing_left(host: &HostFixture) {
 }
 
 #[test]
+fn a_root_in_which_nothing_changes_keeps_its_time() {
+    let Some(host) = start() else {
+        return;
+    };
+    plain_tree(&host);
+    pull(&host);
+    let of_root = || tree::describe(&host.tree).remove(Path::new(""));
+    let wanted = of_root();
+    assert!(wanted.is_some());
+    for path in [None, Some(host.tree.join("conf/d/deep"))] {
+        fs::write(host.tree.join("conf/d/deep"), "other").expect("a file");
+        let path = path.map(|path| path.display().to_string());
+        let path: Vec<&str> = path.as_deref().into_iter().collect();
+        summary(restore(&host, &path), 0);
+        assert_eq!(of_root(), wanted, "{path:?}");
+    }
+}
+
+#[test]
 fn ten_kinds_of_damage_are_restored_and_the_tree_is_identical() {
     let Some(host) = start() else {
         return;

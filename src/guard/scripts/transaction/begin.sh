@@ -64,6 +64,7 @@ done
 mkdir -m 700 "$T" || { if [ -e "$T" ]; then busy "$T"; fi; fail 1 "$root/$T cannot be made"; }
 mkdir "$rec/locked.$N"
 chmod g-s "$T"
+stat -c %y . >"$T/ltime"
 cp "$rec/id" "$T/id"
 ours "$T" || fail 12 "$root/$T is not a folder of this account alone"
 cp "$rec/mtime.$N" "$T/rtime"

@@ -18,7 +18,14 @@ case $state in going | cleared | back) fail 13 "$root is at \`$state\`: it has t
 case $state in
 none | over) ;;
 *)
-  case $state in new) stat -c %y . >"$T/rtime.part" && mv -f "$T/rtime.part" "$T/rtime" ;; esac
+  case $state in
+  new)
+    # Unless the staging folder alone has changed the root: then it gets the time of before.
+    y=$(stat -c %y .)
+    if [ "$y" != "$(cat "$T/ltime" 2>/dev/null)" ]; then
+      echo "$y" >"$T/rtime.part" && mv -f "$T/rtime.part" "$T/rtime"
+    fi ;;
+  esac
   if [ ! -s "$T/rtime" ]; then cp "$rec/mtime.$N" "$T/rtime"; fi
   if [ -d "$rec" ]; then
     cp "$T/rtime" "$rec/rtime.$N" || :

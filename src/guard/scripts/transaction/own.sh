@@ -11,6 +11,7 @@
 #   $T     `.fleet-restore` in the root, which is the current directory:
 #            id        the restore                            rtime    as mtime.N
 #            at-STATE  staging, staged, ready, going, cleared, new, back or old
+#            ltime     when it was modified by the making of this folder
 #            ballast/  space that going back may need         finish   the script for people
 #            new/      files to come                          old/     what they replace: further names
 #            lnew/     symbolic links to come                 lold/    what they replace
