@@ -81,7 +81,8 @@ fn summary(plan: &Plan) -> String {
 fn push_databases(text: &mut String, part: &DatabasePlan) {
     text.push_str(&format!(
         "\n{} (PostgreSQL {}):\n",
-        part.part, part.server_version
+        part.part,
+        part.server_version.split(' ').next().unwrap_or_default()
     ));
     for role in &part.roles {
         let superuser = if role.is_superuser {
