@@ -126,6 +126,42 @@ fn a_probe_that_fails_brings_everything_back() {
     assert!(!Path::new(&host.tree.join("app/.fleet-restore")).exists());
 }
 
+/// A fresh machine lacks what no checkpoint holds; on the host itself the same is a failure.
+#[test]
+fn on_another_host_what_cannot_be_started_yet_is_reported() {
+    let Some(host) = start() else {
+        return;
+    };
+    let app = host.tree.join("app");
+    tree::fill(&app, &[("conf", "good")]);
+    let mut entry = host.host(json!({ "app": { "directory": app } }));
+    entry["services"] = json!({
+        "server": { "process": ["/nowhere/server"], "cwd": app, "start": "always" },
+    });
+    entry["probes"] = json!({ "port": { "tcp": free_port(), "within": "1s" } });
+    let mut fresh = entry.clone();
+    fresh["services"] = json!({});
+    fresh["probes"] = json!({});
+    host.describe_all(json!({ "web": entry, "new": fresh }));
+    pull(&host);
+    fs::write(app.join("conf"), "bad").expect("a file");
+    let refused = summary(restore(&host, &[]), 1);
+    assert_eq!(refused["outcome"], json!("rolled-back"));
+    assert_eq!(fs::read(app.join("conf")).expect("a file"), b"bad");
+
+    let arguments = ["restore", "web@latest", "--to", "new", "--confirm", "new"];
+    let output = host.fleet.run(&arguments).exits(0);
+    assert_eq!(fs::read(app.join("conf")).expect("a file"), b"good");
+    for told in [
+        "server (no process) is started, if it can be",
+        "it was not active on this host before",
+        "warning: probe `port` failed on new",
+    ] {
+        let text = format!("{}{}", output.stdout, output.stderr);
+        assert!(text.contains(told), "{told}: {text}");
+    }
+}
+
 fn free_port() -> u16 {
     crate::support::sshd::free_port()
 }

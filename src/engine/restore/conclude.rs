@@ -6,10 +6,9 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::start::Start;
 use super::undo::Undo;
-use super::{
-    Error, Reached, databases, judge, reach, record_refusal, serving, start, warn_unrecorded,
-};
+use super::{Error, Reached, databases, judge, reach, record_refusal, serving, warn_unrecorded};
 use crate::audit::{Act, Audit, Outcome, Target};
 use crate::engine::Workspace;
 use crate::event::{Event, HostEvent, Restore, RestoreStep, Sink};
@@ -159,8 +158,7 @@ impl Pending {
                 ..Act::new(Operation::Restore, host.clone())
             };
             let begun = audit.begin(act, Timestamp::now()).await?;
-            let tell = |step| sink(Event::of(&host, Restore::Step(step)));
-            let ended = one(&restore, way, (&session, &serving), inventory, &tell).await;
+            let ended = one(&restore, way, (&session, &serving), inventory, sink).await;
             let ended = ended.map_err(|error| Problem::of(&error));
             let outcome = match &ended {
                 Ok(Way::Forward) => Outcome::Done,
@@ -189,6 +187,7 @@ struct Ending<'a> {
     /// What was active before; none: nothing was stopped.
     stopped: Option<&'a ServiceRecord>,
     databases: Vec<DatabaseTarget>,
+    sink: &'a Sink,
     tell: &'a (dyn Fn(RestoreStep) + Sync),
 }
 
@@ -199,9 +198,10 @@ async fn one(
     way: Way,
     (session, host): (&WriteSession, &Host),
     inventory: &Inventory,
-    tell: &(dyn Fn(RestoreStep) + Sync),
+    sink: &Sink,
 ) -> Result<Way, Error> {
     let record = restore.record.as_ref();
+    let tell = |step| sink(Event::of(&host.name, Restore::Step(step)));
     let ending = Ending {
         restore,
         session,
@@ -215,7 +215,8 @@ async fn one(
             Some(record) => databases::of_record(record, inventory).await?,
             None => Vec::new(),
         },
-        tell,
+        sink,
+        tell: &tell,
     };
     if restore.is_committed {
         ending.clean().await?;
@@ -244,9 +245,18 @@ impl Ending<'_> {
         transaction.step(session, TransactionStep::Forward).await?;
         tell(RestoreStep::Prove);
         unfinished::prove(transaction, Way::Forward, session.reader()).await?;
-        let probes = start::everything(session, host, self.stopped, &self.databases, tell);
-        for outcome in probes.await? {
-            outcome.required_of(&host.name)?;
+        let record = self.restore.record.as_ref();
+        let start = Start {
+            session,
+            host,
+            stopped: self.stopped,
+            databases: &self.databases,
+            is_other_host: record.is_some_and(|record| record.checkpoint.host != record.host),
+        };
+        let mut started = start.run(tell).await?;
+        start.judge(&mut started)?;
+        for warning in started.warnings {
+            super::warn(self.sink, &host.name, warning);
         }
         transaction.step(session, TransactionStep::Commit).await?;
         self.clean().await

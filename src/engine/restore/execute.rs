@@ -5,8 +5,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::databases::{self, Databases};
+use super::start::Start;
 use super::undo::Undo;
-use super::{Error, Prepared, record, start};
+use super::{Error, Prepared, record};
 
 use crate::audit::{Act, Audit, Begun, Outcome, Target};
 use crate::blocking::blocking;
@@ -391,12 +392,19 @@ impl Execution<'_> {
         let sight = Sight::of(plan, parts, session.reader()).await?;
         sight.is_in_place(plan, &staged)?;
         self.placed = sight.placed(plan);
-        let known = self.has_stopped.then_some(&plan.services);
-        let tell = |step| self.tell(step);
-        let began = start::everything(session, self.host, known, targets, &tell);
-        self.probes = began.await?;
-        for outcome in &self.probes {
-            outcome.clone().required_of(&self.host.name)?;
+        let start = Start {
+            session,
+            host: self.host,
+            stopped: self.has_stopped.then_some(&plan.services),
+            databases: targets,
+            is_other_host: plan.is_of_another_host(),
+        };
+        let mut started = start.run(&|step| self.tell(step)).await?;
+        let judged = start.judge(&mut started);
+        self.probes = started.probes;
+        judged?;
+        for warning in started.warnings {
+            super::warn(self.sink, &plan.target.host, warning);
         }
         transaction.step(session, TransactionStep::Commit).await?;
         Ok(())

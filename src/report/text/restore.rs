@@ -10,7 +10,7 @@ use crate::report::Verbosity;
 use crate::restore::databases::DatabasePlan;
 use crate::restore::plan::compare::Action;
 use crate::restore::plan::{PartPlan, Plan, PlannedChange};
-use crate::restore::services::{self, ServiceRecord};
+use crate::restore::services;
 use crate::restore::unfinished::Way;
 use crate::units::{count, size};
 
@@ -39,7 +39,7 @@ pub fn plan(plan: &Plan, verbosity: Verbosity) -> String {
     for part in &plan.databases {
         push_databases(&mut text, part);
     }
-    push_services(&mut text, &plan.services);
+    push_services(&mut text, plan);
     for warning in &plan.warnings {
         text.push_str(&format!("\nwarning: {warning}"));
     }
@@ -60,7 +60,10 @@ pub fn plan(plan: &Plan, verbosity: Verbosity) -> String {
 /// `3 to create, 1 to overwrite; 12 KiB to send`
 fn summary(plan: &Plan) -> String {
     if plan.is_empty() {
-        return "nothing differs".to_owned();
+        return match plan.refusals.is_empty() {
+            true => "nothing differs".to_owned(),
+            false => "nothing can be done".to_owned(),
+        };
     }
     let of = |action| {
         let number: usize = plan.parts.iter().map(|part| part.count(action)).sum();
@@ -117,16 +120,17 @@ fn verb(action: Action) -> &'static str {
     }
 }
 
-fn push_services(text: &mut String, services: &ServiceRecord) {
-    if services.services.is_empty() {
+fn push_services(text: &mut String, plan: &Plan) {
+    if plan.services.services.is_empty() {
         return;
     }
     text.push_str("\nservices:\n");
-    for service in &services.services {
+    for service in &plan.services.services {
         let what = match service.action {
             services::Action::StopStart => "is stopped, and started again",
             services::Action::Stop => "is stopped and stays down (--start always starts it)",
             services::Action::Reload => "goes on, and reads its files again",
+            services::Action::Start if plan.is_of_another_host() => "is started, if it can be",
             services::Action::Start => "is started",
             services::Action::None => "stays down",
         };

@@ -43,8 +43,8 @@ pub struct CapturedDatabase {
     /// See [`crate::source::postgres::ArchiveContents::digest`].
     pub(super) archive: Option<Sha256>,
     pub(super) settings: Option<Settings>,
-    /// Of the file of its settings.
-    pub(super) settings_sha256: Option<Sha256>,
+    /// Its settings are those of a file of their own.
+    pub(super) has_settings_file: bool,
 }
 
 impl CapturedDatabase {
@@ -82,7 +82,7 @@ pub fn read(checkpoint: &SealedCheckpoint, part: &SourceName) -> Result<Captured
             CapturedFile::Dump(name, format) => dumps.push((name, format, entry)),
             CapturedFile::Settings(name) => {
                 let text = whole(checkpoint, &entry)?;
-                settings.insert(name, (text, entry.file_sha256()));
+                settings.insert(name, text);
             }
             CapturedFile::Roles => roles = Some(Roles::of_text(&whole(checkpoint, &entry)?)),
         }
@@ -91,9 +91,9 @@ pub fn read(checkpoint: &SealedCheckpoint, part: &SourceName) -> Result<Captured
     let mut databases = Vec::new();
     for (name, format, entry) in dumps {
         let mut database = read_dump(checkpoint, name, format, entry)?;
-        if let Some((text, sha256)) = settings.remove(&database.name) {
+        if let Some(text) = settings.remove(&database.name) {
             database.settings = Settings::of_text(&database.name, &text);
-            database.settings_sha256 = sha256;
+            database.has_settings_file = true;
         }
         database.server_version = database.server_version.or(host_version);
         databases.push(database);
@@ -148,7 +148,7 @@ fn read_dump(
             .as_ref()
             .and_then(|archive| Settings::of_archive(&archive.items)),
         archive: archive.map(|archive| archive.digest),
-        settings_sha256: None,
+        has_settings_file: false,
         entry,
     })
 }

@@ -3,6 +3,7 @@
 use super::Error;
 use super::access::ServerAccess;
 use super::captured::CapturedDatabase;
+use super::settings::Settings;
 use crate::digest::{Hasher, Sha256};
 use crate::guard::{DumpOf, PostgresDump, ReadCommand};
 use crate::inventory::{Dump, DumpFormat};
@@ -42,14 +43,17 @@ pub(super) async fn is_same(
         }
         None => sha256 == captured.sha256,
     };
-    if !is_equal || captured.settings_sha256.is_none() {
+    // What an archive has of them is written in another form.
+    let comparable = captured
+        .settings
+        .as_ref()
+        .filter(|_| captured.has_settings_file);
+    let Some(wanted) = comparable.filter(|_| is_equal) else {
         return Ok(is_equal);
-    }
-    let of = DumpOf::Settings {
-        name: called.to_owned(),
     };
-    let (sha256, _) = dumped(session, access, of, Content::Settings, None).await?;
-    Ok(Some(sha256) == captured.settings_sha256)
+    let text = settings(session, access, called).await?;
+    let found = Settings::of_text(called, &text);
+    Ok(found.is_some_and(|found| found.make_the_same_as(wanted)))
 }
 
 /// The settings of a live database, as a dump of them has them.

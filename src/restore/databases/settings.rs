@@ -123,6 +123,17 @@ impl Settings {
         text
     }
 
+    /// Whether both make the same database. A server before 15 does not name the provider of its locales.
+    pub(super) fn make_the_same_as(&self, other: &Self) -> bool {
+        let has_provider = |one: &Self| one.option("locale_provider").is_some();
+        let number = if has_provider(self) && has_provider(other) {
+            FIRST_WITH_PROVIDERS
+        } else {
+            0
+        };
+        self.making("", number) == other.making("", number)
+    }
+
     /// The roles that they name.
     pub(super) fn roles(&self) -> BTreeSet<String> {
         self.statements
@@ -194,6 +205,15 @@ mod tests {
         assert_eq!(settings.option("tablespace"), None);
         let roles: Vec<String> = settings.roles().into_iter().collect();
         assert_eq!(roles, ["o'wner", "reader"]);
+    }
+
+    #[test]
+    fn a_server_before_15_names_no_provider_of_locales() {
+        let of = |text: &str| Settings::of_text("a b", text.as_bytes()).expect("settings");
+        let (newer, older) = (of(TEXT), of(&TEXT.replace(" LOCALE_PROVIDER = libc", "")));
+        assert!(newer.make_the_same_as(&older) && older.make_the_same_as(&newer));
+        assert!(!newer.make_the_same_as(&of(&TEXT.replace("libc", "icu"))));
+        assert!(!older.make_the_same_as(&of(&TEXT.replace("LIMIT = 7", "LIMIT = 8"))));
     }
 
     #[test]

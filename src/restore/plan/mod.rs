@@ -121,6 +121,12 @@ impl Plan {
         databases.filter(|database| database.action.changes())
     }
 
+    /// Whether the target is not the host that the checkpoint is of.
+    #[must_use]
+    pub fn is_of_another_host(&self) -> bool {
+        self.checkpoint.host != self.target.host
+    }
+
     /// Its digest as `sha256:` and hexadecimal digits.
     #[must_use]
     pub fn digest_text(&self) -> String {

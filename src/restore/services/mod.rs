@@ -25,6 +25,6 @@ pub use error::Error;
 pub use look::record;
 pub use record::{ParseRecordError, ServiceLine, ServiceRecord, UnitLine};
 pub use relations::Role;
-pub use start::{reload, start};
+pub use start::{reload, start, start_on_another_host};
 pub use stop::{still_stopped, stop};
 pub use undo::undo;

@@ -78,11 +78,52 @@ pub async fn start(
     record: &ServiceRecord,
 ) -> Result<(), Error> {
     daemon_reload(session, &host.services).await?;
+    let services = with_action(host, record, &[Action::StopStart, Action::Start]);
+    start_all(session, host, record, services).await
+}
+
+/// As [`start`], on a host that is not the one of the checkpoint: what was not active there may lack what no
+/// checkpoint holds. Gives why such services did not start, each once; the others have to.
+///
+/// # Errors
+///
+/// As [`start`], of services that were active before.
+pub async fn start_on_another_host(
+    session: &WriteSession,
+    host: &Host,
+    record: &ServiceRecord,
+) -> Result<Vec<Error>, Error> {
+    daemon_reload(session, &host.services).await?;
+    let services = with_action(host, record, &[Action::StopStart]);
+    start_all(session, host, record, services).await?;
+    let mut failed = Vec::new();
+    for service in with_action(host, record, &[Action::Start]) {
+        let nothing_else = ServiceRecord::default();
+        match start_all(session, host, &nothing_else, vec![service]).await {
+            Ok(()) => {}
+            Err(Error::Ssh(error)) => return Err(error.into()),
+            Err(error) => failed.push(error),
+        }
+    }
+    Ok(failed)
+}
+
+/// The services that one of `actions` is for.
+fn with_action<'h>(host: &'h Host, record: &ServiceRecord, actions: &[Action]) -> Vec<&'h Service> {
     let is_wanted = |service: &&Service| {
         let line = record.service(&service.name);
-        line.is_some_and(|line| matches!(line.action, Action::StopStart | Action::Start))
+        line.is_some_and(|line| actions.contains(&line.action))
     };
-    let services: Vec<&Service> = host.services.iter().filter(is_wanted).collect();
+    host.services.iter().filter(is_wanted).collect()
+}
+
+/// Starts `services` and what came down with those of `record`.
+async fn start_all(
+    session: &WriteSession,
+    host: &Host,
+    record: &ServiceRecord,
+    services: Vec<&Service>,
+) -> Result<(), Error> {
     let (sockets, triggers) = came_down(record, Role::Trigger);
     // systemd refuses to open a socket whose service is active.
     let mut settling = Settling::default();
