@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use super::verb::{assert_nothing_left, killed_at, plan, pull, restore, start, summary};
+use super::fixture::{assert_nothing_left, killed_at, plan, pull, restore, start, summary};
 use crate::support::fleet::FleetOutput;
 use crate::support::host_fixture::HostFixture;
 use crate::support::postgres::Postgres;

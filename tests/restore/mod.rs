@@ -1,8 +1,12 @@
 //! Restore: the verb, what it does on the host, what fails on the way, and what refuses a write.
 
 mod audit;
+mod choice;
+mod cut_off;
 mod databases;
+mod fixture;
 mod identity;
+mod refusals;
 mod services;
 mod transaction;
-mod verb;
+mod trees;

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use super::verb::{plan, pull, restore, start, summary};
+use super::fixture::{plan, pull, restore, start, summary};
 use crate::support::host_fixture::{HostFixture, program};
 use crate::support::sshd::eventually;
 use crate::support::tree;
