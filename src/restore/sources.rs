@@ -1,5 +1,6 @@
 //! The sources of a restore: what is looked at on the target, from the checkpoint's record and the inventory.
 
+use crate::fault::Code;
 use crate::inventory::{DirectorySource, FilesSource, Host, Place, Source, SourceKind, Unreadable};
 use crate::manifest::{Checkpoint, Part, PartState, real_path};
 use crate::name::{RemotePath, SourceName};
@@ -13,6 +14,29 @@ pub struct RestoredPart {
     pub roots: Vec<RemotePath>,
     /// How it is read on the target. What is not there is no failure.
     pub source: Source,
+    /// Why the checkpoint may lack files that its host had, which `--delete` must not remove then.
+    pub lacks: Option<Lack>,
+}
+
+/// Why a part may lack files that its host had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lack {
+    /// Only the newest files are kept.
+    Older,
+    /// What could not be read was left out.
+    Unreadable,
+    /// The inventory has no such source any more, which could tell.
+    Unknown,
+}
+
+impl std::fmt::Display for Lack {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Older => "only its newest files are kept",
+            Self::Unreadable => "what could not be read was left out of it",
+            Self::Unknown => "the inventory does not tell how its files were chosen",
+        })
+    }
 }
 
 /// The parts of `checkpoint` that hold files of the host, as far as `only` names them (none: all). `hosts`
@@ -113,9 +137,14 @@ fn of_part(part: &Part, hosts: &[&Host]) -> Option<RestoredPart> {
         }
         _ => return None,
     };
+    let lacks = match known {
+        Some(known) => lack(part, &known.kind),
+        None => (part.kind == "files").then_some(Lack::Unknown),
+    };
     Some(RestoredPart {
         part: part.clone(),
         roots,
+        lacks,
         source: Source {
             name: part.name.clone(),
             place: known.map_or_else(Place::default, |known| known.place),
@@ -125,6 +154,38 @@ fn of_part(part: &Part, hosts: &[&Host]) -> Option<RestoredPart> {
             may_shrink: true,
         },
     })
+}
+
+fn lack(part: &Part, known: &SourceKind) -> Option<Lack> {
+    match known {
+        SourceKind::Files(files) => files.newest.map(|_| Lack::Older),
+        SourceKind::Directory(directory) => {
+            let skips = directory.unreadable == Unreadable::Skip;
+            (skips && !part.warnings.is_empty()).then_some(Lack::Unreadable)
+        }
+        SourceKind::Postgres(_) | SourceKind::Command(_) | SourceKind::Http(_) => None,
+    }
+}
+
+/// Has root read those of `parts` in which something can't be read otherwise, as `failed` tells: damage may be
+/// that an account lost its own files. Whether there are any.
+pub fn read_by_root<'f>(
+    parts: &mut [RestoredPart],
+    failed: impl Iterator<Item = &'f Part>,
+) -> bool {
+    let mut any = false;
+    for part in failed {
+        let code = part.failure.as_ref().map(|failure| failure.code);
+        if code != Some(Code::SudoNeeded) {
+            continue;
+        }
+        let meant = parts.iter_mut().filter(|one| one.part.name == part.name);
+        for source in meant.map(|one| &mut one.source) {
+            any |= !source.sudo;
+            source.sudo = true;
+        }
+    }
+    any
 }
 
 impl RestoredPart {

@@ -176,3 +176,52 @@ fn files_are_written_onto_the_workstation_without_a_host() {
     let again = host.fleet.run(&["restore", &id, conf, "--to-dir", dir]);
     assert_eq!(again.exit, Some(2), "{}", again.stderr);
 }
+
+#[test]
+fn files_that_a_source_had_no_place_for_are_not_deleted() {
+    let Some(host) = start() else {
+        return;
+    };
+    tree::fill(
+        &host.tree,
+        &[
+            ("log/1.log", "first"),
+            ("log/2.log", "second"),
+            ("a/x", "1"),
+        ],
+    );
+    let old = std::time::SystemTime::UNIX_EPOCH;
+    let file = fs::File::options()
+        .write(true)
+        .open(host.tree.join("log/1.log"));
+    file.expect("a file").set_modified(old).expect("times");
+    let logs = json!({ "files": host.tree.join("log/*.log"), "newest": 1 });
+    let others = json!({ "files": host.tree.join("a/*") });
+    host.sources(json!({ "logs": logs, "others": others }));
+    pull(&host);
+    fs::write(host.tree.join("log/2.log"), "SECOND").expect("a file");
+    fs::write(host.tree.join("a/y"), "2").expect("a file");
+    let shown = plan(&host, &["--delete"], 0);
+    assert_eq!(
+        changes(&host, &shown),
+        ["delete a/y", "overwrite log/2.log"]
+    );
+    let told = "1 entry stays that `logs` does not have: only its newest files are kept";
+    assert!(shown["warnings"].to_string().contains(told), "{shown}");
+    // What nothing is known of is not deleted either.
+    host.sources(json!({ "others": others }));
+    let shown = plan(&host, &["--delete"], 0);
+    assert_eq!(
+        changes(&host, &shown),
+        ["delete a/y", "overwrite log/2.log"]
+    );
+    let told = "the inventory does not tell how its files were chosen";
+    assert!(shown["warnings"].to_string().contains(told), "{shown}");
+    summary(restore(&host, &["--delete"]), 0);
+    let read = |name: &str| fs::read_to_string(host.tree.join(name)).expect("a file");
+    assert_eq!(
+        (read("log/1.log"), read("log/2.log")),
+        ("first".into(), "second".into())
+    );
+    assert!(!host.tree.join("a/y").exists());
+}

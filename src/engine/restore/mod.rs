@@ -34,7 +34,7 @@ use crate::restore::plan::{Plan, Target};
 use crate::restore::services::{self, StartRule};
 use crate::restore::sources::{self, RestoredPart};
 use crate::scan;
-use crate::source::probe::Probe;
+use crate::source::probe::{Probe, SudoRights};
 use crate::ssh::{ReadSession, WriteSession};
 use crate::store::{self, HostLock, SealedCheckpoint, Store};
 
@@ -276,7 +276,7 @@ struct Look<'a> {
 
 impl Look<'_> {
     /// Connects, captures the target as it is, and makes the plan.
-    async fn run(self, permit: WritePermit) -> Result<Prepared, Error> {
+    async fn run(mut self, permit: WritePermit) -> Result<Prepared, Error> {
         let (lock, scratch) = self.lock().await?;
         let Reached {
             session,
@@ -288,7 +288,15 @@ impl Look<'_> {
         let (request, reader) = (self.request, session.reader());
         let databases = Databases::plan(request, self.checkpoint, &self.hosts, reader).await?;
         let place = (reader, address.as_str());
-        let safety = Arc::new(self.capture(lock, place, &databases).await?);
+        let mut safety = self.capture(lock, place, &databases).await?;
+        if probe.sudo == Some(SudoRights::Shell)
+            && sources::read_by_root(&mut self.parts, safety.failed())
+        {
+            blocking(move || safety.abandon()).await?;
+            let lock = self.lock_in(scratch.as_ref()).await?;
+            safety = self.capture(lock, place, &databases).await?;
+        }
+        let safety = Arc::new(safety);
         let compression = compression(&probe);
         let mut plan = self.plan(&safety, probe, place, &databases).await?;
         plan.warnings.extend(warnings);
@@ -315,14 +323,18 @@ impl Look<'_> {
     async fn lock(&self) -> Result<(HostLock, Option<TempDir>), Error> {
         let scratch = self.request.dry_run.then(tempfile::tempdir).transpose();
         let scratch = scratch.map_err(Error::Scratch)?;
-        let store = match &scratch {
+        let lock = self.lock_in(scratch.as_ref()).await?;
+        Ok((lock, scratch))
+    }
+
+    async fn lock_in(&self, scratch: Option<&TempDir>) -> Result<HostLock, Error> {
+        let store = match scratch {
             Some(folder) => Store::open_or_create(&folder.path().join("store"))?,
             None => self.workspace.store.clone(),
         };
         let (name, wait) = (self.host.name.clone(), self.workspace.wait);
         let interrupt = self.interrupt.clone();
-        let lock = blocking(move || store.lock(&name, wait, &interrupt)).await?;
-        Ok((lock, scratch))
+        Ok(blocking(move || store.lock(&name, wait, &interrupt)).await?)
     }
 
     /// Captures what the target has of the checkpoint's sources: the safety checkpoint, not sealed.
@@ -400,7 +412,7 @@ impl Look<'_> {
             terms: Terms {
                 paths: self.request.paths.clone(),
                 delete: self.request.delete,
-                never: Vec::new(),
+                ..Terms::default()
             },
             probe,
             databases: databases.plans(),

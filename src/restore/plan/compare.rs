@@ -2,14 +2,14 @@
 //!
 //! Content is compared by digest, never by time. Only what differs is kept in memory.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::link_groups::Linked;
 use super::merged::PartEntry;
 use crate::change::{Attribute, Change, ChangeKind};
 use crate::manifest::{Entry, FileType};
-use crate::name::RemotePath;
+use crate::name::{RemotePath, SourceName};
 use crate::restore::accounts::Accounts;
 use crate::store;
 
@@ -75,7 +75,7 @@ impl Item {
 
     /// The part that it is shown with.
     #[must_use]
-    pub fn part(&self) -> &crate::name::SourceName {
+    pub fn part(&self) -> &SourceName {
         &self.one().part
     }
 
@@ -102,6 +102,8 @@ pub struct Terms {
     pub delete: bool,
     /// Paths that are never restored unless they are named.
     pub never: Vec<RemotePath>,
+    /// Parts of which nothing is removed, because the checkpoint may lack what its host had.
+    pub keeps: BTreeSet<SourceName>,
 }
 
 impl Terms {
@@ -139,7 +141,9 @@ pub struct Differences {
     /// Directories that differ in their time alone.
     pub touched: Vec<Item>,
     /// Entries of the checkpoint that are as they should be, by part.
-    pub unchanged: HashMap<crate::name::SourceName, u64>,
+    pub unchanged: HashMap<SourceName, u64>,
+    /// What is not removed, by part: see [`Terms::keeps`].
+    pub kept: BTreeMap<SourceName, u64>,
     /// What is left as it is whatever the checkpoint has.
     pub left_alone: Vec<RemotePath>,
     /// Directories whose attributes have names that the checkpoint does not have: those stay.
@@ -250,7 +254,10 @@ impl Differences {
         let Some(live) = live else { return };
         let path = &live.entry.path;
         let is_in_the_way = turned.iter().any(|turned| path.is_within(turned));
-        if is_in_the_way || terms.delete && terms.is_meant(path) {
+        let is_removed = terms.delete && terms.is_meant(path);
+        if is_removed && !is_in_the_way && terms.keeps.contains(&live.part) {
+            *self.kept.entry(live.part).or_default() += 1;
+        } else if is_in_the_way || is_removed {
             self.items.push(Item {
                 action: Action::Delete,
                 wanted: None,

@@ -211,6 +211,10 @@ async fn compare_sides(
     let mut terms = basis.terms.clone();
     // Without them nobody could log in to undo anything.
     terms.never.extend(accounts.authorized_keys());
+    let lacking = basis.parts.iter().filter(|part| part.lacks.is_some());
+    terms
+        .keeps
+        .extend(lacking.map(|part| part.part.name.clone()));
 
     let (reading, meant, known) = (sides.clone(), terms.clone(), accounts.clone());
     let mut differences =

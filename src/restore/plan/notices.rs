@@ -53,6 +53,16 @@ pub(super) fn warnings(
     }
     for part in &basis.parts {
         let name = &part.part.name;
+        if let (Some(lack), Some(&kept)) = (part.lacks, differences.kept.get(name)) {
+            let entries = if kept == 1 {
+                "entry stays"
+            } else {
+                "entries stay"
+            };
+            warnings.push(format!(
+                "{kept} {entries} that `{name}` does not have: {lack}, so that `--delete` removes nothing of it"
+            ));
+        }
         match part.part.state {
             PartState::Failed => warnings.push(format!(
                 "`{name}` failed in the checkpoint: what it holds is put back, and more may be missing"
