@@ -17,7 +17,8 @@ fn with_server<'h>(host: &'h HostFixture, probes: &Value) -> Server<'h> {
     tree::fill(&host.tree, &[("app/conf", "good\n")]);
     let folder = host.tree.join("app");
     let script = format!(
-        "cd '{0}' || exit 1\ncat conf >../seen\ntrap 'exit 0' TERM\nwhile :; do sleep 0.1; done",
+        "cd '{0}' || exit 1\ncat conf >../seen\n\
+         trap '[ ! -e state ] || echo stopped >>state; exit 0' TERM\nwhile :; do sleep 0.1; done",
         folder.display()
     );
     program(&folder, "server", &script);
@@ -102,6 +103,25 @@ fn a_process_is_stopped_and_started_on_the_restored_files() {
         json!("unchanged")
     );
     assert_eq!(pids(&host), running);
+}
+
+#[test]
+fn what_a_service_writes_while_it_stops_is_in_the_safety_checkpoint() {
+    let Some(host) = start() else {
+        return;
+    };
+    let _server = with_server(&host, &json!({}));
+    let state = host.tree.join("app/state");
+    fs::write(&state, "at first\n").expect("a file");
+    pull(&host);
+    fs::write(&state, "later\n").expect("a file");
+    let ended = summary(restore(&host, &[]), 0);
+    assert_eq!(ended["outcome"], json!("restored"));
+    assert_eq!(fs::read_to_string(&state).expect("a file"), "at first\n");
+    let safety = ended["safety"].as_str().expect("a checkpoint");
+    let path = state.display().to_string();
+    let kept = host.fleet.run(&["cat", safety, &path]).exits(0);
+    assert_eq!(kept.stdout, "later\nstopped\n");
 }
 
 #[test]

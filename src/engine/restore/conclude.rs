@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::start::Start;
 use super::undo::Undo;
-use super::{Error, Reached, databases, judge, reach, record_refusal, serving, warn_unrecorded};
+use super::{Error, Reached, audited, databases, judge, reach, record_refusal, serving};
 use crate::audit::{Act, Audit, Outcome, Target};
 use crate::engine::Workspace;
 use crate::event::{Event, HostEvent, Restore, RestoreStep, Sink};
@@ -72,7 +72,7 @@ pub async fn pending(
     if let Err(error) = &found
         && let Err(unrecorded) = record_refusal(host, audit, error).await
     {
-        warn_unrecorded(sink, host, &unrecorded);
+        audited::warn(sink, host, &unrecorded);
     }
     found
 }
@@ -168,7 +168,7 @@ impl Pending {
             let recorded = begun.end(outcome, ended.as_ref().err(), Timestamp::now());
             // What was done stays done, recorded or not.
             if let Err(unrecorded) = recorded.await {
-                warn_unrecorded(sink, &host, &unrecorded);
+                audited::warn(sink, &host, &unrecorded);
             }
             concluded.push(Concluded { restore, ended });
         }

@@ -60,6 +60,12 @@ pub enum Error {
     /// The target could not be captured.
     #[error(transparent)]
     Capture(#[from] checkpoint::Error),
+    /// What services wrote while they stopped could not be captured.
+    #[error("`{part}` could not be captured again after services had stopped")]
+    NotCaptured {
+        /// The part.
+        part: SourceName,
+    },
     /// The restore could not be planned or did not work.
     #[error(transparent)]
     Restore(#[from] restore::Error),
@@ -92,6 +98,7 @@ impl Fault for Error {
             Self::Evidence(error) => error.code(),
             Self::NoSuchPart { .. } => Code::UnknownSource,
             Self::Impossible { .. } => Code::RestoreRefused,
+            Self::NotCaptured { .. } => Code::ScanFailed,
             Self::Scratch(_) => Code::LocalIoFailed,
             Self::Capture(error) => error.code(),
             Self::Restore(error) => error.code(),
@@ -114,7 +121,7 @@ impl Fault for Error {
                 let known: Vec<&str> = known.iter().map(SourceName::as_str).collect();
                 Some(format!("There are: {}.", known.join(", ")))
             }
-            Self::Impossible { .. } | Self::Interrupted => None,
+            Self::Impossible { .. } | Self::NotCaptured { .. } | Self::Interrupted => None,
             Self::Scratch(_) => {
                 Some("Make room in the folder for temporary files (`TMPDIR`).".to_owned())
             }
@@ -134,7 +141,9 @@ impl Fault for Error {
             Self::Refused(error) => error.exit_class(),
             Self::Audit(error) => error.exit_class(),
             Self::Evidence(error) => error.exit_class(),
-            Self::Impossible { .. } | Self::Scratch(_) => ExitClass::Failed,
+            Self::Impossible { .. } | Self::NotCaptured { .. } | Self::Scratch(_) => {
+                ExitClass::Failed
+            }
             Self::Capture(error) => error.exit_class(),
             Self::Restore(error) => error.exit_class(),
             Self::Databases(error) => error.exit_class(),

@@ -5,21 +5,22 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::databases::{self, Databases};
+use super::record::{self, State};
 use super::start::Start;
 use super::undo::Undo;
-use super::{Error, Prepared, record};
+use super::{Error, Prepared, audited};
 
-use crate::audit::{Act, Audit, Begun, Outcome, Target};
+use crate::audit::Audit;
 use crate::blocking::blocking;
 use crate::digest::Sha256;
 use crate::engine::Workspace;
 use crate::event::{Event, Restore, RestoreStep, Sink};
 use crate::fault::Problem;
-use crate::guard::{Compression, Operation, RestoreRoot, TransactionStep};
+use crate::guard::{Compression, RestoreRoot, TransactionStep};
 use crate::health::probe::ProbeOutcome;
 use crate::interrupt::{Interrupt, StopLevel};
 use crate::inventory::Host;
-use crate::manifest::{Checkpoint, Entry};
+use crate::manifest::{Checkpoint, Entry, Trigger};
 use crate::name::{RemotePath, RestoreId};
 use crate::restore::Error as RestoreError;
 use crate::restore::databases::DatabaseTarget;
@@ -72,9 +73,14 @@ pub struct Executed {
 
 /// What it takes to write.
 struct Execution<'a> {
+    workspace: &'a Arc<Workspace>,
+    /// The target, as the inventory has it.
+    target: &'a Host,
+    address: &'a str,
     plan: &'a Plan,
     parts: &'a [RestoredPart],
     databases: &'a Databases,
+    /// The same with the services and probes that are meant.
     host: &'a Host,
     session: &'a WriteSession,
     checkpoint: Arc<SealedCheckpoint>,
@@ -87,6 +93,8 @@ struct Execution<'a> {
     placed: Vec<Entry>,
     /// Services may be down.
     has_stopped: bool,
+    /// A safety checkpoint of what services wrote while they stopped.
+    written: Option<Checkpoint>,
     probes: Vec<ProbeOutcome>,
 }
 
@@ -134,6 +142,9 @@ impl Prepared {
         let (shared, id) = (Arc::clone(workspace), safety.id.clone());
         let sealed = blocking(move || shared.store.open_checkpoint(&id)).await?;
         let mut execution = Execution {
+            workspace,
+            target: &self.permit_host,
+            address: &self.address,
             plan: &self.plan,
             parts: &self.parts,
             databases: &self.databases,
@@ -147,14 +158,17 @@ impl Prepared {
             sent_bytes: 0,
             placed: Vec::new(),
             has_stopped: false,
+            written: None,
             probes: Vec::new(),
         };
         // From here on the host may change.
-        let begun = audit.begin(act(&self.plan), Timestamp::now()).await?;
+        let begun = audit
+            .begin(audited::act(&self.plan), Timestamp::now())
+            .await?;
         let ended = execution.run().await;
-        record_end(begun, &ended, sink).await;
+        audited::end(begun, &ended, sink).await;
         let (sent_bytes, placed) = (execution.sent_bytes, execution.placed);
-        let probes = execution.probes;
+        let (probes, written) = (execution.probes, execution.written);
         let (sealed, unsealed) = match ended {
             Ok(Ending::Restored) => self.seal(workspace, placed).await,
             Ok(
@@ -169,7 +183,7 @@ impl Prepared {
         self.session.close().await;
         Ok(Executed {
             ending: ended?,
-            safety: Some(safety),
+            safety: Some(written.unwrap_or(safety)),
             sealed,
             unsealed,
             sent_bytes,
@@ -190,52 +204,17 @@ impl Prepared {
         // The packs of another host are none of this one's.
         let is_own = restored.host == self.permit_host.name;
         let placed = if is_own { placed } else { Vec::new() };
-        let host = &self.permit_host;
         let sources = self.parts.iter().map(|part| &part.source);
-        let sources = sources.chain(self.databases.sources()).cloned().collect();
-        let sealed = record::restored_state(workspace, host, place, sources, restored, placed);
-        match sealed.await {
+        let state = State {
+            sources: sources.chain(self.databases.sources()).cloned().collect(),
+            trigger: Trigger::Restore,
+            description: format!("after the restore of {restored}"),
+            placed,
+        };
+        match record::seal(workspace, &self.permit_host, place, state).await {
             Ok(checkpoint) => (Some(checkpoint), None),
             Err(error) => (None, Some(Problem::of(&error))),
         }
-    }
-}
-
-/// What the audit file keeps of a restore.
-fn act(plan: &Plan) -> Act {
-    let target = &plan.target;
-    Act {
-        target: Target {
-            address: target.address.clone(),
-            host_key: target.host_key.clone(),
-            machine_id: target.machine_id.clone(),
-            hostname: target.hostname.clone(),
-        },
-        checkpoint: Some(plan.checkpoint.clone()),
-        plan: Some(plan.digest_text()),
-        ..Act::new(Operation::Restore, target.host.clone())
-    }
-}
-
-/// Records how a restore ended. What was done stays done, recorded or not.
-async fn record_end(begun: Begun, ended: &Result<Ending, Error>, sink: &Sink) {
-    let host = begun.act().host.clone();
-    let (outcome, why) = match ended {
-        Ok(ending) => outcome(ending),
-        Err(error) => (Outcome::Failed, Some(Problem::of(error))),
-    };
-    if let Err(error) = begun.end(outcome, why.as_ref(), Timestamp::now()).await {
-        super::warn_unrecorded(sink, &host, &error);
-    }
-}
-
-fn outcome(ending: &Ending) -> (Outcome, Option<Problem>) {
-    match ending {
-        Ending::Restored => (Outcome::Done, None),
-        Ending::Unchanged => (Outcome::Unchanged, None),
-        Ending::RolledBack(problem) => (Outcome::RolledBack, Some(problem.clone())),
-        Ending::Failed { problem, .. } => (Outcome::Failed, Some(problem.clone())),
-        Ending::Interrupted => (Outcome::Interrupted, None),
     }
 }
 
@@ -377,6 +356,9 @@ impl Execution<'_> {
             // What services wrote while they stopped is what there was before.
             let sight = Sight::of(plan, parts, session.reader()).await?;
             sight.has_nothing_new(plan)?;
+            if sight.is_as_planned(plan).is_err() {
+                self.written = Some(self.capture_again().await?);
+            }
             *before = Some(sight);
         }
         self.tell(RestoreStep::Prepare);
@@ -408,6 +390,25 @@ impl Execution<'_> {
         }
         transaction.step(session, TransactionStep::Commit).await?;
         Ok(())
+    }
+
+    /// Captures what the host has since services have stopped.
+    async fn capture_again(&self) -> Result<Checkpoint, Error> {
+        let restored = &self.plan.checkpoint;
+        let state = State {
+            sources: self.parts.iter().map(|part| part.source.clone()).collect(),
+            trigger: Trigger::PreRestore,
+            description: format!("before the restore of {restored}, with services stopped"),
+            placed: Vec::new(),
+        };
+        let place = (self.session.reader(), self.address);
+        let sealed = record::seal(self.workspace, self.target, place, state).await?;
+        match sealed.parts.iter().find(|part| part.failure.is_some()) {
+            None => Ok(sealed),
+            Some(part) => Err(Error::NotCaptured {
+                part: part.name.clone(),
+            }),
+        }
     }
 
     /// Loads all databases beside the live ones, unless the operator asks to stop meanwhile.

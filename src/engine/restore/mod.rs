@@ -3,6 +3,7 @@
 //! [`prepare`] judges the host, looks at it and makes the plan. Whoever calls it shows the plan and asks for
 //! consent. [`Prepared::execute`] writes. Nothing is written on the host before that.
 
+mod audited;
 mod conclude;
 mod databases;
 mod error;
@@ -13,16 +14,14 @@ mod undo;
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use tempfile::TempDir;
 
-use crate::audit::{self, Act, Audit};
+use crate::audit::Audit;
 use crate::blocking::blocking;
 use crate::checkpoint::{self, CaptureOptions, History, WrittenCheckpoint};
 use crate::engine::Workspace;
 use crate::event::{Event, HostEvent, Restore, RestoreStep, Sink};
 use crate::evidence;
-use crate::fault::{ExitClass, Fault, Problem};
 use crate::guard::{self, Operation, WritePermit};
 use crate::interrupt::{Interrupt, StopLevel};
 use crate::inventory::{Host, Inventory, Source, Start};
@@ -40,6 +39,7 @@ use crate::store::{self, HostLock, SealedCheckpoint, Store};
 
 use databases::Databases;
 
+pub use audited::record_refusal;
 pub use conclude::{Concluded, Pending, pending};
 pub use error::Error;
 pub use execute::{Ending, Executed};
@@ -108,28 +108,6 @@ pub fn judge<'i>(
     })?;
     let permit = guard::permit(inventory, host, Operation::Restore)?;
     Ok((host, permit))
-}
-
-/// Records that the guard refused to restore `target`; other errors are none of its refusals.
-///
-/// # Errors
-///
-/// [`audit::Error`] if it can't be recorded. The refusal stands all the same.
-pub async fn record_refusal(
-    target: &HostName,
-    audit: &Audit,
-    refused: &dyn Fault,
-) -> Result<(), audit::Error> {
-    if refused.exit_class() != ExitClass::Refused {
-        return Ok(());
-    }
-    let act = Act::new(Operation::Restore, target.clone());
-    audit.refuse(&act, refused, Timestamp::now()).await
-}
-
-/// Tells the operator what is not in the audit file.
-fn warn_unrecorded(sink: &Sink, host: &HostName, error: &audit::Error) {
-    warn(sink, host, Problem::of(error).line());
 }
 
 fn warn(sink: &Sink, host: &HostName, message: String) {
@@ -201,7 +179,7 @@ pub async fn prepare(
         && !request.dry_run
         && let Err(unrecorded) = record_refusal(target, audit, error).await
     {
-        warn_unrecorded(sink, target, &unrecorded);
+        audited::warn(sink, target, &unrecorded);
     }
     looked
 }

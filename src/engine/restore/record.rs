@@ -1,4 +1,5 @@
-//! Seals a checkpoint of the restored state, so that the next one of the host goes on from there.
+//! Seals checkpoints of a host that is restored: of the restored state, so that the next one goes on from there,
+//! and of what services wrote while they stopped.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,34 +12,42 @@ use crate::event::Sink;
 use crate::interrupt::Interrupt;
 use crate::inventory::{Host, Source};
 use crate::manifest::{Checkpoint, Entry, Trigger};
-use crate::name::{CheckpointId, SourceName};
+use crate::name::SourceName;
 use crate::ssh::ReadSession;
 use crate::store;
 
 /// Longer than a host's file system takes to give a change another time.
 const REST: Duration = Duration::from_millis(60);
 
-/// Captures `sources`, which were restored; of what was `placed`, with the marks that it has there, nothing is
-/// fetched. It is a subset unless those are all that the host has.
+/// A state of a host that is captured while it is restored.
+pub(super) struct State {
+    /// Its sources.
+    pub(super) sources: Vec<Source>,
+    pub(super) trigger: Trigger,
+    pub(super) description: String,
+    /// Of these, with the marks that they have on the host, nothing is fetched.
+    pub(super) placed: Vec<Entry>,
+}
+
+/// Seals a checkpoint of `state`. It is a subset unless its sources are all that the host has.
 ///
 /// # Errors
 ///
-/// [`Error`] if it could not be captured or sealed; the host stays restored.
-pub(super) async fn restored_state(
+/// [`Error`] if it could not be captured or sealed.
+pub(super) async fn seal(
     workspace: &Arc<Workspace>,
     host: &Host,
     (session, address): (&ReadSession, &str),
-    sources: Vec<Source>,
-    restored: &CheckpointId,
-    placed: Vec<Entry>,
+    state: State,
 ) -> Result<Checkpoint, Error> {
-    let names: Vec<SourceName> = sources.iter().map(|source| source.name.clone()).collect();
+    let names = state.sources.iter().map(|source| source.name.clone());
+    let names: Vec<SourceName> = names.collect();
     let others = host
         .sources
         .iter()
         .filter(|source| !names.contains(&source.name));
     let target = Host {
-        sources: sources.into_iter().chain(others.cloned()).collect(),
+        sources: state.sources.iter().chain(others).cloned().collect(),
         ..host.clone()
     };
     let interrupt = Interrupt::new();
@@ -49,13 +58,13 @@ pub(super) async fn restored_state(
     tokio::time::sleep(REST).await;
     let (incoming, history) = blocking(move || {
         let mut history = History::read(&shared.store, &mut lock, &known, false, &stop)?;
-        history.vouch(placed);
+        history.vouch(state.placed);
         Ok::<_, store::Error>((lock.begin((shared.clock)())?, history))
     })
     .await?;
     let order = CaptureOptions {
-        description: format!("after the restore of {restored}"),
-        trigger: Trigger::Restore,
+        description: state.description,
+        trigger: state.trigger,
         only: names,
         full: false,
         verify_unchanged: false,
