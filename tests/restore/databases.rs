@@ -40,6 +40,7 @@ impl Scene {
         let socket = self.postgres.socket();
         let mut entry = self.host.host(json!({
             "conf": { "directory": self.host.tree.join("conf") },
+            "said": { "command": ["echo", "live"], "reads_only": true },
             "db": {
                 "postgres": "app", "host": socket, "user": "operator", "dump": "full", "globals": true,
             },
@@ -150,7 +151,17 @@ fn files_and_a_database_are_restored_together_and_the_state_before_can_be_restor
         ("good", wanted.clone())
     );
     scene.assert_clean();
-    assert!(ended["sealed"].is_string(), "{ended}");
+    // The restored state is a whole checkpoint, of what can't be restored as well.
+    let sealed = ended["sealed"].as_str().expect("a checkpoint");
+    let shown = host.fleet.run(&["--json", "show", sealed]).exits(0).stdout;
+    let shown: Value = serde_json::from_str(&shown).expect("a document");
+    let shown = &shown["checkpoint"];
+    assert_eq!(
+        (&shown["state"], &shown["subset"]),
+        (&json!("complete"), &json!(false)),
+        "{shown}"
+    );
+    assert_eq!(shown["parts"].as_array().map(Vec::len), Some(3), "{shown}");
 
     assert_eq!(
         summary(restore(host, REPLACE), 0)["outcome"],

@@ -121,7 +121,11 @@ impl Fault for Error {
                 let known: Vec<&str> = known.iter().map(SourceName::as_str).collect();
                 Some(format!("There are: {}.", known.join(", ")))
             }
-            Self::Impossible { .. } | Self::NotCaptured { .. } | Self::Interrupted => None,
+            Self::Impossible { .. } => Some(
+                "Correct that, or leave it out: `--only SOURCE` and PATH restore parts of a checkpoint."
+                    .to_owned(),
+            ),
+            Self::NotCaptured { .. } | Self::Interrupted => None,
             Self::Scratch(_) => {
                 Some("Make room in the folder for temporary files (`TMPDIR`).".to_owned())
             }

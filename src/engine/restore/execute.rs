@@ -207,6 +207,7 @@ impl Prepared {
         let sources = self.parts.iter().map(|part| &part.source);
         let state = State {
             sources: sources.chain(self.databases.sources()).cloned().collect(),
+            is_whole: self.is_whole,
             trigger: Trigger::Restore,
             description: format!("after the restore of {restored}"),
             placed,
@@ -397,6 +398,7 @@ impl Execution<'_> {
         let restored = &self.plan.checkpoint;
         let state = State {
             sources: self.parts.iter().map(|part| part.source.clone()).collect(),
+            is_whole: false,
             trigger: Trigger::PreRestore,
             description: format!("before the restore of {restored}, with services stopped"),
             placed: Vec::new(),

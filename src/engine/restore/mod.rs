@@ -77,6 +77,8 @@ pub struct Prepared {
     address: String,
     checkpoint: Arc<SealedCheckpoint>,
     parts: Vec<RestoredPart>,
+    /// Everything of the checkpoint is meant.
+    is_whole: bool,
     databases: Databases,
     /// The safety checkpoint, until it is sealed.
     safety: Option<Arc<WrittenCheckpoint>>,
@@ -285,6 +287,7 @@ impl Look<'_> {
             session,
             address,
             checkpoint: Arc::clone(self.checkpoint),
+            is_whole: self.request.only.is_empty() && self.request.paths.is_empty(),
             parts: self.parts,
             databases,
             safety: Some(safety),

@@ -21,15 +21,17 @@ const REST: Duration = Duration::from_millis(60);
 
 /// A state of a host that is captured while it is restored.
 pub(super) struct State {
-    /// Its sources.
+    /// The sources of what is restored.
     pub(super) sources: Vec<Source>,
+    /// All other sources of the host are captured, too.
+    pub(super) is_whole: bool,
     pub(super) trigger: Trigger,
     pub(super) description: String,
     /// Of these, with the marks that they have on the host, nothing is fetched.
     pub(super) placed: Vec<Entry>,
 }
 
-/// Seals a checkpoint of `state`. It is a subset unless its sources are all that the host has.
+/// Seals a checkpoint of `state`. Unless it is whole, it is a subset if the host has other sources.
 ///
 /// # Errors
 ///
@@ -52,7 +54,15 @@ pub(super) async fn seal(
     };
     let interrupt = Interrupt::new();
     let mut lock = workspace.lock(&host.name, &interrupt).await?;
-    let (shared, known, stop) = (Arc::clone(workspace), names.clone(), interrupt.clone());
+    let known: Vec<SourceName> = match state.is_whole {
+        true => target
+            .sources
+            .iter()
+            .map(|source| source.name.clone())
+            .collect(),
+        false => names.clone(),
+    };
+    let (shared, stop) = (Arc::clone(workspace), interrupt.clone());
     // What was put in place has another inode time since its staged name was removed. A scan in the same
     // tick of the host's clock would not count it as at rest, and it would be fetched again next time.
     tokio::time::sleep(REST).await;
@@ -65,7 +75,7 @@ pub(super) async fn seal(
     let order = CaptureOptions {
         description: state.description,
         trigger: state.trigger,
-        only: names,
+        only: if state.is_whole { Vec::new() } else { names },
         full: false,
         verify_unchanged: false,
         compression: None,

@@ -7,7 +7,7 @@ use crate::engine::restore::{Concluded, Ending, Executed, Pending};
 use crate::event::{Restore, RestoreStep};
 use crate::name::{HostName, RemotePath, escape};
 use crate::report::Verbosity;
-use crate::restore::databases::DatabasePlan;
+use crate::restore::databases::{DatabaseAction, DatabasePlan};
 use crate::restore::plan::compare::Action;
 use crate::restore::plan::{PartPlan, Plan, PlannedChange};
 use crate::restore::services;
@@ -97,15 +97,25 @@ fn push_databases(text: &mut String, part: &DatabasePlan) {
         text.push_str(&format!("  create    role {name}{superuser}\n"));
     }
     for database in &part.databases {
+        // Why one is refused is said with the other refusals.
+        let why = match database.action {
+            DatabaseAction::Refuse => String::new(),
+            DatabaseAction::Create
+            | DatabaseAction::Load
+            | DatabaseAction::Replace
+            | DatabaseAction::Unchanged => format!(": {}", database.why),
+        };
         text.push_str(&format!(
-            "  {:<9} database {}  {}: {}\n",
+            "  {:<9} database {}  {}{why}\n",
             database.action.as_str(),
             escape(database.name.as_bytes()),
             size(database.size_bytes),
-            database.why
         ));
         for loss in &database.losses {
             text.push_str(&format!("            lost: {loss}\n"));
+        }
+        if database.action == DatabaseAction::Replace {
+            text.push_str("            (the safety checkpoint keeps what is replaced)\n");
         }
     }
 }
