@@ -25,13 +25,13 @@ pub use judgement::{Decision, Judgement, Operation, Rule, is_protected, judge, p
 pub use permit::{Refusal, WritePermit, permit};
 pub use postgres_server::PostgresServer;
 pub use read_command::{
-    Compression, DatabaseFacts, DumpOf, PostgresDump, ProcessPattern, Prune, ReadCommand,
-    ServiceQuery, TarFlavour,
+    Compression, DatabaseFacts, DumpOf, FactsFrom, PostgresDump, ProcessPattern, Prune,
+    ReadCommand, ServiceQuery, TarFlavour,
 };
 pub use rendered::{Priority, Rendered, Sudo};
 pub use tcp_connect::TcpConnect;
 pub use vouched_command::{NotVouched, VouchedCommand};
 pub use write_command::{
     DatabaseChange, DatabaseNames, DatabaseStep, Launch, ProcessId, ReloadHook, RestoreRoot,
-    ServiceChange, Signal, Transaction, TransactionStep, UnitChange, WriteCommand,
+    RestoreTools, ServiceChange, Signal, Transaction, TransactionStep, UnitChange, WriteCommand,
 };

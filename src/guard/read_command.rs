@@ -31,7 +31,8 @@ pub enum ReadCommand {
     },
     /// Lists everything beneath the roots. Where `find` knows `-printf`, the first record is `gnu CLOCK`,
     /// the seconds of the host's clock as the scan begins, ended by NUL, and one record an entry follows,
-    /// see [`Self::SCAN_FORMAT`]. Else it is `/`, and just the paths follow, each ended by NUL.
+    /// see [`Self::SCAN_FORMAT`]. Else it is `/`, and just the paths follow, each ended by NUL; or, as far as
+    /// that is asked for, `stat`, and a line for each entry follows, see [`FactsFrom::FindOrStat`].
     Scan {
         /// The directories.
         roots: Vec<RemotePath>,
@@ -39,12 +40,16 @@ pub enum ReadCommand {
         prune: Vec<Prune>,
         /// Other file systems are left out.
         one_file_system: bool,
+        /// What tells more than paths.
+        facts: FactsFrom,
     },
     /// Lists what is where patterns of names may match, in the records of [`Self::Scan`]. A `find` that
     /// knows no `-printf` tells of regular files and symbolic links only.
     ScanFiles {
         /// Where, and how far.
         walks: Vec<Walk>,
+        /// What tells more than paths.
+        facts: FactsFrom,
     },
     /// Sends the SHA-256 of the regular files listed on its standard input (absolute paths,
     /// each ended by NUL), as records `DIGEST  PATH`, each ended by NUL. What cannot be read has none.
@@ -101,10 +106,24 @@ pub enum ReadCommand {
         /// Directories that may hold the staging folder of a restore that has no record here.
         roots: Vec<RemotePath>,
     },
+    /// Which way of a restore do the tools allow? Answers lines, see
+    /// `src/guard/scripts/transaction/offers.sh`.
+    RestoreTools,
     /// What state are these units in, and which processes run these commands?
     Services(ServiceQuery),
     /// Tells what a PostgreSQL server has, and what is in some of its databases.
     Databases(DatabaseFacts),
+}
+
+/// What tells a scan more of an entry than its path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FactsFrom {
+    /// `find`, if it knows `-printf`.
+    Find,
+    /// Else `stat`: mode in hexadecimal digits with the type, uid, gid, size, mtime, ctime, inode, device,
+    /// links, blocks and the path, which ends with `//` and a line end. Times are in whole seconds, and it is
+    /// not told where a symbolic link leads.
+    FindOrStat,
 }
 
 /// A directory that a scan need not walk.
@@ -190,6 +209,7 @@ impl ReadCommand {
             | Self::FetchWhole { .. }
             | Self::Dump(_)
             | Self::Restores { .. }
+            | Self::RestoreTools
             | Self::Answers { .. }
             | Self::Services(_)
             | Self::Databases(_) => None,
@@ -214,6 +234,7 @@ impl ReadCommand {
             | Self::FetchWhole { .. }
             | Self::Accounts { .. }
             | Self::Facts { .. }
+            | Self::RestoreTools
             | Self::Restores { .. } => None,
         }
     }

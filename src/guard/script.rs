@@ -25,6 +25,7 @@ const FINISH: &str = concat!(
     "\n",
     include_str!("scripts/transaction/own.sh"),
     include_str!("scripts/transaction/claim.sh"),
+    include_str!("scripts/transaction/slow.sh"),
     include_str!("scripts/transaction/standing.sh"),
     include_str!("scripts/transaction/swap.sh"),
     include_str!("scripts/transaction/over.sh"),
@@ -47,6 +48,7 @@ pub(super) enum Verb {
     Answers,
     Accounts,
     Restores,
+    RestoreTools,
     Services,
     Service,
     Databases,
@@ -77,6 +79,7 @@ impl Verb {
             Self::Answers => "answers",
             Self::Accounts => "accounts",
             Self::Restores => "restores",
+            Self::RestoreTools => "offers",
             Self::Services => "services",
             Self::Service => "service",
             Self::Databases => "databases",
@@ -137,6 +140,7 @@ impl Verb {
                 "transaction/claim.sh",
                 "transaction/restores.sh"
             ),
+            Self::RestoreTools => script!("transaction/offers.sh"),
             Self::Begin => {
                 static SCRIPT: OnceLock<Vec<u8>> = OnceLock::new();
                 SCRIPT.get_or_init(|| {
@@ -146,6 +150,7 @@ impl Verb {
                         include_str!("scripts/transaction/claim.sh"),
                         include_str!("scripts/transaction/over.sh"),
                         include_str!("scripts/transaction/request.sh"),
+                        include_str!("scripts/transaction/slow.sh"),
                         include_str!("scripts/transaction/tools.sh"),
                         include_str!("scripts/transaction/begin.sh"),
                         &assignment("finish_script", FINISH),
@@ -163,6 +168,7 @@ impl Verb {
                 script!(
                     "transaction/own.sh",
                     "transaction/claim.sh",
+                    "transaction/slow.sh",
                     "transaction/standing.sh",
                     "transaction/swap.sh",
                     "transaction/over.sh",

@@ -9,7 +9,7 @@
 
 use std::collections::HashMap;
 
-use crate::guard::ReadCommand;
+use crate::guard::{FactsFrom, ReadCommand};
 use crate::inventory::glob::Walk;
 use crate::manifest::{FileTime, FileType};
 use crate::name::{RemotePath, escape};
@@ -223,6 +223,7 @@ async fn scan_again(
     });
     let command = ReadCommand::ScanFiles {
         walks: walks.collect(),
+        facts: FactsFrom::Find,
     };
     // What is gone by now is not found, and that is all that its exit status would say.
     let listing = directory::list(&command, &paths, sudo, session).await?;

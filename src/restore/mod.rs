@@ -15,6 +15,7 @@ pub mod record;
 pub mod services;
 pub mod sources;
 pub mod stage;
+pub mod tools;
 pub mod transaction;
 pub mod unfinished;
 

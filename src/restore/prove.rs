@@ -10,13 +10,13 @@ use super::plan::{Before, Plan};
 use super::sources::RestoredPart;
 use super::stage;
 use crate::digest::Sha256;
-use crate::guard::ReadCommand;
-use crate::manifest::{Entry, FileType, ScanMark};
+use crate::guard::{FactsFrom, ReadCommand, RestoreTools};
+use crate::manifest::{Entry, FileTime, FileType, ScanMark};
 use crate::name::RemotePath;
 use crate::scan::digests::digests;
 use crate::scan::directory::{Listing, Scanned, list};
 use crate::scan::result::{STAGING_FOLDER, sorted};
-use crate::scan::scan;
+use crate::scan::scan_for;
 use crate::source::scan::Facts;
 use crate::ssh::ReadSession;
 
@@ -53,7 +53,7 @@ impl Sight {
         let touched = touched(plan);
         let mut facts = HashMap::new();
         for part in parts {
-            let result = match scan(&part.source, session).await {
+            let result = match scan_for(&part.source, FactsFrom::FindOrStat, session).await {
                 Some(Scanned::Ready { result, .. }) => result,
                 Some(Scanned::Absent) | None => continue,
                 Some(Scanned::Failed(problem)) => return Err(Error::Ground(problem.line().into())),
@@ -97,6 +97,19 @@ impl Sight {
         })
     }
 
+    /// The mark of what is at `path`, if that has the size and the time of `entry`.
+    #[must_use]
+    pub fn mark_of(&self, path: &RemotePath, entry: &Entry) -> Option<ScanMark> {
+        let now = self.facts.get(path)?;
+        let seconds = |time| comparable(time, RestoreTools::Slow);
+        let is_same = now.kind == entry.kind.file_type()
+            && seconds(now.mark.mtime) == seconds(entry.mtime)
+            && entry
+                .file_bytes()
+                .is_none_or(|bytes| bytes == now.mark.size_bytes);
+        is_same.then_some(now.mark)
+    }
+
     /// Whether nothing came where something will be put that is not there: services may write while they stop.
     ///
     /// # Errors
@@ -131,7 +144,7 @@ impl Sight {
                 if !self
                     .facts
                     .get(&one.entry.path)
-                    .is_some_and(|now| has_metadata(now, one))
+                    .is_some_and(|now| has_metadata(now, one, plan.tools))
                 {
                     wrong.push(&one.entry.path);
                 }
@@ -178,7 +191,7 @@ impl Sight {
             let size = (facts.kind != FileType::Directory).then_some(mark.size_bytes);
             (
                 (facts.kind, facts.mode, facts.uid, facts.gid),
-                (mark.inode, size, mark.mtime),
+                (mark.inode, size, comparable(mark.mtime, plan.tools)),
                 facts.link.clone(),
             )
         };
@@ -289,6 +302,7 @@ pub(super) async fn facts_beneath(
         roots: roots.clone(),
         prune: Vec::new(),
         one_file_system: true,
+        facts: FactsFrom::FindOrStat,
     };
     let Listing { found, .. } = list(&command, &roots, sudo, session)
         .await
@@ -308,11 +322,22 @@ fn is_put(now: &Facts, sent: &Facts) -> bool {
         && now.link == sent.link
 }
 
-fn has_metadata(now: &Facts, one: &PartEntry) -> bool {
+fn has_metadata(now: &Facts, one: &PartEntry, tools: RestoreTools) -> bool {
     let entry = &one.entry;
     now.mode == entry.mode
         && (now.uid, now.gid) == (entry.owner.uid, entry.owner.gid)
-        && now.mark.mtime == entry.mtime
+        && comparable(now.mark.mtime, tools) == comparable(entry.mtime, tools)
+}
+
+/// A time, as far as these tools can set it.
+pub(super) fn comparable(time: FileTime, tools: RestoreTools) -> FileTime {
+    match tools {
+        RestoreTools::Gnu => time,
+        RestoreTools::Slow => FileTime {
+            nanoseconds: 0,
+            ..time
+        },
+    }
 }
 
 /// An error that names `paths`, if there are any.

@@ -9,12 +9,13 @@ use std::fs::File;
 use std::io::{self, BufWriter, Seek, Write};
 
 use crate::digest::Sha256;
-use crate::guard::Compression;
+use crate::guard::{Compression, RestoreTools};
 use crate::manifest::{Entry, FileTime, FileType, PackName};
 use crate::name::RemotePath;
+use crate::restore::plan::merged::PartEntry;
 use crate::restore::plan::roots::{Put, RootPlan, Side};
 use crate::scan::result::STAGING_FOLDER;
-use crate::store::{self, MemberWriter, SealedCheckpoint};
+use crate::store::{self, MemberContent, MemberWriter, SealedCheckpoint};
 use crate::tarstream::{BLOCK_BYTES, Head, padding};
 
 /// An archive takes no more members when it is longer than this.
@@ -39,6 +40,7 @@ pub struct Stager {
     next: usize,
     has_begun: bool,
     compression: Compression,
+    tools: RestoreTools,
 }
 
 /// One archive, ready to be sent.
@@ -57,7 +59,12 @@ pub struct Archive {
 impl Stager {
     /// For what `plan` does in `root`.
     #[must_use]
-    pub fn new(root: RemotePath, plan: RootPlan, compression: Compression) -> Self {
+    pub fn new(
+        root: RemotePath,
+        plan: RootPlan,
+        compression: Compression,
+        tools: RestoreTools,
+    ) -> Self {
         let mut puts: Vec<usize> = (0..plan.put.len()).collect();
         puts.sort_by_cached_key(|&index| {
             let put = &plan.put[index];
@@ -70,6 +77,7 @@ impl Stager {
             next: 0,
             has_begun: false,
             compression,
+            tools,
         }
     }
 
@@ -98,8 +106,13 @@ impl Stager {
         if !self.has_begun {
             self.has_begun = true;
             self.lists(&mut output).map_err(failed)?;
-            self.directories(&mut members, &mut output)?;
-            self.metadata(&mut members, live, &mut output)?;
+            match self.tools {
+                RestoreTools::Gnu => {
+                    self.directories(&mut members, &mut output)?;
+                    self.metadata(&mut members, live, &mut output)?;
+                }
+                RestoreTools::Slow => self.attributes(&mut output).map_err(failed)?,
+            }
         }
         let mut files = Vec::new();
         let mut sent_bytes = 0;
@@ -134,9 +147,19 @@ impl Stager {
         let entry = &put.one.entry;
         let folder = folder(entry);
         let place = self.staged(folder, &put.place);
-        match (&put.link_to, &put.content) {
+        let first = put.link_to.as_ref();
+        let first = first.map(|first| self.staged(folder, first));
+        match (&first, &put.content) {
+            (_, content) if self.tools == RestoreTools::Slow => {
+                let content = match (&first, content) {
+                    (Some(first), _) => MemberContent::NameOf(first),
+                    (None, Some(content)) => MemberContent::Made(content),
+                    (None, None) => MemberContent::Stored,
+                };
+                members.write_plain(entry, &place, &content, output)?;
+            }
             (Some(first), _) => {
-                members.write_link(entry, &place, &self.staged(folder, first), output)?;
+                members.write_link(entry, &place, first, output)?;
             }
             (None, Some(content)) => members.write_content(entry, &place, content, output)?,
             (None, None) => members.write_at(entry, &place, output)?,
@@ -178,7 +201,52 @@ impl Stager {
             }
             text.push(0);
         }
-        write_file(name, &text, output)
+        self.write_file(name, &text, output)
+    }
+
+    /// A file of the staging folder itself.
+    fn write_file(&self, name: &str, content: &[u8], output: &mut impl Write) -> io::Result<()> {
+        let path = RemotePath::root().join(name.as_bytes());
+        let path = path.expect("a name of ours");
+        let time = FileTime {
+            seconds: 0,
+            nanoseconds: 0,
+        };
+        let head = Head::of_private_file(path, content.len() as u64, time);
+        let blocks = match self.tools {
+            RestoreTools::Gnu => head.to_blocks(),
+            RestoreTools::Slow => head.to_gnu_blocks(content.len() as u64),
+        };
+        output.write_all(&blocks.expect("plain names"))?;
+        output.write_all(content)?;
+        output.write_all(&vec![0; padding(content.len() as u64)])
+    }
+
+    /// Mode, owner and time of directories and of files that keep their content, a line for each name of a
+    /// list.
+    fn attributes(&self, output: &mut impl Write) -> io::Result<()> {
+        let lines = |entries: &[PartEntry]| {
+            let of = |one: &PartEntry| {
+                let (entry, owner) = (&one.entry, &one.entry.owner);
+                let seconds = entry.mtime.seconds;
+                format!("{:o} {} {} {seconds}\n", entry.mode, owner.uid, owner.gid)
+            };
+            entries.iter().map(of).collect::<String>()
+        };
+        let (directories, metadata) = (&self.plan.directories, &self.plan.metadata);
+        let paths = directories.iter().map(|one| &one.entry.path);
+        self.list("new.dirs.list", paths, output)?;
+        self.write_file("new.dirs.attrs", lines(directories).as_bytes(), output)?;
+        self.write_file("meta.attrs", lines(metadata).as_bytes(), output)?;
+        let links = self.plan.put.iter();
+        let links: Vec<&Put> = links
+            .filter(|put| folder(&put.one.entry) == NEW_LINKS)
+            .collect();
+        self.list("lnew.list", links.iter().map(|put| &put.place), output)?;
+        let times = links
+            .iter()
+            .map(|put| format!("{}\n", put.one.entry.mtime.seconds));
+        self.write_file("lnew.attrs", times.collect::<String>().as_bytes(), output)
     }
 
     /// The directories, as an archive of their own within this one.
@@ -196,7 +264,7 @@ impl Stager {
             members.write_at(&one.entry, &place, &mut archive)?;
         }
         archive.extend([0; 2 * BLOCK_BYTES]);
-        write_file("new.dirs.tar", &archive, output)
+        self.write_file("new.dirs.tar", &archive, output)
             .map_err(|source| store::Error::Output { source })
     }
 
@@ -280,19 +348,6 @@ pub fn packs(plan: &RootPlan) -> BTreeSet<PackName> {
 fn place_of(entry: &Entry) -> Option<(PackName, u64)> {
     let piece = entry.content.first()?;
     Some((piece.pack.clone(), piece.offset_bytes))
-}
-
-fn write_file(name: &str, content: &[u8], output: &mut impl Write) -> io::Result<()> {
-    let path = RemotePath::root().join(name.as_bytes());
-    let path = path.expect("a name of ours");
-    let time = FileTime {
-        seconds: 0,
-        nanoseconds: 0,
-    };
-    let head = Head::of_private_file(path, content.len() as u64, time);
-    output.write_all(&head.to_blocks().expect("plain names"))?;
-    output.write_all(content)?;
-    output.write_all(&vec![0; padding(content.len() as u64)])
 }
 
 /// Counts what is written.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::error::Error;
 use super::stage::Archive;
 use crate::guard::{
-    Compression, RestoreRoot, Transaction as Command, TransactionStep, WriteCommand,
+    Compression, RestoreRoot, RestoreTools, Transaction as Command, TransactionStep, WriteCommand,
 };
 use crate::name::{RemotePath, RestoreId};
 use crate::ssh::{Input, Output, WriteSession};
@@ -102,13 +102,14 @@ impl Transaction {
         session: &WriteSession,
         sudo: bool,
         id: RestoreId,
-        roots: Vec<RemotePath>,
+        (roots, tools): (Vec<RemotePath>, RestoreTools),
         record: Vec<u8>,
     ) -> Result<Self, Error> {
         let count = roots.len();
         let command = Command::Begin {
             id: id.clone(),
             roots: roots.clone(),
+            tools,
         };
         let answer = run(session, command, sudo, Input::bytes(record), "begin").await?;
         let text = String::from_utf8_lossy(&answer.stdout).into_owned();

@@ -1,7 +1,7 @@
 //! Scans a `directory` source: lists the entries under its roots, and picks those to capture.
 
 use crate::fault::{Code, Problem};
-use crate::guard::ReadCommand;
+use crate::guard::{FactsFrom, ReadCommand};
 use crate::inventory::glob::GlobError;
 use crate::inventory::pattern::PatternError;
 use crate::inventory::{DirectorySource, Source, Unreadable};
@@ -110,9 +110,10 @@ impl ScanError {
 pub(crate) async fn scan<'a>(
     source: &Source,
     directory: &'a DirectorySource,
+    facts: FactsFrom,
     session: &ReadSession,
 ) -> Scanned<'a> {
-    match try_scan(source, directory, session).await {
+    match try_scan(source, directory, facts, session).await {
         Ok(Some((result, opening))) => Scanned::Ready {
             result: Box::new(result),
             terms: Terms {
@@ -131,6 +132,7 @@ pub(crate) async fn scan<'a>(
 async fn try_scan(
     source: &Source,
     directory: &DirectorySource,
+    facts: FactsFrom,
     session: &ReadSession,
 ) -> Result<Option<(ScanResult, Opening)>, ScanError> {
     let exclude = Exclude::new(&directory.exclude)?;
@@ -138,6 +140,7 @@ async fn try_scan(
         roots: directory.roots.clone(),
         prune: exclude.prune().to_vec(),
         one_file_system: directory.one_file_system,
+        facts,
     };
     let make: Plans<'_> =
         &|found, notes, _, _| ScanResult::make(directory, source.optional, &exclude, found, notes);

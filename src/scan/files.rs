@@ -8,7 +8,7 @@
 mod choice;
 
 use crate::fault::{Code, Problem};
-use crate::guard::ReadCommand;
+use crate::guard::{FactsFrom, ReadCommand};
 use crate::inventory::glob::{FileGlob, GlobError};
 use crate::inventory::{FilesSource, Source, Unreadable};
 use crate::name::RemotePath;
@@ -25,13 +25,14 @@ pub(crate) use choice::newest;
 pub(crate) async fn scan<'a>(
     source: &Source,
     files: &'a FilesSource,
+    facts: FactsFrom,
     session: &ReadSession,
 ) -> Scanned<'a> {
     let terms = match terms(files) {
         Ok(terms) => terms,
         Err(error) => return no_expression(&error),
     };
-    match try_scan(source, files, &terms, session).await {
+    match try_scan(source, files, (&terms, facts), session).await {
         Ok(Some((result, opening))) => Scanned::Ready {
             result: Box::new(result),
             terms,
@@ -64,14 +65,14 @@ fn no_expression(error: &regex::Error) -> Scanned<'static> {
 async fn try_scan(
     source: &Source,
     files: &FilesSource,
-    terms: &Terms<'_>,
+    (terms, facts): (&Terms<'_>, FactsFrom),
     session: &ReadSession,
 ) -> Result<Option<(ScanResult, Opening)>, ScanError> {
     let globs = files.globs.iter().map(|text| FileGlob::new(text));
     let globs: Vec<FileGlob> = globs.collect::<Result<_, GlobError>>()?;
     let walks: Vec<_> = globs.iter().flat_map(FileGlob::walks).collect();
     let from: Vec<RemotePath> = walks.iter().map(|walk| walk.from.clone()).collect();
-    let command = ReadCommand::ScanFiles { walks };
+    let command = ReadCommand::ScanFiles { walks, facts };
     let make: Plans<'_> = &|found, notes, opening, resolved| {
         let answer = choice::Answer {
             opening,

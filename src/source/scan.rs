@@ -29,7 +29,7 @@ pub struct Found {
     pub facts: Option<Facts>,
 }
 
-/// What GNU find prints of an entry.
+/// What the host tells of an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facts {
     /// What it is.
@@ -44,7 +44,7 @@ pub struct Facts {
     pub mark: ScanMark,
     /// Blocks of 512 bytes that its content takes, as far as its file system says.
     pub blocks: u64,
-    /// The text of a symbolic link.
+    /// The text of a symbolic link; empty where `stat` tells the facts.
     pub link: Vec<u8>,
     /// The account can read it (for a directory: and enter it).
     pub readable: bool,
@@ -105,6 +105,8 @@ impl Found {
 pub struct Opening {
     /// The records tell more than paths, so that the next scan can be compared with this one.
     pub has_facts: bool,
+    /// `stat` tells the facts: times are in whole seconds.
+    pub is_of_stat: bool,
     /// When the scan began, by the host's clock; none if the host does not report it.
     pub clock: Option<FileTime>,
 }
@@ -145,14 +147,18 @@ impl Parser {
     /// that no file system takes.
     pub fn feed(&mut self, bytes: &[u8], found: &mut Vec<Found>) -> Result<(), Error> {
         self.rest.extend_from_slice(bytes);
-        if !self.rest[self.searched_bytes..].contains(&0) {
+        let end = match self.framing() {
+            Framing::Lines => b'\n',
+            Framing::Paths | Framing::Gnu => 0,
+        };
+        if !self.rest[self.searched_bytes..].contains(&end) {
             self.searched_bytes = self.rest.len();
             return self.check_rest();
         }
         let mut start = 0;
         let opening = match self.opening {
             Some(opening) => Some(opening),
-            None => match next_record(&self.rest, false) {
+            None => match next_record(&self.rest, Framing::Paths) {
                 None => None,
                 Some((end, (record, _))) => {
                     start = end;
@@ -161,8 +167,9 @@ impl Parser {
             },
         };
         self.opening = opening;
-        if let Some(Opening { has_facts, .. }) = opening {
-            while let Some((end, record)) = next_record(&self.rest[start..], has_facts) {
+        if opening.is_some() {
+            let framing = self.framing();
+            while let Some((end, record)) = next_record(&self.rest[start..], framing) {
                 let entry = match record {
                     ([b'>', path @ ..], _) => {
                         let resolved = self.resolve(path)?;
@@ -170,6 +177,7 @@ impl Parser {
                         start += end;
                         continue;
                     }
+                    (line, None) if framing == Framing::Lines => stat_line(line)?,
                     (path, None) => Found {
                         path: short_path(path)?,
                         facts: None,
@@ -189,6 +197,14 @@ impl Parser {
         self.rest.drain(..start);
         self.searched_bytes = 0;
         self.check_rest()
+    }
+
+    fn framing(&self) -> Framing {
+        match self.opening {
+            Some(opening) if opening.is_of_stat => Framing::Lines,
+            Some(opening) if opening.has_facts => Framing::Gnu,
+            Some(_) | None => Framing::Paths,
+        }
     }
 
     fn check_rest(&self) -> Result<(), Error> {
@@ -250,6 +266,14 @@ fn read_opening(record: &[u8]) -> Result<Opening, Error> {
     if record == b"/" {
         return Ok(Opening {
             has_facts: false,
+            is_of_stat: false,
+            clock: None,
+        });
+    }
+    if record == b"stat" {
+        return Ok(Opening {
+            has_facts: true,
+            is_of_stat: true,
             clock: None,
         });
     }
@@ -258,15 +282,31 @@ fn read_opening(record: &[u8]) -> Result<Opening, Error> {
         .ok_or_else(|| unreadable(record))?;
     Ok(Opening {
         has_facts: true,
+        is_of_stat: false,
         clock: std::str::from_utf8(clock).ok().and_then(FileTime::parse),
     })
 }
 
 type Fields<'a> = (&'a [u8], Option<&'a [u8]>);
 
-fn next_record(bytes: &[u8], gnu: bool) -> Option<(usize, Fields<'_>)> {
+/// How records end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Framing {
+    /// Paths, each with NUL.
+    Paths,
+    /// A path with what is before it, and the text of a link, each with NUL.
+    Gnu,
+    /// With `//` and a line end, which no path of a scan holds.
+    Lines,
+}
+
+fn next_record(bytes: &[u8], framing: Framing) -> Option<(usize, Fields<'_>)> {
+    if framing == Framing::Lines {
+        let end = bytes.windows(3).position(|three| three == b"//\n")?;
+        return Some((end + 3, (&bytes[..end], None)));
+    }
     let first = bytes.iter().position(|&b| b == 0)?;
-    if !gnu {
+    if framing == Framing::Paths {
         return Some((first + 1, (&bytes[..first], None)));
     }
     let second = first + 1 + bytes[first + 1..].iter().position(|&b| b == 0)?;
@@ -336,6 +376,56 @@ fn gnu_record(head: &[u8], link: &[u8]) -> Result<Found, Error> {
     Ok(Found {
         path: short_path(path)?,
         facts: Some(facts),
+    })
+}
+
+/// A line of `stat`: see [`crate::guard::FactsFrom::FindOrStat`].
+fn stat_line(line: &[u8]) -> Result<Found, Error> {
+    let fields: Vec<&[u8]> = line.splitn(11, |&b| b == b' ').collect();
+    let [mode, numbers @ .., path] = &fields[..] else {
+        return Err(unreadable(line));
+    };
+    let text = |field| std::str::from_utf8(field).map_err(|_| unreadable(line));
+    let mode = u32::from_str_radix(text(mode)?, 16).map_err(|_| unreadable(line))?;
+    let numbers = numbers
+        .iter()
+        .map(|field| text(field)?.parse().map_err(|_| unreadable(line)));
+    let numbers = numbers.collect::<Result<Vec<i64>, Error>>()?;
+    let [uid, gid, size, mtime, ctime, inode, device, links, blocks] = numbers[..] else {
+        return Err(unreadable(line));
+    };
+    let time = |seconds| FileTime {
+        seconds,
+        nanoseconds: 0,
+    };
+    Ok(Found {
+        path: short_path(path)?,
+        facts: Some(Facts {
+            kind: match mode & 0o170_000 {
+                0o100_000 => FileType::File,
+                0o040_000 => FileType::Directory,
+                0o120_000 => FileType::Symlink,
+                0o010_000 => FileType::Fifo,
+                0o140_000 => FileType::Socket,
+                0o020_000 => FileType::CharDevice,
+                0o060_000 => FileType::BlockDevice,
+                _ => FileType::Other,
+            },
+            mode: mode & 0o7777,
+            uid: uid.cast_unsigned(),
+            gid: gid.cast_unsigned(),
+            mark: ScanMark {
+                inode: inode.cast_unsigned(),
+                device: device.cast_unsigned(),
+                links: links.cast_unsigned(),
+                size_bytes: size.cast_unsigned(),
+                mtime: time(mtime),
+                ctime: time(ctime),
+            },
+            blocks: blocks.cast_unsigned(),
+            link: Vec::new(),
+            readable: true,
+        }),
     })
 }
 

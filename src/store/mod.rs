@@ -14,8 +14,8 @@ mod verify;
 
 pub use error::Error;
 pub use export::{
-    ArchiveFormat, Destination, Existing, Export, Exported, FolderOptions, Layout, MemberWriter,
-    Shortfall, ShortfallKind,
+    ArchiveFormat, Content as MemberContent, Destination, Existing, Export, Exported,
+    FolderOptions, Layout, MemberWriter, Shortfall, ShortfallKind,
 };
 pub use files::entries::{Entries, EntriesWriter, EntryLines, WrittenEntries};
 pub use files::manifest_text::{Section, sections, subset};

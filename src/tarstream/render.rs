@@ -10,6 +10,9 @@ const OWNER_MAX: u64 = 0o7_777_777;
 /// The same of a size.
 const SIZE_MAX: u64 = 0o77_777_777_777;
 
+/// What fits into the fields of a header.
+const NAME_FIELD_BYTES: usize = 100;
+
 /// One more record of a member's extended header: an attribute, an ACL.
 pub type Record<'a> = (&'a [u8], &'a [u8]);
 
@@ -41,11 +44,39 @@ impl Head {
         self.to_blocks_with(self.kind.content_bytes(), &[])
     }
 
-    /// The header blocks of any member, with `data_bytes` of data behind them (padding not counted) and
-    /// `more` records in its extended header; none for names that no extended header takes.
+    /// The header blocks of this member in GNU's old form, with `data_bytes` of data behind them, for a tar
+    /// that knows no extended headers: without fractions of times, attributes and names of owners.
+    ///
+    /// None for a device whose numbers no header takes.
     #[must_use]
-    pub fn to_blocks_with(&self, data_bytes: u64, more: &[Record<'_>]) -> Option<Vec<u8>> {
-        let mut header = tar::Header::new_ustar();
+    pub fn to_gnu_blocks(&self, data_bytes: u64) -> Option<Vec<u8>> {
+        let mut header = tar::Header::new_gnu();
+        let (name, link) = self.describe(&mut header)?;
+        header.set_mode(self.mode);
+        header.set_uid(self.owner.uid);
+        header.set_gid(self.owner.gid);
+        header.set_mtime(u64::try_from(self.mtime.seconds).unwrap_or(0));
+        header.set_size(data_bytes);
+        let mut blocks = Vec::new();
+        for (kind, text) in [
+            (tar::EntryType::GNULongName, Some(name)),
+            (tar::EntryType::GNULongLink, link),
+        ] {
+            let text = text.unwrap_or_default();
+            if text.len() > NAME_FIELD_BYTES {
+                blocks.extend(long_name(kind, text));
+            }
+        }
+        let short = header.as_old_mut();
+        fill(&mut short.name, name);
+        fill(&mut short.linkname, link.unwrap_or_default());
+        header.set_cksum();
+        blocks.extend_from_slice(header.as_bytes());
+        Some(blocks)
+    }
+
+    /// Sets the type of `header`. Gives the name, and what a link names.
+    fn describe(&self, header: &mut tar::Header) -> Option<(&[u8], Option<&[u8]>)> {
         // The root of a file system, or whatever an archive is relative to, has no name of its own.
         let name = match self.path.member() {
             b"" => b"./",
@@ -75,6 +106,15 @@ impl Head {
                 header.set_device_minor(*minor).ok()?;
             }
         }
+        Some((name, link))
+    }
+
+    /// The header blocks of any member, with `data_bytes` of data behind them (padding not counted) and
+    /// `more` records in its extended header; none for names that no extended header takes.
+    #[must_use]
+    pub fn to_blocks_with(&self, data_bytes: u64, more: &[Record<'_>]) -> Option<Vec<u8>> {
+        let mut header = tar::Header::new_ustar();
+        let (name, link) = self.describe(&mut header)?;
         header.set_mode(self.mode);
         header.set_uid(self.owner.uid.min(OWNER_MAX));
         header.set_gid(self.owner.gid.min(OWNER_MAX));
@@ -128,9 +168,22 @@ pub(super) fn extended(records: &[u8]) -> Vec<u8> {
     [header.as_bytes(), records, &zeros].concat()
 }
 
+/// A member of that kind, whose content is the name of the next one.
+fn long_name(kind: tar::EntryType, text: &[u8]) -> Vec<u8> {
+    let mut header = tar::Header::new_gnu();
+    fill(&mut header.as_old_mut().name, b"././@LongLink");
+    header.set_entry_type(kind);
+    header.set_mode(0o644);
+    let length = text.len() as u64 + 1;
+    header.set_size(length);
+    header.set_cksum();
+    let zeros = vec![0; 1 + padding(length)];
+    [header.as_bytes(), text, &zeros].concat()
+}
+
 /// As much of `text` as the field takes, and zeros.
-fn fill(field: &mut [u8; 100], text: &[u8]) {
-    *field = [0; 100];
+fn fill(field: &mut [u8; NAME_FIELD_BYTES], text: &[u8]) {
+    *field = [0; NAME_FIELD_BYTES];
     let length = text.len().min(field.len());
     field[..length].copy_from_slice(&text[..length]);
 }
@@ -199,6 +252,44 @@ mod tests {
             match stream.next() {
                 Ok(Event::End(member)) => assert_eq!(member, expected),
                 other => assert!(matches!(other, Ok(Event::End(_))), "{other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn the_old_form_reads_back_without_fractions() {
+        for path in ["/a".to_owned(), format!("/{}x", "long/".repeat(60))] {
+            for kind in [
+                Kind::Symlink {
+                    target: b"x".repeat(300),
+                },
+                Kind::HardLink {
+                    target: path.parse().expect("a path"),
+                },
+                Kind::Fifo,
+                Kind::File {
+                    size_bytes: SIZE_MAX + 1,
+                },
+            ] {
+                let bytes = kind.content_bytes();
+                let head = Head {
+                    path: path.parse().expect("a path"),
+                    kind,
+                    mode: 0o4755,
+                    owner: Owner {
+                        uid: 3_000_000,
+                        gid: 33,
+                        ..Owner::default()
+                    },
+                    mtime: FileTime::parse("1700000000").expect("a time"),
+                    stored_bytes: bytes.next_multiple_of(512),
+                };
+                let blocks = head.to_gnu_blocks(bytes).expect("a header");
+                let mut stream = MemberStream::new(blocks.as_slice());
+                match stream.next() {
+                    Ok(Event::Begin { head: read, .. }) => assert_eq!(*read, head),
+                    other => assert!(matches!(other, Ok(Event::Begin { .. })), "{other:?}"),
+                }
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Restore: the verb, what it does on the host, what fails on the way, and what refuses a write.
 
 mod audit;
+mod busybox;
 mod choice;
 mod cut_off;
 mod databases;

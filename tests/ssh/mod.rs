@@ -64,6 +64,7 @@ fn scan(root: &std::path::Path) -> ReadCommand {
         roots: vec![RemotePath::from_bytes(root.as_os_str().as_bytes()).expect("absolute")],
         prune: Vec::<Prune>::new(),
         one_file_system: true,
+        facts: fleet::guard::FactsFrom::Find,
     }
 }
 

@@ -240,7 +240,14 @@ impl Execution<'_> {
         let record = self.record(&id);
         let session = self.session;
         let targets = self.databases.targets(&id);
-        let begun = Transaction::begin(session, self.plan.sudo, id, roots, record).await;
+        let begun = Transaction::begin(
+            session,
+            self.plan.sudo,
+            id,
+            (roots, self.plan.tools),
+            record,
+        )
+        .await;
         let transaction = begun?;
         let mut before = None;
         let stop = match self.forward(&transaction, &targets, &mut before).await {
@@ -437,7 +444,12 @@ impl Execution<'_> {
         let Some((path, (_, root_plan))) = plan.roots.get_key_value(&root.path) else {
             return Ok(());
         };
-        let mut stager = Stager::new(path.clone(), root_plan.clone(), self.compression);
+        let mut stager = Stager::new(
+            path.clone(),
+            root_plan.clone(),
+            self.compression,
+            plan.tools,
+        );
         let mut staged: Vec<(RemotePath, Sha256)> = Vec::new();
         let total_bytes = plan.send_bytes();
         loop {

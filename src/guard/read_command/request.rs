@@ -1,6 +1,6 @@
 //! The request of each command: a verb, and the values that its script decodes.
 
-use super::{ARGUMENTS_MAX_BYTES, Compression, Prune, ReadCommand, TarFlavour};
+use super::{ARGUMENTS_MAX_BYTES, Compression, FactsFrom, Prune, ReadCommand, TarFlavour};
 use crate::guard::script::{Request, Verb};
 use crate::inventory::CommandLine;
 use crate::inventory::glob::Walk;
@@ -27,8 +27,17 @@ impl ReadCommand {
                 roots,
                 prune,
                 one_file_system,
-            } => scan(roots, prune, *one_file_system),
-            Self::ScanFiles { walks } => scan_files(walks),
+                facts,
+            } => {
+                let mut request = Request::new(Verb::Scan);
+                ask_facts(*facts, &mut request);
+                scan(roots, prune, *one_file_system, request)
+            }
+            Self::ScanFiles { walks, facts } => {
+                let mut request = Request::new(Verb::Files);
+                ask_facts(*facts, &mut request);
+                scan_files(walks, request)
+            }
             Self::Digest => {
                 let mut request = Request::new(Verb::Digest);
                 request.with("bytes", data_bytes.to_string());
@@ -69,6 +78,7 @@ impl ReadCommand {
                 }
                 request
             }
+            Self::RestoreTools => Request::new(Verb::RestoreTools),
             Self::Services(query) => query.request(),
             Self::Answers { database, .. } => {
                 let mut request = Request::new(Verb::Answers);
@@ -81,8 +91,19 @@ impl ReadCommand {
     }
 }
 
-fn scan(roots: &[RemotePath], prune: &[Prune], one_file_system: bool) -> Request {
-    let mut request = Request::new(Verb::Scan);
+fn ask_facts(from: FactsFrom, request: &mut Request) {
+    match from {
+        FactsFrom::Find => {}
+        FactsFrom::FindOrStat => request.with("facts", "1"),
+    }
+}
+
+fn scan(
+    roots: &[RemotePath],
+    prune: &[Prune],
+    one_file_system: bool,
+    mut request: Request,
+) -> Request {
     if one_file_system {
         request.with("xdev", "1");
     }
@@ -109,8 +130,7 @@ fn scan(roots: &[RemotePath], prune: &[Prune], one_file_system: bool) -> Request
     request
 }
 
-fn scan_files(walks: &[Walk]) -> Request {
-    let mut request = Request::new(Verb::Files);
+fn scan_files(walks: &[Walk], mut request: Request) -> Request {
     for walk in walks {
         request.with("min", walk.depth_min.to_string());
         if let Some(depth) = walk.depth_max {

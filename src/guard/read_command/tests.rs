@@ -117,6 +117,7 @@ fn scan_of(root: &std::path::Path, prune: Vec<Prune>) -> ReadCommand {
         roots: vec![RemotePath::from_bytes(root.as_os_str().as_bytes()).expect("absolute")],
         prune,
         one_file_system: true,
+        facts: FactsFrom::Find,
     }
 }
 

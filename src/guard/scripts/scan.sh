@@ -14,12 +14,32 @@ if [ -n "$sudo" ]; then
   fi
 elif find / -maxdepth 0 -printf "gnu $(date +%s.%N)\\0" 2>/dev/null; then gnu=yes; return; fi
 gnu=
+case " $q " in
+*' facts=1 '*)
+  if stat -c '%f %i %d' / >/dev/null 2>&1; then
+    gnu=no
+    $sudo find / -maxdepth 0 -print0 >/dev/null && printf 'stat\0'
+    return
+  fi ;;
+esac
 $sudo find / -maxdepth 0 -print0
+}
+
+# Prints facts of what `find` lists with "$@", a line for each entry that ends with `//`, as no path does.
+by_stat() {
+exec 7>&1
+y=$({
+  { $sudo find "$@" -print0 7>&- 8>&- || echo $? >&8; } |
+    $sudo xargs -0 -r stat -c '%f %u %g %s %Y %Z %i %d %h %b %n//' -- 2>/dev/null >&7 7>&- 8>&-
+} 8>&1)
+exec 7>&-
+return "${y:-0}"
 }
 
 # Runs `find` with "$@" and what it has to print.
 listing() {
 case $gnu in
+no) by_stat "$@" ;;
 yes) $sudo find "$@" \( \( -type f -o -type d \) -not -readable -printf '!' , \
   -type d -not -executable -printf '!' , \
   -printf '%y %m %U %G %s %T@ %C@ %i %D %n %b %p\0%l\0' \) ;;
@@ -52,6 +72,7 @@ whole) x=$real ;;
 esac
 case $gnu in
 yes) printf '>%s\0\0' "$x" ;;
+no) printf '>%s//\n' "$x" ;;
 *) printf '>%s\0' "$x" ;;
 esac
 }

@@ -10,7 +10,7 @@ mod transaction;
 
 pub use database::{DatabaseChange, DatabaseNames, DatabaseStep};
 pub use service::{Launch, ProcessId, ReloadHook, ServiceChange, Signal, UnitChange};
-pub use transaction::{RestoreRoot, Transaction, TransactionStep};
+pub use transaction::{RestoreRoot, RestoreTools, Transaction, TransactionStep};
 
 use super::rendered::{Priority, Rendered, Sudo};
 use super::script::Request;

@@ -18,6 +18,8 @@ pub enum Transaction {
         id: RestoreId,
         /// The roots: directories that are there.
         roots: Vec<RemotePath>,
+        /// With which tools.
+        tools: RestoreTools,
     },
     /// Extracts the tar stream behind the request into the staging folder of a root.
     Stage {
@@ -37,6 +39,16 @@ pub enum Transaction {
         /// Which.
         step: TransactionStep,
     },
+}
+
+/// The tools that a transaction uses on the host. Both ways have the same steps and states.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RestoreTools {
+    /// Those of GNU.
+    Gnu,
+    /// Such as busybox's: slower, times in whole seconds, and without extended attributes, capabilities and
+    /// ACLs of what is put in place. See `scripts/transaction/slow.sh`.
+    Slow,
 }
 
 /// A root of a transaction that has begun.
@@ -97,10 +109,14 @@ impl Transaction {
     /// The request for it, with `data_bytes` of data behind.
     pub(super) fn request(&self, data_bytes: u64) -> Request {
         match self {
-            Self::Begin { id, roots } => {
+            Self::Begin { id, roots, tools } => {
                 let mut request = Request::new(Verb::Begin);
                 request.with("id", id.as_str());
                 request.with("bytes", data_bytes.to_string());
+                match tools {
+                    RestoreTools::Gnu => {}
+                    RestoreTools::Slow => request.with("way", "slow"),
+                }
                 for root in roots {
                     request.with("root", root.as_bytes());
                 }

@@ -274,6 +274,11 @@ impl Differences {
         let kind = wanted.entry.kind.file_type();
         let is_directory = kind == FileType::Directory;
         let change = Change::between(Some(wanted.entry.clone()), Some(live.entry.clone()));
+        // Which name of an object comes first is the order of a tar that takes no list. Whether the names are
+        // of the same objects is found out by their groups.
+        let is_order =
+            |change: &Change| live.entry.scan.is_none() && change.differs() == [Attribute::Link];
+        let change = change.filter(|change| !is_order(change));
         let action = change.as_ref().map(action_of);
         let has_other_attributes = change
             .as_ref()

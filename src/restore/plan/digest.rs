@@ -2,6 +2,7 @@
 
 use super::Plan;
 use crate::digest::{Hasher, Sha256};
+use crate::guard::RestoreTools;
 use crate::name::RemotePath;
 
 impl Plan {
@@ -20,6 +21,10 @@ impl Plan {
             &target.machine_id,
         ] {
             hasher.add(text.as_bytes());
+        }
+        match self.tools {
+            RestoreTools::Gnu => {}
+            RestoreTools::Slow => hasher.add(b"slow"),
         }
         for part in &self.parts {
             hasher.add(part.name.as_str().as_bytes());

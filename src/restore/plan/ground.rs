@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use crate::guard::ReadCommand;
+use crate::guard::{FactsFrom, ReadCommand};
 use crate::inventory::glob::Walk;
 use crate::manifest::FileType;
 use crate::name::RemotePath;
@@ -84,6 +84,7 @@ impl Ground {
             });
             let command = ReadCommand::ScanFiles {
                 walks: walks.collect(),
+                facts: FactsFrom::FindOrStat,
             };
             let Listing {
                 found, resolved, ..

@@ -80,7 +80,10 @@ impl Differences {
             entry.kind.file_type() != FileType::Directory
                 && (entry.link_target().is_some() || entry.scan.is_some_and(|mark| mark.links > 1))
         };
-        if has_names(wanted) || has_names(live) {
+        // A host without marks does not tell how many names there are.
+        let may_have =
+            |entry: &Entry| entry.scan.is_none() && entry.kind.file_type() != FileType::Directory;
+        if has_names(wanted) || has_names(live) || may_have(live) {
             let first = |entry: &Entry| entry.link_target().unwrap_or(&entry.path).clone();
             self.linked.push(Linked {
                 wanted: first(wanted),

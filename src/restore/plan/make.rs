@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use super::compare::{self, Action, Differences, Found, Item, Terms};
 use super::ground::Ground;
-use super::merged::{Merged, PartEntry};
+use super::merged::PartEntry;
 use super::notices::{lack_of_rights, refusals, warnings};
-use super::roots::{self, Roots};
+use super::roots::{self, RootPlan, Roots};
+use super::sides::{LiveEntries, Sides};
 use super::{Before, Plan, Target, by_part, candidates};
 use crate::blocking::blocking;
 use crate::manifest::FileTime;
@@ -17,18 +18,16 @@ use crate::restore::Error;
 use crate::restore::accounts::{Accounts, OwnerNames};
 use crate::restore::databases::DatabasePlan;
 use crate::restore::lines;
+use crate::restore::prove::Sight;
 use crate::restore::services::ServiceRecord;
 use crate::restore::sources::RestoredPart;
+use crate::restore::tools::{Losses, Offer, simplify};
 use crate::scan::result::unfinished;
 use crate::source::exclude::Exclude;
 use crate::source::probe::Probe;
 use crate::ssh::ReadSession;
-use crate::store::{self, Entries, SealedCheckpoint};
+use crate::store::SealedCheckpoint;
 use crate::units::listing;
-
-/// Opens the entries of a part of the target as it is now; none if it has none.
-pub type LiveEntries =
-    Arc<dyn Fn(&SourceName) -> Result<Option<Entries>, store::Error> + Send + Sync>;
 
 /// What a plan is made of.
 pub struct Basis {
@@ -57,49 +56,6 @@ impl std::fmt::Debug for Basis {
     }
 }
 
-/// Both sides of the comparison.
-#[derive(Clone)]
-struct Sides {
-    checkpoint: Arc<SealedCheckpoint>,
-    live: LiveEntries,
-    parts: Arc<Vec<SourceName>>,
-}
-
-impl Sides {
-    fn wanted(&self) -> Result<Merged, store::Error> {
-        let has_entries = |name: &&SourceName| {
-            let mut parts = self.checkpoint.parts_with_entries();
-            parts.any(|part| part == *name)
-        };
-        let parts = self.parts.iter().filter(has_entries);
-        let parts = parts.map(|name| Ok((name.clone(), self.checkpoint.entries(name)?)));
-        Ok(Merged::new(parts.collect::<Result<_, store::Error>>()?))
-    }
-
-    fn live(&self) -> Result<Merged, store::Error> {
-        let mut parts = Vec::new();
-        for name in self.parts.iter() {
-            if let Some(entries) = (self.live)(name)? {
-                parts.push((name.clone(), entries));
-            }
-        }
-        Ok(Merged::new(parts))
-    }
-
-    /// The names of all owners in the checkpoint.
-    fn owners(&self) -> Result<OwnerNames, store::Error> {
-        let mut names = OwnerNames::default();
-        for one in self.wanted()? {
-            names.add(&one?.entry.owner);
-        }
-        Ok(names)
-    }
-
-    fn found(&self, needed: &compare::Needed, accounts: &Accounts) -> Result<Found, store::Error> {
-        Found::of(needed, accounts, self.wanted()?, self.live()?)
-    }
-}
-
 /// Makes the plan. Nothing is written anywhere.
 ///
 /// # Errors
@@ -109,10 +65,12 @@ impl Sides {
 pub async fn make(basis: &Basis, session: &ReadSession) -> Result<Plan, Error> {
     let parts = basis.parts.iter().filter(|part| !part.has_lines());
     let names: Vec<SourceName> = parts.map(|part| part.part.name.clone()).collect();
+    let offer = Offer::of(session).await?;
     let sides = Sides {
         checkpoint: Arc::clone(&basis.checkpoint),
         live: Arc::clone(&basis.live),
         parts: Arc::new(names),
+        tools: offer.tools(),
     };
 
     let Compared {
@@ -128,12 +86,27 @@ pub async fn make(basis: &Basis, session: &ReadSession) -> Result<Plan, Error> {
         parts: Vec::new(),
         roots: BTreeMap::new(),
         databases: basis.databases.clone(),
+        tools: offer.tools(),
         services: ServiceRecord::default(),
         before: Vec::new(),
         sudo: false,
         warnings: warnings(basis, &differences, &accounts.missing(&owners)),
         refusals: refusals(basis, &differences),
     };
+
+    let names: Vec<SourceName> = basis
+        .parts
+        .iter()
+        .map(|part| part.part.name.clone())
+        .collect();
+    if let Some(refusal) = offer.refusal()
+        && !differences.items.is_empty()
+    {
+        // What its tools cannot even look at gives no reasons of its own.
+        plan.refusals = vec![refusal];
+        plan.parts = by_part(&names, &differences);
+        return Ok(plan);
+    }
 
     let needs_root = needs_root(basis, &differences, &accounts);
     let settled = settle_roots(basis, &mut differences, &accounts, needs_root, session).await?;
@@ -148,18 +121,7 @@ pub async fn make(basis: &Basis, session: &ReadSession) -> Result<Plan, Error> {
     // A second look for what the first one had no reason to keep.
     let is_meant = |path: &RemotePath| terms.is_restored(path);
     let found = look_again(&sides, &mut differences, &roots, accounts, &is_meant).await?;
-    let devices: BTreeMap<RemotePath, u64> = roots
-        .iter()
-        .map(|(root, device)| (root.clone(), device))
-        .collect();
-    let divided = roots::divide(&differences, &found, &roots, &is_meant);
-    plan.roots = divided
-        .into_iter()
-        .map(|(root, plan)| {
-            let device = devices.get(&root).copied().unwrap_or(0);
-            (root, (device, plan))
-        })
-        .collect();
+    plan.roots = divided(&differences, &found, &roots, &is_meant);
     let separated = differences.separated();
     if !separated.is_empty() {
         plan.warnings.push(format!(
@@ -167,26 +129,74 @@ pub async fn make(basis: &Basis, session: &ReadSession) -> Result<Plan, Error> {
             listing(separated.len(), &separated)
         ));
     }
-    plan.before = differences
-        .items
-        .iter()
-        .map(|item| {
-            let live = item.live.as_ref();
-            let before = match live.map(|live| live.entry.scan) {
-                None => Before::Absent,
-                Some(Some(mark)) => Before::Mark(mark),
-                Some(None) => Before::Unknown,
-            };
-            (item.path().clone(), before)
-        })
-        .collect();
-    let names: Vec<SourceName> = basis
-        .parts
-        .iter()
-        .map(|part| part.part.name.clone())
-        .collect();
+    plan.before = before(&differences);
     plan.parts = by_part(&names, &differences);
+    if let Offer::Slow(why) = &offer
+        && !plan.roots.is_empty()
+    {
+        let (reading, put) = (sides.clone(), plan.put());
+        let losses = blocking(move || Losses::of(reading.whole()?, |path| put.contains(path)));
+        plan.warnings.extend(losses.await?.warnings(why));
+        note_marks(&mut plan, &differences, &basis.parts, session).await?;
+    }
     Ok(plan)
+}
+
+/// What is done in each root, with the number of its file system.
+fn divided(
+    differences: &Differences,
+    found: &Found,
+    roots: &Roots,
+    is_meant: &dyn Fn(&RemotePath) -> bool,
+) -> BTreeMap<RemotePath, (u64, RootPlan)> {
+    let devices: BTreeMap<&RemotePath, u64> = roots.iter().collect();
+    let divided = roots::divide(differences, found, roots, is_meant);
+    let divided = divided.into_iter().map(|(root, plan)| {
+        let device = devices.get(&root).copied().unwrap_or(0);
+        (root, (device, plan))
+    });
+    divided.collect()
+}
+
+/// What the target has at each path that changes, as far as its capture tells.
+fn before(differences: &Differences) -> Vec<(RemotePath, Before)> {
+    let of = |item: &Item| {
+        let live = item.live.as_ref();
+        let before = match live.map(|live| live.entry.scan) {
+            None => Before::Absent,
+            Some(Some(mark)) => Before::Mark(mark),
+            Some(None) => Before::Unknown,
+        };
+        (item.path().clone(), before)
+    };
+    differences.items.iter().map(of).collect()
+}
+
+/// Where a capture has no marks, they are taken from another look, if that finds what was captured.
+///
+/// # Errors
+///
+/// [`Error::Changed`] names what it does not find so.
+async fn note_marks(
+    plan: &mut Plan,
+    differences: &Differences,
+    parts: &[RestoredPart],
+    session: &ReadSession,
+) -> Result<(), Error> {
+    let sight = Sight::of(plan, parts, session).await?;
+    let mut changed = Vec::new();
+    for (item, (path, before)) in differences.items.iter().zip(&mut plan.before) {
+        if let (Some(live), Before::Unknown) = (&item.live, *before) {
+            match sight.mark_of(path, &live.entry) {
+                Some(mark) => *before = Before::Mark(mark),
+                None => changed.push(path.clone()),
+            }
+        }
+    }
+    if changed.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Changed { paths: changed })
 }
 
 /// Both sides, compared.
@@ -226,6 +236,11 @@ async fn compare_sides(
         let terms = (&terms, &accounts);
         let checkpoint = &basis.checkpoint;
         lines::compare(checkpoint, part, live, terms, session, &mut differences).await?;
+    }
+    for item in &mut differences.items {
+        if let Some(wanted) = &mut item.wanted {
+            simplify(&mut wanted.entry, sides.tools);
+        }
     }
     if differences.meant == 0 && !terms.paths.is_empty() && basis.databases.is_empty() {
         return Err(Error::NothingMeant {

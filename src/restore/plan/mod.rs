@@ -8,12 +8,14 @@ pub mod make;
 pub mod merged;
 mod notices;
 pub mod roots;
+pub mod sides;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::databases::{DatabasePlan, PlannedDatabase};
 use super::services::ServiceRecord;
 use crate::digest::Sha256;
+use crate::guard::RestoreTools;
 use crate::manifest::{Entry, EntryKind, ScanMark};
 use crate::name::{CheckpointId, HostName, RemotePath, SourceName};
 use compare::{Action, Differences, Item};
@@ -34,6 +36,8 @@ pub struct Plan {
     pub roots: BTreeMap<RemotePath, (u64, RootPlan)>,
     /// What happens to databases, by part.
     pub databases: Vec<DatabasePlan>,
+    /// With which tools files are put in place.
+    pub tools: RestoreTools,
     /// What happens to services.
     pub services: ServiceRecord,
     /// What the target has at each path that changes.
@@ -131,6 +135,18 @@ impl Plan {
     #[must_use]
     pub fn digest_text(&self) -> String {
         format!("sha256:{}", self.digest())
+    }
+
+    /// What is put in place with all of its metadata: files, links, directories that are made.
+    #[must_use]
+    pub fn put(&self) -> BTreeSet<RemotePath> {
+        let mut put = BTreeSet::new();
+        for (_, root) in self.roots.values() {
+            put.extend(root.put.iter().map(|put| put.place.clone()));
+            let directories = root.directories.iter().map(|one| &one.entry.path);
+            put.extend(directories.filter(|path| root.made.contains(path)).cloned());
+        }
+        put
     }
 
     /// How many paths something happens to.

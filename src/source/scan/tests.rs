@@ -10,6 +10,7 @@ fn parse(bytes: &[u8], piece: usize, gnu: bool) -> Result<Vec<Found>, Error> {
         parser.feed(piece, &mut found)?;
     }
     let opening = Opening {
+        is_of_stat: false,
         has_facts: gnu,
         clock: FileTime::parse("1700000000.5").filter(|_| gnu),
     };
@@ -71,6 +72,45 @@ fn records_are_read_however_they_are_cut() {
         (link.kind, link.link, link.readable),
         (FileType::Symlink, b"\xff\n".to_vec(), false)
     );
+}
+
+#[test]
+fn lines_of_stat_are_read_however_they_are_cut() {
+    let answer = b"stat\0>/tree//\n41ed 0 0 40 1700000000 1700000001 11 2049 2 0 /tree//\n\
+                   8bed 1000 33 5 -1 1700000001 12 2049 2 8 /tree/a b\n//\n\
+                   a1ff 0 0 3 1 2 13 2049 1 0 /tree/l//\n";
+    for piece in 1..answer.len() {
+        let mut parser = Parser::new(&["/tree".parse().expect("a path")]);
+        let mut found = Vec::new();
+        for piece in answer.chunks(piece) {
+            parser.feed(piece, &mut found).expect("records");
+        }
+        let opening = parser.finish().expect("an opening");
+        assert!(opening.has_facts && opening.is_of_stat);
+        let kinds: Vec<_> = found
+            .iter()
+            .map(|found| found.facts.as_ref().expect("facts").kind)
+            .collect();
+        assert_eq!(
+            kinds,
+            [FileType::Directory, FileType::File, FileType::Symlink]
+        );
+        assert_eq!(found[1].path.as_bytes(), b"/tree/a b\n");
+        let file = found[1].facts.clone().expect("facts");
+        assert_eq!((file.mode, file.uid, file.gid), (0o5755, 1000, 33));
+        let mark = (file.mark.inode, file.mark.links, file.mark.size_bytes);
+        assert_eq!(mark, (12, 2, 5));
+        assert_eq!(
+            (file.mark.mtime.seconds, file.mark.mtime.nanoseconds),
+            (-1, 0)
+        );
+    }
+    for wrong in ["x 0 0 0 0 0 0 0 0 0 /a", "81a4 0 0 0 0 0 0 0 0 /a", "81a4"] {
+        let mut parser = Parser::new(&[]);
+        let text = format!("stat\0{wrong}//\n");
+        let outcome = parser.feed(text.as_bytes(), &mut Vec::new());
+        assert!(matches!(outcome, Err(Error::Record { .. })), "{wrong}");
+    }
 }
 
 #[test]

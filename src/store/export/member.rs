@@ -121,6 +121,58 @@ impl<'c> MemberWriter<'c> {
             .map_err(failed)
     }
 
+    /// Writes an object at `place` for a tar that knows no extended headers: what `entry` says of it, and
+    /// nothing else. Files are whole.
+    ///
+    /// # Errors
+    ///
+    /// As [`MemberWriter::write_at`].
+    pub fn write_plain(
+        &mut self,
+        entry: &Entry,
+        place: &RemotePath,
+        content: &Content<'_>,
+        output: &mut impl Write,
+    ) -> Result<(), Error> {
+        let id = self.checkpoint.id();
+        let failed = |source| Error::Output { source };
+        let kind = match content {
+            Content::NameOf(first) => Some(Kind::HardLink {
+                target: (*first).clone(),
+            }),
+            Content::Made(bytes) => Some(Kind::File {
+                size_bytes: bytes.len() as u64,
+            }),
+            Content::Stored => kind_of(entry),
+        };
+        let kind = kind.ok_or_else(|| content_error(id, &entry.path, "it can't be written"))?;
+        let size_bytes = kind.content_bytes();
+        let padding_bytes = padding(size_bytes);
+        let head = Head {
+            path: place.clone(),
+            kind,
+            mode: entry.mode,
+            owner: entry.owner.clone(),
+            mtime: entry.mtime,
+            stored_bytes: size_bytes + padding_bytes as u64,
+        };
+        let blocks = head
+            .to_gnu_blocks(size_bytes)
+            .ok_or_else(|| content_error(id, &entry.path, "its numbers can't be written"))?;
+        output.write_all(&blocks).map_err(failed)?;
+        match content {
+            Content::Made(bytes) => output.write_all(bytes).map_err(failed)?,
+            Content::Stored if matches!(head.kind, Kind::File { .. }) => {
+                self.packs
+                    .read_file(self.checkpoint, entry, &mut |_, bytes| {
+                        output.write_all(bytes).map_err(failed)
+                    })?;
+            }
+            Content::Stored | Content::NameOf(_) => {}
+        }
+        output.write_all(&vec![0; padding_bytes]).map_err(failed)
+    }
+
     fn write_head(
         &self,
         entry: &Entry,
@@ -213,6 +265,41 @@ impl<'c> MemberWriter<'c> {
         })?;
         output.write_all(&vec![0; padding_bytes]).map_err(failed)
     }
+}
+
+/// What is written for an entry.
+#[derive(Debug)]
+pub enum Content<'a> {
+    /// What the checkpoint has.
+    Stored,
+    /// This, which is in no pack.
+    Made(&'a [u8]),
+    /// A further name of what is there.
+    NameOf(&'a RemotePath),
+}
+
+/// The kind of the member of an entry with all of its content; none if it has none.
+fn kind_of(entry: &Entry) -> Option<Kind> {
+    Some(match &entry.kind {
+        EntryKind::File { size_bytes, .. } => Kind::File {
+            size_bytes: *size_bytes,
+        },
+        EntryKind::Directory => Kind::Directory,
+        EntryKind::Symlink { target } => Kind::Symlink {
+            target: target.clone(),
+        },
+        EntryKind::Fifo => Kind::Fifo,
+        EntryKind::CharDevice { major, minor } => Kind::CharDevice {
+            major: *major,
+            minor: *minor,
+        },
+        EntryKind::BlockDevice { major, minor } => Kind::BlockDevice {
+            major: *major,
+            minor: *minor,
+        },
+        // A name without a file of its own; what cannot be sent.
+        EntryKind::HardLink { .. } | EntryKind::Socket => return None,
+    })
 }
 
 /// Whether a member is what its entry says.

@@ -20,7 +20,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 pub use into_folder::Existing;
-pub use member::MemberWriter;
+pub use member::{Content, MemberWriter};
 pub use shortfall::{Shortfall, ShortfallKind};
 
 use groups::{Collector, Groups};

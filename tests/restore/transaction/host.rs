@@ -11,8 +11,8 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use fleet::guard::{
-    Compression, Priority, ReadCommand, Rendered, RestoreRoot, Sudo, Transaction, TransactionStep,
-    WriteCommand,
+    Compression, Priority, ReadCommand, Rendered, RestoreRoot, RestoreTools, Sudo, Transaction,
+    TransactionStep, WriteCommand,
 };
 use fleet::name::{RemotePath, RestoreId};
 
@@ -26,6 +26,7 @@ pub(super) struct Host {
     /// Where its tools are looked for.
     path: String,
     is_nobody: bool,
+    pub(super) tools: RestoreTools,
 }
 
 /// What a command answers.
@@ -78,7 +79,23 @@ impl Host {
             roots,
             path: std::env::var("PATH").expect("a search path"),
             is_nobody: false,
+            tools: RestoreTools::Gnu,
         }
+    }
+
+    /// The same where all tools are busybox's; none where that is not installed.
+    pub(super) fn with_busybox(mut self) -> Option<Self> {
+        let busybox = crate::support::sshd::installed("busybox")?;
+        let bin = self.folder.path().join("bin");
+        fs::create_dir(&bin).expect("a folder");
+        let listed = Command::new(&busybox).arg("--list").output();
+        let listed = listed.expect("busybox").stdout;
+        for name in String::from_utf8(listed).expect("names").lines() {
+            std::os::unix::fs::symlink(&busybox, bin.join(name)).expect("a link");
+        }
+        self.path = bin.to_str().expect("text").to_owned();
+        self.tools = RestoreTools::Slow;
+        Some(self)
     }
 
     /// The same where `sh` is another program.
@@ -145,6 +162,7 @@ impl Host {
         Transaction::Begin {
             id: self.id.clone(),
             roots: self.roots.iter().map(|root| path(root)).collect(),
+            tools: self.tools,
         }
     }
 
@@ -248,7 +266,7 @@ impl Host {
     /// A program that sees the folder `var-lib` of this host as `/var/lib`, where root's records are.
     pub(super) fn program(&self, program: impl AsRef<OsStr>) -> Command {
         if self.is_nobody {
-            let mut command = Command::new("setpriv");
+            let mut command = Command::new(of_this_machine("setpriv"));
             command
                 .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
                 .arg(program);
@@ -257,13 +275,13 @@ impl Host {
         if !has_own_mounts() {
             return Command::new(program);
         }
-        let mut command = Command::new("unshare");
+        let mut command = Command::new(of_this_machine("unshare"));
         command
             .args([
                 "--mount",
-                "sh",
+                "/bin/sh",
                 "-c",
-                "mount --bind \"$0\" /var/lib && exec \"$@\"",
+                "PATH=/usr/bin:/bin mount --bind \"$0\" /var/lib && exec \"$@\"",
             ])
             .arg(self.folder.path().join("var-lib"))
             .arg(program);
@@ -380,6 +398,11 @@ impl Drop for Host {
         // What a test that failed has left.
         drop(fs::remove_dir_all(self.record()));
     }
+}
+
+/// A program by its full name, wherever the host looks for its own.
+fn of_this_machine(name: &str) -> PathBuf {
+    crate::support::sshd::installed(name).unwrap_or_else(|| name.into())
 }
 
 /// Whether this account can give a process mounts of its own.

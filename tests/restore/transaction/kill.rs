@@ -7,11 +7,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use fleet::guard::{Compression, TransactionStep};
+use fleet::guard::{Compression, RestoreTools, TransactionStep};
 
 use super::host::{Fate, Host, shell, trees};
-use super::plan::stage;
-use super::scan::{Tree, differences, scan};
+use super::plan::{stage, stage_slowly};
+use super::scan::{Tree, differences, plain, scan};
 use crate::support::not_here;
 use crate::support::sshd::installed;
 
@@ -34,12 +34,16 @@ struct Bench {
 
 impl Bench {
     /// None where calls cannot be traced; that was said loudly.
-    fn new() -> Option<Self> {
+    fn new(tools: RestoreTools) -> Option<Self> {
         if !cfg!(all(target_arch = "x86_64", target_os = "linux")) {
             not_here("calls are traced on x86-64 only");
             return None;
         }
         let host = Host::new(&["live/one", "live/two"]);
+        let host = match tools {
+            RestoreTools::Gnu => host,
+            RestoreTools::Slow => host.with_busybox()?,
+        };
         let tracer = tracer(host.folder())?;
         let folder = host.folder();
         trees(&folder.join("one"));
@@ -55,9 +59,12 @@ impl Bench {
                 folder.join(name).join("live"),
             );
             let scratch = tempfile::tempdir().expect("a folder");
-            archives.push(stage(&want, &live, scratch.path()));
-            wanted.push(scan(&want));
-            had.push(scan(&live));
+            archives.push(match tools {
+                RestoreTools::Gnu => stage(&want, &live, scratch.path()),
+                RestoreTools::Slow => stage_slowly(&want, &live, scratch.path()),
+            });
+            wanted.push(seen(&want, tools));
+            had.push(seen(&live, tools));
             fs::rename(&live, folder.join("origin").join(name)).expect("on one file system");
         }
         let bench = Self {
@@ -97,7 +104,7 @@ impl Bench {
 
     fn is(&self, trees: &[Tree], when: &str) {
         for (n, (tree, root)) in trees.iter().zip(&self.host.roots).enumerate() {
-            let differ = differences(tree, &scan(root));
+            let differ = differences(tree, &seen(root, self.host.tools));
             assert_eq!(differ, Vec::<String>::new(), "root {n}, {when}");
             for folder in [".fleet-restore", ".fleet-restore.over"] {
                 assert!(!root.join(folder).exists(), "{folder} is left, {when}");
@@ -156,6 +163,14 @@ impl Bench {
     }
 }
 
+/// A tree, as far as these tools put it back.
+fn seen(root: &Path, tools: RestoreTools) -> Tree {
+    match tools {
+        RestoreTools::Gnu => scan(root),
+        RestoreTools::Slow => plain(scan(root)),
+    }
+}
+
 /// Builds the tracer.
 fn tracer(folder: &Path) -> Option<PathBuf> {
     let compiler = installed("cc")?;
@@ -183,8 +198,10 @@ fn stride(usually: u64) -> u64 {
 }
 
 #[expect(clippy::print_stderr, reason = "how much was tried is the result")]
-fn kill_at_every_point(killed: Killed, usually: u64) {
-    let Some(bench) = Bench::new() else { return };
+fn kill_at_every_point(killed: Killed, usually: u64, tools: RestoreTools) {
+    let Some(bench) = Bench::new(tools) else {
+        return;
+    };
     let (stride, mut at, mut recoveries) = (stride(usually), 1, 0);
     let ways: &[bool] = match killed {
         Killed::Step(TransactionStep::Prepare | TransactionStep::Forward) => &[true, false],
@@ -209,45 +226,77 @@ fn kill_at_every_point(killed: Killed, usually: u64) {
 
 #[test]
 fn a_begin_that_is_killed_leaves_everything_as_it_was() {
-    kill_at_every_point(Killed::Begin, 17);
+    kill_at_every_point(Killed::Begin, 17, RestoreTools::Gnu);
 }
 
 #[test]
 fn a_stage_that_is_killed_leaves_everything_as_it_was() {
-    kill_at_every_point(Killed::Stage, 41);
+    kill_at_every_point(Killed::Stage, 41, RestoreTools::Gnu);
 }
 
 #[test]
 fn a_prepare_that_is_killed_can_go_both_ways() {
-    kill_at_every_point(Killed::Step(TransactionStep::Prepare), 27);
+    kill_at_every_point(
+        Killed::Step(TransactionStep::Prepare),
+        27,
+        RestoreTools::Gnu,
+    );
 }
 
 #[test]
 fn a_swap_that_is_killed_can_go_both_ways() {
-    kill_at_every_point(Killed::Step(TransactionStep::Forward), 29);
+    kill_at_every_point(
+        Killed::Step(TransactionStep::Forward),
+        29,
+        RestoreTools::Gnu,
+    );
 }
 
 #[test]
 fn a_way_back_that_is_killed_goes_back() {
-    kill_at_every_point(Killed::Step(TransactionStep::Back), 29);
+    kill_at_every_point(Killed::Step(TransactionStep::Back), 29, RestoreTools::Gnu);
 }
 
 #[test]
 fn a_commit_that_is_killed_ends_forward() {
-    kill_at_every_point(Killed::Step(TransactionStep::Commit), 7);
+    kill_at_every_point(Killed::Step(TransactionStep::Commit), 7, RestoreTools::Gnu);
 }
 
 #[test]
 fn an_end_that_is_killed_ends() {
-    kill_at_every_point(Killed::Step(TransactionStep::Done), 19);
+    kill_at_every_point(Killed::Step(TransactionStep::Done), 19, RestoreTools::Gnu);
 }
 
 /// Killed on the way forward, and again on the way back.
 #[test]
 fn a_way_back_that_is_killed_after_a_killed_swap_goes_back() {
+    kill_twice(47, RestoreTools::Gnu);
+}
+
+/// With busybox's tools there are many more changes: each directory and attribute is one of its own.
+#[test]
+fn steps_that_are_killed_recover_with_the_tools_of_busybox() {
+    use TransactionStep::{Back, Commit, Done, Forward, Prepare};
+    for (killed, usually) in [
+        (Killed::Begin, 61),
+        (Killed::Stage, 131),
+        (Killed::Step(Prepare), 97),
+        (Killed::Step(Forward), 131),
+        (Killed::Step(Back), 131),
+        (Killed::Step(Commit), 17),
+        (Killed::Step(Done), 61),
+    ] {
+        kill_at_every_point(killed, usually, RestoreTools::Slow);
+    }
+    kill_twice(211, RestoreTools::Slow);
+}
+
+fn kill_twice(usually: u64, tools: RestoreTools) {
     use TransactionStep::{Back, Done, Forward, Prepare};
-    let Some(bench) = Bench::new() else { return };
-    let stride = stride(47);
+    let Some(bench) = Bench::new(tools) else {
+        return;
+    };
+    let stride = stride(usually);
     let mut at = 1;
     loop {
         bench.fresh("staged");

@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::scan::{Entry, Kind, Tree, scan};
+use super::scan::{Entry, Kind, Tree, plain, scan};
 
 /// The names of each list of a plan.
 #[derive(Debug, Default)]
@@ -93,6 +93,64 @@ pub(super) fn stage(want: &Path, live: &Path, scratch: &Path) -> Vec<u8> {
             "-c",
             "tar -c -f - --format=posix --sparse --xattrs '--xattrs-include=*' --acls *",
         ])
+        .current_dir(scratch)
+        .output()
+        .expect("tar");
+    assert!(output.status.success(), "{output:?}");
+    output.stdout
+}
+
+/// The same for a host that takes the slower way.
+pub(super) fn stage_slowly(want: &Path, live: &Path, scratch: &Path) -> Vec<u8> {
+    let (wanted, had) = (plain(scan(want)), plain(scan(live)));
+    let lists = lists(&wanted, &had);
+    let is_link = |tree: &Tree, name: &Vec<u8>| {
+        tree.get(name)
+            .is_some_and(|entry| matches!(entry.kind, Kind::Link { .. }))
+    };
+    let (links, files): (Vec<_>, Vec<_>) =
+        lists.new.iter().partition(|name| is_link(&wanted, name));
+    let (old_links, old_files): (Vec<_>, Vec<_>) =
+        lists.old.iter().partition(|name| is_link(&had, name));
+    let times = links
+        .iter()
+        .map(|name| format!("{}\n", wanted[*name].mtime.0));
+    let times = times.collect::<String>().into_bytes();
+    let link_names = joined(links.clone());
+    for (folder, names) in [("new", files), ("lnew", links)] {
+        if !names.is_empty() {
+            fs::create_dir(scratch.join(folder)).expect("a folder");
+            let archive = archive(want, names, &[]);
+            let line = format!("tar -C {folder} -x -p -f - --same-owner");
+            fed(scratch, &line, &archive);
+        }
+    }
+    let attributes = |names: &BTreeSet<Vec<u8>>| -> Vec<u8> {
+        let line = |name: &Vec<u8>| {
+            let entry = &wanted[name];
+            let (uid, gid) = entry.owner;
+            format!("{:o} {uid} {gid} {}\n", entry.mode, entry.mtime.0)
+        };
+        names.iter().map(line).collect::<String>().into_bytes()
+    };
+    for (file, content) in [
+        ("gone", joined(&lists.gone)),
+        ("clear", joined(&lists.clear)),
+        ("made", joined(&lists.made)),
+        ("old.list", joined(old_files)),
+        ("lold.list", joined(old_links)),
+        ("meta.list", joined(&lists.meta)),
+        ("meta.attrs", attributes(&lists.meta)),
+        ("odirs.list", joined(&lists.old_dirs)),
+        ("new.dirs.list", joined(&lists.dirs)),
+        ("new.dirs.attrs", attributes(&lists.dirs)),
+        ("lnew.list", link_names),
+        ("lnew.attrs", times),
+    ] {
+        fs::write(scratch.join(file), content).expect("a list");
+    }
+    let output = Command::new("sh")
+        .args(["-c", "tar -c -f - --format=gnu *"])
         .current_dir(scratch)
         .output()
         .expect("tar");

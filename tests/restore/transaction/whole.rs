@@ -2,21 +2,30 @@
 
 use std::path::Path;
 
-use fleet::guard::{Compression, TransactionStep};
+use fleet::guard::{Compression, RestoreTools, TransactionStep};
 
 use super::host::{Host, trees};
-use super::plan::stage;
-use super::scan::{differences, scan};
+use super::plan::{stage, stage_slowly};
+use super::scan::{differences, plain, scan};
 use crate::support::sshd::installed;
 
 /// Stages what turns one tree with every kind of difference into the other, and goes forward, back and
 /// forward again.
 fn to_and_fro(host: &Host) {
+    let is_slow = host.tools == RestoreTools::Slow;
+    let scan = |root: &Path| match host.tools {
+        RestoreTools::Gnu => scan(root),
+        RestoreTools::Slow => plain(scan(root)),
+    };
     use TransactionStep::{Back, Done, Forward, Prepare, Staged};
     trees(host.folder());
     let (want, live) = (host.folder().join("want"), &host.roots[0]);
     let scratch = tempfile::tempdir().expect("a folder");
-    let archive = stage(&want, live, scratch.path());
+    let archive = if is_slow {
+        stage_slowly(&want, live, scratch.path())
+    } else {
+        stage(&want, live, scratch.path())
+    };
     let (wanted, had) = (scan(&want), scan(live));
     for is_forward in [false, true] {
         host.begin().ok();
@@ -59,6 +68,13 @@ fn everything_goes_forward_and_back_in_other_shells() {
             continue;
         };
         to_and_fro(&Host::new(&["live"]).with_sh(&program));
+    }
+}
+
+#[test]
+fn everything_goes_forward_and_back_with_the_tools_of_busybox() {
+    if let Some(host) = Host::new(&["live"]).with_busybox() {
+        to_and_fro(&host);
     }
 }
 

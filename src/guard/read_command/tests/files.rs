@@ -10,6 +10,7 @@ fn scan_for(root: &Path, pattern: &str) -> ReadCommand {
     let glob = FileGlob::new(&format!("{}/{pattern}", root.display()));
     ReadCommand::ScanFiles {
         walks: glob.expect("a pattern").walks().collect(),
+        facts: FactsFrom::Find,
     }
 }
 

@@ -42,8 +42,13 @@ fn every_command() -> Vec<ReadCommand> {
             roots: roots.clone(),
             prune: vec![Prune::Name("!*'".to_owned()); 50],
             one_file_system: true,
+            facts: FactsFrom::FindOrStat,
         },
-        ReadCommand::ScanFiles { walks: Vec::new() },
+        ReadCommand::ScanFiles {
+            walks: Vec::new(),
+            facts: FactsFrom::FindOrStat,
+        },
+        ReadCommand::RestoreTools,
         ReadCommand::Digest,
         ReadCommand::Facts {
             roots: roots.clone(),
@@ -115,6 +120,7 @@ fn the_script_depends_on_the_verb_alone() {
                 b"whole" => Verb::Whole,
                 b"run" => Verb::Run,
                 b"services" => Verb::Services,
+                b"offers" => Verb::RestoreTools,
                 b"answers" => Verb::Answers,
                 _ => Verb::Dump,
             };
@@ -271,6 +277,7 @@ fn too_many_patterns_are_no_short_cut_any_more() {
             roots,
             prune,
             one_file_system: false,
+            facts: FactsFrom::Find,
         };
         let preamble = command
             .render(NONCE, Sudo::No, Priority::Normal, 0)

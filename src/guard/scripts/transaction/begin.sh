@@ -6,7 +6,7 @@
 nest() {
 if [ -d "$1" ]; then return; fi
 nest "${1%/*}"
-y=$(stat -c %y "${1%/*}/." 2>/dev/null) || return 0
+y=$(moment "${1%/*}/." 2>/dev/null) || return 0
 mkdir -m 700 -- "$1" 2>/dev/null || return 0
 touch -d "$y" "${1%/*}/." 2>/dev/null || return 0
 }
@@ -37,7 +37,7 @@ for k in $q; do
     if [ -L "${x%/}" ]; then fail 17 "$x is a symbolic link"; fi
     [ -d "$x" ] || fail 17 "$x is not a directory"
     stat -c '%d %i' -- "$x" >"$rec/place.$N"
-    stat -c %y -- "$x" >"$rec/mtime.$N"
+    moment "$x" >"$rec/mtime.$N"
     printf %s "$x" >"$rec/root.$N"
     N=$((N + 1)) ;;
   esac
@@ -68,7 +68,10 @@ stat -c %y . >"$T/ltime"
 cp "$rec/id" "$T/id"
 ours "$T" || fail 12 "$root/$T is not a folder of this account alone"
 cp "$rec/mtime.$N" "$T/rtime"
-tools
+case " $q " in
+*' way=slow '*) : >"$T/slow"; slow_tools ;;
+*) tools ;;
+esac
 # Space and inodes that going back may need on a disk that is full by then.
 mkdir "$T/ballast"
 head -c 1048576 /dev/urandom >"$T/ballast/0"

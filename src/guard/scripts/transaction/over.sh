@@ -21,9 +21,8 @@ none | over) ;;
   case $state in
   new)
     # Unless the staging folder alone has changed the root: then it gets the time of before.
-    y=$(stat -c %y .)
-    if [ "$y" != "$(cat "$T/ltime" 2>/dev/null)" ]; then
-      echo "$y" >"$T/rtime.part" && mv -f "$T/rtime.part" "$T/rtime"
+    if [ "$(stat -c %y .)" != "$(cat "$T/ltime" 2>/dev/null)" ]; then
+      moment . >"$T/rtime.part" && mv -f "$T/rtime.part" "$T/rtime"
     fi ;;
   esac
   if [ ! -s "$T/rtime" ]; then cp "$rec/mtime.$N" "$T/rtime"; fi
@@ -39,7 +38,9 @@ elif [ -s "$rec/rtime.$N" ]; then y=$(cat "$rec/rtime.$N")
 else y=; fi
 if [ -e "$T.over" ]; then
   loosen "$T.over"
-  find "$T.over" -mindepth 1 ! -path "$T.over/rtime" ! -path "$T.over/id" -delete
+  for f in "$T.over"/* "$T.over"/.[!.]*; do
+    case ${f##*/} in rtime | id) ;; *) rm -rf -- "$f" ;; esac
+  done
   sync "$T.over" 2>/dev/null || :
   rm -r "$T.over"
 fi
@@ -55,6 +56,6 @@ case $uid in 0) vacate "${books%/*}" ;; esac
 return 0
 }
 vacate() {
-y=$(stat -c %y "${1%/*}/.")
+y=$(moment "${1%/*}/.")
 if rmdir -- "$1" 2>/dev/null; then touch -d "$y" "${1%/*}/."; fi
 }

@@ -17,6 +17,7 @@
 #            lnew/     symbolic links to come                 lold/    what they replace
 #            meta/     empty files with final attributes      ometa/   the same with those of before
 #            new.dirs.tar, old.dirs.tar                       directories: owner, mode, times, ACL
+#            slow      the tools are like busybox's: slow.sh tells what else is there then
 #            made clear gone old.list lold.list meta.list odirs.list     names, each ended by NUL
 #
 # Exit statuses: 1 a tool failed, 10 somebody is at it, 11 the tools lack something, 12 not ours, 13 not in
@@ -31,6 +32,12 @@ status=$1
 shift
 printf '%s\n' "$*" >&2
 exit "$status"
+}
+
+# Prints when the directory $1 was modified last, as `touch` takes it. Not every `touch` takes fractions.
+moment() {
+if touch -c -d '1970-01-01 00:00:00.5 +0000' /proc/self/none 2>/dev/null; then stat -c %y "$1"
+else echo "@$(stat -c %Y "$1")"; fi
 }
 
 # Sets $books, the folder of all records, and $rec, the one of $id.
@@ -123,6 +130,9 @@ while [ -e "$rec/root.$N" ]; do
 done
 return "$r"
 }
+
+# Whether T has the list or archive $1, and it is not empty.
+have() { [ -s "$T/$1" ]; }
 
 # Sets $state to that of the root: `none` without a staging folder, `bare` without a mark, `over` when only
 # the removal is left.

@@ -1,17 +1,25 @@
 # shellcheck shell=sh
 # Takes what is to come into the staging folder.
 
+# So many bytes of standard input and none more. There is a `head` that takes more, and drops it.
+data() {
+if ! slow; then head -c "$bytes"; return; fi
+case $((bytes / 65536)) in 0) ;; *) dd bs=65536 count=$((bytes / 65536)) iflag=fullblock 2>/dev/null ;; esac
+case $((bytes % 65536)) in 0) ;; *) dd bs=$((bytes % 65536)) count=1 iflag=fullblock 2>/dev/null ;; esac
+}
+
 # The data: so many bytes, and not one of the lines behind it. A tool that fails says so on descriptor 8.
 stream() {
 case $pack in
-none) head -c "$bytes" <&3 ;;
-*) head -c "$bytes" <&3 | { exec 3<&-; "$pack" -q -d -c || echo " $pack" >&8; } ;;
+none) data <&3 ;;
+*) data <&3 | { exec 3<&-; "$pack" -q -d -c || echo " $pack" >&8; } ;;
 esac
 }
 
 # Extracts the archive on standard input. An account that is not root cannot give the lists to root, who they
 # say they belong to, and needs not.
 extract() {
+if slow; then tar -x -p -f - -C "$T" >&2; return; fi
 set -- tar -x -p -b 128 -f - -C "$T" --same-owner --acls --xattrs '--xattrs-include=*' '--xattrs-exclude=trusted.SGI_*'
 case $uid in
 0) "$@" >&2 ;;
@@ -36,6 +44,7 @@ bad=$({
 } 8>&1)
 read -r x <&3 || fail 15 'the archive was cut off'
 [ -z "$bad" ] || fail 1 "the archive cannot be unpacked:$bad"
+if slow; then put_link_times lnew; fi
 }
 
 stage() {
@@ -75,7 +84,10 @@ bad='(^|/)\.\.?(/|$)|//|^/|/$|^$|^\.fleet-restore(s|\.over)?(/|$)'
 for l in gone clear made old.list lold.list meta.list; do
   if have $l; then plain $l "$bad" <"$T/$l"; fi
 done
-if have odirs.list; then plain odirs.list "^(\./|\.\.)|./\.\.?(/|\$)|//|^/|./\$|^\$|^\.fleet-restore(s|\.over)?(/|\$)" <"$T/odirs.list"; fi
+for l in odirs.list new.dirs.list lnew.list; do
+  if have $l; then plain $l "^(\./|\.\.)|./\.\.?(/|\$)|//|^/|./\$|^\$|^\.fleet-restore(s|\.over)?(/|\$)" <"$T/$l"; fi
+done
+if slow; then examine_attributes; fi
 for l in new lnew meta; do
   for y in "$T" "$T.over" "${T}s"; do
     if [ -e "$T/$l/$y" ] || [ -L "$T/$l/$y" ]; then fail 16 "a name that is refused: $root/$T/$l/$y"; fi
@@ -96,6 +108,22 @@ if have new.dirs.tar; then
   [ -z "$y" ] || fail 16 "no directory, in $root/$T/new.dirs.tar: $y"
   y=$(tar -t --quoting-style=escape -f "$T/new.dirs.tar" | grep -E '(^|/)\.\.(/|$)|^/|^(\./)*\.fleet-restore(s|\.over)?(/|$)' | head -n 1)
   [ -z "$y" ] || fail 16 "a name that is refused, in $root/$T/new.dirs.tar: $y"
+fi
+}
+
+# Each name has a line of attributes.
+examine_attributes() {
+for l in new.dirs meta; do
+  if have $l.list; then
+    y=$(grep -vxE '[0-7]{1,4} [0-9]+ [0-9]+ -?[0-9]+' "$T/$l.attrs" | head -n 1)
+    [ -z "$y" ] || fail 16 "no attributes, in $root/$T/$l.attrs: $y"
+    [ $(($(tr -cd '\0' <"$T/$l.list" | wc -c))) = $(($(wc -l <"$T/$l.attrs"))) ] ||
+      fail 16 "$root/$T/$l.attrs has not a line for each name"
+  fi
+done
+if have lnew.list; then
+  y=$(grep -vxE -e '-?[0-9]+' "$T/lnew.attrs" | head -n 1)
+  [ -z "$y" ] || fail 16 "no time, in $root/$T/lnew.attrs: $y"
 fi
 }
 

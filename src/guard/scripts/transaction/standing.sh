@@ -8,16 +8,20 @@ for l in gone clear made old.list lold.list meta.list odirs.list; do
   if have "$l"; then cat "$T/$l"; fi
 done
 for l in new lnew meta; do
-  if [ -d "$T/$l" ]; then (cd "$T/$l" && find . -mindepth 1 -printf '%P\0'); fi
+  if [ -d "$T/$l" ]; then (cd "$T/$l" && find . -mindepth 1 -print0) | as_lines | sed 's,^\./,,' | as_list; fi
 done
 }
 
-# Between lists whose names end with NUL and files with one name a line, whose line ends are bytes 1.
-as_lines() { tr '\n\0' '\1\n'; }
-as_list() { tr '\1\n' '\n\0'; }
-
 # Prints the device, type and name of each of the names on standard input that is there. None is followed.
-facts_of() { sed 's,^,./,' | as_list | xargs -0 -r sh -c 'find "$@" -maxdepth 0 -printf "%D %y %p\0" 2>/dev/null || :' sh | as_lines; }
+facts_of() {
+# shellcheck disable=SC2016
+if slow; then
+  sed 's,^,./,' | as_list | xargs -0 -r sh -c 'stat -c "%d %f %n//" -- "$@" 2>/dev/null || :' sh |
+    stat_lines | sed 's/^\([0-9]*\) 4... /\1 d /'
+else
+  sed 's,^,./,' | as_list | xargs -0 -r sh -c 'find "$@" -maxdepth 0 -printf "%D %y %p\0" 2>/dev/null || :' sh | as_lines
+fi
+}
 
 # Fails with the first line of standard input, as a name after $1 words, and the reason "$2".
 refuse() {
@@ -38,7 +42,7 @@ t p
 b
 :p
 p
-b a' "$T/names" | sort -u | comm -23 - "$T/cleared" >"$T/above"
+b a' "$T/names" | sort -u | cat - "$T/cleared" "$T/cleared" | sort | uniq -u >"$T/above"
 facts_of <"$T/names" >"$T/facts"
 # A bind mount of the same file system has the same device, but no link goes there. Of a file, the layers of
 # an overlay may give another device; only where mounts are not known it is asked for.
@@ -50,7 +54,7 @@ if [ -r /proc/self/mountinfo ]; then
     y=$(printf %b "$y" | as_lines)
     case $y in "$here"/*) printf '%s\n' "${y#"$here/"}" ;; esac
   done | sort -u >"$T/mounts"
-  sort -u "$T/names" "$T/above" | comm -12 - "$T/mounts" | refuse 0 'something is mounted there'
+  sort -u "$T/names" "$T/above" | cat - "$T/mounts" | sort | uniq -d | refuse 0 'something is mounted there'
 else
   grep -v "^$dev " "$T/facts" | refuse 2 'it is on another file system'
 fi

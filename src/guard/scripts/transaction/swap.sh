@@ -2,11 +2,10 @@
 # The swap of one root, which is the current directory: prepare, forward and back. Each may be cut off
 # anywhere and be run again.
 
-have() { [ -s "$T/$1" ]; }
-
 # A killed cp or ln leaves at most one link of its own, CuXXXXXX, to a file of T that T has under no such
 # name, in a directory that something is put into.
 sweep() {
+if slow; then return; fi
 # shellcheck disable=SC2016
 for l in new lnew old lold; do
   if [ -d "$T/$l" ]; then find "$T/$l" -type d -printf './%P\0'; fi
@@ -19,6 +18,7 @@ done | sort -zu | xargs -0 -r sh -c 'find "$@" -maxdepth 1 -name "Cu??????" -lin
 
 # Links the files of $1 and the symbolic links of $2 into place, each by a rename.
 put() {
+if slow; then put_slowly "$1"; put_slowly "$2"; return; fi
 [ ! -d "$T/$1" ] || cp -RPlfT "$T/$1" .
 # shellcheck disable=SC2016
 [ ! -d "$T/$2" ] || (cd "$T/$2" && find . -type l -printf '%P\0') |
@@ -28,6 +28,7 @@ put() {
 # Sets the attributes of the files of meta.list to those in $1. cp cannot open a running program or a file
 # that its owner may not write; those get theirs one by one.
 put_meta() {
+if slow; then put_attributes meta.list "$1.attrs"; return; fi
 if [ ! -d "$T/$1" ]; then return; fi
 cp -a --no-preserve=links --attributes-only -T "$T/$1" . 2>/dev/null || {
   differing "$1" >"$T/differing"
@@ -48,13 +49,27 @@ as_lines | sed 's,^,./,' | as_list | xargs -0 -r sh -c 'find "$@" -maxdepth 0 -p
 }
 
 # Removes the names of the list $1, nothing beneath them.
-drop() { if have "$1"; then xargs -0 rm -df -- <"$T/$1"; fi; }
+drop() {
+if ! have "$1"; then return; fi
+if slow; then drop_slowly <"$T/$1"; else xargs -0 rm -df -- <"$T/$1"; fi
+}
 
 # Gives directories the attributes that the archive $1 has, and makes those that are missing.
 put_dirs() {
-if have "$1"; then
+if slow; then
+  case $1 in new.*) put_attributes new.dirs.list new.dirs.attrs ;; *) put_attributes odirs.list odirs.attrs ;; esac
+elif have "$1"; then
   tar -x -p -f "$T/$1" --xattrs '--xattrs-include=*' '--xattrs-exclude=trusted.SGI_*' --acls --same-owner
 fi
+}
+
+# Makes the directories that are missing; `put_dirs` gives them all their attributes once more at the end.
+missing_dirs() {
+if ! slow; then put_dirs "$1.dirs.tar"; return; fi
+case $1 in
+new) if have new.dirs.list; then make_dirs new.dirs.list; fi ;;
+*) if have odirs.list; then make_dirs odirs.list; fi ;;
+esac
 }
 
 # An account that is not root can put nothing into its own directories that it may not write. Their modes are
@@ -62,7 +77,7 @@ fi
 open_dirs() {
 case $uid in 0) return ;; esac
 for l in new lnew old lold; do
-  if [ -d "$T/$l" ]; then find "$T/$l" -type d -printf './%P\0'; fi
+  if [ -d "$T/$l" ]; then (cd "$T/$l" && find . -type d -print0); fi
 done | { cat; if have odirs.list; then cat "$T/odirs.list"; fi; } |
   xargs -0 -r sh -c 'find "$@" -maxdepth 0 -type d ! -perm -u=wx -exec chmod u+wx {} + 2>/dev/null || :' sh
 }
@@ -76,6 +91,15 @@ standing
 for l in old lold ometa; do loosen "$T/$l"; done
 rm -rf "$T/old" "$T/lold" "$T/ometa" "$T/old.dirs.tar"
 mkdir "$T/old" "$T/lold" "$T/ometa"
+if slow; then
+  for l in old lold; do
+    if have $l.list; then keep_slowly "$T/$l" <"$T/$l.list"; fi
+  done
+  if have meta.list; then attributes_in meta.list >"$T/ometa.attrs"; fi
+  if have odirs.list; then attributes_in odirs.list >"$T/odirs.attrs"; fi
+  mark ready
+  return
+fi
 for l in old lold; do
   if have $l.list; then xargs -0 cp -Plf --parents -t "$T/$l" -- <"$T/$l.list"; fi
 done
@@ -102,7 +126,7 @@ cleared) ;;
   mark going
   if have clear; then drop clear; mark cleared; fi ;;
 esac
-put_dirs new.dirs.tar
+missing_dirs new
 open_dirs
 put new lnew
 put_meta meta
@@ -122,7 +146,7 @@ mark back
 sweep
 open_dirs
 drop made 2>/dev/null || :
-put_dirs old.dirs.tar
+missing_dirs old
 open_dirs
 put old lold
 put_meta ometa

@@ -40,3 +40,41 @@ printf 'b\0a\0' | sort -z 2>/dev/null | uniq -zu >"$p/s" 2>/dev/null || lacks 's
 touch -d "$(stat -c %y "$p/a")" "$p/b" || lacks touch 'it does not take the time that stat prints'
 rm -r "$p"
 }
+
+# The same for the slower way.
+slow_tools() {
+p=$T/probe
+rm -rf "$p"
+mkdir "$p" "$p/a" "$p/a/d" "$p/b" "$p/b/d" "$p/o"
+lacks() { fail 11 "$1 cannot do what the slower way of a restore needs: $2"; }
+echo new >"$p/a/d/f"
+ln -s new "$p/a/d/l" || lacks ln 'no -s'
+echo old >"$p/b/d/f"
+ln -s old "$p/b/d/l"
+printf 'a/d/f\0a/d/l\0' >"$p/s"
+(cd "$p" && T=. && keep_slowly o <s) 2>/dev/null || lacks 'ln or xargs' 'no further names of a list of files'
+same_inode "$p/a/d/f" "$p/o/a/d/f" || lacks ln 'it does not keep a file as a further name'
+same_inode "$p/a/d/l" "$p/o/a/d/l" || lacks ln 'it does not keep a symbolic link as a further name'
+mv "$p/a" "$p/b/new"
+(cd "$p/b" && T=. && put_slowly new) 2>/dev/null || lacks 'cp, find or mv' 'no -RPl, -print0 or -f'
+same_inode "$p/b/d/f" "$p/b/new/d/f" || lacks cp 'it makes no hard links (-l)'
+[ "$(readlink "$p/b/d/l")" = new ] || lacks mv 'it does not replace a symbolic link'
+# Again, with nothing to do.
+(cd "$p/b" && T=. && put_slowly new) 2>/dev/null || lacks mv 'it fails where a name is the same file'
+printf l >"$p/o.list"
+printf '1234567890\n' >"$p/o.attrs"
+mkdir -p "$p/o"
+ln -s x "$p/o/l"
+(cd "$p" && T=. && put_link_times o) 2>/dev/null && [ "$(stat -c %Y "$p/o/l")" = 1234567890 ] ||
+  lacks touch 'no -h'
+printf 'd\0d/f\0' >"$p/b/s.list"
+printf '711 %s 1234567890\n640 %s 1234567891\n' "$(stat -c '%u %g' "$p")" "$(stat -c '%u %g' "$p")" >"$p/b/s.attrs"
+(cd "$p/b" && T=. && put_attributes s.list s.attrs) 2>/dev/null ||
+  lacks 'stat, sed, sort, uniq, paste, chmod or touch' 'attributes of a list'
+[ "$(stat -c '%a %Y' "$p/b/d" "$p/b/d/f" | tr '\n' ' ')" = '711 1234567890 640 1234567891 ' ] ||
+  lacks 'chmod or touch' 'modes and times are others than those asked for'
+printf 'd/f\0d\0' >"$p/s"
+rm "$p/b/d/l"
+(cd "$p/b" && drop_slowly <../s) 2>/dev/null && [ ! -e "$p/b/d" ] || lacks rm 'it does not remove a list'
+rm -r "$p"
+}

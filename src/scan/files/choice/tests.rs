@@ -67,6 +67,7 @@ fn chosen(
     let globs = source.globs.iter().map(|text| FileGlob::new(text));
     let globs: Vec<FileGlob> = globs.collect::<Result<_, _>>().expect("patterns");
     let opening = Opening {
+        is_of_stat: false,
         has_facts: found.iter().all(|found| found.facts.is_some()),
         clock: None,
     };
