@@ -76,6 +76,13 @@ pub enum ReadCommand {
         /// Names of groups.
         groups: Vec<String>,
     },
+    /// How much is free on the file systems of these directories, and which of the paths listed on its
+    /// standard input (absolute, without line ends, each ended by NUL) resist every change? Answers lines, see
+    /// `src/guard/scripts/ground.sh`.
+    Ground {
+        /// The directories.
+        roots: Vec<RemotePath>,
+    },
     /// Sends the paths listed on its standard input, each ended by NUL, as one tar stream.
     Fetch {
         /// Which tar the host has.
@@ -205,6 +212,7 @@ impl ReadCommand {
             | Self::Read
             | Self::Facts { .. }
             | Self::Accounts { .. }
+            | Self::Ground { .. }
             | Self::Fetch { .. }
             | Self::FetchWhole { .. }
             | Self::Dump(_)
@@ -233,6 +241,7 @@ impl ReadCommand {
             | Self::Fetch { .. }
             | Self::FetchWhole { .. }
             | Self::Accounts { .. }
+            | Self::Ground { .. }
             | Self::Facts { .. }
             | Self::RestoreTools
             | Self::Restores { .. } => None,

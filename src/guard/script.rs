@@ -47,6 +47,7 @@ pub(super) enum Verb {
     Dump,
     Answers,
     Accounts,
+    Ground,
     Restores,
     RestoreTools,
     Services,
@@ -78,6 +79,7 @@ impl Verb {
             Self::Dump => "dump",
             Self::Answers => "answers",
             Self::Accounts => "accounts",
+            Self::Ground => "ground",
             Self::Restores => "restores",
             Self::RestoreTools => "offers",
             Self::Services => "services",
@@ -123,6 +125,7 @@ impl Verb {
             Self::Dump => script!("postgres/tools.sh", "dump.sh"),
             Self::Answers => script!("postgres/tools.sh", "select.sh"),
             Self::Accounts => script!("accounts.sh"),
+            Self::Ground => script!("ground.sh"),
             Self::Services => script!("systemctl.sh", "services.sh"),
             Self::Service => script!("systemctl.sh", "service.sh"),
             Self::Databases => script!(

@@ -41,6 +41,16 @@ pub enum Error {
         /// The last line of its standard error.
         said: Option<String>,
     },
+    /// The host could not do a step for want of space, inodes or quota.
+    #[error("{}: no space left in {} ({said})", step_name(step), listing(roots.len(), roots))]
+    NoSpace {
+        /// Which.
+        step: &'static str,
+        /// What the host said of it.
+        said: String,
+        /// Where something was to be written.
+        roots: Vec<RemotePath>,
+    },
     /// Another restore is under way or unfinished on the host.
     #[error("another restore is under way or unfinished on the host: {}", said.as_deref().unwrap_or("unknown"))]
     Busy {
@@ -99,8 +109,8 @@ pub enum Error {
     },
 }
 
-fn step_text(step: &str, status: u32, said: Option<&str>) -> String {
-    let what = match step {
+fn step_name(step: &str) -> &str {
+    match step {
         "begin" => "the restore can't begin on the host",
         "stage" | "staged" => "the host can't take what is new",
         "prepare" => "the host can't keep what would be replaced",
@@ -109,7 +119,11 @@ fn step_text(step: &str, status: u32, said: Option<&str>) -> String {
         "commit" => "the host can't keep that everything is in place",
         "done" => "the host can't remove the staging folders",
         other => other,
-    };
+    }
+}
+
+fn step_text(step: &str, status: u32, said: Option<&str>) -> String {
+    let what = step_name(step);
     match said {
         Some(said) => format!("{what}: {said}"),
         None => format!("{what}: exit status {status}"),
@@ -124,7 +138,9 @@ impl Fault for Error {
             Self::NothingMeant { .. } => Code::RestoreNothingMeant,
             Self::Ground(_) => Code::ScanFailed,
             Self::Spool(_) => Code::LocalIoFailed,
-            Self::Step { .. } | Self::Answer { .. } => Code::RestoreStepFailed,
+            Self::Step { .. } | Self::NoSpace { .. } | Self::Answer { .. } => {
+                Code::RestoreStepFailed
+            }
             Self::Busy { .. }
             | Self::Strange { .. }
             | Self::NotStaged { .. }
@@ -143,6 +159,10 @@ impl Fault for Error {
             }
             Self::Busy { .. } => Some(
                 "`fleet restore --resume HOST` finishes it, `fleet restore --rollback HOST` undoes it."
+                    .to_owned(),
+            ),
+            Self::NoSpace { .. } => Some(
+                "Make room there (`df -h` and `df -i` on the host tell how much is free, `quota` what the account may use), and restore again."
                     .to_owned(),
             ),
             Self::NotStaged { .. } => Some(
@@ -177,6 +197,7 @@ impl Fault for Error {
             Self::Ground(_)
             | Self::Spool(_)
             | Self::Step { .. }
+            | Self::NoSpace { .. }
             | Self::Answer { .. }
             | Self::Busy { .. }
             | Self::Strange { .. }

@@ -14,6 +14,10 @@ use crate::ssh::{Input, Output, WriteSession};
 /// Answers are a line for each root.
 const ANSWER_MAX_BYTES: usize = 4 << 20;
 
+/// What tools say when a disk is full, has no inodes left, or the account has used what it may. They run in
+/// the locale `C`.
+const NO_SPACE: [&str; 2] = ["No space left on device", "Disk quota exceeded"];
+
 /// The exit status of a step that somebody else's restore is in the way of.
 const BUSY: u32 = 10;
 
@@ -111,7 +115,8 @@ impl Transaction {
             roots: roots.clone(),
             tools,
         };
-        let answer = run(session, command, sudo, Input::bytes(record), "begin").await?;
+        let input = Input::bytes(record);
+        let answer = run(session, (command, "begin"), &roots, sudo, input).await?;
         let text = String::from_utf8_lossy(&answer.stdout).into_owned();
         let told: Vec<(u64, u64)> = text.lines().filter_map(numbers).collect();
         if told.len() != count {
@@ -157,7 +162,8 @@ impl Transaction {
             file.rewind()?;
             Ok(tokio::fs::File::from_std(file))
         });
-        run(session, command, self.sudo, input, "stage").await?;
+        let roots = std::slice::from_ref(&root.path);
+        run(session, (command, "stage"), roots, self.sudo, input).await?;
         Ok(())
     }
 
@@ -176,8 +182,9 @@ impl Transaction {
             roots: self.roots.clone(),
             step,
         };
-        let name = step.as_str();
-        let answer = run(session, command, self.sudo, Input::none(), name).await?;
+        let command = (command, step.as_str());
+        let roots: Vec<RemotePath> = self.roots.iter().map(|root| root.path.clone()).collect();
+        let answer = run(session, command, &roots, self.sudo, Input::none()).await?;
         let text = String::from_utf8_lossy(&answer.stdout).into_owned();
         let states = text.lines().filter_map(|line| {
             let mut words = line.strip_prefix("at ")?.split(' ');
@@ -195,10 +202,10 @@ fn numbers(line: &str) -> Option<(u64, u64)> {
 
 async fn run(
     session: &WriteSession,
-    command: Command,
+    (command, step): (Command, &'static str),
+    roots: &[RemotePath],
     sudo: bool,
     input: Input,
-    step: &'static str,
 ) -> Result<Output, Error> {
     let command = WriteCommand::Transaction(command);
     let answer = session
@@ -211,9 +218,23 @@ async fn run(
     if answer.status == BUSY {
         return Err(Error::Busy { said });
     }
-    Err(Error::Step {
+    let status = answer.status;
+    let text = answer.stderr.to_bytes();
+    let text = String::from_utf8_lossy(&text);
+    let is_full = |line: &&str| NO_SPACE.iter().any(|words| line.contains(words));
+    let Some(line) = text.lines().find(is_full) else {
+        return Err(Error::Step { step, status, said });
+    };
+    // A tool that names the root knows better than the list of all.
+    let is_named = |root: &&RemotePath| line.contains(&root.to_string());
+    let named: Vec<RemotePath> = roots.iter().filter(is_named).cloned().collect();
+    Err(Error::NoSpace {
         step,
-        status: answer.status,
-        said,
+        said: crate::name::escape(line.as_bytes()),
+        roots: if named.is_empty() {
+            roots.to_vec()
+        } else {
+            named
+        },
     })
 }

@@ -51,10 +51,16 @@ impl Mounted {
     ///
     /// None where nobody can mount one; that was said loudly.
     pub(crate) fn tmpfs(point: &Path) -> Option<Self> {
+        Self::tmpfs_of(point, "rw")
+    }
+
+    /// The same with options, as `size=4m,nr_inodes=600`.
+    pub(crate) fn tmpfs_of(point: &Path, options: &str) -> Option<Self> {
         is_root().then_some(())?;
         fs::create_dir_all(point).expect("a mount point");
         let mut command = Command::new("mount");
-        command.args(["-t", "tmpfs", "fleet-test"]).arg(point);
+        command.args(["-t", "tmpfs", "-o", options, "fleet-test"]);
+        command.arg(point);
         let status = command.status().expect("mount");
         assert!(status.success());
         Some(Self {
@@ -94,4 +100,22 @@ fn is_root() -> bool {
         not_here("only root can mount file systems");
     }
     is_root
+}
+
+/// Sets an attribute of the file system; false where there are none, which was said loudly.
+pub(crate) fn has_attribute(change: &str, path: &Path) -> bool {
+    let Some(program) = installed("chattr") else {
+        return false;
+    };
+    let is_set = Command::new(program)
+        .arg(change)
+        .arg(path)
+        .output()
+        .expect("chattr")
+        .status
+        .success();
+    if !is_set {
+        not_here("the file system has no such attributes");
+    }
+    is_set
 }

@@ -59,6 +59,14 @@ impl ReadCommand {
                 }
                 request
             }
+            Self::Ground { roots } => {
+                let mut request = Request::new(Verb::Ground);
+                request.with("bytes", data_bytes.to_string());
+                for root in roots {
+                    request.with("root", root.as_bytes());
+                }
+                request
+            }
             Self::Fetch { tar, compression } => fetch(*tar, *compression, data_bytes),
             Self::FetchWhole { roots } => {
                 let mut request = Request::new(Verb::Whole);

@@ -157,7 +157,7 @@ case $verb in
 begin | staged | prepare | forward | back | commit | finish | service) grace=8 ;;
 esac
 case $verb in
-fetch | digest | contents | begin | stage | database) $verb ;;
+fetch | digest | contents | ground | begin | stage | database) $verb ;;
 staged | prepare | forward | back | commit | finish | restores | offers | accounts | probe | scan | files | whole | facts | run | dump | answers | services | service | databases)
   { exec >/dev/null 2>&1 4>&- 5>&-; watch; } &
   w=$!

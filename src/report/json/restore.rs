@@ -11,7 +11,7 @@ use crate::fault::ExitClass;
 use crate::name::HostName;
 use crate::restore::databases::DatabasePlan;
 use crate::restore::plan::compare::Action;
-use crate::restore::plan::{PartPlan, Plan, PlannedChange};
+use crate::restore::plan::{PartPlan, Plan, PlannedChange, space};
 use crate::restore::unfinished::Way;
 
 /// `restore --dry-run`
@@ -33,6 +33,8 @@ pub struct RestorePlan {
     pub roles: Vec<Role>,
     /// What happens to services.
     pub services: Vec<Service>,
+    /// What is needed and what is free, by file system.
+    pub space: Vec<FileSystem>,
     /// What the operator should know.
     pub warnings: Vec<String>,
     /// Why it cannot be executed.
@@ -130,6 +132,24 @@ pub struct Service {
     pub action: String,
 }
 
+/// A file system on which something is staged.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct FileSystem {
+    /// Its mount point, as far as that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mount: Option<String>,
+    /// The directories on it in which something changes.
+    pub roots: Vec<String>,
+    /// What the restore needs until it has ended.
+    pub needed_bytes: u64,
+    /// What the restore needs until it has ended.
+    pub needed_inodes: u64,
+    /// What is free for the account that writes; none: not known.
+    pub free_bytes: Option<u64>,
+    /// What is free; none: not known, or not counted.
+    pub free_inodes: Option<u64>,
+}
+
 /// What a probe found afterwards.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct ProbeFound {
@@ -203,6 +223,7 @@ impl From<&Plan> for RestorePlan {
                     action: service.action.as_str().to_owned(),
                 })
                 .collect(),
+            space: plan.space.iter().map(FileSystem::from).collect(),
             warnings: plan.warnings.clone(),
             refusals: plan.refusals.clone(),
         }
@@ -226,6 +247,19 @@ fn roles(part: &DatabasePlan) -> impl Iterator<Item = Role> {
         name: role.name.clone(),
         superuser: role.is_superuser,
     })
+}
+
+impl From<&space::FileSystem> for FileSystem {
+    fn from(on: &space::FileSystem) -> Self {
+        Self {
+            mount: on.mount.as_ref().map(ToString::to_string),
+            roots: on.roots.iter().map(ToString::to_string).collect(),
+            needed_bytes: on.needed.bytes,
+            needed_inodes: on.needed.inodes,
+            free_bytes: on.free.bytes,
+            free_inodes: on.free.inodes,
+        }
+    }
 }
 
 impl From<&PartPlan> for Part {

@@ -9,6 +9,7 @@ use crate::name::{HostName, RemotePath, escape};
 use crate::report::Verbosity;
 use crate::restore::databases::{DatabaseAction, DatabasePlan};
 use crate::restore::plan::compare::Action;
+use crate::restore::plan::space::FileSystem;
 use crate::restore::plan::{PartPlan, Plan, PlannedChange};
 use crate::restore::services;
 use crate::restore::unfinished::Way;
@@ -40,6 +41,7 @@ pub fn plan(plan: &Plan, verbosity: Verbosity) -> String {
         push_databases(&mut text, part);
     }
     push_services(&mut text, plan);
+    push_space(&mut text, plan, verbosity);
     for warning in &plan.warnings {
         text.push_str(&format!("\nwarning: {warning}"));
     }
@@ -145,6 +147,30 @@ fn push_services(text: &mut String, plan: &Plan) {
             services::Action::None => "stays down",
         };
         text.push_str(&format!("  {} ({}) {what}\n", service.name, service.state));
+    }
+}
+
+/// What is needed and free, where it is little or everything is to be shown.
+fn push_space(text: &mut String, plan: &Plan, verbosity: Verbosity) {
+    let is_shown = |on: &&FileSystem| verbosity == Verbosity::Verbose || on.is_tight();
+    let shown: Vec<&FileSystem> = plan.space.iter().filter(is_shown).collect();
+    if shown.is_empty() {
+        return;
+    }
+    text.push_str("\nspace until the restore has ended:\n");
+    for on in shown {
+        let bytes = on.free.bytes.map(size);
+        let inodes = on.free.inodes.map(|free| format!(" and {free} inodes"));
+        let free = bytes.map_or_else(
+            || "not known".to_owned(),
+            |bytes| format!("{bytes}{}", inodes.unwrap_or_default()),
+        );
+        text.push_str(&format!(
+            "  {}  {} and {} needed, {free} free\n",
+            on.name(),
+            size(on.needed.bytes),
+            count(on.needed.inodes, "inode"),
+        ));
     }
 }
 

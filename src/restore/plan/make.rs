@@ -10,7 +10,7 @@ use super::merged::PartEntry;
 use super::notices::{lack_of_rights, refusals, warnings};
 use super::roots::{self, RootPlan, Roots};
 use super::sides::{LiveEntries, Sides};
-use super::{Before, Plan, Target, by_part, candidates};
+use super::{Before, Plan, Target, by_part, candidates, room};
 use crate::blocking::blocking;
 use crate::manifest::FileTime;
 use crate::name::{RemotePath, SourceName};
@@ -89,6 +89,7 @@ pub async fn make(basis: &Basis, session: &ReadSession) -> Result<Plan, Error> {
         tools: offer.tools(),
         services: ServiceRecord::default(),
         before: Vec::new(),
+        space: Vec::new(),
         sudo: false,
         warnings: warnings(basis, &differences, &accounts.missing(&owners)),
         refusals: refusals(basis, &differences),
@@ -138,6 +139,10 @@ pub async fn make(basis: &Basis, session: &ReadSession) -> Result<Plan, Error> {
         let losses = blocking(move || Losses::of(reading.whole()?, |path| put.contains(path)));
         plan.warnings.extend(losses.await?.warnings(why));
         note_marks(&mut plan, &differences, &basis.parts, session).await?;
+    }
+    if lack_of_rights(sudo, &basis.probe).is_none() {
+        let machine = (&basis.probe.mounts, basis.probe.is_root);
+        room::look(&mut plan, &basis.checkpoint, machine, session).await?;
     }
     Ok(plan)
 }

@@ -7,8 +7,10 @@ pub mod link_groups;
 pub mod make;
 pub mod merged;
 mod notices;
+mod room;
 pub mod roots;
 pub mod sides;
+pub mod space;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,6 +22,7 @@ use crate::manifest::{Entry, EntryKind, ScanMark};
 use crate::name::{CheckpointId, HostName, RemotePath, SourceName};
 use compare::{Action, Differences, Item};
 use roots::RootPlan;
+use space::FileSystem;
 
 /// Everything that a restore does.
 #[derive(Debug, Clone)]
@@ -42,6 +45,8 @@ pub struct Plan {
     pub services: ServiceRecord,
     /// What the target has at each path that changes.
     pub before: Vec<(RemotePath, Before)>,
+    /// What is needed and what is free, by file system.
+    pub space: Vec<FileSystem>,
     /// The commands that change files run as root.
     pub sudo: bool,
     /// What the operator should know.

@@ -34,6 +34,15 @@ pub struct RootPlan {
     pub old_directories: BTreeSet<RemotePath>,
 }
 
+impl RootPlan {
+    /// Everything that is there and is replaced or removed, gets other metadata, or is a directory in which
+    /// something changes. No symbolic links: those never resist.
+    pub fn changed(&self) -> impl Iterator<Item = &RemotePath> {
+        let metadata = self.metadata.iter().map(|one| &one.entry.path);
+        metadata.chain(&self.old_files).chain(&self.old_directories)
+    }
+}
+
 /// Which of the two an entry is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {

@@ -156,6 +156,23 @@ impl SealedCheckpoint {
         })
     }
 
+    /// How much the content of a regular file's `entry` takes in its archive: holes are not counted where the
+    /// host's tar told of them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Pack`] if its pack can't be read.
+    pub fn stored_bytes(&self, entry: &Entry) -> Result<u64, Error> {
+        match entry.whole_member() {
+            Some(piece) => {
+                let mut packs = Packs::default();
+                let member = packs.member(self, entry, piece)?;
+                Ok(member.head().stored_bytes)
+            }
+            None => Ok(entry.file_bytes().unwrap_or(0)),
+        }
+    }
+
     /// Writes the content of the file at `path` to `output`. Gives its length.
     ///
     /// # Errors

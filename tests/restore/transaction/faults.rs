@@ -11,6 +11,7 @@ use fleet::guard::{Compression, TransactionStep};
 use super::host::{Host, shell};
 use super::plan::stage;
 use super::scan::{Tree, differences, scan};
+use crate::support::mount::has_attribute;
 use crate::support::not_here;
 use crate::support::sshd::{Process, eventually, installed};
 
@@ -181,24 +182,6 @@ fn a_disk_without_inodes_leaves_the_way_back() {
         "size=40m,nr_inodes=600",
         "mkdir \"$1/fill\"; i=0; while echo >\"$1/fill/$i\"; do i=$((i + 1)); done 2>/dev/null || :",
     );
-}
-
-/// Sets an attribute of the file system; false where there are none, which was said loudly.
-fn has_attribute(change: &str, path: &Path) -> bool {
-    let Some(program) = installed("chattr") else {
-        return false;
-    };
-    let is_set = Command::new(program)
-        .arg(change)
-        .arg(path)
-        .output()
-        .expect("chattr")
-        .status
-        .success();
-    if !is_set {
-        not_here("the file system has no such attributes");
-    }
-    is_set
 }
 
 #[test]

@@ -236,3 +236,62 @@ fn programs_that_did_not_change_are_not_asked_for_their_versions_again() {
         lines(&first, "version=").len()
     );
 }
+
+#[test]
+fn every_sh_tells_what_is_free_and_what_is_not_mounted_read_only() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let root = folder.path().join("it's a \\040 (root)");
+    fs::create_dir(&root).expect("a directory");
+    let file = root.join("file");
+    fs::write(&file, "content").expect("a file");
+    let list = [file.as_os_str().as_bytes(), b"\0"].concat();
+    let path_of = |path: &std::path::Path| {
+        RemotePath::from_bytes(path.as_os_str().as_bytes().to_vec()).expect("a path")
+    };
+    let command = ReadCommand::Ground {
+        roots: vec![path_of(&root), path_of(std::path::Path::new("/proc"))],
+    };
+    // A mksh keeps a short list open for whoever reads it.
+    for shell in shells(&["dash", "bash", "busybox", "zsh", "ksh93", "yash"]) {
+        let tools = tempfile::tempdir().expect("a folder");
+        let path = with_shell(tools.path(), &shell);
+        let answer = answer_with(&path, "sh", &command, &list);
+        assert_eq!(answer.status, Some(0), "{shell}");
+        let body = String::from_utf8_lossy(&answer.body).into_owned();
+        let lines: Vec<&str> = body.lines().collect();
+        assert_eq!(lines.len(), 2, "{shell}: {body}");
+        for (number, line) in lines.iter().enumerate() {
+            let numbers = line.strip_prefix(&format!("space {number} "));
+            let numbers = numbers.expect("in the order of the roots").split(' ');
+            let is_number = |word: &str| word.parse::<u64>().is_ok();
+            let is_told: Vec<bool> = numbers.map(is_number).collect();
+            assert_eq!(is_told, [true; 5], "{shell}: {line}");
+        }
+    }
+}
+
+#[test]
+fn without_formats_of_stat_the_free_space_is_that_of_df() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let stat = folder.path().join("stat");
+    fs::write(&stat, "#!/bin/sh\nexit 1\n").expect("a script");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(&stat, mode).expect("mode");
+    let mut path = folder.path().as_os_str().to_owned();
+    path.push(":");
+    path.push(std::env::var_os("PATH").expect("a search path"));
+    let root = RemotePath::from_bytes(folder.path().as_os_str().as_bytes().to_vec());
+    let command = ReadCommand::Ground {
+        roots: vec![root.expect("a path")],
+    };
+    let answer = answer_with(&path, "sh", &command, b"");
+    let body = String::from_utf8_lossy(&answer.body).into_owned();
+    let numbers = body.strip_prefix("space 0 1024 ").expect("an answer");
+    let numbers: Vec<Option<u64>> = numbers
+        .split_whitespace()
+        .map(|word| word.parse().ok())
+        .collect();
+    assert_eq!(numbers.len(), 4, "{body}");
+    assert!(numbers.iter().all(Option::is_some), "{body}");
+    assert_eq!(numbers[0], numbers[1], "{body}");
+}
