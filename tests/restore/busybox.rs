@@ -8,7 +8,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use super::fixture::{plan, pull, restore, summary};
+use super::fixture::{killed_at, plan, pull, restore, summary};
 use crate::support::host_fixture::HostFixture;
 use crate::support::sshd::{Sshd, installed};
 use crate::support::tree;
@@ -137,6 +137,34 @@ fn a_busybox_host_is_as_before_when_a_probe_fails() {
     let ended = summary(restore(&host, &["--delete"]), 1);
     assert_eq!(ended["outcome"], json!("rolled-back"), "{ended}");
     assert_eq!(described(&host.tree), before);
+}
+
+/// What a restore has left is ended by the tools that it began with.
+#[test]
+fn a_restore_of_a_busybox_host_that_was_cut_off_can_go_both_ways() {
+    for way in ["--resume", "--rollback"] {
+        let Some(host) = start(&[]) else { return };
+        fill(&host);
+        pull(&host);
+        let wanted = described(&host.tree);
+        damage(&host);
+        let had = described(&host.tree);
+        // The swap has been done by then, and nothing more.
+        killed_at(&host, "prove", &["--delete"]);
+        let ended = host
+            .fleet
+            .run(&["--json", "restore", way, "web", "--confirm", "web"])
+            .exits(0);
+        let expected = if way == "--resume" { wanted } else { had };
+        let now = described(&host.tree);
+        let differs: Vec<_> = expected
+            .iter()
+            .filter(|(path, facts)| now.get(*path) != Some(facts))
+            .collect();
+        assert_eq!(differs, Vec::new(), "{way}: {}", ended.stdout);
+        assert_eq!(now.len(), expected.len(), "{way}");
+        assert!(!host.tree.join(".fleet-restore").exists());
+    }
 }
 
 /// The checkpoint has more than such tools can put back.

@@ -24,7 +24,7 @@ pub(super) struct Host {
     pub(super) id: RestoreId,
     pub(super) roots: Vec<PathBuf>,
     /// Where its tools are looked for.
-    path: String,
+    pub(super) path: String,
     is_nobody: bool,
     pub(super) tools: RestoreTools,
 }

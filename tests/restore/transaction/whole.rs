@@ -78,6 +78,48 @@ fn everything_goes_forward_and_back_with_the_tools_of_busybox() {
     }
 }
 
+/// An account that is not root, whose directories it may not write by itself.
+#[test]
+fn an_account_restores_what_is_its_own_with_the_tools_of_busybox() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let Some(host) = Host::new(&["live"]).with_busybox() else {
+        return;
+    };
+    let (want, live): (&Path, &Path) = (&host.folder().join("want"), &host.roots[0]);
+    let line = "mkdir -p \"$1/d/e\" \"$2/d/gone\" \"$2/d/t/u\"; echo t >\"$1/d/t\"; echo u >\"$2/d/t/u/u\"; echo a >\"$1/d/e/a\"; echo b >\"$2/d/b\"; echo x >\"$2/d/gone/x\"; \
+                echo m | tee \"$1/d/m\" >\"$2/d/m\"; chmod 444 \"$1/d/m\"; ln -s x \"$1/d/l\"; ln -s y \"$2/d/l\"; \
+                touch -d @1234567890 \"$2/d/m\"; chmod 555 \"$1/d/e\" \"$1/d\"; chmod 500 \"$2/d/t/u\" \"$2/d\"";
+    super::host::shell(line, &[want, live]);
+    let host = host.of_nobody();
+    let scratch = tempfile::tempdir().expect("a folder");
+    let (want, live): (&Path, &Path) = (&host.folder().join("want"), &host.roots[0]);
+    let archive = stage_slowly(want, live, scratch.path());
+    let (wanted, had) = (plain(scan(want)), plain(scan(live)));
+    for (last, tree) in [
+        (TransactionStep::Back, had),
+        (TransactionStep::Forward, wanted),
+    ] {
+        host.begin().ok();
+        host.stage(0, Compression::None, &archive).ok();
+        for step in [
+            TransactionStep::Staged,
+            TransactionStep::Prepare,
+            TransactionStep::Forward,
+            last,
+            TransactionStep::Done,
+        ] {
+            host.step(step).ok();
+        }
+        assert_eq!(
+            differences(&tree, &plain(scan(live))),
+            Vec::<String>::new(),
+            "{last:?}"
+        );
+    }
+}
+
 /// The root's own default ACL and set-group-ID bit are inherited by the staging folder, and go no further.
 #[test]
 fn what_a_root_bequeaths_changes_nothing() {

@@ -66,6 +66,7 @@ fi
 # Makes the directories that are missing; `put_dirs` gives them all their attributes once more at the end.
 missing_dirs() {
 if ! slow; then put_dirs "$1.dirs.tar"; return; fi
+open_dirs
 case $1 in
 new) if have new.dirs.list; then make_dirs new.dirs.list; fi ;;
 *) if have odirs.list; then make_dirs odirs.list; fi ;;
@@ -124,6 +125,7 @@ case $state in
 cleared) ;;
 *)
   mark going
+  open_dirs
   if have clear; then drop clear; mark cleared; fi ;;
 esac
 missing_dirs new
