@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::consent;
-use super::error::{Error, Status};
+use super::error::{Error, Status, VerbError};
 use super::setup::Setup;
 use super::signals;
 use crate::audit::Audit;
@@ -121,6 +121,29 @@ fn plan_digest(text: &str) -> Result<Sha256, String> {
 }
 
 pub(super) fn run(args: &Args, setup: &Setup) -> Status {
+    let console = &setup.console;
+    match begin(args, setup) {
+        // Programs read how it ended in the summary, whatever kept it from beginning.
+        Err(VerbError(problem)) if console.is_json() && args.to_dir.is_none() && !args.dry_run => {
+            console.problem(&problem);
+            let host = args.target().map(HostName::as_str).unwrap_or_default();
+            console.event(&json::RestoreSummary::not_begun(host, &problem))?;
+            Ok(Some(problem.class))
+        }
+        ended => ended,
+    }
+}
+
+impl Args {
+    /// The host that is meant.
+    fn target(&self) -> Option<&HostName> {
+        let of_checkpoint = self.checkpoint.as_ref().map(|checkpoint| &checkpoint.host);
+        let concluded = self.resume.as_ref().or(self.rollback.as_ref());
+        concluded.or(self.to.as_ref()).or(of_checkpoint)
+    }
+}
+
+fn begin(args: &Args, setup: &Setup) -> Status {
     if let Some(host) = &args.resume {
         return conclude::run(host, Way::Forward, args.confirm.as_ref(), setup);
     }

@@ -199,7 +199,12 @@ fn writes_and_refusals_are_recorded_and_dry_runs_are_not() {
     let to_prod = ["restore", "web@latest", "--to", "prod"];
     let dry = host.fleet.run(&[&to_prod[..], &["--dry-run"]].concat());
     assert_eq!((dry.exit, audited(&host)), (Some(4), Vec::new()));
-    assert_eq!(host.fleet.run(&to_prod).exit, Some(4));
+    let refused = host.fleet.run(&[&["--json"], &to_prod[..]].concat());
+    let refused = summary(refused, 4);
+    assert_eq!(
+        (&refused["outcome"], &refused["host"]),
+        (&json!("refused"), &json!("prod"))
+    );
     summary(restore(&host, &[]), 0);
     summary(restore(&host, &[]), 0);
     assert_eq!(

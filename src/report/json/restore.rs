@@ -179,7 +179,7 @@ pub struct RestoreSummary {
     pub safety: Option<String>,
     /// The checkpoint of the restored state, `HOST@STAMP`.
     pub sealed: Option<String>,
-    /// `restored`, `unchanged`, `rolled-back`, `failed` or `interrupted`.
+    /// `restored`, `unchanged`, `rolled-back`, `refused`, `failed` or `interrupted`.
     pub outcome: String,
     /// Paths to which something happened.
     pub changed: u64,
@@ -291,6 +291,38 @@ impl From<&PlannedChange> for Change {
 }
 
 impl RestoreSummary {
+    /// Why a restore of `host` did not begin: nothing was written there.
+    #[must_use]
+    pub fn not_begun(host: &str, problem: &fault::Problem) -> Self {
+        let outcome = match problem.class {
+            ExitClass::Refused => "refused",
+            ExitClass::Interrupted => "interrupted",
+            ExitClass::Failed
+            | ExitClass::Usage
+            | ExitClass::Partial
+            | ExitClass::Unreachable
+            | ExitClass::Mismatch
+            | ExitClass::Locked
+            | ExitClass::Stale => "failed",
+        };
+        Self {
+            kind: SummaryTag,
+            version: Version,
+            exit: problem.class.status(),
+            host: host.to_owned(),
+            checkpoint: None,
+            safety: None,
+            sealed: None,
+            outcome: outcome.to_owned(),
+            changed: 0,
+            deleted: 0,
+            databases: Vec::new(),
+            sent_bytes: 0,
+            probes: Vec::new(),
+            error: Some(Problem::from(problem)),
+        }
+    }
+
     /// How a restore that was cut off was ended; none: nothing was under way.
     #[must_use]
     pub fn concluded(
