@@ -142,9 +142,24 @@ Subsystem sftp internal-sftp
         os.makedirs(self.path("home"))
         if os.getuid() == 0:
             os.makedirs("/run/sshd", exist_ok=True)
+        self._serve([find_tool("sshd"), "-D", "-e", "-f", config])
+
+    def serve_with_own_records(self):
+        """From now on the host keeps in /var/lib what goes with the bench: root's records of restores are
+        there. Other accounts keep theirs at home."""
+        if os.getuid() != 0:
+            return
+        os.makedirs(self.path("var-lib"), exist_ok=True)
+        # The folder may be mounted in a namespace of the server's own.
+        mount = f"mount --bind {self.path('var-lib')} /var/lib && exec \"$@\""
+        words = ["unshare", "--mount", "--propagation", "private", "sh", "-c", mount, "sh"]
+        self._end_server()
+        self._serve([*words, find_tool("sshd"), "-D", "-e", "-f", self.path("sshd_config")])
+
+    def _serve(self, argv):
         with open(self.path("sshd.log"), "w") as log:
             self.server = subprocess.Popen(
-                [find_tool("sshd"), "-D", "-e", "-f", config],
+                argv,
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 start_new_session=True, preexec_fn=_die_with_parent,
             )
@@ -162,13 +177,18 @@ Subsystem sftp internal-sftp
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.running.pid, signal.SIGKILL)
             self.running.wait()
-        if self.server is not None:
-            for child in self._children():
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(child, signal.SIGTERM)
-            self.server.terminate()
-            self.server.wait()
+        self._end_server()
         shutil.rmtree(self.dir, ignore_errors=True)
+
+    def _end_server(self):
+        if self.server is None:
+            return
+        for child in self._children():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, signal.SIGTERM)
+        self.server.terminate()
+        self.server.wait()
+        self.server = None
 
     def link(self, round_trip_ms=0, mbit=0, counted=False):
         """The way to the host: straight, or through a proxy."""

@@ -99,7 +99,7 @@ class Contest:
 
     def _rounds(self, phase, runs, fresh=False, before=None):
         self._wire = {}
-        counts = self.delay == 0
+        counts = self.delay == 0 and not self.mbit
         for number in range(0 if counts else 1, runs + 1):
             if before:
                 before()

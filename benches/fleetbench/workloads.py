@@ -7,7 +7,7 @@ import subprocess
 import threading
 import time
 
-from . import data, history, tools
+from . import data, history, restoring, tools
 from .bed import Failed, say
 from .work import Contest, Job
 
@@ -275,6 +275,49 @@ def long_history(session):
     job.end()
 
 
+def restore(session):
+    """(f) (b) and (c) put back onto a host: whole, whole at 1 Gbit/s, 1 % different, unchanged"""
+    session.bed.serve_with_own_records()
+    runs = session.runs(5)
+    results = session.results
+    chosen = session.tools(restoring.QUICK)
+    gigabit = session.asked.mbit or 1000
+    job = restoring.RestoreJob(session.bed, "(f)", data.tree)
+    title = "(f) 20,000 files, 1 GB"
+    for phase, mbit in (
+        (restoring.WHOLE, 0), (restoring.CHANGED, 0), (restoring.UNCHANGED, 0), (restoring.WHOLE, gigabit),
+    ):
+        if session.asked.phase and phase not in session.asked.phase:
+            continue
+        _restore_phase(session, job, chosen, phase, mbit, runs, title)
+    job.end()
+    name = f"(f), {gigabit} Mbit/s"
+    results.ratio_bar("(f)", 0, restoring.WHOLE, restoring.TarProven.name, 1.1)
+    results.ratio_bar(name, 0, restoring.WHOLE, restoring.Tar.name, 0.7)
+    results.ratio_bar("(f)", 0, restoring.CHANGED, restoring.RsyncRestore.name, 1.0)
+    results.ratio_bar("(f)", 0, restoring.UNCHANGED, restoring.FleetUnchanged.name, 1.2)
+    _peak_bar(results, "(f)", (restoring.WHOLE, restoring.CHANGED, restoring.UNCHANGED))
+    if session.asked.phase and restoring.WHOLE not in session.asked.phase:
+        return
+    job = restoring.RestoreJob(session.bed, "(f) one file", data.one_file)
+    _restore_phase(session, job, chosen, restoring.WHOLE, 0, min(runs, 3), "(f) one file, 2 GB")
+    job.end()
+    _peak_bar(results, "(f) one file", (restoring.WHOLE,))
+
+
+def _restore_phase(session, job, chosen, phase, mbit, runs, title):
+    name = job.name
+    if mbit:
+        job.name = f"{name}, {mbit} Mbit/s"
+    contest = restoring.RestoreContest(job, chosen, session.results, 0, mbit)
+    session.failed.append((job.name, contest.failed))
+    way = f"{mbit} Mbit/s" if mbit else "loopback"
+    say(f"{title}, {phase}, {way}")
+    contest.phase(phase, runs)
+    session.print(session.results.table(job.name, 0, phase, f"{title}, {phase}, {way}"))
+    job.name = name
+
+
 def proxy(session):
     """Whether the delay proxy does what it says: throughput, round trip, rate"""
     bed = session.bed
@@ -360,5 +403,6 @@ ALL = {
     "hundred": hundred,
     "latency": latency,
     "history": long_history,
+    "restore": restore,
     "proxy": proxy,
 }
