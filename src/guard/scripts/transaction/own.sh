@@ -157,7 +157,10 @@ fail 13 "$root is at \`$state\`, not at \`$*\`"
 
 # Syncs the file system of $1. Where `sync` takes no names it syncs all of them.
 durable() {
-if sync -f /dev/null 2>/dev/null; then sync -f "$1"; else sync; fi
+if y=$(sync -f "$1" 2>&1); then return; fi
+# A file system tells an error of its disk once: to ask it again would be to overlook that.
+if sync -f /dev/null 2>/dev/null; then fail 1 "$y"; fi
+sync
 }
 
 # Lets an account that is not root remove what is in its directories in the folder $1, whatever their modes.

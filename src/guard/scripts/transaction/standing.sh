@@ -50,8 +50,9 @@ if [ -r /proc/self/mountinfo ]; then
   grep '^[0-9]* d ' "$T/facts" | grep -v "^$dev " | refuse 2 'it is on another file system'
   here=$(pwd -P)
   here=${here%/}
-  cut -d ' ' -f 5 /proc/self/mountinfo | sed 's/\\/\\0/g' | while read -r y; do
-    y=$(printf %b "$y" | as_lines)
+  cut -d ' ' -f 5 /proc/self/mountinfo | while read -r y; do
+    # Blanks and line ends are three octal digits behind a backslash.
+    case $y in *\\*) y=$(printf '%s\n' "$y" | sed 's/\\/\\0/g') y=$(printf %b "$y" | as_lines) ;; esac
     case $y in "$here"/*) printf '%s\n' "${y#"$here/"}" ;; esac
   done | sort -u >"$T/mounts"
   sort -u "$T/names" "$T/above" | cat - "$T/mounts" | sort | uniq -d | refuse 0 'something is mounted there'
