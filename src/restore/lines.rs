@@ -146,8 +146,8 @@ fn item(one: Differing, content: &[u8], part: &RestoredPart, accounts: &Accounts
             Some(_) => Action::Overwrite,
             None => Action::Create,
         },
-        wanted: Some(of(entry)),
-        live: live.map(of),
+        wanted: Some(Arc::new(of(entry))),
+        live: live.map(of).map(Arc::new),
         is_put: true,
         content: Some(content.into()),
     }

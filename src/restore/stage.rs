@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, BufWriter, Seek, Write};
+use std::sync::Arc;
 
 use crate::digest::Sha256;
 use crate::guard::{Compression, RestoreTools};
@@ -34,7 +35,7 @@ const METADATA: &[u8] = b"/meta";
 #[derive(Debug)]
 pub struct Stager {
     root: RemotePath,
-    plan: RootPlan,
+    plan: Arc<RootPlan>,
     /// What is put in place, by the places of its content, first names before further ones.
     puts: Vec<usize>,
     next: usize,
@@ -61,7 +62,7 @@ impl Stager {
     #[must_use]
     pub fn new(
         root: RemotePath,
-        plan: RootPlan,
+        plan: Arc<RootPlan>,
         compression: Compression,
         tools: RestoreTools,
     ) -> Self {
@@ -225,8 +226,8 @@ impl Stager {
     /// Mode, owner and time of directories and of files that keep their content, a line for each name of a
     /// list.
     fn attributes(&self, output: &mut impl Write) -> io::Result<()> {
-        let lines = |entries: &[PartEntry]| {
-            let of = |one: &PartEntry| {
+        let lines = |entries: &[Arc<PartEntry>]| {
+            let of = |one: &Arc<PartEntry>| {
                 let (entry, owner) = (&one.entry, &one.entry.owner);
                 let seconds = entry.mtime.seconds;
                 format!("{:o} {} {} {seconds}\n", entry.mode, owner.uid, owner.gid)

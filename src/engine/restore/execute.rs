@@ -6,17 +6,17 @@ use jiff::Timestamp;
 
 use super::databases::{self, Databases};
 use super::record::{self, State};
+use super::staging::{Staging, StagingRun};
 use super::start::Start;
 use super::undo::Undo;
 use super::{Error, Prepared, audited};
 
 use crate::audit::Audit;
 use crate::blocking::blocking;
-use crate::digest::Sha256;
 use crate::engine::Workspace;
 use crate::event::{Event, Restore, RestoreStep, Sink};
 use crate::fault::Problem;
-use crate::guard::{Compression, RestoreRoot, TransactionStep};
+use crate::guard::{Compression, TransactionStep};
 use crate::health::probe::ProbeOutcome;
 use crate::interrupt::{Interrupt, StopLevel};
 use crate::inventory::Host;
@@ -25,11 +25,10 @@ use crate::name::{RemotePath, RestoreId};
 use crate::restore::Error as RestoreError;
 use crate::restore::databases::DatabaseTarget;
 use crate::restore::plan::Plan;
-use crate::restore::prove::{self, Sight, Staged};
+use crate::restore::prove::Sight;
 use crate::restore::record::RestoreRecord;
 use crate::restore::services;
 use crate::restore::sources::RestoredPart;
-use crate::restore::stage::{Archive, Stager};
 use crate::restore::transaction::Transaction;
 use crate::ssh::WriteSession;
 use crate::store::SealedCheckpoint;
@@ -220,7 +219,7 @@ impl Prepared {
 }
 
 /// What ended the way forward.
-enum Stop {
+pub(super) enum Stop {
     Interrupted,
     Failed(Box<Error>),
 }
@@ -233,6 +232,16 @@ impl<E: Into<Error>> From<E> for Stop {
 
 impl Execution<'_> {
     async fn run(&mut self) -> Result<Ending, Error> {
+        let staging = Staging {
+            plan: self.plan,
+            session: self.session,
+            checkpoint: Arc::clone(&self.checkpoint),
+            safety: Arc::clone(&self.safety),
+            compression: self.compression,
+            sink: self.sink,
+            interrupt: self.interrupt,
+        };
+        let staging = staging.begin();
         let mut random = [0; 6];
         getrandom::fill(&mut random).map_err(|error| RestoreError::Spool(error.into()))?;
         let id = RestoreId::of(random);
@@ -250,7 +259,10 @@ impl Execution<'_> {
         .await;
         let transaction = begun?;
         let mut before = None;
-        let stop = match self.forward(&transaction, &targets, &mut before).await {
+        let stop = match self
+            .forward(staging, &transaction, &targets, &mut before)
+            .await
+        {
             Ok(()) => {
                 self.clean(&transaction, &targets).await;
                 return Ok(Ending::Restored);
@@ -336,17 +348,14 @@ impl Execution<'_> {
     /// what the host had.
     async fn forward(
         &mut self,
+        staging: StagingRun<'_>,
         transaction: &Transaction,
         targets: &[DatabaseTarget],
         before: &mut Option<Sight>,
     ) -> Result<(), Stop> {
         let (session, plan, parts) = (self.session, self.plan, self.parts);
-        let sudo = plan.sudo;
         self.tell(RestoreStep::Stage);
-        for root in &transaction.roots {
-            self.stage(transaction, root).await?;
-        }
-        let staged = Staged::of(plan, sudo, session.reader()).await?;
+        let staged = staging.run(transaction, &mut self.sent_bytes).await?;
         if !targets.is_empty() {
             self.load(&transaction.id).await?;
         }
@@ -436,50 +445,5 @@ impl Execution<'_> {
             return Err(Stop::Interrupted);
         }
         Ok(())
-    }
-
-    /// Sends all archives of a root. Each is hashed on the host while the next one is sent.
-    async fn stage(&mut self, transaction: &Transaction, root: &RestoreRoot) -> Result<(), Stop> {
-        let (session, plan) = (self.session, self.plan);
-        let Some((path, (_, root_plan))) = plan.roots.get_key_value(&root.path) else {
-            return Ok(());
-        };
-        let mut stager = Stager::new(
-            path.clone(),
-            root_plan.clone(),
-            self.compression,
-            plan.tools,
-        );
-        let mut staged: Vec<(RemotePath, Sha256)> = Vec::new();
-        let total_bytes = plan.send_bytes();
-        loop {
-            self.go_on()?;
-            let (wanted, live) = (Arc::clone(&self.checkpoint), Arc::clone(&self.safety));
-            let made = blocking(move || {
-                let archive = stager.next(&wanted, &live);
-                (stager, archive)
-            });
-            let (returned, archive) = made.await;
-            stager = returned;
-            let archive: Option<Archive> = archive?;
-            let hash = prove::hash_staged(path, staged, plan.sudo, session.reader());
-            let Some(archive) = archive else {
-                hash.await?;
-                return Ok(());
-            };
-            let send = transaction.stage(session, root, &archive, self.compression);
-            let (hashed, sent) = tokio::join!(hash, send);
-            hashed?;
-            sent?;
-            self.sent_bytes += archive.sent_bytes;
-            (self.sink)(Event::of(
-                &plan.target.host,
-                Restore::Progress {
-                    bytes: self.sent_bytes,
-                    total_bytes,
-                },
-            ));
-            staged = archive.files;
-        }
     }
 }

@@ -9,6 +9,7 @@ mod databases;
 mod error;
 mod execute;
 mod record;
+mod staging;
 mod start;
 mod undo;
 
@@ -29,6 +30,7 @@ use crate::manifest::{Trigger, Uncounted};
 use crate::name::{CheckpointId, HostName, RemotePath, SourceName};
 use crate::restore::plan::compare::Terms;
 use crate::restore::plan::make::{Basis, make};
+use crate::restore::plan::owners::Owners;
 use crate::restore::plan::sides::LiveEntries;
 use crate::restore::plan::{Plan, Target};
 use crate::restore::services::{self, StartRule};
@@ -269,7 +271,11 @@ impl Look<'_> {
         let (request, reader) = (self.request, session.reader());
         let databases = Databases::plan(request, self.checkpoint, &self.hosts, reader).await?;
         let place = (reader, address.as_str());
-        let mut safety = self.capture(lock, place, &databases).await?;
+        let compression = staging::compression(&probe, lock.link_bytes_per_second());
+        // The host is asked for its accounts while it is looked at.
+        let owners = Owners::of(self.checkpoint, &self.parts, &probe.account, reader);
+        let (captured, owners) = tokio::join!(self.capture(lock, place, &databases), owners);
+        let (mut safety, owners) = (captured?, owners?);
         if probe.sudo == Some(SudoRights::Shell)
             && sources::read_by_root(&mut self.parts, safety.failed())
         {
@@ -278,8 +284,9 @@ impl Look<'_> {
             safety = self.capture(lock, place, &databases).await?;
         }
         let safety = Arc::new(safety);
-        let compression = compression(&probe);
-        let mut plan = self.plan(&safety, probe, place, &databases).await?;
+        let mut plan = self
+            .plan(&safety, (probe, owners), place, &databases)
+            .await?;
         plan.warnings.extend(warnings);
         Ok(Prepared {
             plan,
@@ -372,7 +379,7 @@ impl Look<'_> {
     async fn plan(
         &self,
         safety: &Arc<WrittenCheckpoint>,
-        probe: Probe,
+        (probe, owners): (Probe, Owners),
         (session, address): (&ReadSession, &str),
         databases: &Databases,
     ) -> Result<Plan, Error> {
@@ -384,6 +391,7 @@ impl Look<'_> {
             checkpoint: Arc::clone(self.checkpoint),
             parts: self.parts.clone(),
             live,
+            owners,
             target: Target {
                 host: self.host.name.clone(),
                 address: address.to_owned(),
@@ -427,18 +435,6 @@ impl Look<'_> {
             );
         }
         Ok(plan)
-    }
-}
-
-/// What is sent goes through what the host can undo best.
-fn compression(probe: &Probe) -> guard::Compression {
-    let has = |tool: &str| probe.tools.contains(tool);
-    if has("zstd") {
-        guard::Compression::Zstd
-    } else if has("gzip") {
-        guard::Compression::Gzip
-    } else {
-        guard::Compression::None
     }
 }
 

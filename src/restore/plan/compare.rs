@@ -57,9 +57,9 @@ pub struct Item {
     /// What happens to it.
     pub action: Action,
     /// What the checkpoint has there; none if it is removed.
-    pub wanted: Option<PartEntry>,
+    pub wanted: Option<Arc<PartEntry>>,
     /// What the target has there; none if it is made.
-    pub live: Option<PartEntry>,
+    pub live: Option<Arc<PartEntry>>,
     /// It is put in place as a whole: its metadata cannot be changed in place.
     pub is_put: bool,
     /// Its content, if that is made here and is in no pack.
@@ -81,8 +81,8 @@ impl Item {
 
     fn one(&self) -> &PartEntry {
         self.wanted
-            .as_ref()
-            .or(self.live.as_ref())
+            .as_deref()
+            .or(self.live.as_deref())
             .expect("an item has at least one side")
     }
 
@@ -233,7 +233,7 @@ impl Differences {
             self.items.push(Item {
                 action: Action::Create,
                 is_put: !is_directory,
-                wanted: Some(wanted),
+                wanted: Some(Arc::new(wanted)),
                 live: None,
                 content: None,
             });
@@ -261,7 +261,7 @@ impl Differences {
             self.items.push(Item {
                 action: Action::Delete,
                 wanted: None,
-                live: Some(live),
+                live: Some(Arc::new(live)),
                 is_put: false,
                 content: None,
             });
@@ -288,8 +288,8 @@ impl Differences {
         let item = |action, is_put| Item {
             action,
             is_put,
-            wanted: Some(wanted.clone()),
-            live: Some(live.clone()),
+            wanted: Some(Arc::new(wanted.clone())),
+            live: Some(Arc::new(live.clone())),
             content: None,
         };
         match action {

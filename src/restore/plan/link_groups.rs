@@ -2,6 +2,7 @@
 //! captured keep what they have.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use super::compare::{Action, Differences, Found, Item};
 use crate::manifest::{Entry, FileType};
@@ -65,8 +66,8 @@ impl Differences {
             self.items.push(Item {
                 action: Action::Overwrite,
                 is_put: true,
-                wanted: Some(one.clone()),
-                live: live.cloned(),
+                wanted: Some(Arc::new(one.clone())),
+                live: live.cloned().map(Arc::new),
                 content: None,
             });
             let unchanged = self.unchanged.entry(one.part.clone()).or_default();

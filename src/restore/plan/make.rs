@@ -8,6 +8,7 @@ use super::compare::{self, Action, Differences, Found, Item, Terms};
 use super::ground::Ground;
 use super::merged::PartEntry;
 use super::notices::{lack_of_rights, refusals, warnings};
+use super::owners::{Owners, listed};
 use super::roots::{self, RootPlan, Roots};
 use super::sides::{LiveEntries, Sides};
 use super::{Before, Plan, Target, by_part, candidates, room};
@@ -37,6 +38,8 @@ pub struct Basis {
     pub parts: Vec<RestoredPart>,
     /// The target as it is now.
     pub live: LiveEntries,
+    /// Who owns its files.
+    pub owners: Owners,
     /// The machine.
     pub target: Target,
     /// What the machine can do, sudo included.
@@ -63,13 +66,11 @@ impl std::fmt::Debug for Basis {
 /// [`Error::Store`] if the checkpoint or what was captured of the target can't be read, [`Error::Ssh`] and
 /// [`Error::Ground`] if the host can't be asked, [`Error::NothingMeant`] if nothing is named.
 pub async fn make(basis: &Basis, session: &ReadSession) -> Result<Plan, Error> {
-    let parts = basis.parts.iter().filter(|part| !part.has_lines());
-    let names: Vec<SourceName> = parts.map(|part| part.part.name.clone()).collect();
     let offer = Offer::of(session).await?;
     let sides = Sides {
         checkpoint: Arc::clone(&basis.checkpoint),
         live: Arc::clone(&basis.live),
-        parts: Arc::new(names),
+        parts: Arc::new(listed(&basis.parts)),
         tools: offer.tools(),
     };
 
@@ -153,12 +154,12 @@ fn divided(
     found: &Found,
     roots: &Roots,
     is_meant: &dyn Fn(&RemotePath) -> bool,
-) -> BTreeMap<RemotePath, (u64, RootPlan)> {
+) -> BTreeMap<RemotePath, (u64, Arc<RootPlan>)> {
     let devices: BTreeMap<&RemotePath, u64> = roots.iter().collect();
     let divided = roots::divide(differences, found, roots, is_meant);
     let divided = divided.into_iter().map(|(root, plan)| {
         let device = devices.get(&root).copied().unwrap_or(0);
-        (root, (device, plan))
+        (root, (device, Arc::new(plan)))
     });
     divided.collect()
 }
@@ -218,11 +219,10 @@ async fn compare_sides(
     sides: &Sides,
     session: &ReadSession,
 ) -> Result<Compared, Error> {
-    let reading = sides.clone();
-    let owners = blocking(move || reading.owners()).await?;
-    let mut asked = owners.clone();
-    asked.users.insert(basis.probe.account.clone());
-    let accounts = Accounts::of(&asked, session).await?;
+    let Owners {
+        names: owners,
+        accounts,
+    } = basis.owners.clone();
     let mut terms = basis.terms.clone();
     // Without them nobody could log in to undo anything.
     terms.never.extend(accounts.authorized_keys());
@@ -244,7 +244,7 @@ async fn compare_sides(
     }
     for item in &mut differences.items {
         if let Some(wanted) = &mut item.wanted {
-            simplify(&mut wanted.entry, sides.tools);
+            simplify(&mut Arc::make_mut(wanted).entry, sides.tools);
         }
     }
     if differences.meant == 0 && !terms.paths.is_empty() && basis.databases.is_empty() {
@@ -276,6 +276,9 @@ async fn look_again(
         let found = blocking(move || reading.found(&needed, &known)).await?;
         differences.add_groups(&found, is_meant);
         needed = roots::needed(differences, roots);
+    }
+    if needed.directories.is_empty() {
+        return Ok(Found::default());
     }
     let reading = sides.clone();
     Ok(blocking(move || reading.found(&needed, &accounts)).await?)
@@ -357,7 +360,7 @@ fn add_parents(
         }
         differences.items.push(Item {
             action: Action::Create,
-            wanted: Some(roots::missing_parent(path, name.clone(), now)),
+            wanted: Some(Arc::new(roots::missing_parent(path, name.clone(), now))),
             live: None,
             is_put: false,
             content: None,
@@ -416,7 +419,7 @@ fn is_known(path: &RemotePath, parts: &[RestoredPart]) -> bool {
 /// Whether files change that are not those of the account that logged in.
 fn needs_root(basis: &Basis, differences: &Differences, accounts: &Accounts) -> bool {
     let user = accounts.user(&basis.probe.account);
-    let is_others = |one: &PartEntry| Some(one.entry.owner.uid) != user;
+    let is_others = |one: &Arc<PartEntry>| Some(one.entry.owner.uid) != user;
     let mut items = differences.items.iter();
     !basis.probe.is_root
         && (basis.parts.iter().any(|part| part.source.sudo)

@@ -4,7 +4,7 @@ use std::iter::Peekable;
 
 use crate::manifest::Entry;
 use crate::name::SourceName;
-use crate::store::{self, Entries};
+use crate::store::{self, Entries, SealedCheckpoint};
 
 /// An entry, and the part that it is of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +32,19 @@ impl Merged {
                 .map(|(name, entries)| (name, entries.peekable()))
                 .collect(),
         }
+    }
+
+    /// Of `parts` of a checkpoint, as far as it has entries of them.
+    ///
+    /// # Errors
+    ///
+    /// [`store::Error`] if they can't be opened.
+    pub fn of(checkpoint: &SealedCheckpoint, parts: &[SourceName]) -> Result<Self, store::Error> {
+        let has_entries =
+            |name: &&SourceName| checkpoint.parts_with_entries().any(|part| part == *name);
+        let parts = parts.iter().filter(has_entries);
+        let parts = parts.map(|name| Ok((name.clone(), checkpoint.entries(name)?)));
+        Ok(Self::new(parts.collect::<Result<_, store::Error>>()?))
     }
 }
 

@@ -7,12 +7,14 @@ pub mod link_groups;
 pub mod make;
 pub mod merged;
 mod notices;
+pub mod owners;
 mod room;
 pub mod roots;
 pub mod sides;
 pub mod space;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::databases::{DatabasePlan, PlannedDatabase};
 use super::services::ServiceRecord;
@@ -36,7 +38,7 @@ pub struct Plan {
     /// By part, in the checkpoint's order.
     pub parts: Vec<PartPlan>,
     /// What is done in each root, by its path.
-    pub roots: BTreeMap<RemotePath, (u64, RootPlan)>,
+    pub roots: BTreeMap<RemotePath, (u64, Arc<RootPlan>)>,
     /// What happens to databases, by part.
     pub databases: Vec<DatabasePlan>,
     /// With which tools files are put in place.

@@ -15,11 +15,11 @@ pub struct RootPlan {
     /// What is no directory and is put in place, by path.
     pub put: Vec<Put>,
     /// Regular files whose mode, owner or time become others.
-    pub metadata: Vec<PartEntry>,
+    pub metadata: Vec<Arc<PartEntry>>,
     /// The directories above those, beneath the root.
     pub above_metadata: Vec<(Side, PartEntry)>,
     /// Directories of the checkpoint that are made or differ, or in which something changes.
-    pub directories: Vec<PartEntry>,
+    pub directories: Vec<Arc<PartEntry>>,
     /// What is there afterwards and is not now, or is of another kind now; the deepest first.
     pub made: Vec<RemotePath>,
     /// What is in the way; the deepest first.
@@ -58,7 +58,7 @@ pub struct Put {
     /// Where.
     pub place: RemotePath,
     /// What: an entry that has the content, perhaps under another name.
-    pub one: PartEntry,
+    pub one: Arc<PartEntry>,
     /// The content, if that is in no pack.
     pub content: Option<Arc<[u8]>>,
     /// The place that has the content already, if this is a further name of it.
@@ -156,7 +156,7 @@ pub fn divide(
         turned: differences
             .items
             .iter()
-            .filter(|item| item.action == Action::Type && is_directory(item.live.as_ref()))
+            .filter(|item| item.action == Action::Type && is_directory(item.live.as_deref()))
             .map(Item::path)
             .collect(),
         plans: BTreeMap::new(),
@@ -196,7 +196,7 @@ struct Division<'a> {
 #[derive(Default)]
 struct Builder {
     plan: RootPlan,
-    directories: BTreeMap<RemotePath, PartEntry>,
+    directories: BTreeMap<RemotePath, Arc<PartEntry>>,
     /// The directories in which something comes, goes or is replaced.
     changed: BTreeSet<RemotePath>,
 }
@@ -235,8 +235,8 @@ impl<'a> Division<'a> {
         builder.changed.extend(path.parent());
         let Some(wanted) = &item.wanted else { return };
         if is_directory(Some(wanted)) {
-            builder.directories.insert(path.clone(), wanted.clone());
-            if is_directory(item.live.as_ref()) {
+            builder.directories.insert(path.clone(), Arc::clone(wanted));
+            if is_directory(item.live.as_deref()) {
                 builder.plan.old_directories.insert(path.clone());
             }
         } else if is_grouped {
@@ -263,6 +263,7 @@ impl<'a> Division<'a> {
         let Some(carrier) = names.iter().find(|one| one.entry.path == *leader) else {
             return;
         };
+        let carrier = Arc::new(carrier.clone());
         let mut first: HashMap<RemotePath, RemotePath> = HashMap::new();
         for one in names {
             let place = &one.entry.path;
@@ -281,7 +282,7 @@ impl<'a> Division<'a> {
             first.entry(root).or_insert_with(|| place.clone());
             builder.plan.put.push(Put {
                 place: place.clone(),
-                one: carrier.clone(),
+                one: Arc::clone(&carrier),
                 content: None,
                 link_to,
             });
@@ -317,7 +318,7 @@ impl Builder {
                 && is_meant(directory)
             {
                 let entry = self.directories.entry(directory.clone());
-                entry.or_insert_with(|| wanted.clone());
+                entry.or_insert_with(|| Arc::new(wanted.clone()));
             }
             if is_directory(found.live.get(directory)) {
                 self.plan.old_directories.insert(directory.clone());

@@ -6,7 +6,7 @@ use super::compare::{Found, Needed};
 use super::merged::{Merged, PartEntry};
 use crate::guard::RestoreTools;
 use crate::name::SourceName;
-use crate::restore::accounts::{Accounts, OwnerNames};
+use crate::restore::accounts::Accounts;
 use crate::restore::tools::simplify;
 use crate::store::{self, Entries, SealedCheckpoint};
 
@@ -29,13 +29,7 @@ type Entry = Result<PartEntry, store::Error>;
 impl Sides {
     /// What the checkpoint has.
     pub(super) fn whole(&self) -> Result<Merged, store::Error> {
-        let has_entries = |name: &&SourceName| {
-            let mut parts = self.checkpoint.parts_with_entries();
-            parts.any(|part| part == *name)
-        };
-        let parts = self.parts.iter().filter(has_entries);
-        let parts = parts.map(|name| Ok((name.clone(), self.checkpoint.entries(name)?)));
-        Ok(Merged::new(parts.collect::<Result<_, store::Error>>()?))
+        Merged::of(&self.checkpoint, &self.parts)
     }
 
     /// What the checkpoint has, as far as it can be put back.
@@ -62,15 +56,6 @@ impl Sides {
                 one
             })
         })
-    }
-
-    /// The names of all owners in the checkpoint.
-    pub(super) fn owners(&self) -> Result<OwnerNames, store::Error> {
-        let mut names = OwnerNames::default();
-        for one in self.whole()? {
-            names.add(&one?.entry.owner);
-        }
-        Ok(names)
     }
 
     pub(super) fn found(
