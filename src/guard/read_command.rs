@@ -19,7 +19,7 @@ pub use services::{ProcessPattern, ServiceQuery};
 use super::rendered::{Priority, Rendered, Sudo};
 use super::vouched_command::VouchedCommand;
 use crate::inventory::glob::Walk;
-use crate::name::{AccountName, HostName, RemotePath};
+use crate::name::{AccountName, HostName, PackageName, RemotePath};
 
 /// One thing that fleet says to a host for reading.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,6 +75,12 @@ pub enum ReadCommand {
         users: Vec<String>,
         /// Names of groups.
         groups: Vec<String>,
+    },
+    /// Which of these packages are installed, and which tools would install packages and make accounts? Answers
+    /// lines `installed NAME`, `manager TOOL` and `accounts TOOL`.
+    Packages {
+        /// Names of packages.
+        names: Vec<PackageName>,
     },
     /// How much is free on the file systems of these directories, and which of the paths listed on its
     /// standard input (absolute, without line ends, each ended by NUL) resist every change? Answers lines, see
@@ -212,6 +218,7 @@ impl ReadCommand {
             | Self::Read
             | Self::Facts { .. }
             | Self::Accounts { .. }
+            | Self::Packages { .. }
             | Self::Ground { .. }
             | Self::Fetch { .. }
             | Self::FetchWhole { .. }
@@ -241,6 +248,7 @@ impl ReadCommand {
             | Self::Fetch { .. }
             | Self::FetchWhole { .. }
             | Self::Accounts { .. }
+            | Self::Packages { .. }
             | Self::Ground { .. }
             | Self::Facts { .. }
             | Self::RestoreTools

@@ -6,6 +6,7 @@ mod choice;
 mod cut_off;
 mod databases;
 mod fixture;
+mod fresh;
 mod ground;
 mod identity;
 mod refusals;

@@ -25,7 +25,7 @@ use crate::event::{Event, HostEvent, Restore, RestoreStep, Sink};
 use crate::evidence;
 use crate::guard::{self, Operation, WritePermit};
 use crate::interrupt::{Interrupt, StopLevel};
-use crate::inventory::{Host, Inventory, Source, Start};
+use crate::inventory::{Bootstrap, Host, Inventory, Source, Start};
 use crate::manifest::{Trigger, Uncounted};
 use crate::name::{CheckpointId, HostName, RemotePath, SourceName};
 use crate::restore::plan::compare::Terms;
@@ -198,6 +198,9 @@ pub(super) fn serving(target: &Host, source: Option<&Host>) -> Host {
         }
         if serving.probes.is_empty() {
             serving.probes.clone_from(&source.probes);
+        }
+        if serving.bootstrap == Bootstrap::default() {
+            serving.bootstrap.clone_from(&source.bootstrap);
         }
     }
     serving
@@ -405,9 +408,11 @@ impl Look<'_> {
                 ..Terms::default()
             },
             probe,
+            bootstrap: self.serving.bootstrap.clone(),
             databases: databases.plans(),
         };
         let mut plan = make(&basis, session).await?;
+        plan.warnings.extend(plan.missing.warnings());
         plan.refusals.extend(databases.refusals.iter().cloned());
         if !plan.is_empty() {
             let rule = StartRule {

@@ -4,7 +4,7 @@ use super::{ARGUMENTS_MAX_BYTES, Compression, FactsFrom, Prune, ReadCommand, Tar
 use crate::guard::script::{Request, Verb};
 use crate::inventory::CommandLine;
 use crate::inventory::glob::Walk;
-use crate::name::RemotePath;
+use crate::name::{PackageName, RemotePath};
 
 /// More directories than this are not looked at for facts.
 const FACTS_ROOTS_MAX: usize = 16;
@@ -49,16 +49,8 @@ impl ReadCommand {
                 request
             }
             Self::Facts { roots, versions } => facts(roots, versions.as_deref()),
-            Self::Accounts { users, groups } => {
-                let mut request = Request::new(Verb::Accounts);
-                for user in users.iter().filter(|name| is_account(name)) {
-                    request.with("user", user);
-                }
-                for group in groups.iter().filter(|name| is_account(name)) {
-                    request.with("group", group);
-                }
-                request
-            }
+            Self::Accounts { users, groups } => accounts(users, groups),
+            Self::Packages { names } => packages(names),
             Self::Ground { roots } => {
                 let mut request = Request::new(Verb::Ground);
                 request.with("bytes", data_bytes.to_string());
@@ -148,6 +140,25 @@ fn scan_files(walks: &[Walk], mut request: Request) -> Request {
             request.with("name", name);
         }
         request.with("from", walk.from.as_bytes());
+    }
+    request
+}
+
+fn accounts(users: &[String], groups: &[String]) -> Request {
+    let mut request = Request::new(Verb::Accounts);
+    for user in users.iter().filter(|name| is_account(name)) {
+        request.with("user", user);
+    }
+    for group in groups.iter().filter(|name| is_account(name)) {
+        request.with("group", group);
+    }
+    request
+}
+
+fn packages(names: &[PackageName]) -> Request {
+    let mut request = Request::new(Verb::Packages);
+    for name in names {
+        request.with("package", name.as_str());
     }
     request
 }

@@ -11,7 +11,7 @@ use crate::fault::ExitClass;
 use crate::name::HostName;
 use crate::restore::databases::DatabasePlan;
 use crate::restore::plan::compare::Action;
-use crate::restore::plan::{PartPlan, Plan, PlannedChange, space};
+use crate::restore::plan::{PartPlan, Plan, PlannedChange, missing, space};
 use crate::restore::unfinished::Way;
 
 /// `restore --dry-run`
@@ -33,6 +33,8 @@ pub struct RestorePlan {
     pub roles: Vec<Role>,
     /// What happens to services.
     pub services: Vec<Service>,
+    /// What the host lacks and a restore does not make.
+    pub bootstrap: BootstrapMissing,
     /// What is needed and what is free, by file system.
     pub space: Vec<FileSystem>,
     /// What the operator should know.
@@ -132,6 +134,28 @@ pub struct Service {
     pub action: String,
 }
 
+/// What a host lacks, and the commands that would make it.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct BootstrapMissing {
+    /// Packages that the inventory names.
+    pub packages: Vec<Lack>,
+    /// Groups that the inventory names, or that files of the checkpoint belong to.
+    pub groups: Vec<Lack>,
+    /// Users, likewise.
+    pub users: Vec<Lack>,
+}
+
+/// One thing that a host lacks.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Lack {
+    /// Its name.
+    pub name: String,
+    /// The inventory names it under `users` or `packages`.
+    pub declared: bool,
+    /// What makes it, run as root; none where the host has no tool that fleet knows.
+    pub command: Option<String>,
+}
+
 /// A file system on which something is staged.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct FileSystem {
@@ -223,6 +247,7 @@ impl From<&Plan> for RestorePlan {
                     action: service.action.as_str().to_owned(),
                 })
                 .collect(),
+            bootstrap: BootstrapMissing::from(&plan.missing),
             space: plan.space.iter().map(FileSystem::from).collect(),
             warnings: plan.warnings.clone(),
             refusals: plan.refusals.clone(),
@@ -247,6 +272,27 @@ fn roles(part: &DatabasePlan) -> impl Iterator<Item = Role> {
         name: role.name.clone(),
         superuser: role.is_superuser,
     })
+}
+
+impl From<&missing::Missing> for BootstrapMissing {
+    fn from(missing: &missing::Missing) -> Self {
+        let lacks = |lacks: &[missing::Lack]| lacks.iter().map(Lack::from).collect();
+        Self {
+            packages: lacks(&missing.packages),
+            groups: lacks(&missing.groups),
+            users: lacks(&missing.users),
+        }
+    }
+}
+
+impl From<&missing::Lack> for Lack {
+    fn from(lack: &missing::Lack) -> Self {
+        Self {
+            name: lack.name.clone(),
+            declared: lack.is_declared,
+            command: lack.command.clone(),
+        }
+    }
 }
 
 impl From<&space::FileSystem> for FileSystem {

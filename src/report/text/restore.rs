@@ -9,6 +9,7 @@ use crate::name::{HostName, RemotePath, escape};
 use crate::report::Verbosity;
 use crate::restore::databases::{DatabaseAction, DatabasePlan};
 use crate::restore::plan::compare::Action;
+use crate::restore::plan::missing::Missing;
 use crate::restore::plan::space::FileSystem;
 use crate::restore::plan::{PartPlan, Plan, PlannedChange};
 use crate::restore::services;
@@ -41,6 +42,7 @@ pub fn plan(plan: &Plan, verbosity: Verbosity) -> String {
         push_databases(&mut text, part);
     }
     push_services(&mut text, plan);
+    push_missing(&mut text, &plan.missing);
     push_space(&mut text, plan, verbosity);
     for warning in &plan.warnings {
         text.push_str(&format!("\nwarning: {warning}"));
@@ -147,6 +149,21 @@ fn push_services(text: &mut String, plan: &Plan) {
             services::Action::None => "stays down",
         };
         text.push_str(&format!("  {} ({}) {what}\n", service.name, service.state));
+    }
+}
+
+/// What the host lacks, and the commands that would make it.
+fn push_missing(text: &mut String, missing: &Missing) {
+    if missing.iter().next().is_none() {
+        return;
+    }
+    text.push_str("\nmissing on the host, and not made by a restore; as root:\n");
+    for (what, lack) in missing.iter() {
+        let name = escape(lack.name.as_bytes());
+        match &lack.command {
+            Some(command) => text.push_str(&format!("  {command}\n")),
+            None => text.push_str(&format!("  {what} {name}\n")),
+        }
     }
 }
 

@@ -7,12 +7,14 @@ use std::sync::Arc;
 use super::compare::{self, Action, Differences, Found, Item, Terms};
 use super::ground::Ground;
 use super::merged::PartEntry;
+use super::missing::Missing;
 use super::notices::{lack_of_rights, refusals, warnings};
 use super::owners::{Owners, listed};
 use super::roots::{self, RootPlan, Roots};
 use super::sides::{LiveEntries, Sides};
 use super::{Before, Plan, Target, by_part, candidates, room};
 use crate::blocking::blocking;
+use crate::inventory::Bootstrap;
 use crate::manifest::FileTime;
 use crate::name::{RemotePath, SourceName};
 use crate::restore::Error;
@@ -46,6 +48,8 @@ pub struct Basis {
     pub probe: Probe,
     /// Which paths are meant.
     pub terms: Terms,
+    /// What the inventory wants on a fresh host.
+    pub bootstrap: Bootstrap,
     /// What happens to databases.
     pub databases: Vec<DatabasePlan>,
 }
@@ -90,6 +94,7 @@ pub async fn make(basis: &Basis, session: &ReadSession) -> Result<Plan, Error> {
         tools: offer.tools(),
         services: ServiceRecord::default(),
         before: Vec::new(),
+        missing: Missing::of(&basis.bootstrap, &accounts.missing(&owners), session).await?,
         space: Vec::new(),
         sudo: false,
         warnings: warnings(basis, &differences, &accounts.missing(&owners)),

@@ -6,6 +6,7 @@ pub mod ground;
 pub mod link_groups;
 pub mod make;
 pub mod merged;
+pub mod missing;
 mod notices;
 pub mod owners;
 mod room;
@@ -23,6 +24,7 @@ use crate::guard::RestoreTools;
 use crate::manifest::{Entry, EntryKind, ScanMark};
 use crate::name::{CheckpointId, HostName, RemotePath, SourceName};
 use compare::{Action, Differences, Item};
+use missing::Missing;
 use roots::RootPlan;
 use space::FileSystem;
 
@@ -47,6 +49,8 @@ pub struct Plan {
     pub services: ServiceRecord,
     /// What the target has at each path that changes.
     pub before: Vec<(RemotePath, Before)>,
+    /// What the target lacks and files alone don't bring, with the commands that would make it.
+    pub missing: Missing,
     /// What is needed and what is free, by file system.
     pub space: Vec<FileSystem>,
     /// The commands that change files run as root.
