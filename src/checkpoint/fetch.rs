@@ -111,6 +111,7 @@ impl Fetch<'_> {
             altered,
             roots: result.roots,
             difference,
+            vouched,
             unreadable: self.terms.unreadable,
             // Where the scan told times, it has been seen to.
             newest: self.terms.newest.filter(|_| !self.opening.has_facts),
@@ -121,7 +122,7 @@ impl Fetch<'_> {
         if let Some(error) = &result.unreadable {
             outcome.fail(Problem::of_part(error));
         }
-        Ok(self.put_together(outcome, asked, warnings, pulled, vouched))
+        Ok(self.put_together(outcome, asked, warnings, pulled))
     }
 
     fn lines(&self) -> Option<&str> {
@@ -274,7 +275,6 @@ impl Fetch<'_> {
         asked: Asked,
         mut warnings: Vec<String>,
         mut pulled: TransferOutcome,
-        vouched: Vec<Entry>,
     ) -> Fetched {
         outcome.link_bytes_per_second = pulled.bytes_per_second;
         if let Some(failure) = pulled.failure {
@@ -285,7 +285,7 @@ impl Fetch<'_> {
         if pulled.dropped_bytes > 0 {
             notes.push(Note::Dropped(pulled.dropped_bytes));
         }
-        let mut built = build_entries(
+        let built = build_entries(
             asked,
             &mut pulled.received,
             notes,
@@ -299,11 +299,6 @@ impl Fetch<'_> {
             outcome.fail(Problem::of_part(cut));
         }
         warnings.extend(built.warnings);
-        if !vouched.is_empty() {
-            let fresh = &mut built.content.fresh;
-            fresh.extend(vouched);
-            fresh.sort_by(|a, b| a.path.cmp(&b.path));
-        }
         outcome.fill(built.content, warnings);
         outcome.part.fetched_bytes = pulled.received.content_bytes;
         outcome.pack = pulled.received.pack.map(|pack| Pack {

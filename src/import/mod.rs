@@ -249,6 +249,7 @@ impl Taking<'_> {
             altered: None,
             roots: self.part.holders.clone(),
             difference: Difference::everything(wanted),
+            vouched: Vec::new(),
             unreadable: Unreadable::Fail,
             has_unreadable: false,
             newest: None,

@@ -12,7 +12,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::fault::{Code, Fault};
 use crate::inventory::Unreadable;
-use crate::manifest::{FileType, PackName};
+use crate::manifest::{Entry, FileType, PackName};
 use crate::name::RemotePath;
 use crate::source::notes::Note;
 use crate::source::scan::Found;
@@ -38,6 +38,8 @@ pub(crate) struct Asked {
     pub(crate) roots: Vec<RemotePath>,
     /// What was fetched, what is recorded as the scan saw it, and what is taken over.
     pub(crate) difference: Difference,
+    /// What need not be fetched, because it was just put on the host.
+    pub(crate) vouched: Vec<Entry>,
     /// What to do about entries that can't be read.
     pub(crate) unreadable: Unreadable,
     /// It is known already that some can't be.
@@ -199,6 +201,7 @@ pub(crate) fn build_entries(
     }
     drop(arrived);
     fresh.extend(sockets.into_iter().filter_map(socket));
+    fresh.extend(asked.vouched);
     fresh.sort_by(|a, b| a.path.cmp(&b.path));
     name_groups(&mut fresh, &received.first_names);
 

@@ -198,9 +198,11 @@ impl Sight {
         let lost = before.facts.iter().filter(|(path, was)| {
             let now = self.facts.get(*path);
             // A directory that was removed is made anew.
+            let has_names = was.mark.links > 1;
             now.is_none_or(|now| {
                 let (mut now, mut was) = (of(now), of(was));
-                if now.0.0 == FileType::Directory {
+                // An overlay gives a file with several names another inode as soon as it gets one more.
+                if now.0.0 == FileType::Directory || has_names {
                     (now.1.0, was.1.0) = (0, 0);
                 }
                 // The staging folder changes the time of its root until it is removed.

@@ -30,6 +30,8 @@ fn ten_kinds_of_damage_are_restored_and_the_tree_is_identical() {
     fs::write(tree.join("conf/a"), "ONE").expect("a file");
     fs::set_permissions(tree.join("data"), fs::Permissions::from_mode(0o700)).expect("mode");
     fs::set_permissions(tree.join("plain"), fs::Permissions::from_mode(0o777)).expect("mode");
+    let set_id = fs::Permissions::from_mode(0o6755);
+    fs::set_permissions(tree.join("conf/d/deep"), set_id).expect("mode");
     fs::remove_file(tree.join("dangling")).expect("a link");
     symlink("elsewhere", tree.join("dangling")).expect("a link");
     fs::remove_dir_all(tree.join("dir")).expect("a directory");
@@ -85,6 +87,30 @@ fn ten_kinds_of_damage_are_restored_and_the_tree_is_identical() {
     );
     assert_eq!(again["safety"], Value::Null);
     assert_eq!(tree::with_change_times(tree), restored);
+}
+
+#[test]
+fn hard_links_are_fetched_for_the_checkpoint_of_the_restored_state() {
+    let Some(host) = start() else {
+        return;
+    };
+    let tree = &host.tree;
+    tree::fill(tree, &[("d/a", "same"), ("d/kept", "1"), ("d/e/gone", "2")]);
+    fs::hard_link(tree.join("d/a"), tree.join("d/b")).expect("a link");
+    pull(&host);
+    // Of `d`, which is restored, there is no need to fetch anything but the links in it.
+    fs::remove_file(tree.join("d/b")).expect("a file");
+    fs::write(tree.join("d/b"), "alone").expect("a file");
+    fs::remove_dir_all(tree.join("d/e")).expect("a directory");
+    let ended = summary(restore(&host, &[]), 0);
+    let listed = host.fleet.listed();
+    let sealed = listed.iter().find(|one| one["id"] == ended["sealed"]);
+    let sealed = sealed.expect("listed");
+    assert_eq!(
+        (&sealed["state"], &sealed["trigger"]),
+        (&json!("complete"), &json!("restore"))
+    );
+    host.fleet.assert_verified();
 }
 
 #[test]

@@ -1,10 +1,12 @@
 //! The test bed that `testbed/testbed up` brought up, as `FLEET_TESTBED_JSON` describes it.
 //!
-//! Tests only read its hosts, `new-vm` aside, which one test at a time may disturb.
+//! Tests only read its hosts, `new-vm` aside, which one test at a time may disturb. A test that writes other
+//! hosts is alone with the test bed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use fleet::ssh::SshConfig;
 use serde_json::{Value, json};
@@ -14,12 +16,40 @@ use super::fleet::Fleet;
 /// A running test bed.
 pub(crate) struct Testbed {
     facts: Value,
+    // Released when it is dropped.
+    _held: Held,
 }
+
+/// Whose the hosts are while a test runs.
+enum Held {
+    Shared {
+        _guard: RwLockReadGuard<'static, ()>,
+    },
+    Alone {
+        _guard: RwLockWriteGuard<'static, ()>,
+    },
+}
+
+static HOSTS: RwLock<()> = RwLock::new(());
 
 impl Testbed {
     /// None without one; that is said loudly, and is a failure with `FLEET_TEST_REQUIRE=1`.
     #[must_use]
     pub(crate) fn find() -> Option<Self> {
+        Self::held(|| Held::Shared {
+            _guard: HOSTS.read().unwrap_or_else(PoisonError::into_inner),
+        })
+    }
+
+    /// The same for a test that writes hosts: waits until no other test uses them.
+    #[must_use]
+    pub(crate) fn find_alone() -> Option<Self> {
+        Self::held(|| Held::Alone {
+            _guard: HOSTS.write().unwrap_or_else(PoisonError::into_inner),
+        })
+    }
+
+    fn held(hold: impl FnOnce() -> Held) -> Option<Self> {
         let Some(file) = std::env::var_os("FLEET_TESTBED_JSON") else {
             super::skipped("no test bed; `testbed/testbed up`, then set FLEET_TESTBED_JSON");
             return None;
@@ -27,6 +57,7 @@ impl Testbed {
         let text = fs::read_to_string(&file).expect("FLEET_TESTBED_JSON names a file");
         Some(Self {
             facts: serde_json::from_str(&text).expect("testbed.json is JSON"),
+            _held: hold(),
         })
     }
 
@@ -72,6 +103,30 @@ impl Testbed {
     /// is the same host through its other server, where `has("dropbear")`.
     #[must_use]
     pub(crate) fn fleet_of(&self, host: &str, more: &Value) -> Fleet {
+        self.fleet_of_all(&[(host, more)])
+    }
+
+    /// A workstation with these hosts, each described as for [`Self::fleet_of`].
+    #[must_use]
+    pub(crate) fn fleet_of_all(&self, hosts: &[(&str, &Value)]) -> Fleet {
+        Fleet::new(
+            Path::new(self.text("ssh_config")),
+            &self.inventory_of(hosts),
+        )
+    }
+
+    /// The inventory of [`Self::fleet_of_all`].
+    #[must_use]
+    pub(crate) fn inventory_of(&self, hosts: &[(&str, &Value)]) -> String {
+        let described: serde_json::Map<String, Value> = hosts
+            .iter()
+            .map(|(host, more)| ((*host).to_owned(), self.described(host, more)))
+            .collect();
+        // JSON is YAML.
+        json!({ "version": 1, "hosts": described }).to_string()
+    }
+
+    fn described(&self, host: &str, more: &Value) -> Value {
         let (name, port) = match host.strip_suffix("-dropbear") {
             Some(name) => (name, "dropbear"),
             None => (host, "port"),
@@ -92,9 +147,7 @@ impl Testbed {
         for (key, value) in more.as_object().expect("keys of a host") {
             described[key] = value.clone();
         }
-        // JSON is YAML.
-        let inventory = json!({ "version": 1, "hosts": { host: described } });
-        Fleet::new(Path::new(self.text("ssh_config")), &inventory.to_string())
+        described
     }
 
     /// A secret of its hosts by the name that `testbed.json` has for it, without its line end.
@@ -127,5 +180,11 @@ impl Testbed {
             .expect("testbed starts");
         assert!(output.status.success(), "testbed {arguments:?}");
         String::from_utf8(output.stdout).expect("text")
+    }
+
+    /// What shell text prints that root runs on `host`.
+    pub(crate) fn as_root(&self, host: &str, script: &str) -> String {
+        let quoted = script.replace('\'', "'\\''");
+        self.tool(&["ssh", host, &format!("sudo -n sh -c '{quoted}'")])
     }
 }

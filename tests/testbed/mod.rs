@@ -5,6 +5,7 @@ mod database;
 mod faults;
 mod logins;
 mod pull;
+mod restore;
 mod secrets;
 mod services;
 

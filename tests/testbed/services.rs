@@ -44,9 +44,7 @@ impl<'a> Units<'a> {
 
     /// Runs shell text as root there.
     fn run(&self, script: &str) -> String {
-        let quoted = script.replace('\'', "'\\''");
-        let command = format!("sudo -n sh -c '{quoted}'");
-        self.testbed.tool(&["ssh", "new-vm", &command])
+        self.testbed.as_root("new-vm", script)
     }
 
     /// The states of units, without their common beginning.

@@ -30,6 +30,13 @@ if slow; then put_slowly "$1"; put_slowly "$2"; return; fi
 put_meta() {
 if slow; then put_attributes meta.list "$1.attrs"; return; fi
 if [ ! -d "$T/$1" ]; then return; fi
+# cp leaves set-id bits that a file has.
+if have meta.list; then
+  # shellcheck disable=SC2016
+  xargs -0 -r sh -c 'for p do
+    if [ -u "$p" ] || [ -g "$p" ]; then chmod ug-s -- "$p" || exit 255; fi
+    done' sh <"$T/meta.list"
+fi
 cp -a --no-preserve=links --attributes-only -T "$T/$1" . 2>/dev/null || {
   differing "$1" >"$T/differing"
   # shellcheck disable=SC2016
