@@ -109,6 +109,8 @@ pub enum Restore {
 pub enum RestoreStep {
     /// The host is compared with the checkpoint.
     Compare,
+    /// Packages are installed, groups and users are made.
+    Bootstrap,
     /// What is new is sent and hashed there.
     Stage,
     /// Databases are loaded beside those that are there.
@@ -139,6 +141,7 @@ impl RestoreStep {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Compare => "compare",
+            Self::Bootstrap => "bootstrap",
             Self::Stage => "stage",
             Self::Load => "load",
             Self::Stop => "stop",
@@ -158,6 +161,7 @@ impl RestoreStep {
     pub fn doing(self) -> &'static str {
         match self {
             Self::Compare => "comparing with the checkpoint",
+            Self::Bootstrap => "making what the host lacks",
             Self::Stage => "sending what is new",
             Self::Load => "loading databases",
             Self::Stop => "stopping services",

@@ -41,6 +41,10 @@ Examples:
   fleet restore dev-vm@latest /etc/asterisk --to-dir before/
   fleet restore dev-vm@latest --to new-vm --confirm new-vm
   fleet restore --rollback dev-vm               after a restore that was cut off")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of its own"
+)]
 pub(super) struct Args {
     /// HOST@STAMP, HOST@latest, HOST@~1, or a unique prefix of the stamp
     #[arg(value_name = "CHECKPOINT", required_unless_present_any = ["resume", "rollback"])]
@@ -55,7 +59,7 @@ pub(super) struct Args {
     to: Option<HostName>,
 
     /// Write the files into this directory of the workstation, not onto a host
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["to", "delete", "replace_database", "dry_run", "plan", "confirm"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["to", "delete", "replace_database", "bootstrap", "dry_run", "plan", "confirm"])]
     to_dir: Option<PathBuf>,
 
     /// Only this source; may be given several times
@@ -70,6 +74,10 @@ pub(super) struct Args {
     #[arg(long)]
     replace_database: bool,
 
+    /// Make packages and users first that the inventory declares and the host lacks
+    #[arg(long)]
+    bootstrap: bool,
+
     /// Whether to start services that the inventory leaves open: ask, always or never
     #[arg(long, value_name = "WHEN", value_enum)]
     start: Option<StartWhen>,
@@ -83,11 +91,11 @@ pub(super) struct Args {
     plan: Option<Sha256>,
 
     /// Finish a restore of this host that was cut off
-    #[arg(long, value_name = "HOST", conflicts_with_all = ["checkpoint", "rollback", "to", "only", "delete", "replace_database", "dry_run", "plan"])]
+    #[arg(long, value_name = "HOST", conflicts_with_all = ["checkpoint", "rollback", "to", "only", "delete", "replace_database", "bootstrap", "dry_run", "plan"])]
     resume: Option<HostName>,
 
     /// Undo a restore of this host that was cut off
-    #[arg(long, value_name = "HOST", conflicts_with_all = ["checkpoint", "to", "only", "delete", "replace_database", "dry_run", "plan"])]
+    #[arg(long, value_name = "HOST", conflicts_with_all = ["checkpoint", "to", "only", "delete", "replace_database", "bootstrap", "dry_run", "plan"])]
     rollback: Option<HostName>,
 
     /// Confirm with the name of the host, for scripts
@@ -194,6 +202,7 @@ fn begin(args: &Args, setup: &Setup) -> Status {
         only: args.only.clone(),
         delete: args.delete,
         replace_database: args.replace_database,
+        bootstrap: args.bootstrap,
         start: args.start.map(Start::from),
         dry_run: args.dry_run,
     };
@@ -263,11 +272,32 @@ impl Work<'_> {
             prepared.abandon().await?;
             return Err(error.into());
         }
+        let (prepared, plan) = match plan.bootstrap.is_empty() || !is_executed {
+            true => (prepared, plan),
+            false => self.bootstrap(prepared, request).await?,
+        };
         let executed = prepared
             .execute(self.workspace, self.audit, self.sink, self.interrupt)
             .await?;
         self.reporter.finish();
         self.tell(&plan, &executed)
+    }
+
+    /// Makes what the host lacks, and plans the restore anew.
+    async fn bootstrap(
+        &self,
+        prepared: Prepared,
+        request: &Request,
+    ) -> Result<(Prepared, Plan), VerbError> {
+        let (audit, sink, interrupt) = (self.audit, self.sink, self.interrupt);
+        prepared.bootstrap(audit, sink, interrupt).await?;
+        let request = Request {
+            bootstrap: false,
+            ..request.clone()
+        };
+        let prepared = restore::prepare(&request, self.workspace, audit, sink, interrupt).await?;
+        let plan = prepared.plan.clone();
+        Ok((prepared, plan))
     }
 
     /// A dry run: the plan is the answer.

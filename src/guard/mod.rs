@@ -32,6 +32,7 @@ pub use rendered::{Priority, Rendered, Sudo};
 pub use tcp_connect::TcpConnect;
 pub use vouched_command::{NotVouched, VouchedCommand};
 pub use write_command::{
-    DatabaseChange, DatabaseNames, DatabaseStep, Launch, ProcessId, ReloadHook, RestoreRoot,
-    RestoreTools, ServiceChange, Signal, Transaction, TransactionStep, UnitChange, WriteCommand,
+    BootstrapChange, DatabaseChange, DatabaseNames, DatabaseStep, Launch, ProcessId, ReloadHook,
+    RestoreRoot, RestoreTools, ServiceChange, Signal, Transaction, TransactionStep, UnitChange,
+    WriteCommand,
 };

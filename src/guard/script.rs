@@ -55,6 +55,7 @@ pub(super) enum Verb {
     Service,
     Databases,
     Database,
+    Bootstrap,
     Begin,
     Stage,
     Staged,
@@ -88,6 +89,7 @@ impl Verb {
             Self::Service => "service",
             Self::Databases => "databases",
             Self::Database => "database",
+            Self::Bootstrap => "bootstrap",
             Self::Begin => "begin",
             Self::Stage => "stage",
             Self::Staged => "staged",
@@ -128,6 +130,11 @@ impl Verb {
             Self::Answers => script!("postgres/tools.sh", "select.sh"),
             Self::Accounts => script!("accounts/numbers.sh"),
             Self::Packages => script!("accounts/packages.sh"),
+            Self::Bootstrap => script!(
+                "accounts/numbers.sh",
+                "accounts/packages.sh",
+                "accounts/bootstrap.sh"
+            ),
             Self::Ground => script!("ground.sh"),
             Self::Services => script!("systemctl.sh", "services.sh"),
             Self::Service => script!("systemctl.sh", "service.sh"),
@@ -147,23 +154,7 @@ impl Verb {
                 "transaction/restores.sh"
             ),
             Self::RestoreTools => script!("transaction/offers.sh"),
-            Self::Begin => {
-                static SCRIPT: OnceLock<Vec<u8>> = OnceLock::new();
-                SCRIPT.get_or_init(|| {
-                    with_loader(&[
-                        include_str!("scripts/serve.sh"),
-                        include_str!("scripts/transaction/own.sh"),
-                        include_str!("scripts/transaction/claim.sh"),
-                        include_str!("scripts/transaction/over.sh"),
-                        include_str!("scripts/transaction/request.sh"),
-                        include_str!("scripts/transaction/slow.sh"),
-                        include_str!("scripts/transaction/tools.sh"),
-                        include_str!("scripts/transaction/begin.sh"),
-                        &assignment("finish_script", FINISH),
-                        include_str!("scripts/start.sh"),
-                    ])
-                })
-            }
+            Self::Begin => begin_script(),
             Self::Stage
             | Self::Staged
             | Self::Prepare
@@ -184,6 +175,25 @@ impl Verb {
             }
         }
     }
+}
+
+/// The script of [`Verb::Begin`], which leaves one for people on the host.
+fn begin_script() -> &'static [u8] {
+    static SCRIPT: OnceLock<Vec<u8>> = OnceLock::new();
+    SCRIPT.get_or_init(|| {
+        with_loader(&[
+            include_str!("scripts/serve.sh"),
+            include_str!("scripts/transaction/own.sh"),
+            include_str!("scripts/transaction/claim.sh"),
+            include_str!("scripts/transaction/over.sh"),
+            include_str!("scripts/transaction/request.sh"),
+            include_str!("scripts/transaction/slow.sh"),
+            include_str!("scripts/transaction/tools.sh"),
+            include_str!("scripts/transaction/begin.sh"),
+            &assignment("finish_script", FINISH),
+            include_str!("scripts/start.sh"),
+        ])
+    })
 }
 
 /// A request: a verb, and values that its script decodes.

@@ -111,6 +111,7 @@ pub enum Error {
 
 fn step_name(step: &str) -> &str {
     match step {
+        "bootstrap" => "users, groups or packages can't be made on the host",
         "begin" => "the restore can't begin on the host",
         "stage" | "staged" => "the host can't take what is new",
         "prepare" => "the host can't keep what would be replaced",

@@ -6,6 +6,7 @@
 //! proven. Nothing here asks the operator or prints.
 
 pub mod accounts;
+pub mod bootstrap;
 pub mod databases;
 mod error;
 mod lines;

@@ -16,14 +16,16 @@ fn what_the_checkpoint_does_not_have_stays_without_delete() {
     };
     plain_tree(&host);
     host.sources(json!({ "app": { "directory": host.tree, "exclude": ["cache/"] } }));
-    pull(&host);
+    let id = pull(&host);
     tree::fill(&host.tree, &[("extra", "more"), ("cache/x", "made again")]);
     fs::write(host.tree.join("conf/a"), "ONE").expect("a file");
     summary(restore(&host, &[]), 0);
     assert_eq!(fs::read(host.tree.join("extra")).expect("a file"), b"more");
     assert_eq!(fs::read(host.tree.join("conf/a")).expect("a file"), b"one");
     // What is excluded stays with it, too.
-    let ended = summary(restore(&host, &["--delete"]), 0);
+    // The latest one is the restored state by now, with what was left.
+    let arguments = ["--json", "restore", &id, "--delete", "--confirm", "web"];
+    let ended = summary(host.fleet.run(&arguments), 0);
     assert_eq!(ended["deleted"], json!(1));
     assert!(!host.tree.join("extra").exists());
     assert_eq!(
@@ -224,4 +226,11 @@ fn files_that_a_source_had_no_place_for_are_not_deleted() {
         ("first".into(), "second".into())
     );
     assert!(!host.tree.join("a/y").exists());
+    // The restored state is what an ordinary checkpoint would hold: one log and the other file.
+    host.sources(json!({ "logs": logs, "others": others }));
+    fs::write(host.tree.join("log/2.log"), "SECOND").expect("a file");
+    let ended = summary(restore(&host, &[]), 0);
+    let listed = host.fleet.listed();
+    let sealed = listed.iter().find(|one| one["id"] == ended["sealed"]);
+    assert_eq!(sealed.expect("listed")["files"], json!(2), "{listed:?}");
 }

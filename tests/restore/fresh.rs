@@ -90,7 +90,7 @@ fn the_plan_has_the_commands_that_make_what_is_missing() {
         "{warnings}"
     );
     let text = host.fleet.run(&["restore", "web@latest", "--dry-run"]);
-    let section = "missing on the host, and not made by a restore; as root:\n  apt-get install -y fleet-none\n  groupadd";
+    let section = "missing on the host, and not made by this restore (--bootstrap makes what the inventory declares); as root:\n  apt-get install -y fleet-none\n  groupadd";
     assert!(text.stdout.contains(section), "{}", text.stdout);
     // It is no reason not to restore.
     summary(restore(&host, &[]), 0);

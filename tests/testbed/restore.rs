@@ -282,3 +282,77 @@ fn a_database_is_mended_and_a_new_host_is_made_of_the_same_checkpoint() {
         assert_nothing_left(&testbed, host);
     }
 }
+
+/// Makes a repository with the one package `fleet-hello`, and forgets the other repositories.
+const REPOSITORY: &str = r#"
+set -e
+mkdir -p /srv/repo/pack/DEBIAN /srv/repo/pack/usr/share/fleet-hello
+printf 'Package: fleet-hello\nVersion: 1\nArchitecture: all\nMaintainer: nobody\nDescription: a test\n' \
+  >/srv/repo/pack/DEBIAN/control
+echo hello >/srv/repo/pack/usr/share/fleet-hello/greeting
+dpkg-deb -b /srv/repo/pack /srv/repo/fleet-hello.deb >/dev/null
+cd /srv/repo
+{ cat pack/DEBIAN/control
+  printf 'Filename: ./fleet-hello.deb\nSize: %s\nSHA256: %s\n' "$(stat -c %s fleet-hello.deb)" \
+    "$(sha256sum fleet-hello.deb | cut -d' ' -f1)"; } >Packages
+rm -rf pack /etc/apt/sources.list /etc/apt/sources.list.d
+echo 'deb [trusted=yes] file:/srv/repo ./' >/etc/apt/sources.list
+"#;
+
+#[test]
+fn what_a_fresh_host_lacks_is_made_first_where_the_inventory_declares_it() {
+    let Some(testbed) = testbed() else { return };
+    let _reset = Reset(&testbed, &["new-vm"]);
+    let scripts = "/opt/acme-infra/api-gateway/scripts";
+    let host = json!({
+        "sources": { "scripts": { "directory": scripts, "sudo": true } },
+        "use": ["fresh"],
+    });
+    let inventory = |package: &str| {
+        let all = testbed.inventory_of(&[("dev-vm", &host), ("new-vm", &json!({}))]);
+        let mut all: Value = serde_json::from_str(&all).expect("JSON");
+        all["profiles"] = json!({ "fresh": {
+            "packages": [package],
+            "users": [{ "name": "gateway", "groups": ["fleet-ops"], "home": "/srv/gateway" }],
+        } });
+        all.to_string()
+    };
+    let fleet = testbed.fleet_of_all(&[("dev-vm", &host), ("new-vm", &json!({}))]);
+    fleet.write_inventory(&inventory("fleet-none"));
+    assert_eq!(fleet.checkpoint(&["dev-vm"]).exits(0).state(), "complete");
+    testbed.as_root("new-vm", REPOSITORY);
+    let to = ["--to", "new-vm", "--bootstrap"];
+    let execute = |fleet: &Fleet| restore(fleet, &[&to[..], &["--confirm", "new-vm"]].concat());
+
+    // A package that nobody has: nothing is put in place.
+    let failed = outcome(execute(&fleet), 1);
+    assert_eq!(failed["outcome"], "failed", "{failed}");
+    let message = failed["error"]["message"].as_str().expect("text");
+    assert!(message.contains("fleet-none"), "{message}");
+    testbed.as_root("new-vm", &format!("[ ! -e {scripts} ]"));
+
+    fleet.write_inventory(&inventory("fleet-hello"));
+    let dry = restore(&fleet, &[&to[..], &["--dry-run"]].concat()).exits(0);
+    let dry: Value = serde_json::from_str(&dry.stdout).expect("a document");
+    assert_eq!(dry["bootstrap"]["packages"][0]["name"], "fleet-hello");
+    assert_eq!(dry["bootstrap"]["users"][0]["name"], "gateway");
+    let without = restore(&fleet, &["--to", "new-vm", "--dry-run"]).exits(0);
+    let without: Value = serde_json::from_str(&without.stdout).expect("a document");
+    assert_ne!(dry["plan"], without["plan"]);
+    let ended = outcome(execute(&fleet), 0);
+    assert_eq!(ended["outcome"], "restored", "{ended}");
+    let made = testbed.as_root(
+        "new-vm",
+        &format!(
+            "cat /usr/share/fleet-hello/greeting; id -nG gateway; getent passwd gateway | cut -d: -f6
+             stat -c %U:%G {scripts}"
+        ),
+    );
+    assert_eq!(
+        made,
+        "hello\ngateway fleet-ops\n/srv/gateway\ngateway:gateway\n"
+    );
+    // Again: nothing is made, nothing differs.
+    assert_eq!(outcome(execute(&fleet), 0)["outcome"], "unchanged");
+    assert_nothing_left(&testbed, "new-vm");
+}

@@ -19,7 +19,7 @@ use crate::fault::Problem;
 use crate::guard::{Compression, TransactionStep};
 use crate::health::probe::ProbeOutcome;
 use crate::interrupt::{Interrupt, StopLevel};
-use crate::inventory::Host;
+use crate::inventory::{Host, Source};
 use crate::manifest::{Checkpoint, Entry, Trigger};
 use crate::name::{RemotePath, RestoreId};
 use crate::restore::Error as RestoreError;
@@ -204,8 +204,14 @@ impl Prepared {
         let is_own = restored.host == self.permit_host.name;
         let placed = if is_own { placed } else { Vec::new() };
         let sources = self.parts.iter().map(|part| &part.source);
+        let mut sources: Vec<Source> = sources.chain(self.databases.sources()).cloned().collect();
+        if self.is_whole {
+            // As the next checkpoint captures them.
+            let own = &self.permit_host.sources;
+            sources.retain(|one| !own.iter().any(|source| source.name == one.name));
+        }
         let state = State {
-            sources: sources.chain(self.databases.sources()).cloned().collect(),
+            sources,
             is_whole: self.is_whole,
             trigger: Trigger::Restore,
             description: format!("after the restore of {restored}"),

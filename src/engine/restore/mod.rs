@@ -4,6 +4,7 @@
 //! consent. [`Prepared::execute`] writes. Nothing is written on the host before that.
 
 mod audited;
+mod bootstrap;
 mod conclude;
 mod databases;
 mod error;
@@ -49,6 +50,10 @@ pub use execute::{Ending, Executed};
 
 /// What is asked for.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a decision of its own"
+)]
 pub struct Request {
     /// What is restored.
     pub checkpoint: CheckpointId,
@@ -62,6 +67,8 @@ pub struct Request {
     pub delete: bool,
     /// Databases that hold something may be replaced.
     pub replace_database: bool,
+    /// Packages, groups and users that the inventory declares are made first.
+    pub bootstrap: bool,
     /// Whether services are started that the inventory leaves to the operator; none: they stay down.
     pub start: Option<Start>,
     /// Only the plan is wanted: nothing is written, on the host or here.
@@ -83,6 +90,8 @@ pub struct Prepared {
     /// Everything of the checkpoint is meant.
     is_whole: bool,
     databases: Databases,
+    /// Root is reached through sudo.
+    sudo: bool,
     /// The safety checkpoint, until it is sealed.
     safety: Option<Arc<WrittenCheckpoint>>,
     compression: guard::Compression,
@@ -274,6 +283,7 @@ impl Look<'_> {
         let (request, reader) = (self.request, session.reader());
         let databases = Databases::plan(request, self.checkpoint, &self.hosts, reader).await?;
         let place = (reader, address.as_str());
+        let sudo = !probe.is_root;
         let compression = staging::compression(&probe, lock.link_bytes_per_second());
         // The host is asked for its accounts while it is looked at.
         let owners = Owners::of(self.checkpoint, &self.parts, &probe.account, reader);
@@ -303,6 +313,7 @@ impl Look<'_> {
             databases,
             safety: Some(safety),
             compression,
+            sudo,
             _scratch: scratch,
         })
     }
@@ -413,6 +424,12 @@ impl Look<'_> {
         };
         let mut plan = make(&basis, session).await?;
         plan.warnings.extend(plan.missing.warnings());
+        if self.request.bootstrap {
+            plan.bootstrap =
+                crate::restore::bootstrap::change(&self.serving.bootstrap, &plan.missing);
+            plan.refusals
+                .extend(crate::restore::bootstrap::obstacle(&plan, &basis.probe));
+        }
         plan.refusals.extend(databases.refusals.iter().cloned());
         if !plan.is_empty() {
             let rule = StartRule {

@@ -154,11 +154,11 @@ for k in $q; do
 done
 case $tools in 1) become "$as" || shut $? ;; esac
 case $verb in
-begin | staged | prepare | forward | back | commit | finish | service) grace=8 ;;
+begin | staged | prepare | forward | back | commit | finish | service | bootstrap) grace=8 ;;
 esac
 case $verb in
 fetch | digest | contents | ground | begin | stage | database) $verb ;;
-staged | prepare | forward | back | commit | finish | restores | offers | accounts | packages | probe | scan | files | whole | facts | run | dump | answers | services | service | databases)
+staged | prepare | forward | back | commit | finish | restores | offers | accounts | packages | probe | scan | files | whole | facts | run | dump | answers | services | service | bootstrap | databases)
   { exec >/dev/null 2>&1 4>&- 5>&-; watch; } &
   w=$!
   "$verb" 3<&- 4>&-

@@ -4,10 +4,12 @@
 //! As with [`ReadCommand`](super::ReadCommand), a command is a request and a fixed script; values travel
 //! encoded, never as shell text and never as an option of a tool. The scripts are in `src/guard/scripts`.
 
+mod bootstrap;
 mod database;
 mod service;
 mod transaction;
 
+pub use bootstrap::BootstrapChange;
 pub use database::{DatabaseChange, DatabaseNames, DatabaseStep};
 pub use service::{Launch, ProcessId, ReloadHook, ServiceChange, Signal, UnitChange};
 pub use transaction::{RestoreRoot, RestoreTools, Transaction, TransactionStep};
@@ -23,6 +25,8 @@ pub enum WriteCommand {
     Transaction(Transaction),
     /// A change of a service.
     Service(ServiceChange),
+    /// Packages, groups and users for a fresh host.
+    Bootstrap(BootstrapChange),
     /// A step of putting a PostgreSQL database back.
     Database(DatabaseChange),
 }
@@ -40,6 +44,7 @@ impl WriteCommand {
         match self {
             Self::Transaction(transaction) => transaction.request(data_bytes),
             Self::Service(change) => change.request(),
+            Self::Bootstrap(change) => change.request(),
             Self::Database(change) => change.request(),
         }
     }
@@ -48,7 +53,7 @@ impl WriteCommand {
     #[must_use]
     pub fn account(&self) -> Option<&AccountName> {
         match self {
-            Self::Transaction(_) => None,
+            Self::Transaction(_) | Self::Bootstrap(_) => None,
             Self::Service(change) => change.account(),
             Self::Database(change) => change.server.run_as.as_ref(),
         }
@@ -58,7 +63,7 @@ impl WriteCommand {
     #[must_use]
     pub fn only_host(&self) -> Option<&HostName> {
         match self {
-            Self::Transaction(_) | Self::Database(_) => None,
+            Self::Transaction(_) | Self::Bootstrap(_) | Self::Database(_) => None,
             Self::Service(change) => change.only_host(),
         }
     }

@@ -9,7 +9,7 @@ use crate::name::{HostName, RemotePath, escape};
 use crate::report::Verbosity;
 use crate::restore::databases::{DatabaseAction, DatabasePlan};
 use crate::restore::plan::compare::Action;
-use crate::restore::plan::missing::Missing;
+use crate::restore::plan::missing::Lack;
 use crate::restore::plan::space::FileSystem;
 use crate::restore::plan::{PartPlan, Plan, PlannedChange};
 use crate::restore::services;
@@ -42,7 +42,7 @@ pub fn plan(plan: &Plan, verbosity: Verbosity) -> String {
         push_databases(&mut text, part);
     }
     push_services(&mut text, plan);
-    push_missing(&mut text, &plan.missing);
+    push_missing(&mut text, plan);
     push_space(&mut text, plan, verbosity);
     for warning in &plan.warnings {
         text.push_str(&format!("\nwarning: {warning}"));
@@ -153,12 +153,21 @@ fn push_services(text: &mut String, plan: &Plan) {
 }
 
 /// What the host lacks, and the commands that would make it.
-fn push_missing(text: &mut String, missing: &Missing) {
-    if missing.iter().next().is_none() {
+fn push_missing(text: &mut String, plan: &Plan) {
+    let is_made = |lack: &Lack| lack.is_declared && !plan.bootstrap.is_empty();
+    let (made, left): (Vec<_>, Vec<_>) = plan.missing.iter().partition(|(_, lack)| is_made(lack));
+    push_lacks(text, "made on the host first, as root:", &made);
+    let heading = "missing on the host, and not made by this restore (--bootstrap makes what the inventory \
+                   declares); as root:";
+    push_lacks(text, heading, &left);
+}
+
+fn push_lacks(text: &mut String, heading: &str, lacks: &[(&str, &Lack)]) {
+    if lacks.is_empty() {
         return;
     }
-    text.push_str("\nmissing on the host, and not made by a restore; as root:\n");
-    for (what, lack) in missing.iter() {
+    text.push_str(&format!("\n{heading}\n"));
+    for (what, lack) in lacks {
         let name = escape(lack.name.as_bytes());
         match &lack.command {
             Some(command) => text.push_str(&format!("  {command}\n")),

@@ -33,6 +33,8 @@ impl Plan {
                 hasher.add(change.path.as_bytes());
             }
         }
+        let made = &self.bootstrap;
+        hasher.add(format!("{:?} {:?} {:?}", made.packages, made.groups, made.users).as_bytes());
         for part in &self.databases {
             let server = part.system_identifier.as_deref().unwrap_or_default();
             for text in [part.part.as_str(), server, part.making_roles()] {

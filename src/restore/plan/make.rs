@@ -14,6 +14,7 @@ use super::roots::{self, RootPlan, Roots};
 use super::sides::{LiveEntries, Sides};
 use super::{Before, Plan, Target, by_part, candidates, room};
 use crate::blocking::blocking;
+use crate::guard::BootstrapChange;
 use crate::inventory::Bootstrap;
 use crate::manifest::FileTime;
 use crate::name::{RemotePath, SourceName};
@@ -95,6 +96,7 @@ pub async fn make(basis: &Basis, session: &ReadSession) -> Result<Plan, Error> {
         services: ServiceRecord::default(),
         before: Vec::new(),
         missing: Missing::of(&basis.bootstrap, &accounts.missing(&owners), session).await?,
+        bootstrap: BootstrapChange::default(),
         space: Vec::new(),
         sudo: false,
         warnings: warnings(basis, &differences, &accounts.missing(&owners)),

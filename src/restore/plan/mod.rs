@@ -20,6 +20,7 @@ use std::sync::Arc;
 use super::databases::{DatabasePlan, PlannedDatabase};
 use super::services::ServiceRecord;
 use crate::digest::Sha256;
+use crate::guard::BootstrapChange;
 use crate::guard::RestoreTools;
 use crate::manifest::{Entry, EntryKind, ScanMark};
 use crate::name::{CheckpointId, HostName, RemotePath, SourceName};
@@ -51,6 +52,8 @@ pub struct Plan {
     pub before: Vec<(RemotePath, Before)>,
     /// What the target lacks and files alone don't bring, with the commands that would make it.
     pub missing: Missing,
+    /// What of it is made before everything else.
+    pub bootstrap: BootstrapChange,
     /// What is needed and what is free, by file system.
     pub space: Vec<FileSystem>,
     /// The commands that change files run as root.
@@ -128,6 +131,7 @@ impl Plan {
     pub fn is_empty(&self) -> bool {
         self.parts.iter().all(|part| part.changes.is_empty())
             && self.changed_databases().next().is_none()
+            && self.bootstrap.is_empty()
     }
 
     /// The databases that take another one's place.
