@@ -1,4 +1,4 @@
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC2016 # what is tried is for another shell
 # What the host's tools offer for a restore, as far as that can be seen without writing: a line `way gnu`,
 # `way slow` or `way none`, and for the last two a line `why …`. `begin` tries all of it out.
 

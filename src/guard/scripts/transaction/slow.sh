@@ -108,17 +108,18 @@ if ! have "$1"; then return; fi
   u=${l%% *} l=${l#* }
   g=${l%% *} l=${l#* }
   t=${l%% *} l=${l#* }
-  put_attributes_of "$l"
+  put_attributes_of "$l" "$m" "$u" "$g" "$t"
 done
 }
 
-# The mode has so many digits that it also takes a set-group-ID bit away.
+# Gives the name $1 the mode $2, the owner $3, the group $4 and the time $5. The mode has so many digits that it
+# also takes a set-group-ID bit away.
 put_attributes_of() {
 p=$(printf '%sx' "$1" | tr '\1' '\n')
 p=${p%x}
 if [ -L "$p" ] || [ ! -e "$p" ]; then fail 17 "$root/${p#./}: it is gone, or a symbolic link"; fi
 y=$(stat -c '%u %g %a' -- "$p")
-case $y in "$u $g "*) ;; *) chown -- "$u:$g" "$p"; y= ;; esac
-case $y in "$u $g $m") ;; *) chmod "0000$m" -- "$p" ;; esac
-case $(stat -c %Y -- "$p") in "$t") ;; *) touch -c -d "@$t" -- "$p" ;; esac
+case $y in "$3 $4 "*) ;; *) chown -- "$3:$4" "$p"; y= ;; esac
+case $y in "$3 $4 $2") ;; *) chmod "0000$2" -- "$p" ;; esac
+case $(stat -c %Y -- "$p") in "$5") ;; *) touch -c -d "@$5" -- "$p" ;; esac
 }
