@@ -13,11 +13,12 @@ listed hashes
 # the name. An account that has to ask sudo may run just that one.
 hashes() {
 case $sudo in
-'') x=$(printf abc | openssl dgst -sha256 -r 2>/dev/null) ;;
+'') x=$(printf abc | openssl dgst -sha256 -r 2>/dev/null | head -c 99) ;;
 *) x= ;;
 esac
-z=
-if printf '' | sha256sum -z >/dev/null 2>&1; then z=-z; fi
+# No tool is waited for that never ends.
+z=$(printf abc | sha256sum -z 2>/dev/null | head -c 12)
+case $z in ba7816bf8f01) z=-z ;; *) z= ;; esac
 case $x/$z in
 'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad *'*/-z)
   # shellcheck disable=SC2016
