@@ -211,7 +211,7 @@ impl Builder {
                 .spawn()
                 .expect("sshd starts");
             let mut process = Process(child);
-            if wait_for_banner(port, &mut process.0) {
+            if wait_for_banner(port, &mut process.0, &root.join("pid")) {
                 let sshd = Sshd {
                     process,
                     folder,
@@ -478,13 +478,17 @@ pub(crate) fn free_port() -> u16 {
         .port()
 }
 
-fn wait_for_banner(port: u16, child: &mut Child) -> bool {
+/// Waits until the server `child` answers. It writes `pid` when the port is its own: before, another server may
+/// answer that has taken it meanwhile.
+fn wait_for_banner(port: u16, child: &mut Child, pid: &Path) -> bool {
     let begun = Instant::now();
     while begun.elapsed() < Duration::from_secs(20) {
         if !matches!(child.try_wait(), Ok(None)) {
             return false;
         }
-        if let Ok(stream) = TcpStream::connect(("127.0.0.1", port)) {
+        if pid.exists()
+            && let Ok(stream) = TcpStream::connect(("127.0.0.1", port))
+        {
             let mut banner = String::new();
             let mut reader = BufReader::new(stream);
             if reader.read_line(&mut banner).is_ok() && banner.starts_with("SSH-2.0-") {
