@@ -272,9 +272,10 @@ impl Work<'_> {
             prepared.abandon().await?;
             return Err(error.into());
         }
-        let (prepared, plan) = match plan.bootstrap.is_empty() || !is_executed {
-            true => (prepared, plan),
-            false => self.bootstrap(prepared, request).await?,
+        let (prepared, plan) = if is_executed && !plan.bootstrap.is_empty() {
+            self.bootstrap(prepared, request).await?
+        } else {
+            (prepared, plan)
         };
         let executed = prepared
             .execute(self.workspace, self.audit, self.sink, self.interrupt)

@@ -49,23 +49,21 @@ pub(super) fn act(plan: &Plan) -> Act {
 }
 
 /// Records how a restore ended. What was done stays done, recorded or not.
-pub(super) async fn end(begun: Begun, ended: &Result<Ending, Error>, sink: &Sink) {
+pub(super) async fn end(begun: Begun, outcome: Outcome, why: Option<&Problem>, sink: &Sink) {
     let host = begun.act().host.clone();
-    let (outcome, why) = match ended {
-        Ok(ending) => outcome(ending),
-        Err(error) => (Outcome::Failed, Some(Problem::of(error))),
-    };
-    if let Err(error) = begun.end(outcome, why.as_ref(), Timestamp::now()).await {
+    if let Err(error) = begun.end(outcome, why, Timestamp::now()).await {
         warn(sink, &host, &error);
     }
 }
 
-fn outcome(ending: &Ending) -> (Outcome, Option<Problem>) {
-    match ending {
-        Ending::Restored => (Outcome::Done, None),
-        Ending::Unchanged => (Outcome::Unchanged, None),
-        Ending::RolledBack(problem) => (Outcome::RolledBack, Some(problem.clone())),
-        Ending::Failed { problem, .. } => (Outcome::Failed, Some(problem.clone())),
-        Ending::Interrupted => (Outcome::Interrupted, None),
+/// The outcome of an execution, and why it is that.
+pub(super) fn outcome(ended: &Result<Ending, Error>) -> (Outcome, Option<Problem>) {
+    match ended {
+        Ok(Ending::Restored) => (Outcome::Done, None),
+        Ok(Ending::Unchanged) => (Outcome::Unchanged, None),
+        Ok(Ending::RolledBack(problem)) => (Outcome::RolledBack, Some(problem.clone())),
+        Ok(Ending::Failed { problem, .. }) => (Outcome::Failed, Some(problem.clone())),
+        Ok(Ending::Interrupted) => (Outcome::Interrupted, None),
+        Err(error) => (Outcome::Failed, Some(Problem::of(error))),
     }
 }

@@ -1,12 +1,9 @@
 //! Makes the packages, groups and users that a fresh host lacks, before its restore is planned anew with them.
 
-use std::sync::Arc;
-
 use jiff::Timestamp;
 
 use super::{Error, Prepared, audited};
 use crate::audit::{Audit, Outcome};
-use crate::blocking::blocking;
 use crate::event::{Event, Restore, RestoreStep, Sink};
 use crate::fault::Problem;
 use crate::interrupt::{Interrupt, StopLevel};
@@ -30,9 +27,7 @@ impl Prepared {
         interrupt: &Interrupt,
     ) -> Result<(), Error> {
         let host = self.plan.target.host.clone();
-        let written = self.safety.take().and_then(Arc::into_inner);
-        let written = written.expect("the plan is made, and nothing else has it");
-        blocking(move || written.seal()).await?;
+        self.seal_safety().await?;
         let begun = audit
             .begin(audited::act(&self.plan), Timestamp::now())
             .await?;
@@ -48,9 +43,7 @@ impl Prepared {
             Err(Error::Interrupted) => (Outcome::Interrupted, None),
             Err(error) => (Outcome::Failed, Some(Problem::of(error))),
         };
-        if let Err(error) = begun.end(outcome, why.as_ref(), Timestamp::now()).await {
-            audited::warn(sink, &host, &error);
-        }
+        audited::end(begun, outcome, why.as_ref(), sink).await;
         sink(Event::of(&host, Restore::Ended));
         self.session.close().await;
         made

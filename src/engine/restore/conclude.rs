@@ -165,11 +165,7 @@ impl Pending {
                 Ok(Way::Back) => Outcome::RolledBack,
                 Err(_) => Outcome::Failed,
             };
-            let recorded = begun.end(outcome, ended.as_ref().err(), Timestamp::now());
-            // What was done stays done, recorded or not.
-            if let Err(unrecorded) = recorded.await {
-                audited::warn(sink, &host, &unrecorded);
-            }
+            audited::end(begun, outcome, ended.as_ref().err(), sink).await;
             concluded.push(Concluded { restore, ended });
         }
         sink(Event::of(&host, Restore::Ended));

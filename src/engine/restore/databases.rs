@@ -250,17 +250,12 @@ pub(super) async fn switch(
     Ok(())
 }
 
-/// Gives their names back to the old databases, the last one first. One that fails does not keep the others.
+/// Gives their names back to the old databases, the last one first.
 pub(super) async fn back(
     targets: &[DatabaseTarget],
     session: &WriteSession,
 ) -> Result<(), databases::Error> {
-    let mut outcome = Ok(());
-    for target in targets.iter().rev() {
-        let went = target.back(session).await;
-        outcome = outcome.and(went);
-    }
-    outcome
+    all(targets.iter().rev(), async |one| one.back(session).await).await
 }
 
 /// Drops the new databases, which don't have the names.
@@ -268,12 +263,7 @@ pub(super) async fn drop_beside(
     targets: &[DatabaseTarget],
     session: &WriteSession,
 ) -> Result<(), databases::Error> {
-    let mut outcome = Ok(());
-    for target in targets {
-        let went = target.drop_beside(session).await;
-        outcome = outcome.and(went);
-    }
-    outcome
+    all(targets.iter(), async |one| one.drop_beside(session).await).await
 }
 
 /// Drops the old databases.
@@ -281,10 +271,17 @@ pub(super) async fn drop_old(
     targets: &[DatabaseTarget],
     session: &WriteSession,
 ) -> Result<(), databases::Error> {
+    all(targets.iter(), async |one| one.drop_old(session).await).await
+}
+
+/// Takes a step with each of `targets`. One that fails does not keep the others; the first error is given.
+async fn all<'t>(
+    targets: impl Iterator<Item = &'t DatabaseTarget>,
+    step: impl AsyncFn(&'t DatabaseTarget) -> Result<(), databases::Error>,
+) -> Result<(), databases::Error> {
     let mut outcome = Ok(());
     for target in targets {
-        let went = target.drop_old(session).await;
-        outcome = outcome.and(went);
+        outcome = outcome.and(step(target).await);
     }
     outcome
 }

@@ -10,7 +10,6 @@ use super::staging::{Staging, StagingRun};
 use super::start::Start;
 use super::undo::Undo;
 use super::{Error, Prepared, audited};
-
 use crate::audit::Audit;
 use crate::blocking::blocking;
 use crate::engine::Workspace;
@@ -135,9 +134,7 @@ impl Prepared {
                 probes: Vec::new(),
             });
         }
-        let written = self.safety.take().and_then(Arc::into_inner);
-        let written = written.expect("the plan is made, and nothing else has it");
-        let safety = blocking(move || written.seal()).await?;
+        let safety = self.seal_safety().await?;
         let (shared, id) = (Arc::clone(workspace), safety.id.clone());
         let sealed = blocking(move || shared.store.open_checkpoint(&id)).await?;
         let mut execution = Execution {
@@ -165,7 +162,8 @@ impl Prepared {
             .begin(audited::act(&self.plan), Timestamp::now())
             .await?;
         let ended = execution.run().await;
-        audited::end(begun, &ended, sink).await;
+        let (outcome, why) = audited::outcome(&ended);
+        audited::end(begun, outcome, why.as_ref(), sink).await;
         let (sent_bytes, placed) = (execution.sent_bytes, execution.placed);
         let (probes, written) = (execution.probes, execution.written);
         let (sealed, unsealed) = match ended {
@@ -192,6 +190,13 @@ impl Prepared {
 }
 
 impl Prepared {
+    /// Seals the safety checkpoint. Once.
+    pub(super) async fn seal_safety(&mut self) -> Result<Checkpoint, Error> {
+        let written = self.safety.take().and_then(Arc::into_inner);
+        let written = written.expect("the plan is made, and nothing else has it");
+        Ok(blocking(move || written.seal()).await?)
+    }
+
     /// Seals a checkpoint of the restored state; else why that did not work.
     async fn seal(
         &self,

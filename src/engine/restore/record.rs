@@ -42,27 +42,22 @@ pub(super) async fn seal(
     (session, address): (&ReadSession, &str),
     state: State,
 ) -> Result<Checkpoint, Error> {
-    let names = state.sources.iter().map(|source| source.name.clone());
-    let names: Vec<SourceName> = names.collect();
-    let others = host
-        .sources
-        .iter()
-        .filter(|source| !names.contains(&source.name));
+    let is_of_state = |source: &&Source| state.sources.iter().any(|one| one.name == source.name);
+    let others = host.sources.iter().filter(|source| !is_of_state(source));
     let target = Host {
         sources: state.sources.iter().chain(others).cloned().collect(),
         ..host.clone()
     };
     let interrupt = Interrupt::new();
     let mut lock = workspace.lock(&host.name, &interrupt).await?;
-    let known: Vec<SourceName> = match state.is_whole {
-        true => target
-            .sources
-            .iter()
-            .map(|source| source.name.clone())
-            .collect(),
-        false => names.clone(),
+    let captured = if state.is_whole {
+        &target.sources
+    } else {
+        &state.sources
     };
-    let (shared, stop) = (Arc::clone(workspace), interrupt.clone());
+    let names = captured.iter().map(|source| source.name.clone());
+    let names: Vec<SourceName> = names.collect();
+    let (shared, known, stop) = (Arc::clone(workspace), names.clone(), interrupt.clone());
     // What was put in place has another inode time since its staged name was removed. A scan in the same
     // tick of the host's clock would not count it as at rest, and it would be fetched again next time.
     tokio::time::sleep(REST).await;
@@ -75,7 +70,7 @@ pub(super) async fn seal(
     let order = CaptureOptions {
         description: state.description,
         trigger: state.trigger,
-        only: if state.is_whole { Vec::new() } else { names },
+        only: names,
         full: false,
         verify_unchanged: false,
         compression: None,

@@ -98,7 +98,8 @@ pub enum Event {
     RestoreStep {
         /// The host.
         host: String,
-        /// `compare`, `stage`, `stop`, `prepare`, `place`, `prove`, `start`, `probe`, `undo` or `clean`.
+        /// `compare`, `bootstrap`, `stage`, `load`, `stop`, `prepare`, `place`, `prove`, `switch`, `start`, `probe`,
+        /// `undo` or `clean`.
         step: String,
     },
     /// A restore sends content.

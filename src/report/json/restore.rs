@@ -33,7 +33,7 @@ pub struct RestorePlan {
     pub roles: Vec<Role>,
     /// What happens to services.
     pub services: Vec<Service>,
-    /// What the host lacks and a restore does not make.
+    /// What the host lacks beside files. `--bootstrap` makes what is declared.
     pub bootstrap: BootstrapMissing,
     /// What is needed and what is free, by file system.
     pub space: Vec<FileSystem>,
@@ -351,10 +351,19 @@ impl RestoreSummary {
             | ExitClass::Locked
             | ExitClass::Stale => "failed",
         };
+        Self::without_changes(host, outcome, Some(problem.class), Some(problem))
+    }
+
+    fn without_changes(
+        host: &str,
+        outcome: &str,
+        class: Option<ExitClass>,
+        error: Option<&fault::Problem>,
+    ) -> Self {
         Self {
             kind: SummaryTag,
             version: Version,
-            exit: problem.class.status(),
+            exit: class.map_or(0, ExitClass::status),
             host: host.to_owned(),
             checkpoint: None,
             safety: None,
@@ -365,7 +374,7 @@ impl RestoreSummary {
             databases: Vec::new(),
             sent_bytes: 0,
             probes: Vec::new(),
-            error: Some(Problem::from(problem)),
+            error: error.map(Problem::from),
         }
     }
 
@@ -386,16 +395,8 @@ impl RestoreSummary {
             Some(Err(_)) => "failed",
         };
         Self {
-            kind: SummaryTag,
-            version: Version,
-            exit: class.map_or(0, ExitClass::status),
-            host: host.to_string(),
             checkpoint: record.map(|record| record.checkpoint.to_string()),
             safety: record.map(|record| record.safety.to_string()),
-            sealed: None,
-            outcome: outcome.to_owned(),
-            changed: 0,
-            deleted: 0,
             databases: match ended {
                 Some(Ok(Way::Forward)) => record
                     .iter()
@@ -404,9 +405,7 @@ impl RestoreSummary {
                     .collect(),
                 Some(Ok(Way::Back) | Err(_)) | None => Vec::new(),
             },
-            sent_bytes: 0,
-            probes: Vec::new(),
-            error: error.map(Problem::from),
+            ..Self::without_changes(host.as_str(), outcome, class, error)
         }
     }
 
@@ -427,14 +426,9 @@ impl RestoreSummary {
         };
         let done = |number: usize| if is_done { number as u64 } else { 0 };
         Self {
-            kind: SummaryTag,
-            version: Version,
-            exit: class.map_or(0, ExitClass::status),
-            host: plan.target.host.to_string(),
             checkpoint: Some(plan.checkpoint.to_string()),
             safety: executed.safety.as_ref().map(|safety| safety.id.to_string()),
             sealed: executed.sealed.as_ref().map(|sealed| sealed.id.to_string()),
-            outcome: outcome.to_owned(),
             changed: done(plan.changed()),
             deleted: done(plan.deleted()),
             databases: plan
@@ -452,7 +446,7 @@ impl RestoreSummary {
                     says: probe.says.clone(),
                 })
                 .collect(),
-            error: error.map(Problem::from),
+            ..Self::without_changes(plan.target.host.as_str(), outcome, class, error)
         }
     }
 }
