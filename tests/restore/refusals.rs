@@ -9,11 +9,9 @@ use super::fixture::{assert_nothing_left, plain_tree, plan, pull, restore, start
 use crate::support::host_fixture::HostFixture;
 use crate::support::tree;
 
-#[test]
-fn a_protected_host_is_refused_before_anything_is_asked_or_connected_to() {
-    let Some(host) = start() else {
-        return;
-    };
+/// A host of which there is a checkpoint, beside a protected one at another address.
+fn beside_prod() -> Option<HostFixture> {
+    let host = start()?;
     plain_tree(&host);
     pull(&host);
     let mut prod = host.host(host.app());
@@ -21,6 +19,14 @@ fn a_protected_host_is_refused_before_anything_is_asked_or_connected_to() {
     prod["access"] = json!("read-only");
     prod["address"] = json!("127.0.0.2");
     host.describe_all(json!({ "web": host.host(host.app()), "prod": prod }));
+    Some(host)
+}
+
+#[test]
+fn a_protected_host_is_refused_before_anything_is_asked_or_connected_to() {
+    let Some(host) = beside_prod() else {
+        return;
+    };
     for arguments in [
         &["restore", "web@latest", "--to", "prod"][..],
         &["restore", "web@latest", "--to", "prod", "--dry-run"],
@@ -184,16 +190,9 @@ fn audited(host: &HostFixture) -> Vec<String> {
 
 #[test]
 fn writes_and_refusals_are_recorded_and_dry_runs_are_not() {
-    let Some(host) = start() else {
+    let Some(host) = beside_prod() else {
         return;
     };
-    plain_tree(&host);
-    pull(&host);
-    let mut prod = host.host(host.app());
-    prod["env"] = json!("prod");
-    prod["access"] = json!("read-only");
-    prod["address"] = json!("127.0.0.2");
-    host.describe_all(json!({ "web": host.host(host.app()), "prod": prod }));
     fs::write(host.tree.join("conf/a"), "ONE").expect("a file");
     plan(&host, &[], 0);
     let to_prod = ["restore", "web@latest", "--to", "prod"];
